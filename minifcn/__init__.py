@@ -1,0 +1,43 @@
+"""minifcn: fully convolutional networks for image segmentation, from scratch in NumPy.
+
+import minifcn as mf
+model = mf.models.fcn32s(num_classes=9, trunk="vgg_quarter", pad="same")
+loss = mf.softmax_cross_entropy(model(pictures), labels)
+loss.backward()
+"""
+
+from . import metrics, models, optim
+from .autograd import Tensor, no_grad
+from .gradients import gradcheck
+from .ops import (
+    add,
+    bilinear_upsample,
+    conv2d,
+    conv_transpose2d,
+    crop,
+    dropout,
+    max_pool2d,
+    relu,
+    scale,
+    softmax_cross_entropy,
+)
+
+__version__ = "0.1.0"
+__all__ = [
+    "Tensor",
+    "add",
+    "bilinear_upsample",
+    "conv2d",
+    "conv_transpose2d",
+    "crop",
+    "dropout",
+    "gradcheck",
+    "max_pool2d",
+    "metrics",
+    "models",
+    "no_grad",
+    "optim",
+    "relu",
+    "scale",
+    "softmax_cross_entropy",
+]

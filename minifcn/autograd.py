@@ -1,0 +1,171 @@
+"""The engine: a Tensor remembers which Function made it, and backward() walks that graph once, from the end.
+
+    x = Tensor(array, requires_grad=True)        leaf: a parameter or an input
+    y = conv2d(x, w, b)                          y.creator is the Conv2d Function, whose parents are x, w and b
+    loss.backward()                              fills x.grad, w.grad, b.grad
+
+The graph is made of Functions, not of Tensors: a Function keeps only what its own backward needs, so an activation
+that no gradient needs is freed as soon as the forward pass has left it. First order only: a graph serves one backward.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from numbers import Real
+
+import numpy as np
+
+FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
+_recording = True
+
+
+@contextmanager
+def no_grad():
+    """Inside `with no_grad():` nothing is recorded; activations are freed as soon as the next layer is done."""
+    global _recording
+    before, _recording = _recording, False
+    try:
+        yield
+    finally:
+        _recording = before
+
+
+class Tensor:
+    """An array of float32 or float64 and, after backward(), its gradient.
+
+    data           ndarray, float32 or float64 (another dtype raises TypeError)
+    grad           ndarray of the same shape and dtype, or None; only leaves with requires_grad keep one, and
+                   backward() adds to it
+    requires_grad  whether a gradient is wanted here
+    creator        the Function that made this tensor, None for a leaf
+    """
+
+    __array_ufunc__ = None  # np.float64(2) * t is ours, not NumPy's
+
+    def __init__(self, data, requires_grad: bool = False):
+        data = np.asarray(data)
+        if data.dtype not in FLOATS:
+            raise TypeError(f"Tensor: expected float32 or float64, received {data.dtype}")
+        self.data = data
+        self.grad = None
+        self.requires_grad = requires_grad
+        self.creator = None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.data.shape
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self.data.dtype
+
+    def __repr__(self) -> str:
+        made_by = f", from {self.creator.name}" if self.creator else ""
+        return f"Tensor({self.shape}, {self.dtype}{made_by})"
+
+    def backward(self, grad=None) -> None:
+        """Add d(self . grad)/d(leaf) to `.grad` of every leaf below that requires it, and release the graph.
+
+        grad: array of this tensor's shape and dtype; may be left out for a single number, where it is 1.
+        Raises RuntimeError where nothing was recorded or the graph was already used, ValueError / TypeError for a
+        grad of the wrong shape / dtype.
+        """
+        if not self.requires_grad:
+            raise RuntimeError("backward: nothing was recorded here (no input requires a gradient, or inside no_grad)")
+        if grad is None:
+            if self.data.size != 1:
+                raise ValueError(f"backward: a tensor of shape {self.shape} needs grad; only a single number does not")
+            grad = np.ones_like(self.data)
+        grad = np.array(grad)  # a copy: gradients handed on must be nobody else's
+        _check_edge("backward", "grad", grad, self.shape, self.dtype)
+        if self.creator is None:
+            _add_to_leaf(self, grad)
+            return
+        order = list(graph(self))
+        pending = {self.creator: grad}  # gradient of each Function's output, until its turn comes
+        del grad
+        while order:
+            function = order.pop()
+            dy = pending.pop(function)
+            for i, dx in enumerate(function.backward(dy)):
+                parent = function.parents[i]
+                if parent is None:
+                    continue
+                _check_edge(function.name, f"gradient of input {i}", dx, function.shapes[i], dy.dtype)
+                if isinstance(parent, Tensor):
+                    _add_to_leaf(parent, dx)
+                else:
+                    pending[parent] = pending[parent] + dx if parent in pending else dx
+            function.release()
+            del dy, dx, parent  # the last names for arrays that nothing needs any more
+
+
+class Function:
+    """One operation in the graph. A subclass defines
+
+    forward(*arrays) -> array       may keep what backward needs as attributes of self
+    backward(dy) -> tuple           one gradient for each input, None where self.needs[i] is False. dy must not be
+                                    altered; each gradient is an array that nobody else holds (or dy itself, once)
+
+    and, where it chooses (a sign, a winner), branch() -> the array of choices, so that gradient checks can see that a
+    finite difference stayed on one side of every kink.
+    """
+
+    def branch(self):
+        return None
+
+    @property
+    def name(self) -> str:
+        return type(self).__name__
+
+    def __call__(self, *inputs) -> Tensor:
+        tensors = [x if isinstance(x, Tensor) else Tensor(x) for x in inputs]
+        if len({x.dtype for x in tensors}) > 1:
+            raise TypeError(f"{self.name}: all inputs must have one dtype, received {[str(x.dtype) for x in tensors]}")
+        self.needs = tuple(_recording and x.requires_grad for x in tensors)
+        y = Tensor(self.forward(*(x.data for x in tensors)))
+        if any(self.needs):
+            y.requires_grad, y.creator = True, self
+            self.parents = [(x.creator or x) if need else None for x, need in zip(tensors, self.needs, strict=True)]
+            self.shapes = [x.shape for x in tensors]
+        return y
+
+    def release(self) -> None:
+        """Forget the inputs and everything kept for backward."""
+        vars(self).clear()
+
+
+def graph(y: Tensor) -> Iterator[Function]:
+    """Yield the Functions that y was computed by, each after those it depends on.
+
+    Raises RuntimeError where a backward pass has already released one of them.
+    """
+    seen, stack = set(), [(y.creator, False)]
+    while stack:
+        function, parents_done = stack.pop()
+        if parents_done:
+            yield function
+        elif function not in seen:
+            if not hasattr(function, "parents"):
+                raise RuntimeError("backward: this graph was already used and released; run the forward pass again")
+            seen.add(function)
+            stack.append((function, True))
+            stack.extend((parent, False) for parent in function.parents if isinstance(parent, Function))
+
+
+def _add_to_leaf(leaf: Tensor, grad) -> None:
+    leaf.grad = grad if leaf.grad is None else leaf.grad + grad
+
+
+def _check_edge(op: str, what: str, grad, shape: tuple, dtype) -> None:
+    """Every edge of the graph: a gradient has the shape and dtype of what it is the gradient of."""
+    if grad is None or grad.shape != shape:
+        raise ValueError(f"{op}: {what}: expected shape {shape}, received {None if grad is None else grad.shape}")
+    if grad.dtype != dtype:
+        raise TypeError(f"{op}: {what}: expected {dtype}, received {grad.dtype}")
+
+
+def check_scalar(op: str, value) -> float:
+    """Return a real number as a float, or raise TypeError."""
+    if not isinstance(value, Real):
+        raise TypeError(f"{op}: expected a number, received {type(value).__name__}")
+    return float(value)

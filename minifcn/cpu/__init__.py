@@ -1,0 +1,26 @@
+"""The hot array loops in NumPy. Plain functions over arrays: no Tensor, no layer, no graph."""
+
+from .conv import bias_grad, conv_forward, conv_input_grad, conv_weight_grad
+from .elementwise import relu_backward, relu_forward, sgd_update
+from .loss import cross_entropy
+from .pool import pool_backward, pool_forward
+from .threads import blas_kernel, num_threads
+from .upsample import bilinear_kernel, upsample_backward, upsample_forward
+
+__all__ = [
+    "bias_grad",
+    "bilinear_kernel",
+    "blas_kernel",
+    "conv_forward",
+    "conv_input_grad",
+    "conv_weight_grad",
+    "cross_entropy",
+    "num_threads",
+    "pool_backward",
+    "pool_forward",
+    "relu_backward",
+    "relu_forward",
+    "sgd_update",
+    "upsample_backward",
+    "upsample_forward",
+]

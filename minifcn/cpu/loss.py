@@ -1,0 +1,41 @@
+"""Softmax cross-entropy in NumPy, loss and gradient in one pass over blocks of pixels."""
+
+import numpy as np
+
+from .threads import parallel, strips
+
+PIXELS = 1 << 12  # a block; its scores stay in the cache
+
+
+def cross_entropy(scores, labels, class_weight, ignore_label):
+    """Return (loss, weight, dscores) over pixels: scores (P,L), labels (P,) integers, class_weight (L,) or None.
+
+    loss = sum over labelled pixels of weight[label] * -log softmax(scores)[label], and weight the sum of the weights,
+    both float64; dscores (P,L) = d loss / d scores. Pixels with ignore_label count nothing.
+    """
+    P, L = scores.shape
+    dscores = np.empty_like(scores)
+    blocks = list(strips(P, PIXELS))
+    sums = np.zeros((len(blocks), 2))
+
+    def work(i):
+        s = np.ascontiguousarray(scores[blocks[i]].T)  # (L, pixels): reductions over classes become long loops
+        label = labels[blocks[i]]
+        labelled = label != ignore_label
+        label = np.where(labelled, label, 0)
+        weight = labelled.astype(s.dtype) if class_weight is None else class_weight[label] * labelled
+        pixel = np.arange(s.shape[1])
+        s -= s.max(axis=0)
+        own = s[label, pixel]
+        np.exp(s, out=s)
+        total = s.sum(axis=0)
+        nll = np.log(total) - own  # -log softmax of the label's own class
+        sums[i] = (nll[labelled] * weight[labelled]).sum(dtype=np.float64), weight.sum(dtype=np.float64)
+        s *= weight / total  # softmax, weighted
+        s[label, pixel] -= weight
+        s[:, ~labelled] = 0  # also where an ignored pixel's score is NaN
+        dscores[blocks[i]] = s.T
+
+    parallel(work, range(len(blocks)))
+    loss, weight = sums.sum(axis=0)
+    return loss, weight, dscores

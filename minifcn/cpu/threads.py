@@ -1,0 +1,62 @@
+"""A pool of threads over strips of work, with single-threaded BLAS inside.
+
+NumPy releases the interpreter lock in its loops and products, so threads that each take whole strips use all cores,
+where BLAS threading each small product would not. Strips are cut by shape alone and every product runs with one BLAS
+thread, so results do not depend on the number of threads.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+
+from threadpoolctl import ThreadpoolController
+
+
+@cache
+def num_threads() -> int:
+    """MINIFCN_THREADS, or the cores that this process may use."""
+    wanted = os.environ.get("MINIFCN_THREADS")
+    if wanted is not None:
+        if not wanted.isdecimal() or int(wanted) < 1:
+            raise ValueError(f"MINIFCN_THREADS: expected a positive number of threads, received {wanted!r}")
+        return int(wanted)
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(num_threads(), thread_name_prefix="minifcn")
+
+
+@cache
+def _blas() -> ThreadpoolController:
+    return ThreadpoolController().select(user_api="blas")
+
+
+def blas_kernel() -> str:
+    """The BLAS that products run on, such as 'openblas 0.3.31 SkylakeX', for the record beside measurements."""
+    found = [(i["internal_api"], i["version"], i.get("architecture")) for i in _blas().info()]
+    return ", ".join(" ".join(str(part) for part in parts if part) for parts in found) or "unknown BLAS"
+
+
+def parallel(work: Callable, items: Iterable) -> None:
+    """Call work(item) for every item, on the pool; returns when all are done. Items must not depend on each other."""
+    items = list(items)
+    with _blas().limit(limits=1):
+        if len(items) == 1 or num_threads() == 1:
+            for item in items:
+                work(item)
+        else:
+            for _ in _pool().map(work, items):
+                pass
+
+
+def strips(total: int, size: int) -> Iterator[slice]:
+    """Cut range(total) into slices of about `size`, evenly, and into an even number of them where that is possible."""
+    count = -(-total // max(1, size))
+    count = min(total, count + count % 2)
+    for i in range(count):
+        yield slice(total * i // count, total * (i + 1) // count)

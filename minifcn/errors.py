@@ -1,0 +1,27 @@
+"""Bad input, told to the user in one line: the file, the value, and the way out."""
+
+import sys
+from collections.abc import Callable
+
+
+class InputError(Exception):
+    """Something the user gave cannot be used. The message names the file and the value and says what to do."""
+
+
+def command_line(main: Callable[[], int | None]) -> None:
+    """Run a command's `main`; bad input ends it with exit status 2 and one line on stderr, without a traceback."""
+    try:
+        status = main() or 0
+    except (InputError, OSError, MemoryError) as error:
+        print(f"error: {describe(error)}", file=sys.stderr)
+        status = 2
+    sys.exit(status)
+
+
+def describe(error: BaseException) -> str:
+    """One line for an error, naming the file of an operating-system error."""
+    if isinstance(error, MemoryError):
+        return f"out of memory ({error}). Use a smaller --batch, --crop, or trunk vgg_quarter"
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    return " ".join(str(error).split())

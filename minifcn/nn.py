@@ -1,0 +1,74 @@
+"""Module: a network's parameters by name, its initialisation, and its mode (training or not)."""
+
+from zlib import crc32
+
+import numpy as np
+
+from .autograd import Tensor
+from .ops import conv2d, dropout
+from .randomness import counted_rng
+
+
+class Module:
+    """A network with named parameters. A subclass adds them in __init__ and defines forward(x).
+
+    seed fixes the initial weights (each layer draws by its own name, so two networks that share a layer start it alike)
+    and the dropout masks. dtype is that of the parameters and of the pictures it takes.
+    """
+
+    def __init__(self, dtype=np.float32, seed: int = 0):
+        self.dtype, self.seed = np.dtype(dtype), seed
+        self.training = True
+        self._parameters: dict[str, Tensor] = {}
+        self.start_step(0)
+
+    def __call__(self, x) -> Tensor:
+        return self.forward(x if isinstance(x, Tensor) else Tensor(x))
+
+    def parameters(self) -> dict[str, Tensor]:
+        """Return name -> Tensor, in the order of the network, names as in the paper: conv1_1.weight, ..."""
+        return dict(self._parameters)
+
+    def train(self) -> "Module":
+        """Switch dropout on."""
+        self.training = True
+        return self
+
+    def eval(self) -> "Module":
+        """Switch dropout off."""
+        self.training = False
+        return self
+
+    def start_step(self, step: int) -> None:
+        """Key the dropout masks to (seed, step, layer). Pictures that follow, in one batch or several, share the draw:
+        accumulating gradients over small batches sees the same masks as one large batch."""
+        self._step, self._dropout_rngs = step, {}
+
+    def add_conv(self, name: str, kernel: int, channels: int, outputs: int, initial="he", bias=True, learnt=True) -> None:
+        """Add NAME.weight (kernel, kernel, channels, outputs) and NAME.bias (outputs,).
+
+        initial: "he" draws N(0, 2 / fan_in) (He, Zhang, Ren, Sun 2015), "zero", or an array of that shape.
+        """
+        shape = (kernel, kernel, channels, outputs)
+        if isinstance(initial, np.ndarray):
+            weight = initial
+        elif initial == "he":
+            rng = counted_rng(self.seed, crc32(name.encode()))
+            weight = rng.standard_normal(shape, dtype=np.float32) * np.float32((2 / (kernel * kernel * channels)) ** 0.5)
+        else:
+            weight = np.zeros(shape)
+        self._parameters[f"{name}.weight"] = Tensor(weight.astype(self.dtype), requires_grad=learnt)
+        if bias:
+            self._parameters[f"{name}.bias"] = Tensor(np.zeros(outputs, self.dtype), requires_grad=learnt)
+
+    def conv(self, name: str, x: Tensor, padding: int = 0, relu: bool = False) -> Tensor:
+        """Apply the convolution of that name."""
+        return conv2d(x, self._parameters[f"{name}.weight"], self._parameters[f"{name}.bias"], 1, padding, relu)
+
+    def dropout(self, name: str, x: Tensor, p: float = 0.5) -> Tensor:
+        """Drop elements of x in training mode."""
+        if not self.training:
+            return x
+        if name not in self._dropout_rngs:
+            self._dropout_rngs[name] = counted_rng(self.seed, self._step, crc32(name.encode()))
+        return dropout(x, p, self._dropout_rngs[name])

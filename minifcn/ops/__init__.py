@@ -1,0 +1,24 @@
+"""The layers: one file each, with formula, forward pass, backward pass and the public function."""
+
+from .arithmetic import add, scale
+from .conv import conv2d
+from .conv_transpose import conv_transpose2d
+from .crop import crop
+from .dropout import dropout
+from .loss import softmax_cross_entropy
+from .pool import max_pool2d
+from .relu import relu
+from .upsample import bilinear_upsample
+
+__all__ = [
+    "add",
+    "bilinear_upsample",
+    "conv2d",
+    "conv_transpose2d",
+    "crop",
+    "dropout",
+    "max_pool2d",
+    "relu",
+    "scale",
+    "softmax_cross_entropy",
+]

@@ -1,0 +1,80 @@
+"""Convolution (cross-correlation, as everywhere in deep learning), NHWC.
+
+    y[n, oy, ox, k] = b[k] + sum over ky, kx, c of  x[n, oy sy + ky - py, ox sx + kx - px, c] w[ky, kx, c, k]
+
+with x read as zero outside the picture, stride (sy, sx) and padding (py, px). Size of the output:
+
+    OH = (H + 2 py - KH) // sy + 1
+
+      x, padded          w            y
+    . . . . . . .     +-----+
+    . +-----+ x .     | KH x|      each y pixel is the product of one
+    . | x x | x .  *  | KW  |  ->  KH x KW x C patch with w, seen as a
+    . +-----+ x .     +-----+      (KH KW C, K) matrix
+    . . . . . . .
+
+Gradients, with dy = d loss / d y:
+
+    db[k]            = sum over n, oy, ox        of dy[n, oy, ox, k]
+    dw[ky, kx, c, k] = sum over n, oy, ox        of x[n, oy sy + ky - py, ox sx + kx - px, c] dy[n, oy, ox, k]
+    dx[n, iy, ix, c] = sum over oy, ox, ky, kx, k of dy[n, oy, ox, k] w[ky, kx, c, k]   where oy sy + ky - py = iy, ...
+
+Long, Shelhamer, Darrell 2015, section 3.1: fully connected layers are convolutions with kernels that cover their input.
+"""
+
+from .. import cpu
+from ..autograd import Function, Tensor
+from .checks import axes, equal, pair
+
+
+class Conv2d(Function):
+    def __init__(self, stride, padding, relu):
+        self.stride, self.padding, self.relu = stride, padding, relu
+
+    def forward(self, x, w, b=None):
+        y = cpu.conv_forward(x, w, b, self.stride, self.padding, self.relu)  # (N, OH, OW, K)
+        if any(self.needs):
+            self.x, self.w = x, w
+            self.y = y if self.relu else None
+        return y
+
+    def branch(self):
+        return self.y > 0 if self.relu else None
+
+    def backward(self, dy):
+        if self.relu:
+            dy = cpu.relu_backward(dy, self.y)
+        dx = dw = None
+        # --- dx ---
+        if self.needs[0]:
+            dx = cpu.conv_input_grad(dy, self.w, self.x.shape, self.stride, self.padding)  # (N, H, W, C)
+        # --- dw ---
+        if self.needs[1]:
+            dw = cpu.conv_weight_grad(self.x, dy, self.w.shape, self.stride, self.padding)  # (KH, KW, C, K)
+        # --- db ---
+        db = (cpu.bias_grad(dy) if self.needs[2] else None,) if len(self.needs) == 3 else ()  # (K,)
+        return dx, dw, *db
+
+
+def conv2d(x, w, b=None, stride=1, padding=0, relu=False) -> Tensor:
+    """Convolve pictures with kernels, add the bias, and apply ReLU if asked (in the same pass over memory).
+
+    x (N,H,W,C), w (KH,KW,C,K), b (K,) or None, all float32 or all float64; stride and padding an int or a pair
+    (vertical, horizontal). Returns (N,OH,OW,K) with OH = (H + 2 padding - KH) // stride + 1.
+    Raises ValueError for shapes that do not fit, TypeError for mixed dtypes.
+    """
+    stride, padding = pair("conv2d", "stride", stride, 1), pair("conv2d", "padding", padding, 0)
+    x, w, b = (t if isinstance(t, Tensor) or t is None else Tensor(t) for t in (x, w, b))
+    axes("conv2d", "x", x.data, "N H W C")
+    axes("conv2d", "w", w.data, "KH KW C K")
+    equal("conv2d", "input channels of w", x.shape[3], w.shape[2])
+    for i, side in enumerate(("height", "width")):
+        if x.shape[1 + i] + 2 * padding[i] < w.shape[i]:
+            raise ValueError(
+                f"conv2d: {side}: expected at least the kernel's {w.shape[i]} after padding, "
+                f"received {x.shape[1 + i]} + 2 x {padding[i]}"
+            )
+    if b is None:
+        return Conv2d(stride, padding, relu)(x, w)
+    equal("conv2d", "shape of b", (w.shape[3],), b.shape)
+    return Conv2d(stride, padding, relu)(x, w, b)

@@ -1,0 +1,37 @@
+"""Dropout: at training time zero each element with probability p and scale the rest so that the mean stays.
+
+    y = x m / (1 - p)        m is 0 with probability p, else 1        dx = dy m / (1 - p)
+
+Srivastava, Hinton, Krizhevsky, Sutskever, Salakhutdinov 2014, section 10 ("inverted" form); FCN has it after fc6 and fc7.
+"""
+
+import numpy as np
+
+from ..autograd import Function, Tensor, check_scalar
+
+
+class Dropout(Function):
+    def __init__(self, p, rng):
+        self.p, self.rng = p, rng
+
+    def forward(self, x):
+        self.mask = self.rng.random(x.shape, dtype=np.float32) >= self.p
+        self.scale = x.dtype.type(1 / (1 - self.p))
+        return x * self.mask * self.scale
+
+    def backward(self, dy):
+        # --- dx ---
+        return (dy * self.mask * self.scale,)
+
+
+def dropout(x, p: float, rng: np.random.Generator) -> Tensor:
+    """Zero elements of x (any shape, float32 or float64) with probability p in [0, 1), scale the others by 1 / (1 - p).
+
+    The mask is drawn from rng on the host, one float32 an element in C order, whatever the device or dtype: the same
+    generator gives the same mask everywhere. p = 0 returns x unchanged. Raises ValueError for p outside [0, 1).
+    """
+    p = check_scalar("dropout", p)
+    if not 0 <= p < 1:
+        raise ValueError(f"dropout: p: expected 0 <= p < 1, received {p}")
+    x = x if isinstance(x, Tensor) else Tensor(x)
+    return Dropout(p, rng)(x) if p > 0 else x

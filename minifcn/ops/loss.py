@@ -1,0 +1,68 @@
+"""Softmax cross-entropy over the pixels of score maps.
+
+    p = softmax(s),  p[l] = exp(s[l]) / sum over j of exp(s[j])         for each pixel's scores s (L,)
+    loss = sum over labelled pixels of  cw[label] * -log p[label]       divided by sum of cw[label] for "mean"
+    ds[l] = cw[label] (p[l] - [l = label])                              divided alike; 0 at pixels without a label
+
+    scores (N,H,W,L)   0.1 2.0 0.3   label 1   ->  -log p[1]
+                       1.0 0.2 0.1   label 255 ->  nothing: void
+
+Long, Shelhamer, Darrell 2015, section 3: the loss is a sum over the spatial dimensions. Caffe's reference solvers use that
+sum ("sum"); a mean over labelled pixels does not depend on the picture's size ("mean").
+"""
+
+import numpy as np
+
+from .. import cpu
+from ..autograd import Function, Tensor
+from .checks import axes, equal
+
+
+class SoftmaxCrossEntropy(Function):
+    def __init__(self, labels, ignore_label, class_weight, reduction):
+        self.labels, self.ignore_label, self.class_weight = labels, ignore_label, class_weight
+        self.reduction = reduction
+
+    def forward(self, scores):
+        L = scores.shape[3]
+        cw = None if self.class_weight is None else self.class_weight.astype(scores.dtype)
+        labels = self.labels.reshape(-1)  # (N H W)
+        loss, weight, dscores = cpu.cross_entropy(scores.reshape(-1, L), labels, cw, self.ignore_label)
+        self.divisor = 1.0 if self.reduction == "sum" or weight == 0 else weight
+        self.dscores = dscores.reshape(scores.shape)  # (N, H, W, L)
+        return np.asarray(loss / self.divisor, scores.dtype)  # ()
+
+    def backward(self, dy):
+        # --- dscores --- computed with the loss; dy is one number
+        return (self.dscores * (dy / dy.dtype.type(self.divisor)),)
+
+
+def softmax_cross_entropy(scores, labels, ignore_label=255, class_weight=None, reduction="mean") -> Tensor:
+    """Return the cross-entropy between softmax(scores) and labels, a single number of the scores' dtype.
+
+    scores (N,H,W,L) float32 or float64; labels (N,H,W) of any integer dtype, in 0 .. L-1 or ignore_label; class_weight
+    (L,) non-negative numbers or None. reduction "mean" divides by the number of labelled pixels (by the sum of their
+    weights, if weighted), "sum" does not. Without a labelled pixel the loss is 0 and so is its gradient.
+    Raises ValueError for shapes or label values that do not fit, TypeError for labels that are not integers.
+    """
+    op = "softmax_cross_entropy"
+    scores, labels = scores if isinstance(scores, Tensor) else Tensor(scores), np.asarray(labels)
+    axes(op, "scores", scores.data, "N H W L")
+    equal(op, "shape of labels", scores.shape[:3], labels.shape)
+    if labels.dtype.kind not in "iu":
+        raise TypeError(f"{op}: labels: expected integers, received {labels.dtype}")
+    L = scores.shape[3]
+    wrong = (labels != ignore_label) & ((labels < 0) | (labels >= L))
+    if wrong.any():
+        raise ValueError(
+            f"{op}: labels: expected 0..{L - 1} or {ignore_label} (ignored), received {labels[wrong][0]} "
+            f"at (n, y, x) = {tuple(int(i) for i in np.argwhere(wrong)[0])}"
+        )
+    if reduction not in ("mean", "sum"):
+        raise ValueError(f"{op}: reduction: expected 'mean' or 'sum', received {reduction!r}")
+    if class_weight is not None:
+        class_weight = np.asarray(class_weight)
+        equal(op, "shape of class_weight", (L,), class_weight.shape)
+        if not (np.isfinite(class_weight).all() and (class_weight >= 0).all()):
+            raise ValueError(f"{op}: class_weight: expected finite numbers >= 0, received {class_weight}")
+    return SoftmaxCrossEntropy(labels, ignore_label, class_weight, reduction)(scores)

@@ -1,0 +1,71 @@
+"""Stochastic gradient descent with momentum and weight decay, learning-rate schedules, gradient clipping."""
+
+import math
+
+import numpy as np
+
+from . import cpu
+from .autograd import Tensor
+
+
+class SGD:
+    """v = momentum v + (g + weight_decay w);  w -= lr v          (PyTorch's form; v starts at zero)
+
+    parameters: dict name -> Tensor. Names that end in ".bias" use lr bias_lr, and no decay if bias_decay is False
+    (Caffe's habit: bias_lr 2, no decay). A parameter whose grad is None is left alone. Sets may change `lr` between steps.
+    momentum_buffers: dict name -> array v, made when a parameter first has a gradient.
+    """
+
+    def __init__(self, parameters: dict[str, Tensor], lr, momentum=0.9, weight_decay=5e-4, bias_lr=1.0, bias_decay=True):
+        for what, value, limit in (("lr", lr, math.inf), ("momentum", momentum, 1), ("weight_decay", weight_decay, math.inf)):
+            if not 0 <= value < limit:
+                raise ValueError(f"SGD: {what}: expected a number in [0, {limit}), received {value}")
+        self.parameters = parameters
+        self.lr, self.momentum, self.weight_decay = lr, momentum, weight_decay
+        self.bias_lr, self.bias_decay = bias_lr, bias_decay
+        self.momentum_buffers: dict[str, np.ndarray] = {}
+
+    def zero_grad(self) -> None:
+        """Forget the gradients of the last step."""
+        for parameter in self.parameters.values():
+            parameter.grad = None
+
+    def step(self) -> None:
+        """Update every parameter that has a gradient, in place."""
+        for name, parameter in self.parameters.items():
+            if parameter.grad is None:
+                continue
+            if name not in self.momentum_buffers:
+                self.momentum_buffers[name] = np.zeros_like(parameter.data)
+            bias = name.endswith(".bias")
+            cpu.sgd_update(
+                parameter.data,
+                parameter.grad,
+                self.momentum_buffers[name],
+                self.lr * self.bias_lr if bias else self.lr,
+                self.momentum,
+                0.0 if bias and not self.bias_decay else self.weight_decay,
+            )
+
+
+def clip_gradients(parameters: dict[str, Tensor], max_norm: float) -> float:
+    """Scale all gradients so that their joint 2-norm is at most max_norm; return the norm before."""
+    grads = [p.grad for p in parameters.values() if p.grad is not None]
+    norm = math.sqrt(sum(float(np.vdot(g, g)) for g in grads))
+    if norm > max_norm:
+        for g in grads:
+            g *= g.dtype.type(max_norm / norm)
+    return norm
+
+
+def learning_rate(step: int, lr: float, schedule: str, steps: int, warmup: int = 0, power: float = 0.9) -> float:
+    """The learning rate of step 0 .. steps - 1.
+
+    "constant": lr. "poly": lr (1 - step / steps)^power (Chen et al. 2015). During the first `warmup` steps it is
+    multiplied by (step + 1) / warmup.
+    """
+    if schedule not in ("constant", "poly"):
+        raise ValueError(f"schedule: expected 'constant' or 'poly', received {schedule!r}")
+    if schedule == "poly":
+        lr *= (1 - step / steps) ** power
+    return lr * min(1.0, (step + 1) / warmup) if warmup else lr
