@@ -153,7 +153,7 @@ def graph(y: Tensor) -> Iterator[Function]:
 
 
 def _add_to_leaf(leaf: Tensor, grad) -> None:
-    leaf.grad = grad if leaf.grad is None else leaf.grad + grad
+    leaf.grad = np.asarray(grad if leaf.grad is None else leaf.grad + grad)  # NumPy's 0-d sums are not arrays
 
 
 def _check_edge(op: str, what: str, grad, shape: tuple, dtype) -> None:

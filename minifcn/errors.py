@@ -15,6 +15,9 @@ def command_line(main: Callable[[], int | None]) -> None:
     except (InputError, OSError, MemoryError) as error:
         print(f"error: {describe(error)}", file=sys.stderr)
         status = 2
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        status = 130
     sys.exit(status)
 
 

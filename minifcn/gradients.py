@@ -1,7 +1,7 @@
 """Gradient checks: what backward() says against central differences, in float64.
 
-For a function y = f(x) the numeric derivative along v is (f(x + h v) - f(x - h v)) / 2 h. Where the Jacobian is small all
-of it is compared, entry by entry; where it is large, its product with a random cotangent, along random directions.
+For a function y = f(x) the numeric derivative along v is (f(x + h v) - f(x - h v)) / 2 h. Where the Jacobian is small
+all of it is compared, entry by entry; where it is large, its product with a random cotangent, along random directions.
 The error for an input is max |analytic - numeric| / max(|analytic|, |numeric|), both maxima over that input.
 
 A finite difference across a kink (a ReLU's sign, a pool's winner) means nothing, so both difference points must make
@@ -36,11 +36,11 @@ class Report:
 def gradcheck(function: Callable, inputs: Sequence, linear=False, step=None, tolerance=None, seed=0, name="f") -> float:
     """Compare the gradients of `function` with central differences and return the worst error.
 
-    function(*tensors) -> Tensor of any shape. inputs: float64 arrays or leaf Tensors of any shapes; the Tensors are used
-    themselves (so a function may also reach them in another way, as a model does) and are restored afterwards.
+    function(*tensors) -> Tensor of any shape. inputs: float64 arrays or leaf Tensors of any shapes; the Tensors are
+    used themselves (so a function may also reach them in another way, as a model does) and are restored afterwards.
     linear: the function is linear in each input; the step is then 1e-2 and the tolerance 1e-7, otherwise 1e-6 and 1e-6.
-    Raises GradientError with the name, the input, the index and both numbers where the error is above the tolerance or a
-    finite difference crosses a kink; TypeError for inputs that are not float64.
+    Raises GradientError with the name, the input, the index and both numbers where the error is above the tolerance or
+    a finite difference crosses a kink; TypeError for inputs that are not float64.
     """
     return check(function, inputs, linear, step, tolerance, seed, name).worst
 
@@ -69,7 +69,9 @@ def check(function, inputs, linear=False, step=None, tolerance=None, seed=0, nam
 def _leaf(x, name: str, i: int) -> Tensor:
     leaf = x if isinstance(x, Tensor) else Tensor(np.array(x), requires_grad=True)
     if leaf.dtype != np.float64 or leaf.creator is not None or not leaf.requires_grad:
-        raise TypeError(f"{name}: input {i}: expected a float64 array or a leaf that requires a gradient, received {leaf}")
+        raise TypeError(
+            f"{name}: input {i}: expected a float64 array or a leaf that requires a gradient, received {leaf}"
+        )
     return leaf
 
 
@@ -93,7 +95,7 @@ def _gradients(function, leaves, cotangent):
 
 
 def _difference(function, leaves, i, v, step, name):
-    """(f(x + step v) - f(x - step v)) / 2 step for input i, once both points have been seen to make the same choices."""
+    """(f(x + step v) - f(x - step v)) / 2 step for input i; GradientError unless both points make the same choices."""
     leaf, x = leaves[i], leaves[i].data
     sides = []
     try:
@@ -122,7 +124,12 @@ def _compare_jacobian(function, leaves, y, step, rng, name):
         analytic = np.stack([row[i].ravel() for row in rows])  # (outputs, inputs)
         numeric = np.stack(columns, axis=1)  # (outputs, inputs)
         yield i, _jacobian_label(y.shape, leaf.shape), analytic, numeric
-        yield i, lambda at, shape=leaf.shape: f"index {_index(at[0], shape)}", mixed[i].ravel(), cotangent.ravel() @ numeric
+        yield (
+            i,
+            lambda at, shape=leaf.shape: f"index {_index(at[0], shape)}",
+            mixed[i].ravel(),
+            cotangent.ravel() @ numeric,
+        )
 
 
 def _compare_directions(function, leaves, y, step, rng, name):

@@ -44,7 +44,9 @@ class Module:
         accumulating gradients over small batches sees the same masks as one large batch."""
         self._step, self._dropout_rngs = step, {}
 
-    def add_conv(self, name: str, kernel: int, channels: int, outputs: int, initial="he", bias=True, learnt=True) -> None:
+    def add_conv(
+        self, name: str, kernel: int, channels: int, outputs: int, initial="he", bias=True, learnt=True
+    ) -> None:
         """Add NAME.weight (kernel, kernel, channels, outputs) and NAME.bias (outputs,).
 
         initial: "he" draws N(0, 2 / fan_in) (He, Zhang, Ren, Sun 2015), "zero", or an array of that shape.
@@ -54,7 +56,9 @@ class Module:
             weight = initial
         elif initial == "he":
             rng = counted_rng(self.seed, crc32(name.encode()))
-            weight = rng.standard_normal(shape, dtype=np.float32) * np.float32((2 / (kernel * kernel * channels)) ** 0.5)
+            weight = rng.standard_normal(shape, dtype=np.float32) * np.float32(
+                (2 / (kernel * kernel * channels)) ** 0.5
+            )
         else:
             weight = np.zeros(shape)
         self._parameters[f"{name}.weight"] = Tensor(weight.astype(self.dtype), requires_grad=learnt)
@@ -65,8 +69,8 @@ class Module:
         """Apply the convolution of that name."""
         return conv2d(x, self._parameters[f"{name}.weight"], self._parameters[f"{name}.bias"], 1, padding, relu)
 
-    def dropout(self, name: str, x: Tensor, p: float = 0.5) -> Tensor:
-        """Drop elements of x in training mode."""
+    def dropout(self, name: str, x: Tensor, p: float) -> Tensor:
+        """Drop elements of x with probability p in training mode."""
         if not self.training:
             return x
         if name not in self._dropout_rngs:

@@ -12,12 +12,18 @@ class SGD:
     """v = momentum v + (g + weight_decay w);  w -= lr v          (PyTorch's form; v starts at zero)
 
     parameters: dict name -> Tensor. Names that end in ".bias" use lr bias_lr, and no decay if bias_decay is False
-    (Caffe's habit: bias_lr 2, no decay). A parameter whose grad is None is left alone. Sets may change `lr` between steps.
-    momentum_buffers: dict name -> array v, made when a parameter first has a gradient.
+    (Caffe's habit: bias_lr 2, no decay). A parameter whose grad is None is left alone. Sets may change `lr` between
+    steps. momentum_buffers: dict name -> array v, made when a parameter first has a gradient.
     """
 
-    def __init__(self, parameters: dict[str, Tensor], lr, momentum=0.9, weight_decay=5e-4, bias_lr=1.0, bias_decay=True):
-        for what, value, limit in (("lr", lr, math.inf), ("momentum", momentum, 1), ("weight_decay", weight_decay, math.inf)):
+    def __init__(
+        self, parameters: dict[str, Tensor], lr, momentum=0.9, weight_decay=5e-4, bias_lr=1.0, bias_decay=True
+    ):
+        for what, value, limit in (
+            ("lr", lr, math.inf),
+            ("momentum", momentum, 1),
+            ("weight_decay", weight_decay, math.inf),
+        ):
             if not 0 <= value < limit:
                 raise ValueError(f"SGD: {what}: expected a number in [0, {limit}), received {value}")
         self.parameters = parameters

@@ -12,7 +12,9 @@ MIN_PIXELS pixels, where a single row of w is very long), so a thread's workspac
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from .threads import parallel, strips
+from . import winograd
+from .threads import parallel, strips, workspace
+from .windows import pictures, window
 
 WORKSPACE = 1 << 18  # elements of im2col a thread gathers at a time: 1 MB of float32
 MIN_PIXELS = 64  # a product over fewer rows would spend its time reading w
@@ -24,6 +26,8 @@ def conv_forward(x, w, b, stride, padding, relu=False, out=None):
     x (N,H,W,C), w (KH,KW,C,K), b (K,) or None, stride and padding pairs; returns (N,OH,OW,K), written to `out` if
     given. OH = (H + 2 padding - KH) // stride + 1. Workspace: a strip of im2col a thread.
     """
+    if winograd.pays(x.shape, w.shape, stride):
+        return winograd.forward(x, w, b, padding, relu, out)
     N, H, W, C = x.shape
     KH, KW, _, K = w.shape
     OH, OW = ((s + 2 * p - k) // t + 1 for s, p, k, t in zip((H, W), padding, (KH, KW), stride, strict=True))
@@ -93,6 +97,8 @@ def conv_weight_grad(x, dy, w_shape, stride, padding, out=None, emit=None):
     exists: emit(ky, slab (KW,C,K)) is called once for each, in order, and None is returned. The sums are cut into
     partial sums by shape alone and added in a fixed order.
     """
+    if winograd.pays(x.shape, w_shape, stride):
+        return winograd.weight_grad(x, dy, padding, out, emit)
     KH, KW, C, K = w_shape
     N, OH, OW, _ = dy.shape
     dy_rows = dy.reshape(N * OH, OW, K)
@@ -128,9 +134,11 @@ def bias_grad(dy):
     flat = dy.reshape(-1, K)
     cuts = list(strips(len(flat), 1024))
     sums = np.empty((len(cuts), K), dy.dtype)
+    ones = np.ones(1025, dy.dtype)
 
     def work(i):
-        flat[cuts[i]].sum(axis=0, out=sums[i])
+        block = flat[cuts[i]]
+        np.matmul(ones[: len(block)], block, out=sums[i])  # faster than sum(axis=0), whose loops are only K long
 
     parallel(work, range(len(cuts)))
     return sums.sum(axis=0)
@@ -150,17 +158,9 @@ def im2col(x, strip, out_size, kernel, stride, padding, ky0=0):
     (OH, OW), (KH, KW), (sy, sx), (py, px) = out_size, kernel, stride, padding
     if (KH, KW, sy, sx, py, px, ky0) == (1, 1, 1, 1, 0, 0, 0):
         return x.reshape(N * H, W, C)[strip].reshape(-1, C)  # a 1x1 kernel sees each pixel once: nothing to gather
-    cols = np.empty((strip.stop - strip.start, OW, KH, KW, C), x.dtype)
-    done = strip.start
-    while done < strip.stop:  # one picture after the other
-        n, oy = divmod(done, OH)
-        rows = min(OH - oy, strip.stop - done)
-        top, height = oy * sy + ky0 - py, (rows - 1) * sy + KH  # the input rows these patches reach
-        window = np.zeros((height, W + 2 * px, C), x.dtype)
-        first, last = min(max(top, 0), H), min(max(top + height, 0), H)
-        window[first - top : last - top, px : px + W] = x[n, first:last]
-        a, b, c = window.strides
-        patches = as_strided(window, (rows, OW, KH, KW, C), (sy * a, sx * b, a, b, c), writeable=False)
-        np.copyto(cols[done - strip.start : done - strip.start + rows], patches)
-        done += rows
+    cols = workspace("cols", (strip.stop - strip.start, OW, KH, KW, C), x.dtype)
+    for done, n, oy, rows in pictures(strip, OH):
+        part = window(x[n], oy * sy + ky0 - py, -px, (rows - 1) * sy + KH, (OW - 1) * sx + KW)
+        a, b, c = part.strides
+        cols[done : done + rows] = as_strided(part, (rows, OW, KH, KW, C), (sy * a, sx * b, a, b, c), writeable=False)
     return cols.reshape(-1, KH * KW * C)

@@ -4,7 +4,7 @@ import numpy as np
 
 from .threads import parallel, strips
 
-BLOCK = 1 << 16  # elements a block: 256 KB of float32
+BLOCK = 1 << 15  # elements a block: 128 KB of float32
 
 
 def relu_forward(x):
@@ -19,13 +19,22 @@ def relu_forward(x):
     return y
 
 
+def select(values, mask, out):
+    """out = values where mask (bool), else 0, also where values are NaN there, which a product with 0 would keep.
+
+    -1 is a word of ones, so `values & -mask` is either all bits or none: as fast as a product, a third of np.where.
+    """
+    word = np.dtype(f"i{values.itemsize}")
+    np.bitwise_and(values.view(word), np.negative(mask.view(np.int8)), out=out.view(word))
+
+
 def relu_backward(dy, y):
     """dy where y > 0, else 0."""
     dx = np.empty(dy.shape, dy.dtype)
     dy, y, target = np.ravel(dy), np.ravel(y), dx.reshape(-1)
 
     def work(block):
-        np.multiply(dy[block], y[block] > 0, out=target[block])
+        select(dy[block], y[block] > 0, out=target[block])
 
     parallel(work, strips(dx.size, BLOCK))
     return dx

@@ -19,9 +19,10 @@ def cross_entropy(scores, labels, class_weight, ignore_label):
     sums = np.zeros((len(blocks), 2))
 
     def work(i):
-        s = np.ascontiguousarray(scores[blocks[i]].T)  # (L, pixels): reductions over classes become long loops
+        s = np.array(scores[blocks[i]].T, order="C")  # (L, pixels), a copy: reductions over classes become long loops
         label = labels[blocks[i]]
         labelled = label != ignore_label
+        s[:, ~labelled] = 0  # whatever the scores are there, even NaN
         label = np.where(labelled, label, 0)
         weight = labelled.astype(s.dtype) if class_weight is None else class_weight[label] * labelled
         pixel = np.arange(s.shape[1])
@@ -33,7 +34,6 @@ def cross_entropy(scores, labels, class_weight, ignore_label):
         sums[i] = (nll[labelled] * weight[labelled]).sum(dtype=np.float64), weight.sum(dtype=np.float64)
         s *= weight / total  # softmax, weighted
         s[label, pixel] -= weight
-        s[:, ~labelled] = 0  # also where an ignored pixel's score is NaN
         dscores[blocks[i]] = s.T
 
     parallel(work, range(len(blocks)))

@@ -1,17 +1,22 @@
-"""Max pooling in NumPy: one pass a kernel tap over strips of output rows, keeping which tap won as one small integer."""
+"""Max pooling in NumPy: a pass a kernel tap over strips of output rows, keeping which tap won as one small integer.
+
+The pixels under one tap lie `stride` apart in x, in runs of only C elements, and arithmetic on short runs is slow. So each
+tap's pixels are copied to a contiguous block in the cache first, and all arithmetic is on such blocks.
+"""
 
 import numpy as np
 
-from .threads import parallel, strips
+from .elementwise import select
+from .threads import parallel, strips, workspace
 
-ROWS_ELEMENTS = 1 << 16  # output elements a strip
+BLOCK = 1 << 14  # output elements a strip
 
 
 def pool_forward(x, kernel, stride, padding, out_size):
     """Return y (N,OH,OW,C) and winner (N,OH,OW,C): the tap ky KW + kx that the maximum came from, uint8 up to 256 taps.
 
-    x (N,H,W,C) is padded with -inf, below and to the right as far as the windows of out_size = (OH, OW) reach. The first
-    of equal taps wins. NaN is larger than everything, as in PyTorch.
+    x (N,H,W,C) is padded with -inf, below and to the right as far as the windows of out_size = (OH, OW) reach. The
+    first of equal taps wins. NaN is larger than everything, as in PyTorch.
     """
     N, H, W, C = x.shape
     (KH, KW), (sy, sx), (py, px), (OH, OW) = kernel, stride, padding, out_size
@@ -25,25 +30,29 @@ def pool_forward(x, kernel, stride, padding, out_size):
 
     def work(task):
         n, strip = task
-        best, won = y[n, strip], winner[n, strip]
-        rows = strip.stop - strip.start
-        for tap in range(KH * KW):
-            top, left = strip.start * sy + tap // KW, tap % KW
-            v = x[n, top : top + (rows - 1) * sy + 1 : sy, left : left + (OW - 1) * sx + 1 : sx]  # (rows, OW, C)
-            if tap == 0:
-                best[:] = v
-                continue
-            better = v > best
+        best, won = y[n, strip], winner[n, strip]  # (rows, OW, C)
+        best[:] = x[n][taps(strip, 0, OW, kernel, stride)]
+        v, later = workspace("tap", best.shape, x.dtype), workspace("later", won.shape, won.dtype)
+        for tap in range(1, KH * KW):
+            v[:] = x[n][taps(strip, tap, OW, kernel, stride)]
+            np.multiply(v > best, won.dtype.type(tap), out=later)
+            np.maximum(won, later, out=won)  # taps come in order, so a larger one is a later and better one
             np.maximum(best, v, out=best)
-            # best != best only where v is, or an earlier tap was, NaN; won keeps naming an element of the window
-            np.copyto(won, won.dtype.type(tap), where=better)
         nan = best != best
         if nan.any():
             _first_nan(x[n], nan, won, strip, kernel, stride)
 
-    per_strip = max(1, ROWS_ELEMENTS // (OW * C))
-    parallel(work, [(n, strip) for n in range(N) for strip in strips(OH, per_strip)])
+    parallel(work, [(n, strip) for n in range(N) for strip in strips(OH, BLOCK // (OW * C))])
     return y, winner
+
+
+def taps(strip, tap, OW, kernel, stride):
+    """The index (rows, columns) of the pixels that `tap` sees from the output rows of a strip."""
+    (ky, kx), (sy, sx) = divmod(tap, kernel[1]), stride
+    return (
+        slice(strip.start * sy + ky, (strip.stop - 1) * sy + ky + 1, sy),
+        slice(kx, (OW - 1) * sx + kx + 1, sx),
+    )
 
 
 def _first_nan(x, nan, won, strip, kernel, stride):
@@ -60,15 +69,23 @@ def pool_backward(dy, winner, x_shape, kernel, stride, padding):
     _, OH, OW, _ = dy.shape
     (KH, KW), (sy, sx), (py, px) = kernel, stride, padding
     size = max((OH - 1) * sy + KH, H + 2 * py), max((OW - 1) * sx + KW, W + 2 * px)
-    dx = np.zeros((N, *size, C), dy.dtype)
-    channels = list(strips(C, -(-C // 4)))  # windows may overlap in space, never across channels
+    apart = sy >= KH and sx >= KW  # windows do not overlap: each element of dx is written once, by any thread
+    tiled = (sy, sx) == (KH, KW) and size == (OH * sy, OW * sx)  # and none is left out
+    dx = (np.empty if tiled else np.zeros)((N, *size, C), dy.dtype)
 
     def work(task):
-        n, c = task
-        for tap in range(KH * KW):
-            ky, kx = divmod(tap, KW)
-            target = dx[n, ky : ky + (OH - 1) * sy + 1 : sy, kx : kx + (OW - 1) * sx + 1 : sx, c]
-            target += dy[n, :, :, c] * (winner[n, :, :, c] == tap)
+        n, rows = task
+        for strip in strips(rows.stop - rows.start, BLOCK // (OW * C)):
+            strip = slice(rows.start + strip.start, rows.start + strip.stop)
+            share = workspace("tap", (strip.stop - strip.start, OW, C), dy.dtype)
+            for tap in range(KH * KW):
+                target = dx[n][taps(strip, tap, OW, kernel, stride)]
+                select(dy[n, strip], winner[n, strip] == tap, out=share)
+                if apart:
+                    target[:] = share
+                else:
+                    target += share
 
-    parallel(work, [(n, c) for n in range(N) for c in channels])
+    parts = list(strips(OH, -(-OH // 4))) if apart else [slice(0, OH)]
+    parallel(work, [(n, rows) for n in range(N) for rows in parts])
     return np.ascontiguousarray(dx[:, py : py + H, px : px + W])

@@ -6,10 +6,12 @@ thread, so results do not depend on the number of threads.
 """
 
 import os
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 
+import numpy as np
 from threadpoolctl import ThreadpoolController
 
 
@@ -60,3 +62,16 @@ def strips(total: int, size: int) -> Iterator[slice]:
     count = min(total, count + count % 2)
     for i in range(count):
         yield slice(total * i // count, total * (i + 1) // count)
+
+
+_own = threading.local()
+
+
+def workspace(name: str, shape: tuple[int, ...], dtype):
+    """This thread's uninitialised buffer of that name, reused from call to call: fresh pages cost as much as arithmetic."""
+    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    buffer = getattr(_own, name, None)
+    if buffer is None or buffer.nbytes < size:
+        buffer = np.empty(size, np.uint8)
+        setattr(_own, name, buffer)
+    return buffer[:size].view(dtype).reshape(shape)

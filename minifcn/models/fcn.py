@@ -6,8 +6,8 @@
     8s    fc7 - score_fr - upscore2 - (+) - upscore_pool4 - (+) ------- upscore8  - crop -> scores
                     pool4 - score_pool4'   pool3 - score_pool3'
 
-Long, Shelhamer, Darrell 2015, figure 3. upscore2 and upscore_pool4 start bilinear and are learnt, the last upscore is fixed
-bilinear (section 4.2). Where two maps meet, models/geometry.py says where to crop.
+Long, Shelhamer, Darrell 2015, figure 3. upscore2 and upscore_pool4 start bilinear and are learnt, the last upscore is
+fixed bilinear (section 4.2). Where two maps meet, models/geometry.py says where to crop.
 """
 
 import numpy as np
@@ -25,12 +25,12 @@ class FCN32s(VGG):
     name = "fcn32s"
     skips: tuple[str, ...] = ()  # the pools that join, in order
 
-    def __init__(self, num_classes, trunk, pad, skip_scale, upsampling, dtype, seed):
+    def __init__(self, num_classes, trunk, pad, skip_scale, upsampling, dtype, seed, dropout):
         if not isinstance(num_classes, int) or num_classes < 1:
             raise ValueError(f"num_classes: expected an int, at least 1, received {num_classes!r}")
         if upsampling not in ("learnt", "fixed"):
             raise ValueError(f"upsampling: expected 'learnt' or 'fixed', received {upsampling!r}")
-        super().__init__(trunk, pad, dtype, seed)
+        super().__init__(trunk, pad, dtype, seed, dropout)
         self.num_classes, self.upsampling = num_classes, upsampling
         both = skip_scale if isinstance(skip_scale, tuple | list) else (skip_scale, skip_scale)
         self.skip_scale = dict(zip(("pool4", "pool3"), map(float, both), strict=True))
@@ -48,7 +48,7 @@ class FCN32s(VGG):
         return self.upsample_to("upscore32", score, self.grids["fc7"], x)
 
     def add_skip(self, pool: str, channels: int, upscore: str) -> None:
-        """Parameters of a skip: the score layer on the pool, and the upsampling that brings the coarser scores there."""
+        """Parameters of a skip: the score layer on the pool, and the upsampling that brings the coarser scores."""
         self.add_conv(f"score_{pool}", 1, channels, self.num_classes, "zero")
         self.add_upscore(upscore, 2, learnt=self.upsampling == "learnt")
 
@@ -61,7 +61,8 @@ class FCN32s(VGG):
         weight = self._parameters[f"{name}.weight"]
         stride = weight.shape[0] // 2
         grid = grid.conv_transpose(2 * stride, stride)
-        if not weight.requires_grad and np.array_equal(weight.data, bilinear_weight(stride, self.num_classes, self.dtype)):
+        bilinear = bilinear_weight(stride, self.num_classes, self.dtype)
+        if not weight.requires_grad and np.array_equal(weight.data, bilinear):
             return bilinear_upsample(score, stride), grid
         return conv_transpose2d(score, weight, stride=stride), grid
 

@@ -32,18 +32,21 @@ TRUNKS = {
 
 
 class VGG(Module):
-    """The trunk. trunk: a name in TRUNKS or a Widths; pad: 100 as the reference, or "same" (conv1_1 pads 1, fc6 pads 3).
+    """The trunk. trunk: a name in TRUNKS or a Widths; pad: 100 as the reference, or "same".
 
-    Pad 100 makes the smallest picture large enough for fc6's 7x7 kernel; "same" keeps sizes, for less than half the work.
+    Pad 100 (at conv1_1) makes the smallest picture large enough for fc6's 7x7 kernel. "same" (conv1_1 pads 1, fc6 pads
+    3) keeps sizes, for less than half the work.
     """
 
-    def __init__(self, trunk="vgg16", pad: int | str = 100, dtype=np.float32, seed: int = 0):
+    def __init__(self, trunk="vgg16", pad: int | str = 100, dtype=np.float32, seed: int = 0, dropout=0.5):
         super().__init__(dtype, seed)
         if isinstance(trunk, str) and trunk not in TRUNKS:
             raise ValueError(f"trunk: expected one of {', '.join(TRUNKS)}, received {trunk!r}")
         if pad not in (100, "same"):
             raise ValueError(f"pad: expected 100 or 'same', received {pad!r}")
-        self.trunk, self.pad = trunk, pad
+        if not 0 <= dropout < 1:
+            raise ValueError(f"dropout: expected 0 <= p < 1, received {dropout}")
+        self.trunk, self.pad, self.p = trunk, pad, dropout
         self.widths = TRUNKS[trunk] if isinstance(trunk, str) else trunk
         self.conv1_padding, self.fc6_padding = (1, 3) if pad == "same" else (100, 0)
         channels = 3
@@ -62,6 +65,6 @@ class VGG(Module):
                 padding = self.conv1_padding if (block, i) == (1, 1) else 1
                 x = self.conv(f"conv{block}_{i}", x, padding, relu=True)
             pools[block] = x = max_pool2d(x, 2, ceil_mode=True)
-        x = self.dropout("fc6", self.conv("fc6", x, self.fc6_padding, relu=True))
-        x = self.dropout("fc7", self.conv("fc7", x, relu=True))
+        x = self.dropout("fc6", self.conv("fc6", x, self.fc6_padding, relu=True), self.p)
+        x = self.dropout("fc7", self.conv("fc7", x, relu=True), self.p)
         return pools[3], pools[4], x

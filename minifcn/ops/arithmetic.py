@@ -1,7 +1,9 @@
 """Addition of two tensors and multiplication by a number, also as the operators + and *.
 
-    y = a + b        da = db = dy              a skip connection joins here (Long et al. 2015, figure 3)
-    y = x s          dx = dy s                 the skip scales of "at once" training are such s
+    y = a + b        da = db = dy
+    y = x s          dx = dy s
+
+Long, Shelhamer, Darrell 2015, figure 3: skip connections join by addition; training "at once" scales the skips.
 """
 
 from ..autograd import Function, Tensor, check_scalar

@@ -14,7 +14,7 @@ def pair(op: str, what: str, value, least: int) -> tuple[int, int]:
 
 
 def axes(op: str, what: str, array, names: str) -> None:
-    """Raise ValueError unless the array has one dimension for each name in `names`, such as "N H W C", and none empty."""
+    """Raise ValueError unless the array has a dimension for each name in `names` ("N H W C"), and none empty."""
     if array.ndim != len(names.split()) or 0 in array.shape:
         expected = f"({', '.join(names.split())}), nothing empty"
         raise ValueError(f"{op}: {what}: expected shape {expected}, received {array.shape}")

@@ -17,7 +17,7 @@ class Crop(Function):
 
     def forward(self, x):
         self.x_shape = x.shape
-        return np.ascontiguousarray(x[:, self.rows, self.columns])  # (N, height, width, C)
+        return x[:, self.rows, self.columns].copy()  # (N, height, width, C)
 
     def backward(self, dy):
         # --- dx ---

@@ -2,7 +2,8 @@
 
     y = x m / (1 - p)        m is 0 with probability p, else 1        dx = dy m / (1 - p)
 
-Srivastava, Hinton, Krizhevsky, Sutskever, Salakhutdinov 2014, section 10 ("inverted" form); FCN has it after fc6 and fc7.
+Srivastava, Hinton, Krizhevsky, Sutskever, Salakhutdinov 2014, section 10 ("inverted" form); FCN has it after fc6 and
+fc7.
 """
 
 import numpy as np

@@ -7,8 +7,8 @@
     scores (N,H,W,L)   0.1 2.0 0.3   label 1   ->  -log p[1]
                        1.0 0.2 0.1   label 255 ->  nothing: void
 
-Long, Shelhamer, Darrell 2015, section 3: the loss is a sum over the spatial dimensions. Caffe's reference solvers use that
-sum ("sum"); a mean over labelled pixels does not depend on the picture's size ("mean").
+Long, Shelhamer, Darrell 2015, section 3: the loss is a sum over the spatial dimensions. Caffe's reference solvers use
+that sum ("sum"); a mean over labelled pixels does not depend on the picture's size ("mean").
 """
 
 import numpy as np

@@ -2,7 +2,8 @@
 
     y[n, oy, ox, c] = max over ky, kx of  x[n, oy sy + ky - py, ox sx + kx - px, c]      -inf outside the picture
 
-    x  1 3 | 2 0        y  5 2      OH = (H + 2 p - k) // s + 1, rounded up instead of down with ceil_mode; a last window
+    x  1 3 | 2 0        y  5 2      OH = (H + 2 p - k) // s + 1, rounded up instead of down with ceil_mode; a last
+    window
        5 4 | 1 2                         that would start beyond the picture and its left padding is dropped
     dx 0 0 | 1 0  <- dy 1 1
        1 0 | 0 0
@@ -47,8 +48,8 @@ def pooled_size(size: int, kernel: int, stride: int, padding: int, ceil_mode: bo
 def max_pool2d(x, kernel_size, stride=None, padding=0, ceil_mode=False) -> Tensor:
     """Return the maximum over windows of x (N,H,W,C), float32 or float64, as (N,OH,OW,C).
 
-    kernel_size, stride (default kernel_size) and padding are ints or pairs (vertical, horizontal); padding, of -inf, is at
-    most half the kernel. Raises ValueError for sizes that leave no output.
+    kernel_size, stride (default kernel_size) and padding are ints or pairs (vertical, horizontal); padding, of -inf, is
+    at most half the kernel. Raises ValueError for sizes that leave no output.
     """
     x = x if isinstance(x, Tensor) else Tensor(x)
     axes("max_pool2d", "x", x.data, "N H W C")

@@ -1,0 +1,150 @@
+"""Check a data set before training on it: open every picture and every label file, and count what is in them.
+
+    python -m minifcn.check_data DATA
+
+names every file that cannot be used, with its values, and prints for each split the number of pictures, their sizes,
+each class's share of the labelled pixels, in how many pictures it occurs, and the share of void. The exit status is 0
+if all is well, 1 if any file is bad, 2 if DATA is no data set.
+"""
+
+import argparse
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from tqdm import tqdm
+
+from minifcn.datasets import Dataset, list_splits, open_dataset
+from minifcn.errors import InputError, command_line
+
+
+@dataclass
+class SplitReport:
+    """What a split holds. Sizes and counts are those of the good pictures.
+
+    names: of all pictures.  sizes: (H, W) of each.  pixels: int64 (L + 1,), of each class, then of void.  occurs: int64
+    (L + 1,), in how many pictures each is.  errors: a line for each thing that is wrong.
+    """
+
+    split: str
+    classes: list[str]
+    names: list[str] = field(default_factory=list)
+    sizes: list[tuple[int, int]] = field(default_factory=list)
+    pixels: np.ndarray = field(init=False)
+    occurs: np.ndarray = field(init=False)
+    errors: list[str] = field(default_factory=list)
+
+    def __post_init__(self):
+        self.pixels, self.occurs = np.zeros((2, len(self.classes) + 1), np.int64)
+
+    def count(self, labels: np.ndarray, ignore_label: int) -> None:
+        """Add the labels uint8 (H, W) of one picture."""
+        counts = np.bincount(labels.ravel(), minlength=256)  # (256,)
+        counts = np.append(counts[: len(self.classes)], counts[ignore_label])  # (L + 1,)
+        self.sizes.append(labels.shape)
+        self.pixels += counts
+        self.occurs += counts > 0
+
+
+def check_split(dataset: Dataset) -> SplitReport:
+    """Read all of a split, with a progress bar; errors are collected, not raised."""
+    report = SplitReport(dataset.split, dataset.classes, dataset.names)
+    for index in tqdm(range(len(dataset)), desc=dataset.split, unit="picture", leave=False):
+        try:
+            _, labels = dataset[index]
+        except InputError as error:
+            report.errors.append(str(error))
+        else:
+            report.count(labels, dataset.ignore_label)
+    return report
+
+
+def check(where: str) -> list[SplitReport]:
+    """Check every split of a data set. InputError if there is no data set, or no split of it can be opened."""
+    reports = []
+    for split in list_splits(where):
+        try:
+            dataset = open_dataset(where, split)
+        except InputError as error:
+            reports.append(SplitReport(split, [], errors=[str(error)]))
+        else:
+            reports.append(check_split(dataset))
+    if not any(report.classes for report in reports):
+        raise InputError(reports[0].errors[0])
+    return reports
+
+
+def table(reports: Sequence[SplitReport]) -> str:
+    """Lay the reports out: a line for each split, then a line for each class."""
+    lines = [f"{'split':10}{'pictures':>10}{'bad':>6}  sizes (height x width)"]
+    for report in reports:
+        lines.append(f"{report.split:10}{len(report.sizes):10}{len(report.errors):6}  {_span(report.sizes)}")
+    counted = [report for report in reports if report.sizes]
+    if not counted:
+        return "\n".join(lines)
+    names = [*counted[0].classes, "void"]
+    width = max(len(name) for name in ["class", *names]) + 2
+    lines += ["", " " * width + "".join(f"{report.split:>20}" for report in counted)]
+    lines += ["class".ljust(width) + f"{'share':>10}{'pictures':>10}" * len(counted)]
+    for i, name in enumerate(names):
+        lines.append(name.ljust(width) + "".join(_cell(report, i) for report in counted))
+    lines += ["", "share: of the labelled pixels; void: of all pixels. pictures: in how many the class occurs."]
+    return "\n".join(lines)
+
+
+def notes(reports: Sequence[SplitReport]) -> list[str]:
+    """What is no error but may not be meant."""
+    found = []
+    for report in reports:
+        if report.sizes and report.pixels[-1] and np.count_nonzero(report.pixels[:-1]) < 2:
+            advice = "in masks of 0 and 255, 255 is void; write 1 for the second class"
+            found.append(f"{report.split}: at most one class besides void: {advice}")
+        absent = [name for name, count in zip(report.classes, report.pixels, strict=False) if count == 0]
+        if report.sizes and absent:
+            found.append(f"{report.split}: absent: {', '.join(absent)}")
+    for one, other in itertools.combinations(reports, 2):
+        both = sorted(set(one.names) & set(other.names))
+        if both:
+            found.append(f"{len(both)} names are in both {one.split} and {other.split}, such as {both[0]}")
+    return found
+
+
+def _span(sizes: list[tuple[int, int]]) -> str:
+    """One size, or the smallest and largest height and width."""
+    if not sizes:
+        return "-"
+    low, high = np.min(sizes, axis=0), np.max(sizes, axis=0)
+    least, most = f"{low[0]} x {low[1]}", f"{high[0]} x {high[1]}"
+    return least if least == most else f"{least} .. {most}"
+
+
+def _cell(report: SplitReport, i: int) -> str:
+    """Share and pictures of class i of a split; i = L is void."""
+    if report.pixels[i] == 0:
+        return f"{'absent' if i < len(report.classes) else '0':>10}{0:>10}"
+    total = report.pixels[:-1].sum() if i < len(report.classes) else report.pixels.sum()
+    return f"{100 * report.pixels[i] / total:8.2f} %{report.occurs[i]:10}"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m minifcn.check_data",
+        description="Open every picture and label of a data set, name whatever is wrong, and count the classes.",
+        epilog="Exit status: 0 if all is well, 1 if any file is bad, 2 if DATA is no data set.",
+    )
+    parser.add_argument("data", metavar="DATA", help="a folder with a data set, or toytown")
+    reports = check(parser.parse_args(argv).data)
+    errors = [f"{report.split}: {error}" for report in reports for error in report.errors]
+    for error in errors:
+        print(f"bad: {error}")
+    print(table(reports))
+    for note in notes(reports):
+        print(f"note: {note}")
+    print(f"{len(errors)} bad" if errors else "all good")
+    return 1 if errors else 0
+
+
+if __name__ == "__main__":
+    command_line(main)

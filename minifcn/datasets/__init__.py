@@ -1,0 +1,76 @@
+"""Data sets: pictures and a class for each of their pixels."""
+
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from minifcn.datasets import camvid, folder
+from minifcn.errors import InputError
+
+TOYTOWN = "toytown"
+_LAYOUTS = {camvid.Camvid: camvid, folder.Folder: folder}
+
+
+class Dataset(Protocol):
+    """One split of a data set.
+
+    `data[i]`, 0 <= i < len(data), is a picture uint8 (H, W, 3) in RGB and its labels uint8 (H, W): class ids from 0 to
+    len(classes) - 1, or `ignore_label` where the class is unknown (void). Sizes may differ from picture to picture.
+    Construction only lists files; what is in them is checked on reading, and InputError names the file.
+    """
+
+    name: str
+    split: str
+    classes: list[str]  # L names
+    palette: np.ndarray  # uint8 (L, 3), RGB
+    ignore_label: int  # 255
+    names: list[str]  # the pictures' names, one each, without extension
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]: ...
+
+
+def open_dataset(where: str | Path, split: str) -> Dataset:
+    """Open a split of "toytown", or of the data set in a folder, whose layout is recognised.
+
+    InputError: the folder or its layout is unknown (the message shows those expected and what is there), it has no
+    such split (the message lists those it has), or the split is empty.
+    """
+    if str(where) == TOYTOWN:
+        return _toytown().Toytown(split)
+    return _layout(Path(where))(where, split)
+
+
+def list_splits(where: str | Path) -> list[str]:
+    """Return the splits that a data set has, such as ["train", "val"]. InputError as for open_dataset."""
+    if str(where) == TOYTOWN:
+        return list(_toytown().SPLITS)
+    return _LAYOUTS[_layout(Path(where))].splits(Path(where))
+
+
+def has_split(where: str | Path, split: str) -> bool:
+    """Whether a data set has a split. InputError where there is no data set at all."""
+    return split in list_splits(where)
+
+
+def _toytown():
+    from minifcn.datasets import toytown  # only here: users' sets do not need the code that draws it
+
+    return toytown
+
+
+def _layout(path: Path) -> type:
+    """Return the class for a folder's layout."""
+    if not path.is_dir():
+        raise InputError(f"{path}: no such folder; give the folder of a data set, or {TOYTOWN!r}")
+    for layout, module in _LAYOUTS.items():
+        if module.recognised(path):
+            return layout
+    entries = sorted(entry.name + "/" * entry.is_dir() for entry in path.iterdir())
+    found = ", ".join(entries[:10]) + (f" and {len(entries) - 10} more" if len(entries) > 10 else "") or "nothing"
+    raise InputError(
+        f"{path}: not the layout of a data set. Expected either images/, labels/ and classes.txt, "
+        f"or (CamVid) train/ and trainannot/, val/ and valannot/. Found: {found}"
+    )

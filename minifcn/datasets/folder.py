@@ -1,0 +1,160 @@
+"""A data set of your own: a folder of pictures, a folder of label pictures, and a list of classes.
+
+    DIR/images/NAME.jpg     pictures of any sizes (.png, .jpg, .bmp, .tif, .webp, ...)
+    DIR/labels/NAME.png     the labels of each, of the same size: paletted, grey, or RGB
+    DIR/classes.txt         the classes, one a line, in the order of their ids 0, 1, 2, ...
+    DIR/train.txt           the splits (optional), each a list of NAMEs, one a line;
+    DIR/val.txt, test.txt   a split without a file is not there
+
+Without any of these lists every fifth picture in order of name, from the second one on, is in val and the others are in
+train. That suits unrelated photographs; neighbouring frames of a video are nearly copies, so write lists for those.
+
+A line of classes.txt is a name, or a name and a colour; either all lines have a colour, or none:
+
+    road 128 64 128             The colours are needed if the label pictures are RGB, and are those of the
+    traffic light #fa0000       predictions too. Empty lines and lines that start with # are skipped.
+    void 0 0 0
+
+"void" is no class: pixels with its value (here 2) or colour are ignored, as those of value 255 always are. It need not
+be the last line; if it is not, the ids of the classes after it are one lower than their values in the files.
+"""
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from minifcn.datasets.pictures import IGNORE_LABEL, VOID, LabelCoding, list_pictures, read_example
+from minifcn.errors import InputError
+
+SPLITS = ("train", "val", "test")
+_LINE = re.compile(r"(?P<name>.+?)(?:\s+(?:(\d+)[\s,]+(\d+)[\s,]+(\d+)|#(?P<hex>[0-9a-fA-F]{6})))?")
+
+
+class Folder:
+    """One split of a folder of pictures; see Dataset for the contract."""
+
+    ignore_label = IGNORE_LABEL
+
+    def __init__(self, folder: str | Path, split: str):
+        folder = Path(folder)
+        if split not in splits(folder):
+            there = ", ".join(splits(folder))
+            raise InputError(
+                f"{folder}: no split {split!r}; there are: {there}. Splits are listed in train.txt, val.txt, test.txt"
+            )
+        self.name, self.split = folder.resolve().name, split
+        self._coding = read_classes(folder / "classes.txt")
+        self.classes = self._coding.classes
+        self.palette = _palette(self._coding)
+        pictures = list_pictures(folder / "images")
+        if not pictures:
+            raise InputError(f"{folder / 'images'}: no pictures (.png, .jpg, ...) in this folder; put them there")
+        self.names = _names(folder, split, pictures)
+        self._pictures = [pictures[name] for name in self.names]
+        self._folder = folder / "labels"
+        self._labels = {path.stem: path for path in self._folder.iterdir() if path.suffix.lower() == ".png"}
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        name = self.names[index]
+        if name not in self._labels:
+            others = [path.name for path in sorted(self._folder.iterdir()) if path.stem == name]
+            found = f" ({others[0]} is there, but labels are read from PNG only)" if others else ""
+            path = self._folder / f"{name}.png"
+            raise InputError(
+                f"{path}: this label picture is missing{found}; add it, or take its picture out of the set"
+            )
+        return read_example(self._pictures[index], self._labels[name], self._coding)
+
+
+def recognised(folder: Path) -> bool:
+    """Whether a folder has this layout: images/, labels/ and classes.txt."""
+    return all((folder / part).is_dir() for part in ("images", "labels")) and (folder / "classes.txt").is_file()
+
+
+def splits(folder: Path) -> list[str]:
+    """Return the splits that the folder has: those with a list; without any list, train and val."""
+    return [split for split in SPLITS if (folder / f"{split}.txt").is_file()] or ["train", "val"]
+
+
+def read_classes(path: Path) -> LabelCoding:
+    """Read classes.txt. InputError names the file and the line."""
+    names, colours, numbers = [], [], []
+    for number, line in _lines(path):
+        match = _LINE.fullmatch(line)
+        name, colour = match["name"], _colour(match)
+        if colour is not None and max(colour) > 255:
+            raise InputError(f"{path}, line {number}: colour {colour}, expected three numbers from 0 to 255")
+        if name in names:
+            raise InputError(
+                f"{path}, line {number}: {name!r} again (also in line {numbers[names.index(name)]}); rename it"
+            )
+        if colour is not None and colour in colours:
+            raise InputError(f"{path}, line {number}: colour {colour} is that of {names[colours.index(colour)]!r} too")
+        names.append(name)
+        colours.append(colour)
+        numbers.append(number)
+    if None in colours and any(colour is not None for colour in colours):
+        lacking = names[colours.index(None)]
+        raise InputError(f"{path}: {lacking!r} has no colour but other classes have; give all of them one, or none")
+    if not 1 <= len([name for name in names if name != VOID]) or len(names) > 255:
+        raise InputError(f"{path}: {len(names)} lines, expected 1 to 255 and at least one class; list one class a line")
+    known = np.array(colours, np.uint8) if None not in colours else None
+    remedy = f"list its class in {path}" if known is None else f"list its class and colour in {path}"
+    return LabelCoding(names, known, f"correct the file, or {remedy}")
+
+
+def _colour(match: re.Match) -> tuple[int, int, int] | None:
+    """The colour at the end of a line of classes.txt; None where there is none."""
+    if match["hex"]:
+        return tuple(bytes.fromhex(match["hex"]))
+    return tuple(int(match[i]) for i in (2, 3, 4)) if match[2] else None
+
+
+def _palette(coding: LabelCoding) -> np.ndarray:
+    """The classes' own colours, or the PASCAL VOC colours of their ids -> uint8 (L, 3)."""
+    if coding.colours is not None:
+        return coding.colours[[name != VOID for name in coding.entries]]
+    # VOC's rule: bits 0, 3, 6 of the id are the highest bits of red, bits 1, 4, 7 of green, bits 2, 5 of blue.
+    ids = np.arange(len(coding.classes))[:, None]  # (L, 1)
+    bits = [(ids >> 3 * i + np.arange(3) & 1) << 7 - i for i in range(3)]  # each (L, 3)
+    return sum(bits).astype(np.uint8)
+
+
+def _names(folder: Path, split: str, pictures: dict[str, Path]) -> list[str]:
+    """The stems of a split's pictures."""
+    path = folder / f"{split}.txt"
+    if not path.is_file():
+        names = [name for i, name in enumerate(pictures) if (i % 5 == 1) == (split == "val")]
+        if not names:
+            raise InputError(f"{folder / 'images'}: {len(pictures)} picture is too few for train and val; add more")
+        return names
+    names, missing = {}, []  # a dict: membership in a list of 10,000 names is slow
+    for number, line in _lines(path):
+        name = line if line in pictures else Path(line).stem  # lists may give NAME or NAME.jpg
+        if name in names:
+            raise InputError(
+                f"{path}, line {number}: {name!r} a second time (first in line {names[name]}); remove the line"
+            )
+        if name not in pictures:
+            missing.append(f"{line!r} (line {number})")
+        names[name] = number
+    if missing:
+        more = f" and {len(missing) - 10} more" if len(missing) > 10 else ""
+        raise InputError(f"{path}: not in {folder / 'images'}: {', '.join(missing[:10])}{more}; add or unlist them")
+    if not names:
+        raise InputError(f"{path}: the list is empty; write the names of the split's pictures, one a line")
+    return list(names)
+
+
+def _lines(path: Path) -> list[tuple[int, str]]:
+    """The lines of a text file that say something, with their numbers from 1."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: not a text file in UTF-8; save it as plain UTF-8 text") from None
+    lines = [(number, line.strip()) for number, line in enumerate(text.splitlines(), 1)]
+    return [(number, line) for number, line in lines if line and not line.startswith("#")]

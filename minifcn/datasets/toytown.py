@@ -1,0 +1,133 @@
+"""Toytown: the embedded data set. Street scenes drawn by this package, so that training needs no download.
+
+The first use of a split draws it (some 30 ms a picture) and keeps it as PNG files, which later runs read:
+
+    <root>/<version>/seed<seed>/<split>/pictures/train_000.png     RGB, 160 x 192
+                                        labels/train_000.png       paletted, class index or 255 (void)
+
+`root` is data/toytown of a source checkout, or the user's cache folder where the package is installed. Drawing is
+deterministic in (seed, split, index): an interrupted cache is completed, a deleted one comes back the same.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+from minifcn.datasets.toytown_canvas import CLASSES, VOID
+from minifcn.datasets.toytown_scene import draw_scene
+from minifcn.errors import InputError
+
+VERSION = "v1"  # of the drawing code: raise it whenever any pixel changes, and old caches are redrawn
+SPLITS = {"train": 600, "val": 100, "test": 200}
+THIN = ("person", "pole", "sign")  # narrower than the 32 pixels that one score of an FCN-32s covers
+LARGE = tuple(name for name in CLASSES if name not in THIN)
+PALETTE = np.array(
+    [
+        (112, 178, 224),  # sky
+        (196, 132, 96),  # building
+        (96, 94, 110),  # road
+        (206, 196, 178),  # pavement
+        (92, 150, 82),  # tree
+        (206, 70, 66),  # car
+        (246, 180, 60),  # person
+        (62, 56, 140),  # pole
+        (240, 112, 176),  # sign
+    ],
+    np.uint8,
+)
+
+
+class Toytown:
+    """One split of the drawn street scenes.
+
+    Args:
+        split: "train" (600 pictures), "val" (100) or "test" (200).
+        seed: of the drawing; every seed is another town.
+        root: folder of the cache; None takes `default_root()`.
+
+    Item i is (picture, labels): uint8 (160, 192, 3) RGB, and uint8 (160, 192) with classes 0 to 8 and void 255.
+    Raises InputError for an unknown split, and for a file of the cache that cannot be read.
+    """
+
+    name = "toytown"
+    ignore_label = VOID
+
+    def __init__(self, split: str, seed: int = 0, root: str | Path | None = None):
+        if split not in SPLITS:
+            raise InputError(f"toytown has the splits {', '.join(SPLITS)}; got {split!r}")
+        self.split = split
+        self.classes = list(CLASSES)
+        self.palette = PALETTE.copy()
+        self.names = [f"{split}_{index:03d}" for index in range(SPLITS[split])]
+        self.folder = Path(root or default_root()) / VERSION / f"seed{seed}" / split
+        self._draw_missing(seed)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        return self._read("pictures", index, "RGB"), self._read("labels", index, "P")
+
+    def _path(self, kind: str, index: int) -> Path:
+        return self.folder / kind / f"{self.names[index]}.png"
+
+    def _read(self, kind: str, index: int, mode: str) -> np.ndarray:
+        path = self._path(kind, index)
+        try:
+            with Image.open(path) as image:
+                if image.mode != mode:
+                    raise ValueError(f"expected mode {mode}, got {image.mode}")
+                return np.array(image)
+        except (OSError, SyntaxError, ValueError) as error:  # Pillow raises any of them for a damaged PNG
+            advice = f"delete the folder {self.folder} and it will be drawn anew"
+            raise InputError(f"{path}: cannot be read ({error}); {advice}") from error
+
+    def _draw_missing(self, seed: int) -> None:
+        """Draw the pictures that the cache lacks. The labels are written last, so they mark a finished pair."""
+        missing = [i for i in range(len(self)) if not self._path("labels", i).exists()]
+        if not missing:
+            return
+        for kind in ("pictures", "labels"):
+            (self.folder / kind).mkdir(parents=True, exist_ok=True)
+        split_index = list(SPLITS).index(self.split)
+        for index in tqdm(missing, desc=f"drawing toytown/{self.split}", unit="picture"):
+            picture, labels = draw_scene(seed, split_index, index)
+            paletted = Image.fromarray(labels).convert("P")
+            paletted.putpalette(void_white(self.palette).tobytes())
+            write_png(Image.fromarray(picture), self._path("pictures", index))
+            write_png(paletted, self._path("labels", index))
+
+
+def void_white(palette: np.ndarray) -> np.ndarray:
+    """Extend a palette (L, 3) to the 256 colours of a PNG: void is white, other indices are black."""
+    colours = np.zeros((256, 3), np.uint8)
+    colours[: len(palette)] = palette
+    colours[VOID] = 255
+    return colours
+
+
+def write_png(image: Image.Image, path: Path) -> None:
+    """Write through a temporary file, so that a kill leaves no truncated picture under the final name."""
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    image.save(temporary, format="PNG")
+    os.replace(temporary, path)
+
+
+def default_root() -> Path:
+    """Return where toytown is cached: $MINIFCN_CACHE, data/ of a source checkout, or the user's cache folder."""
+    if os.environ.get("MINIFCN_CACHE"):
+        return Path(os.environ["MINIFCN_CACHE"]) / "toytown"
+    checkout = Path(__file__).resolve().parents[2]
+    if (checkout / "pyproject.toml").exists():
+        return checkout / "data" / "toytown"
+    if sys.platform == "win32":
+        cache = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    elif sys.platform == "darwin":
+        cache = Path.home() / "Library" / "Caches"
+    else:
+        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return cache / "minifcn" / "toytown"

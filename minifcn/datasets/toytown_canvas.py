@@ -1,0 +1,205 @@
+"""The canvas of toytown: a pinhole camera, the light, and a picture painted together with its labels.
+
+The world is in metres: X across the street, Y up, Z along it, the camera at Z = 0. Everything is painted at SCALE times
+the final size, from far to near, each shape into the picture and, with its class, into the labels. At the end the
+picture is averaged over SCALE x SCALE blocks; a block that holds more than one class becomes void, so that borders are
+void like VOC's and a thin pole is as exactly labelled as a wall.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+CLASSES = ("sky", "building", "road", "pavement", "tree", "car", "person", "pole", "sign")
+SKY, BUILDING, ROAD, PAVEMENT, TREE, CAR, PERSON, POLE, SIGN = range(len(CLASSES))
+VOID = 255
+GROUND = 254  # on the canvas only: ground that is not yet road or pavement
+H, W, SCALE = 160, 192, 2
+NEAR = 0.4  # metres: what is closer to the camera is clipped
+UP = np.array([0.0, 1.0, 0.0])
+
+Colour = Sequence[float]
+
+
+class Camera:
+    """Pinhole camera. `matrix` (3, 4) takes (X, Y, Z, 1) to (u d, v d, d): canvas position times depth, and depth.
+
+    Args: position (X, Y, Z); yaw against the street, radians; focal length and horizon in final pixels; roll, radians.
+    The horizon is shifted, as by an architect's shift lens, instead of tilting the camera: verticals stay parallel.
+    """
+
+    def __init__(self, position: Sequence[float], yaw: float, focal: float, horizon: float, roll: float):
+        self.position = np.asarray(position, float)
+        self.forward = np.array([np.sin(yaw), 0, np.cos(yaw)])
+        right = np.array([np.cos(yaw), 0, -np.sin(yaw)])
+        axes = np.stack([right, -UP, self.forward])  # (3, 3)
+        outer = np.hstack([axes, -axes @ self.position[:, None]])  # (3, 4)
+        lens = np.diag([focal * SCALE, focal * SCALE, 1.0])
+        lens[:2, 2] = 0, (horizon - H / 2) * SCALE
+        turn = np.array([[np.cos(roll), -np.sin(roll), 0], [np.sin(roll), np.cos(roll), 0], [0, 0, 1.0]])
+        turn[:2, 2] = W * SCALE / 2, H * SCALE / 2
+        self.matrix = turn @ lens @ outer
+        self.focal = focal * SCALE
+
+    def depth(self, point: Sequence[float]) -> float:
+        """Distance of a point along the viewing direction, in metres."""
+        return float(self.forward @ (np.asarray(point) - self.position))
+
+    def project(self, points: np.ndarray) -> np.ndarray:
+        """Project points (n, 3), all in front of the camera, to canvas positions (n, 2)."""
+        q = np.asarray(points, float) @ self.matrix[:, :3].T + self.matrix[:, 3]  # (n, 3)
+        return q[:, :2] / q[:, 2:]
+
+    def outline(self, points: np.ndarray) -> list[tuple[float, float]]:
+        """Project a plane polygon (n, 3), cut at the near plane. Returns [] where nothing of it is on the canvas."""
+        q = np.asarray(points, float) @ self.matrix[:, :3].T + self.matrix[:, 3]
+        q = q.tolist()
+        if min(d for _, _, d in q) < NEAR:
+            q = cut_near(q)
+        corners = [(u / d, v / d) for u, v, d in q]
+        if len(q) < 3 or all(u < 0 for u, _ in corners) or all(u > W * SCALE for u, _ in corners):
+            return []
+        if all(v < 0 for _, v in corners) or all(v > H * SCALE for _, v in corners):
+            return []
+        return corners
+
+
+def cut_near(q: list) -> list:
+    """Cut a homogeneous polygon, a list of [u d, v d, d], at depth NEAR (Sutherland and Hodgman)."""
+    kept = []
+    for a, b in zip(q, q[1:] + q[:1], strict=True):
+        if a[2] >= NEAR:
+            kept.append(a)
+        if (a[2] >= NEAR) != (b[2] >= NEAR):
+            t = (NEAR - a[2]) / (b[2] - a[2])
+            kept.append([i + (j - i) * t for i, j in zip(a, b, strict=True)])
+    return kept
+
+
+@dataclass
+class Light:
+    """The hour and the weather: unit vector to the sun, light of sky and sun, haze and its reach, lamps lit."""
+
+    sun: np.ndarray
+    ambient: tuple[float, float, float]
+    direct: tuple[float, float, float]
+    haze: tuple[float, float, float]
+    haze_length: float
+    lamps: bool
+
+    def steps(self, normal: Colour, depth: float) -> list[tuple[float, float]]:
+        """For each channel (a, b): a colour c at this depth, on a surface with this unit normal, is seen as a c + b."""
+        facing = max(0.0, float(np.dot(normal, self.sun)))
+        clear = math.exp(-max(depth, 0) / self.haze_length)
+        channels = zip(self.ambient, self.direct, self.haze, strict=True)
+        return [((a + d * facing) * clear, haze * (1 - clear)) for a, d, haze in channels]
+
+    def tone(self, colour: Colour, normal: Colour, depth: float) -> tuple[int, ...]:
+        """Colour (0 to 255) of a surface as the camera sees it: lit, and veiled by the haze."""
+        return seen(colour, self.steps(normal, depth))
+
+    def tone_image(self, image: Image.Image, normal: Colour, depth: float) -> Image.Image:
+        """`tone` for every pixel of a texture."""
+        table = [min(255, int(a * c + b)) for a, b in self.steps(normal, depth) for c in range(256)]
+        return image.point(table)
+
+
+def seen(colour: Colour, steps: list[tuple[float, float]]) -> tuple[int, ...]:
+    """Apply the steps of a light to a colour."""
+    return tuple(min(255, int(a * c + b)) for c, (a, b) in zip(colour, steps, strict=True))
+
+
+class Canvas:
+    """A picture and its labels, painted together through one camera and under one light."""
+
+    def __init__(self, camera: Camera, light: Light, picture: np.ndarray, labels: np.ndarray):
+        self.camera, self.light = camera, light
+        self.picture, self.labels = Image.fromarray(picture), Image.fromarray(labels)
+        self.brush, self.label_brush = ImageDraw.Draw(self.picture), ImageDraw.Draw(self.labels)
+
+    def polygon(self, points: Sequence, colour: Colour, label: int | None = None) -> None:
+        """Fill a polygon of canvas positions. Details that stay inside their object need no label."""
+        if len(points) >= 3:
+            self.brush.polygon(points, fill=colour)
+            if label is not None:
+                self.label_brush.polygon(points, fill=label)
+
+    def disc(self, centre: Sequence[float], rx: float, ry: float, colour: Colour, label: int | None = None) -> None:
+        """Fill an upright ellipse around a canvas position."""
+        x, y = centre
+        box = (x - rx, y - ry, x + rx, y + ry)
+        self.brush.ellipse(box, fill=colour)
+        if label is not None:
+            self.label_brush.ellipse(box, fill=label)
+
+    def limb(self, ends: Sequence, width: float, colour: Colour, label: int | None = None) -> None:
+        """Draw a line of some width through canvas positions, with round joints and ends."""
+        thick = max(1, round(width))
+        self.brush.line(ends, fill=colour, width=thick)
+        if label is not None:
+            self.label_brush.line(ends, fill=label, width=thick)
+        if thick > 3:
+            for end in ends:
+                self.disc(end, width / 2, width / 2, colour, label)
+
+    def textured(self, corner: Colour, along: Colour, up: Colour, size: tuple, texture: Image.Image, shape, label: int):
+        """Paint the plane polygon `shape` (n, 3) with a texture of `size` metres from `corner`, along unit vectors."""
+        points = self.camera.outline(shape)
+        if not points:
+            return
+        xs, ys = zip(*points, strict=True)
+        left, top = max(0, int(min(xs))), max(0, int(min(ys)))
+        right, bottom = min(W * SCALE, int(max(xs)) + 2), min(H * SCALE, int(max(ys)) + 2)
+        if right <= left or bottom <= top:
+            return
+        plane = np.zeros((4, 3))
+        plane[:3] = np.stack([along, up, corner], axis=1)
+        plane[3, 2] = 1
+        metres = np.array([[size[0] / texture.width, 0, 0], [0, -size[1] / texture.height, size[1]], [0, 0, 1.0]])
+        box = np.array([[1, 0, left], [0, 1, top], [0, 0, 1.0]])
+        lookup = np.linalg.inv(self.camera.matrix @ plane @ metres) @ box  # canvas position -> pixel of the texture
+        coefficients = (lookup / lookup[2, 2]).ravel()[:8].tolist()
+        margin = texture.getpixel(
+            (texture.width // 2, texture.height // 3)
+        )  # rounding may look up just outside the texture
+        patch = texture.transform(
+            (right - left, bottom - top), Image.Transform.PERSPECTIVE, coefficients, fillcolor=margin
+        )
+        mask = Image.new("1", patch.size)
+        ImageDraw.Draw(mask).polygon([(x - left, y - top) for x, y in points], fill=1)
+        self.picture.paste(patch, (left, top), mask)
+        self.labels.paste(label, (left, top, right, bottom), mask)
+
+    def finish(self) -> tuple[np.ndarray, np.ndarray]:
+        """Reduce to the final size: picture (H, W, 3) uint8, labels (H, W) uint8 with void where classes mix."""
+        picture = np.asarray(self.picture.reduce(SCALE))
+        labels = np.asarray(self.labels)
+        members = [labels[y::SCALE, x::SCALE] for y in range(SCALE) for x in range(SCALE)]
+        least, most = np.minimum.reduce(members), np.maximum.reduce(members)
+        return picture, np.where(least == most, least, VOID).astype(np.uint8)
+
+
+class Frame:
+    """An upright sheet that faces the camera from a place (x, z): metres right and up of it -> canvas positions."""
+
+    def __init__(self, canvas: Canvas, place: Sequence[float]):
+        camera = canvas.camera
+        foot = np.array([place[0], 0.0, place[1]])
+        self.depth = camera.depth(foot)
+        self.origin, head = camera.project(np.stack([foot, foot + UP]))
+        self.up = head - self.origin
+        self.right = np.array([-self.up[1], self.up[0]])
+        self.unit = camera.focal / self.depth  # canvas pixels in a metre
+        self.steps = canvas.light.steps(0.6 * canvas.light.sun, self.depth)
+        self.basis = (*self.origin.tolist(), *self.right.tolist(), *self.up.tolist())
+
+    def __call__(self, x: float, y: float) -> tuple[float, float]:
+        u, v, rx, ry, ux, uy = self.basis
+        return u + x * rx + y * ux, v + x * ry + y * uy
+
+    def tone(self, colour: Colour) -> tuple[int, ...]:
+        """Colour of an upright round thing: whatever its side, it catches some of the sun."""
+        return seen(colour, self.steps)

@@ -1,0 +1,165 @@
+"""From a picture file's pixels to a network's input: augmentation, preprocessing, and batches of several sizes."""
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+from PIL import Image
+
+from minifcn.datasets.pictures import IGNORE_LABEL
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How pixels become numbers: (pixels in `order` - mean) / std. It belongs to the weights and travels with them.
+
+    order: "RGB" or "BGR".  mean, std: three floats each, in units of 0..255, in `order`. The default is ImageNet's, as
+    torchvision has it.
+    """
+
+    order: str = "RGB"
+    mean: tuple[float, float, float] = (123.675, 116.28, 103.53)
+    std: tuple[float, float, float] = (58.395, 57.12, 57.375)
+
+    def __post_init__(self):
+        if self.order not in ("RGB", "BGR"):
+            raise ValueError(f"preprocessing order: expected 'RGB' or 'BGR', received {self.order!r}")
+        for name in ("mean", "std"):
+            try:
+                values = tuple(float(value) for value in getattr(self, name))
+            except (TypeError, ValueError):
+                values = ()
+            if len(values) != 3 or not np.isfinite(values).all() or (name == "std" and min(values) <= 0):
+                wanted = "three finite numbers" + " > 0" * (name == "std")
+                raise ValueError(f"preprocessing {name}: expected {wanted}, received {getattr(self, name)!r}")
+            object.__setattr__(self, name, values)  # lists, as JSON has them, become tuples
+
+    def apply(self, picture: np.ndarray) -> np.ndarray:
+        """Preprocess a picture uint8 (H, W, 3) in RGB -> float32 (H, W, 3) in `order`."""
+        _check_picture(picture)
+        H, W, _ = picture.shape
+        ordered = picture if self.order == "RGB" else picture[..., ::-1]
+        # Whole rows of W*3 numbers: broadcasting three numbers at a time is several times slower.
+        x = ordered.astype(np.float32, order="C").reshape(H, W * 3)
+        x -= np.tile(np.array(self.mean, np.float32), W)
+        x /= np.tile(np.array(self.std, np.float32), W)
+        return x.reshape(H, W, 3)
+
+    @property
+    def fill(self) -> tuple[int, int, int]:
+        """The mean colour in RGB, rounded: what a picture is padded with before it is preprocessed."""
+        red, green, blue = self.mean if self.order == "RGB" else self.mean[::-1]
+        return tuple(int(min(max(round(value), 0), 255)) for value in (red, green, blue))
+
+    def to_dict(self) -> dict:
+        """Return a dict that JSON can hold."""
+        return asdict(self) | {"mean": list(self.mean), "std": list(self.std)}
+
+    @classmethod
+    def from_dict(cls, values: dict) -> "Preprocessing":
+        """Return the Preprocessing that to_dict described. ValueError for anything else."""
+        if not isinstance(values, dict) or set(values) != {"order", "mean", "std"}:
+            keys = sorted(values) if isinstance(values, dict) else values
+            raise ValueError(f"preprocessing: expected a dict of order, mean and std, received {keys!r}")
+        return cls(**values)
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Random changes of a training picture, in this order: scale, crop, flip.
+
+    crop: None, or a side or (height, width) to cut out at random; a smaller picture is padded at the bottom and right,
+    its labels with void. flip: whether to mirror half of the pictures. scale_jitter: scale by a factor drawn uniformly
+    from [1 - scale_jitter, 1 + scale_jitter], pictures bilinear, labels by nearest neighbour.
+    """
+
+    crop: int | tuple[int, int] | None = None
+    flip: bool = False
+    scale_jitter: float = 0.0
+
+    def __post_init__(self):
+        if self.crop is not None:
+            crop = (self.crop, self.crop) if isinstance(self.crop, int) else tuple(self.crop)
+            if len(crop) != 2 or not all(isinstance(side, int) and side > 0 for side in crop):
+                raise ValueError(f"crop: expected a side or (height, width), each > 0, received {self.crop!r}")
+            object.__setattr__(self, "crop", crop)
+        if not 0 <= self.scale_jitter < 1:
+            raise ValueError(f"scale_jitter: expected 0 <= scale_jitter < 1, received {self.scale_jitter!r}")
+
+    def __call__(
+        self,
+        picture: np.ndarray,
+        labels: np.ndarray,
+        rng: np.random.Generator,
+        fill: tuple[int, int, int] = Preprocessing().fill,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Augment a picture uint8 (H, W, 3) and its labels uint8 (H, W); `fill` is the RGB colour to pad with.
+
+        The inputs are left alone; the outputs may be views of them.
+        """
+        _check_picture(picture)
+        if labels.dtype != np.uint8 or labels.shape != picture.shape[:2]:
+            expected = f"uint8 {picture.shape[:2]}"
+            raise ValueError(f"labels: expected {expected} as the picture, received {labels.dtype} {labels.shape}")
+        if self.scale_jitter:
+            scale = rng.uniform(1 - self.scale_jitter, 1 + self.scale_jitter)
+            picture, labels = _resize(picture, labels, scale)
+        if self.crop is not None:
+            height, width = self.crop
+            picture, labels = _pad(picture, labels, height, width, fill)
+            H, W = labels.shape
+            top, left = rng.integers(0, H - height + 1), rng.integers(0, W - width + 1)
+            picture = picture[top : top + height, left : left + width]
+            labels = labels[top : top + height, left : left + width]
+        if self.flip and rng.random() < 0.5:
+            picture, labels = picture[:, ::-1], labels[:, ::-1]
+        return picture, labels
+
+
+def collate(
+    samples: list[tuple[np.ndarray, np.ndarray]], preprocessing: Preprocessing
+) -> tuple[np.ndarray, np.ndarray]:
+    """Preprocess N pictures and stack them -> x float32 (N, H, W, 3), labels uint8 (N, H, W).
+
+    H and W are the largest height and width; smaller pictures are padded at the bottom and right: x with zeros, which
+    is the mean colour, labels with void.
+    """
+    if not samples:
+        raise ValueError("collate: expected at least one sample, received none")
+    H = max(labels.shape[0] for _, labels in samples)
+    W = max(labels.shape[1] for _, labels in samples)
+    x = np.zeros((len(samples), H, W, 3), np.float32)
+    padded = np.full((len(samples), H, W), IGNORE_LABEL, np.uint8)
+    for n, (picture, labels) in enumerate(samples):
+        h, w = labels.shape
+        x[n, :h, :w] = preprocessing.apply(picture)
+        padded[n, :h, :w] = labels
+    return x, padded
+
+
+def _resize(picture: np.ndarray, labels: np.ndarray, scale: float) -> tuple[np.ndarray, np.ndarray]:
+    """Scale a picture bilinearly and its labels by nearest neighbour, both to round(size * scale), at least 1."""
+    H, W = labels.shape
+    size = (max(1, round(W * scale)), max(1, round(H * scale)))  # Pillow's order
+    picture = np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BILINEAR))
+    labels = np.asarray(Image.fromarray(labels).resize(size, Image.Resampling.NEAREST))
+    return picture, labels
+
+
+def _pad(
+    picture: np.ndarray, labels: np.ndarray, height: int, width: int, fill: tuple[int, int, int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Pad at the bottom and right to at least height x width: the picture with `fill`, labels with void."""
+    H, W = labels.shape
+    if height <= H and width <= W:
+        return picture, labels
+    big = np.empty((max(H, height), max(W, width), 3), np.uint8)
+    big[:] = fill
+    big[:H, :W] = picture
+    big_labels = np.full(big.shape[:2], IGNORE_LABEL, np.uint8)
+    big_labels[:H, :W] = labels
+    return big, big_labels
+
+
+def _check_picture(picture: np.ndarray) -> None:
+    if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
+        raise ValueError(f"picture: expected uint8 (H, W, 3), received {picture.dtype} {picture.shape}")

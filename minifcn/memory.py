@@ -1,0 +1,50 @@
+"""How much memory a training step needs, estimated before it starts, and how much this process has."""
+
+import sys
+
+from .models.fcn import FCN32s
+from .models.vgg import CONVS
+
+
+def estimate(model: FCN32s, batch: int, height: int, width: int) -> int:
+    """Return the bytes that training on batches of that size will hold at its peak, roughly.
+
+    Weights, gradients and momentum; what the trunk keeps for backward; score maps at full resolution with the loss's
+    gradient; a quarter on top for gradients in flight and workspace. benchmarks/ measures the real thing.
+    """
+    item = model.dtype.itemsize
+    parameters = sum(p.data.size for p in model.parameters().values()) * 3
+    h, w = height + 2 * model.conv1_padding - 2, width + 2 * model.conv1_padding - 2
+    kept = batch * height * width * 3
+    for convs, channels in zip(CONVS, model.widths.blocks, strict=True):
+        kept += batch * h * w * channels * convs
+        h, w = -(-h // 2), -(-w // 2)
+        kept += batch * h * w * channels * (1 + 1 / item)  # the pool's output and its winners
+    kept += batch * h * w * model.widths.fc * 4
+    scores = batch * height * width * model.num_classes * 4
+    return int(item * (parameters + kept + scores) * 1.25)
+
+
+def resident() -> int | None:
+    """Return the bytes of memory this process holds now, or None where the system does not say."""
+    try:
+        with open("/proc/self/statm") as file:
+            import resource
+
+            return int(file.read().split()[1]) * resource.getpagesize()
+    except (OSError, ImportError):
+        return None
+
+
+def peak() -> int | None:
+    """Return the most bytes this process has held, or None where the system does not say."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def text(count: float | None) -> str:
+    """1_500_000_000 -> '1.50 GB' (10^9 bytes)."""
+    return "unknown" if count is None else f"{count / 1e9:.2f} GB"

@@ -1,0 +1,145 @@
+"""The four scores of the paper (section 5), from one confusion matrix over the whole set.
+
+With n_ij the number of pixels of true class i predicted as class j, and t_i = sum_j n_ij:
+
+    pixel accuracy               sum_i n_ii / sum_i t_i
+    mean accuracy                mean_i n_ii / t_i                               over classes that occur
+    Jaccard (mean IU)            mean_i n_ii / (t_i + sum_j n_ji - n_ii)         over classes whose union is not empty
+    frequency-weighted Jaccard   sum_i t_i IU_i / sum_i t_i
+
+                      predicted j
+                   sky road car
+             sky  [ 50   2   0 ]     IU_sky = 50 / (52 + 51 - 50): the cross through n_ii, counted once
+     true i  road [  1  40   3 ]
+             car  [  0   4   9 ]     void pixels are in no cell
+"""
+
+import math
+
+import numpy as np
+
+
+class ConfusionMatrix:
+    """Counts of true against predicted classes, summed over any number of pictures.
+
+    Every score is a fraction between 0 and 1, and NaN (without a warning) as long as no labelled pixel was counted.
+
+    Attributes:
+        counts: (L, L) int64; counts[i, j] pixels of true class i were predicted as class j.
+    """
+
+    def __init__(self, num_classes: int, ignore_label: int = 255) -> None:
+        if num_classes < 1:
+            raise ValueError(f"num_classes: expected at least 1, got {num_classes}")
+        self.num_classes = num_classes
+        self.ignore_label = ignore_label
+        self.counts = np.zeros((num_classes, num_classes), np.int64)  # (L, L)
+
+    def update(self, labels: np.ndarray, predictions: np.ndarray) -> None:
+        """Count the pixels of one picture or batch; pixels labelled `ignore_label` (void) are dropped.
+
+        Args:
+            labels: true classes, any integer dtype and any shape.
+            predictions: predicted classes, any integer dtype, the shape of `labels`.
+
+        Raises:
+            TypeError: an array is not of integers.
+            ValueError: the shapes differ, or a labelled pixel has a value outside 0 .. L-1. Nothing is counted then.
+        """
+        labels, predictions = np.asarray(labels), np.asarray(predictions)
+        for name, classes in (("labels", labels), ("predictions", predictions)):
+            if not np.issubdtype(classes.dtype, np.integer):
+                raise TypeError(f"{name}: expected an integer dtype, got {classes.dtype}")
+        if labels.shape != predictions.shape:
+            raise ValueError(
+                f"labels and predictions: expected equal shapes, got {labels.shape} and {predictions.shape}"
+            )
+        labelled = labels != self.ignore_label
+        true = self._class_indices("label", labels[labelled])
+        predicted = self._class_indices("prediction", predictions[labelled])
+        L = self.num_classes
+        self.counts += np.bincount(true * L + predicted, minlength=L * L).reshape(L, L)
+
+    def _class_indices(self, name: str, classes: np.ndarray) -> np.ndarray:
+        """Return `classes` as int64, having checked (before the cast, which could wrap) that each is in 0 .. L-1."""
+        if classes.size:
+            for value in (int(classes.min()), int(classes.max())):
+                if not 0 <= value < self.num_classes:
+                    raise ValueError(
+                        f"{name} value {value}: expected 0 to {self.num_classes - 1}"
+                        + (f", or {self.ignore_label} for void" if name == "label" else "")
+                    )
+        return classes.astype(np.int64)
+
+    def class_jaccard(self) -> np.ndarray:
+        """Return the Jaccard (intersection over union) of each class, (L,) float64; NaN where the union is empty."""
+        hits = np.diagonal(self.counts)
+        return _ratio(hits, self.counts.sum(1) + self.counts.sum(0) - hits)
+
+    def jaccard(self) -> float:
+        """Return the mean IU over the classes whose union is not empty; a class that is only predicted counts as 0."""
+        return _mean_of_defined(self.class_jaccard())
+
+    def pixel_accuracy(self) -> float:
+        """Return the fraction of labelled pixels that are predicted right."""
+        return float(_ratio(np.trace(self.counts), self.counts.sum()))
+
+    def mean_accuracy(self) -> float:
+        """Return the mean, over the classes in the labels, of the fraction of their pixels predicted right."""
+        return _mean_of_defined(_ratio(np.diagonal(self.counts), self.counts.sum(1)))
+
+    def frequency_weighted_jaccard(self) -> float:
+        """Return the mean of the class Jaccards, weighted by the pixels of each class in the labels."""
+        true_pixels = self.counts.sum(1)  # (L,)
+        # A class with an empty union has NaN for a Jaccard, and no pixel: it adds 0.
+        return float(_ratio(np.nansum(true_pixels * self.class_jaccard()), true_pixels.sum()))
+
+    def summary(self) -> dict[str, float | None]:
+        """Return the four scores for a JSON file: plain floats, None (JSON has no NaN) where undefined."""
+        scores = {
+            "jaccard": self.jaccard(),
+            "pixel_accuracy": self.pixel_accuracy(),
+            "mean_accuracy": self.mean_accuracy(),
+            "frequency_weighted_jaccard": self.frequency_weighted_jaccard(),
+        }
+        return {name: None if math.isnan(score) else score for name, score in scores.items()}
+
+    def table(self, class_names: list[str] | tuple[str, ...]) -> str:
+        """Return a table for the terminal, in per cent: the Jaccard of each class, then the four scores.
+
+        A class that occurs neither in the labels nor in the predictions is shown as "absent".
+
+        Raises:
+            ValueError: the number of names is not the number of classes.
+        """
+        if len(class_names) != self.num_classes:
+            raise ValueError(f"class_names: expected {self.num_classes} names, got {len(class_names)}")
+        classes = [
+            (name, _per_cent(score, "absent")) for name, score in zip(class_names, self.class_jaccard(), strict=True)
+        ]
+        scores = [
+            ("Jaccard (mean IU)", _per_cent(self.jaccard(), "-")),
+            ("pixel accuracy", _per_cent(self.pixel_accuracy(), "-")),
+            ("mean accuracy", _per_cent(self.mean_accuracy(), "-")),
+            ("f.w. IU", _per_cent(self.frequency_weighted_jaccard(), "-")),
+        ]
+        left = max(len(name) for name, _ in classes + scores)
+        header, *lines = (f"{name:<{left}}  {text:>9}" for name, text in [("class", "Jaccard %"), *classes, *scores])
+        rule = "-" * len(header)
+        return "\n".join([header, rule, *lines[: len(classes)], rule, *lines[len(classes) :]])
+
+
+def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
+    """Divide elementwise in float64; NaN, without a warning, where the denominator is 0."""
+    numerator, denominator = np.asarray(numerator, np.float64), np.asarray(denominator, np.float64)
+    return np.divide(numerator, denominator, out=np.full(denominator.shape, np.nan), where=denominator > 0)
+
+
+def _mean_of_defined(scores: np.ndarray) -> float:
+    """Return the mean of the scores that are not NaN, or NaN if all are (where np.nanmean would warn)."""
+    defined = scores[~np.isnan(scores)]
+    return float(defined.mean()) if defined.size else math.nan
+
+
+def _per_cent(score: float, undefined: str) -> str:
+    return undefined if math.isnan(score) else f"{100 * score:.1f}"

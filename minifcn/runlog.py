@@ -1,0 +1,69 @@
+"""log.csv: a row a step, with the validation scores where they were measured. Floats read back exactly."""
+
+import csv
+import io
+import os
+from pathlib import Path
+
+from .checkpoint import atomic_file
+from .errors import InputError
+
+LOG_FIELDS = ["step", "epoch", "lr", "loss", "val_jaccard", "val_pixel_accuracy"]
+
+
+class Log:
+    """log.csv, a row a step. Numbers are written so that they read back exactly."""
+
+    def __init__(self, file):
+        self._file, self._writer = file, csv.DictWriter(file, LOG_FIELDS, lineterminator="\n")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._file.close()
+
+    def writerow(self, row: dict) -> None:
+        self._writer.writerow(row)  # csv writes a float so that it reads back exactly
+
+    def flush(self) -> None:
+        """Have the rows on the disk, before a checkpoint says that they are."""
+        try:
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, self._file.name) from error
+
+
+def open_log(path: Path, rows: list[dict]) -> Log:
+    """Open log.csv with the rows so far: those after the checkpoint go, as their steps are run again."""
+    with atomic_file(path) as file:
+        text = io.TextIOWrapper(file, encoding="utf-8", newline="")
+        writer = csv.DictWriter(text, LOG_FIELDS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        text.flush()
+        text.detach()
+    return Log(open(path, "a", newline="", encoding="utf-8"))
+
+
+def read_log(path: Path, step: int) -> list[dict]:
+    """Read the rows up to a step. Raises InputError where some are missing."""
+    with open(path, newline="", encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if None not in row.values()]
+    kinds = {"step": int, "epoch": int}
+    rows = [{k: kinds.get(k, float)(v) for k, v in row.items() if v != ""} for row in rows[:step]]
+    if [row["step"] for row in rows] != list(range(1, step + 1)):
+        raise InputError(
+            f"{path}: expected the rows of steps 1 to {step}, as in the checkpoint beside it; it was changed"
+        )
+    return rows
+
+
+def curves_of(log: list[dict]) -> dict[str, list[float]]:
+    validated = [row for row in log if "val_jaccard" in row]
+    return {
+        **{name: [row[name] for row in log] for name in ("step", "loss", "lr")},
+        "val_step": [row["step"] for row in validated],
+        "jaccard": [row["val_jaccard"] for row in validated],
+    }

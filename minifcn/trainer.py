@@ -1,0 +1,334 @@
+"""One training run: a network, a data set, a fixed number of steps, and a folder that holds all there is to know of it.
+
+    config.json           the settings           log.csv     step, epoch, lr, loss, and validation Jaccard where
+    measured last.safetensors      newest checkpoint      curves.png  the log, drawn
+    best.safetensors      best on validation     samples.png picture, truth, prediction, overlay
+    metrics.json          written at the end: its presence means that the run is complete
+
+Everything that decides the result is in the settings and the checkpoint, and all randomness is keyed by (seed, step) or
+(seed, epoch, picture), so a run that was killed and resumed ends bit for bit like one that was not.
+"""
+
+import json
+import math
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from . import checkpoint, cpu, figures, memory
+from .datasets import has_split, open_dataset
+from .datasets.balance import median_frequency_weights
+from .datasets.loader import Loader
+from .datasets.transforms import Augmentation, Preprocessing
+from .errors import InputError
+from .evaluate import evaluate, predict
+from .models import MODELS
+from .ops import softmax_cross_entropy
+from .optim import SGD, clip_gradients, learning_rate
+from .runlog import curves_of, open_log, read_log
+from .weights import load_weights, restore
+
+SAVE_SECONDS = 120  # at least so often a checkpoint is written
+SAMPLE_ROWS = 4
+
+
+@dataclass
+class Settings:
+    """What decides a run's result. minifcn.train fills it from its command line and explains each in --help."""
+
+    model: str
+    data: str
+    steps: int
+    init: str | None = None
+    trunk: str = "vgg_quarter"
+    pad: str | int = "same"
+    upsampling: str = "learnt"
+    skip_scale: tuple[float, float] = (1.0, 1.0)
+    batch: int = 4
+    accumulate: int = 1
+    lr: float = 0.01
+    reduction: str = "mean"
+    schedule: str = "poly"
+    warmup: int = 0
+    clip: float = 0.0
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    dropout: float = 0.5
+    balance: bool = False
+    crop: tuple[int, int] | None = None
+    flip: bool = True
+    scale_jitter: float = 0.0
+    val_every: int = 1
+    seed: int = 0
+
+
+class Stopped(Exception):
+    """The user asked to stop; a checkpoint was saved."""
+
+
+class Run:
+    """A run in `folder`, which exists; it goes on from last.safetensors if that is there."""
+
+    def __init__(self, folder: Path, settings: Settings):
+        self.folder, self.settings = folder, settings
+        self.last, self.best = folder / "last.safetensors", folder / "best.safetensors"
+        s = settings
+        self.train_set = open_dataset(s.data, "train")
+        self.val_set = open_dataset(s.data, "val") if has_split(s.data, "val") else None
+        self.test_set = open_dataset(s.data, "test") if has_split(s.data, "test") else None
+        self.build()
+        self.step, self.seconds, self.best_score, self.validations = 0, 0.0, None, []
+        self.preprocessing, self.log = Preprocessing(), []
+        if self.last.exists():
+            self.load()
+        elif s.init is not None:
+            self.initialise(Path(s.init))
+        self.class_weight = median_frequency_weights(self.train_set) if s.balance else None
+        crop = tuple(s.crop) if s.crop else None
+        augmentation = Augmentation(crop, s.flip, s.scale_jitter)
+        self.loader = Loader(self.train_set, s.batch, self.preprocessing, augmentation, seed=s.seed, drop_last=True)
+        self.steps_per_epoch = len(self.loader) // s.accumulate
+
+    # --- starting ---
+
+    def build(self) -> None:
+        s, L = self.settings, len(self.train_set.classes)
+        try:
+            build = MODELS[s.model]
+            self.model = build(L, s.trunk, s.pad, s.skip_scale, s.upsampling, seed=s.seed, dropout=s.dropout)
+            self.optimiser = SGD(
+                self.model.parameters(), s.lr, s.momentum, s.weight_decay, bias_lr=2.0, bias_decay=False
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(f"{self.folder / 'config.json'}: not a network that can be trained ({error!r})") from error
+
+    def initialise(self, path: Path) -> None:
+        """Take over the weights, and the preprocessing that belongs to them, from another checkpoint."""
+        report = load_weights(self.model, path)
+        try:
+            self.preprocessing = Preprocessing.from_dict(report.meta["preprocessing"])
+            theirs, ours = report.meta["classes"], self.train_set.classes
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(
+                f"{path}: says nothing of its preprocessing or classes; give a checkpoint of a run"
+            ) from error
+        print(f"initialised from {path}:\n{report.table()}")
+        if report.reinitialised:
+            print(
+                f"  the file has {len(theirs)} classes, {self.train_set.name} has {len(ours)}: score layers start anew"
+            )
+        elif theirs != ours:
+            print(
+                f"  NOTE: the file's classes are others ({', '.join(theirs)}); its score layers were kept all the same"
+            )
+
+    def load(self) -> None:
+        """Go on from last.safetensors: weights, momentum, position, and the log up to there."""
+        tensors, meta = checkpoint.load(self.last)
+        if decisive(meta.get("settings", {})) != decisive(json.loads(json.dumps(asdict(self.settings)))):
+            raise InputError(f"{self.last}: checkpoint of a run with other settings than {self.folder / 'config.json'}")
+        if meta["classes"] != self.train_set.classes:
+            raise InputError(f"{self.settings.data}: its classes are not those of {self.last}; restore the data set")
+        parameters = {f"model/{name}": p.data for name, p in self.model.parameters().items()}
+        restore(self.last, tensors, parameters)
+        for name, x in tensors.items():
+            if name.startswith("momentum/"):
+                self.optimiser.momentum_buffers[name.removeprefix("momentum/")] = x
+        self.step, self.seconds = meta["step"], meta["seconds"]
+        self.best_score, self.validations = meta["best_score"], meta["validations"]
+        self.preprocessing = Preprocessing.from_dict(meta["preprocessing"])
+        self.log = read_log(self.folder / "log.csv", self.step)
+
+    def describe(self) -> str:
+        """What is about to happen, with the figures that users stumble over: learning rate, reduction, memory."""
+        s = self.settings
+        weights = sum(p.data.size for p in self.model.parameters().values())
+        height, width = s.crop or self.train_set[0][1].shape
+        need = memory.estimate(self.model, s.batch, height, width)
+        return "\n".join(
+            [
+                f"{s.model} ({s.trunk}, pad {s.pad}): {weights:,} weights; BLAS {cpu.blas_kernel()}, "
+                f"{cpu.num_threads()} threads",
+                f"{self.train_set.name}: {len(self.train_set)} training pictures, {len(self.train_set.classes)} "
+                f"classes; {s.steps} steps of {s.batch * s.accumulate} = {s.steps / self.steps_per_epoch:.1f} epochs",
+                f"lr {s.lr:g} ({s.schedule}) on the {s.reduction} of the pixels' losses; momentum {s.momentum}, "
+                f"weight decay {s.weight_decay}; biases lr x 2, no decay",
+                f"memory, estimated: {memory.text(need)} for batches of {s.batch} x {height} x {width}",
+            ]
+        )
+
+    # --- training ---
+
+    def train(self, stop) -> None:
+        """Train up to the last step. `stop.requested` is looked at after each step; raises Stopped."""
+        saved, started = time.monotonic(), time.monotonic()
+        per_step = self.settings.batch * self.settings.accumulate
+        every = 0.2 if sys.stderr.isatty() else 30  # seconds; a log file needs fewer lines than a terminal
+        bar = tqdm(
+            desc=self.settings.model,
+            total=self.settings.steps * per_step,
+            initial=self.step * per_step,
+            unit="pic",
+            mininterval=every,
+        )
+        with bar, open_log(self.folder / "log.csv", self.log) as log:
+            for group in self.groups():
+                row = self.train_step(group)
+                epoch_ends = self.step % self.steps_per_epoch == 0
+                if self.step == self.settings.steps or (epoch_ends and self.validation_due()):
+                    row |= self.validate(self.seconds + time.monotonic() - started)
+                log.writerow(row)
+                self.log.append(row)
+                bar.update(per_step)
+                bar.set_postfix_str(f"loss {row['loss']:.3f}, {memory.text(memory.resident())}", refresh=False)
+                self.watch(bar)
+                due = time.monotonic() - saved > SAVE_SECONDS
+                if epoch_ends or due or stop.requested or self.step == self.settings.steps:
+                    now = time.monotonic()
+                    self.seconds, started, saved = self.seconds + now - started, now, now
+                    log.flush()
+                    self.save(self.last)
+                if stop.requested and self.step < self.settings.steps:
+                    raise Stopped(f"stopped after step {self.step} of {self.settings.steps}, saved {self.last}")
+
+    def groups(self) -> Iterator[list[tuple[np.ndarray, np.ndarray]]]:
+        """Yield the batches of each remaining step, `accumulate` at a time."""
+        while self.step < self.settings.steps:
+            epoch, done = divmod(self.step, self.steps_per_epoch)
+            batches = self.loader.epoch(epoch, done * self.settings.accumulate)
+            for _ in range(min(self.steps_per_epoch - done, self.settings.steps - self.step)):
+                yield [next(batches) for _ in range(self.settings.accumulate)]
+            batches.close()
+
+    def train_step(self, group: list[tuple[np.ndarray, np.ndarray]]) -> dict:
+        """One update from one or more batches; a mean loss divides by the labelled weight of all of them together."""
+        s = self.settings
+        self.model.train().start_step(self.step)
+        self.optimiser.lr = learning_rate(self.step, s.lr, s.schedule, s.steps, s.warmup)
+        self.optimiser.zero_grad()
+        weight = sum(self.labelled_weight(labels) for _, labels in group) if s.reduction == "mean" else 1.0
+        total = 0.0
+        for x, labels in group:
+            loss = softmax_cross_entropy(self.model(x), labels, class_weight=self.class_weight, reduction="sum")
+            loss = loss * (1 / weight if weight else 0.0)
+            total += float(loss.data)
+            loss.backward()
+        norm = clip_gradients(self.model.parameters(), s.clip or math.inf)
+        if not math.isfinite(total) or not math.isfinite(norm):  # before the weights are touched
+            raise InputError(
+                f"the loss is {total:g} and the gradient's norm {norm:g} at step {self.step}, with lr {s.lr:g} on a "
+                f"{s.reduction} loss. Start again with a lower --lr (a tenth), --warmup 100 or --clip 5; "
+                f"{self.folder} keeps the last checkpoint and the log"
+            )
+        self.optimiser.step()
+        row = {
+            "step": self.step + 1,
+            "epoch": self.step // self.steps_per_epoch,
+            "lr": self.optimiser.lr,
+            "loss": total,
+        }
+        self.step += 1
+        return row
+
+    def labelled_weight(self, labels: np.ndarray) -> float:
+        counts = np.bincount(labels.ravel(), minlength=256)[: len(self.train_set.classes)]
+        return float(counts.sum() if self.class_weight is None else counts @ self.class_weight.astype(np.float64))
+
+    def watch(self, bar) -> None:
+        """Say once if the loss does not move."""
+        if self.step == min(200, self.settings.steps // 2) and self.step >= 40:
+            losses = [row["loss"] for row in self.log]
+            first, now = np.mean(losses[:20]), np.mean(losses[-20:])
+            if now > 0.99 * first:
+                bar.write(
+                    f"WARNING: the loss has not moved in {self.step} steps ({first:.4g} -> {now:.4g}). lr "
+                    f"{self.settings.lr:g} on a {self.settings.reduction} loss may be too low (or far too high)"
+                )
+
+    # --- measuring and keeping ---
+
+    def validation_due(self) -> bool:
+        every = self.settings.val_every
+        return every > 0 and (self.step // self.steps_per_epoch) % every == 0
+
+    def validate(self, seconds: float) -> dict:
+        """Score the validation set; keep the best network."""
+        if self.val_set is None:
+            return {}
+        scores = evaluate(self.model, self.val_set, self.preprocessing, "validate").summary()
+        score = scores["jaccard"] or 0.0
+        self.validations.append({"step": self.step, "seconds": seconds, **scores})
+        if self.best_score is None or score > self.best_score:
+            self.best_score = score
+            self.save(self.best)
+        return {"val_jaccard": score, "val_pixel_accuracy": scores["pixel_accuracy"]}
+
+    def save(self, path: Path) -> None:
+        tensors = {f"model/{name}": p.data for name, p in self.model.parameters().items()}
+        tensors |= {f"momentum/{name}": v for name, v in self.optimiser.momentum_buffers.items()}
+        s = self.settings
+        spec = {"name": s.model, "num_classes": len(self.train_set.classes), "trunk": s.trunk, "pad": s.pad}
+        spec |= {"skip_scale": list(s.skip_scale), "upsampling": s.upsampling, "seed": s.seed, "dropout": s.dropout}
+        meta = {
+            "model": spec,
+            "classes": self.train_set.classes,
+            "palette": self.train_set.palette.tolist(),
+            "preprocessing": self.preprocessing.to_dict(),
+            "settings": asdict(s),
+            "step": self.step,
+            "epoch": self.step // self.steps_per_epoch,
+            "seed": s.seed,
+            "best_score": self.best_score,
+            "validations": self.validations,
+            "seconds": self.seconds,
+        }
+        checkpoint.save(path, tensors, meta)
+
+    def finish(self) -> dict:
+        """Draw curves and samples, score the final network on the test set, write metrics.json; return its content."""
+        metrics = {"model": self.settings.model, "steps": self.step, "train_seconds": round(self.seconds, 1)}
+        metrics |= {"peak_memory_bytes": memory.peak(), "validations": self.validations}
+        if self.test_set is None:
+            print(f"{self.settings.data} has no test split: the last validation scores stand in metrics.json")
+        else:
+            counts = evaluate(self.model, self.test_set, self.preprocessing, "test")
+            print(f"\n{self.settings.model} on the test split of {self.test_set.name}, {len(self.test_set)} pictures")
+            print(counts.table(self.test_set.classes))
+            class_jaccard = [None if math.isnan(j) else float(j) for j in counts.class_jaccard()]
+            metrics["test"] = counts.summary()
+            metrics["test"]["class_jaccard"] = dict(zip(self.test_set.classes, class_jaccard, strict=True))
+        figures.curves(self.folder / "curves.png", curves_of(self.log))
+        self.draw_samples()
+        write_json(self.folder / "metrics.json", metrics)
+        return metrics
+
+    def draw_samples(self) -> None:
+        dataset = self.test_set or self.val_set or self.train_set
+        rows = []
+        for picture, labels in sample_pictures(dataset):
+            predicted = predict(self.model, self.preprocessing.apply(picture)[None])[0]
+            shown = [figures.colourise(labels, dataset.palette), figures.colourise(predicted, dataset.palette)]
+            rows.append([picture, *shown, figures.overlay(picture, predicted, dataset.palette)])
+        titles = ["picture", "truth", self.settings.model, "overlay"]
+        figures.samples(self.folder / "samples.png", rows, titles, dataset.classes, dataset.palette)
+
+
+def sample_pictures(dataset) -> list[tuple[np.ndarray, np.ndarray]]:
+    """The pictures that samples.png shows: a few, spread evenly over the set."""
+    rows = min(SAMPLE_ROWS, len(dataset))
+    return [dataset[i * len(dataset) // rows] for i in range(rows)]
+
+
+def decisive(settings: dict) -> dict:
+    """The settings that must agree for a run to go on; folders may have moved."""
+    return {name: value for name, value in settings.items() if name not in ("data", "init")}
+
+
+def write_json(path: Path, content: dict) -> None:
+    with checkpoint.atomic_file(path) as file:
+        file.write(json.dumps(content, indent=2).encode() + b"\n")

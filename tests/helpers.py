@@ -1,0 +1,64 @@
+"""What several test files share: the table of tolerances, relative errors, and inputs with properties by construction."""
+
+import numpy as np
+
+from minifcn.models import Widths
+
+TINY = Widths((2, 3, 2, 3, 2), 8)  # a trunk that runs in milliseconds
+
+TOLERANCE = {  # the largest relative error, by dtype and by how much arithmetic lies between
+    "float32": {"op": 1e-4, "training": 1e-4},
+    "float64": {"op": 1e-10, "network": 1e-9},
+}
+
+
+def relative_error(a, b) -> float:
+    """||a - b|| / ||b||; 0 where both are 0."""
+    difference, size = np.linalg.norm(np.ravel(a - b)), np.linalg.norm(np.ravel(b))
+    return float(difference / size) if size > 0 else float(difference)
+
+
+def assert_close(a, b, kind="op", what="result"):
+    """a (the dtype under test) equals b to the table's tolerance; NaN and infinities must stand in the same places."""
+    a, b = np.asarray(a), np.asarray(b)
+    assert a.shape == b.shape, f"{what}: shape {a.shape}, expected {b.shape}"
+    odd = ~np.isfinite(b)
+    assert np.array_equal(a[odd], b[odd].astype(a.dtype), equal_nan=True), f"{what}: NaN or infinity differs"
+    error, limit = relative_error(a[~odd].astype(np.float64), b[~odd]), TOLERANCE[str(a.dtype)][kind]
+    assert error <= limit, f"{what}: relative error {error:.2e}, tolerance {limit:.0e}"  # also fails for NaN
+
+
+def distinct(rng, *shape):
+    """Values between -2 and 2 in random order, no two equal and none 0: no tie in a pool, no ReLU at its kink."""
+    n = int(np.prod(shape))
+    return ((rng.permutation(n) - n // 2 + 0.25) * 4 / n).reshape(shape)
+
+
+def randomise(model, seed=1, last_upscore=True):
+    """Give every parameter of a network random non-zero values that keep the signals alive and of about one size.
+
+    Biases are positive, so that few ReLUs are dead even in a network two channels wide; score layers, zero at first,
+    would make every gradient below them zero. The upsampling layers stay near bilinear; the last one stays exactly so
+    (and on its cheap path) if last_upscore is False.
+    """
+    rng = np.random.default_rng(seed)
+    parameters = model.parameters()
+    for name, parameter in parameters.items():
+        w = parameter.data
+        if name.endswith(".bias"):
+            w[:] = rng.uniform(0.1, 0.4, w.shape)
+        elif name.startswith("score"):
+            w[:] = rng.standard_normal(w.shape) / np.sqrt(w.shape[2])
+        elif name.startswith("upscore") and (last_upscore or parameter.requires_grad):
+            w += 0.1 * rng.standard_normal(w.shape)
+    return parameters
+
+
+def assert_all_gradients(parameters):
+    """Every learnt parameter has a finite gradient that is not all zero; every fixed one has none."""
+    for name, parameter in parameters.items():
+        if parameter.requires_grad:
+            assert parameter.grad is not None and np.isfinite(parameter.grad).all(), name
+            assert np.abs(parameter.grad).max() > 0, f"{name}: the gradient is zero"
+        else:
+            assert parameter.grad is None, name

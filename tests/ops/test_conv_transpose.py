@@ -1,0 +1,86 @@
+"""conv_transpose2d: loops, gradients, conv2d's adjoint with the same w, and what it refuses."""
+
+import numpy as np
+import pytest
+from battery import CHECKS, cases
+from helpers import TOLERANCE
+
+import minifcn as mf
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("case", cases("conv_transpose2d"), ids=str)
+def test_conv_transpose2d(case, check, conv_algorithm):
+    check(case)
+
+
+@pytest.mark.parametrize(
+    "small, w, stride, padding",
+    [
+        ((2, 3, 4, 3), (2, 3, 2, 3), (1, 1), (0, 0)),
+        ((1, 4, 3, 2), (3, 4, 5, 2), (2, 3), (1, 2)),
+        ((2, 2, 5, 4), (4, 4, 4, 4), (2, 2), (1, 1)),
+        ((1, 3, 2, 2), (2, 1, 3, 2), (3, 4), (0, 0)),
+        ((1, 12, 9, 16), (3, 3, 16, 16), (1, 1), (1, 1)),
+    ],
+)
+def test_adjoint_of_conv2d_with_the_same_w(small, w, stride, padding, conv_algorithm):
+    """<conv2d(y, w), x> = <y, conv_transpose2d(x, w)> for every x and y."""
+    rng = np.random.default_rng(0)
+    x, w = rng.standard_normal(small), rng.standard_normal(w)
+    spread = mf.conv_transpose2d(x, w, None, stride, padding).data
+    y = rng.standard_normal(spread.shape)
+    gathered = mf.conv2d(y, w, None, stride, padding).data
+    a, b = np.vdot(gathered, x), np.vdot(y, spread)
+    assert abs(a - b) <= TOLERANCE["float64"]["op"] * np.linalg.norm(y) * np.linalg.norm(spread)
+
+
+def test_one_pixel_becomes_the_kernel():
+    w = np.random.default_rng(0).standard_normal((3, 4, 2, 1))
+    y = mf.conv_transpose2d(np.full((1, 1, 1, 1), 2.0), w, stride=(5, 7)).data
+    np.testing.assert_allclose(y[0], 2 * w[..., 0], rtol=1e-15)
+
+
+def test_size_of_the_output():
+    y = mf.conv_transpose2d(np.zeros((2, 4, 5, 3)), np.zeros((4, 3, 2, 3)), None, (2, 3), (1, 0))
+    assert y.shape == (2, 3 * 2 + 4 - 2, 4 * 3 + 3, 2)
+
+
+def arrays(x=(2, 3, 4, 3), w=(3, 2, 5, 3), b=(5,)):
+    return np.ones(x), np.ones(w), np.ones(b)
+
+
+@pytest.mark.parametrize("needs", [(1, 0, 0), (0, 1, 0), (0, 0, 1)])
+def test_only_the_gradients_asked_for(needs):
+    tensors = [mf.Tensor(a, requires_grad=bool(need)) for a, need in zip(arrays(), needs, strict=True)]
+    y = mf.conv_transpose2d(*tensors)
+    y.backward(np.ones(y.shape))
+    assert [t.grad is not None for t in tensors] == [bool(need) for need in needs]
+
+
+@pytest.mark.parametrize(
+    "options, error, match",
+    [
+        ({"x": (3, 4, 3)}, ValueError, r"conv_transpose2d: x: expected shape \(N, H, W, K\).*received \(3, 4, 3\)"),
+        ({"w": (3, 2, 3)}, ValueError, r"conv_transpose2d: w: expected shape \(KH, KW, C, K\)"),
+        ({"w": (3, 2, 3, 5)}, ValueError, r"conv_transpose2d: channels of x \(K of w\): expected 5, received 3"),
+        ({"b": (3,)}, ValueError, r"conv_transpose2d: shape of b: expected \(5,\), received \(3,\)"),
+        ({"x": (1, 1, 1, 3), "padding": (1, 1)}, ValueError, "conv_transpose2d: output size: .*received 1 x 0"),
+        ({"x": (1, 1, 4, 3), "padding": (2, 1)}, ValueError, "conv_transpose2d: output size: .*received -1 x 3"),
+        ({"stride": 0}, ValueError, "conv_transpose2d: stride: expected at least 1, received 0"),
+        ({"stride": "2"}, TypeError, "conv_transpose2d: stride: expected an int or a pair of ints, received '2'"),
+        ({"padding": (0, -1)}, ValueError, r"conv_transpose2d: padding: expected at least 0, received \(0, -1\)"),
+    ],
+)
+def test_refuses(options, error, match):
+    shapes = {name: options.pop(name) for name in ("x", "w", "b") if name in options}
+    with pytest.raises(error, match=match):
+        mf.conv_transpose2d(*arrays(**shapes), **options)
+
+
+@pytest.mark.parametrize("odd_one", [0, 1, 2])
+def test_refuses_mixed_dtypes(odd_one):
+    inputs = list(arrays())
+    inputs[odd_one] = inputs[odd_one].astype(np.float32)
+    with pytest.raises(TypeError, match=r"ConvTranspose2d: all inputs must have one dtype, received .*float32"):
+        mf.conv_transpose2d(*inputs)

@@ -1,0 +1,57 @@
+"""dropout: loops, gradients, the mask's randomness, and what it refuses."""
+
+import numpy as np
+import pytest
+from battery import CHECKS, cases
+
+import minifcn as mf
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("case", cases("dropout"), ids=str)
+def test_dropout(case, check):
+    check(case)
+
+
+def test_scale_and_share():
+    y = mf.dropout(np.ones((50, 200)), 0.3, np.random.default_rng(0)).data
+    np.testing.assert_allclose(np.unique(y), [0, 1 / 0.7], rtol=1e-15)
+    assert abs((y == 0).mean() - 0.3) < 4 * (0.3 * 0.7 / y.size) ** 0.5
+    assert abs(y.mean() - 1) < 4 * (0.3 / 0.7 / y.size) ** 0.5
+
+
+def test_mask_is_the_same_in_float32_and_float64():
+    masks = [mf.dropout(np.ones((7, 9), dtype), 0.5, np.random.default_rng(3)).data == 0 for dtype in ("f4", "f8")]
+    assert np.array_equal(*masks)
+
+
+def test_the_generator_moves_on():
+    rng = np.random.default_rng(3)
+    first, second = (mf.dropout(np.ones((7, 9)), 0.5, rng).data for _ in range(2))
+    assert not np.array_equal(first, second)
+
+
+def test_two_halves_of_a_batch_share_the_draw():
+    whole = mf.dropout(np.ones((4, 3, 5, 3)), 0.5, np.random.default_rng(3)).data
+    rng = np.random.default_rng(3)
+    assert np.array_equal(whole, np.concatenate([mf.dropout(np.ones((2, 3, 5, 3)), 0.5, rng).data for _ in range(2)]))
+
+
+def test_p_zero_changes_nothing():
+    x, rng = mf.Tensor(np.ones(5), requires_grad=True), np.random.default_rng(0)
+    assert mf.dropout(x, 0, rng) is x
+    assert rng.random() == np.random.default_rng(0).random()
+
+
+@pytest.mark.parametrize(
+    "p, error, match",
+    [
+        (1, ValueError, "dropout: p: expected 0 <= p < 1, received 1"),
+        (-0.1, ValueError, "dropout: p: expected 0 <= p < 1, received -0.1"),
+        (float("nan"), ValueError, "dropout: p: expected 0 <= p < 1, received nan"),
+        ("0.5", TypeError, "dropout: expected a number, received str"),
+    ],
+)
+def test_refuses(p, error, match):
+    with pytest.raises(error, match=match):
+        mf.dropout(np.ones(3), p, np.random.default_rng(0))

@@ -1,0 +1,99 @@
+"""max_pool2d: loops (with ties, NaN and padding), gradients, the size rule, and what it refuses."""
+
+import numpy as np
+import pytest
+from battery import CHECKS, cases
+
+import minifcn as mf
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("case", cases("max_pool2d"), ids=str)
+def test_max_pool2d(case, check):
+    check(case)
+
+
+def pooled(values, *options, **more):
+    """Pool one single-channel picture; return y and, for a dy of ones, dx."""
+    x = mf.Tensor(np.array(values, np.float64)[None, :, :, None], requires_grad=True)
+    y = mf.max_pool2d(x, *options, **more)
+    y.backward(np.ones(y.shape))
+    return y.data[0, :, :, 0].tolist(), x.grad[0, :, :, 0].tolist()
+
+
+def test_ties_go_to_the_first_rows_before_columns():
+    assert pooled([[1, 2, 7, 7], [2, 2, 7, 7]], 2) == ([[2, 7]], [[0, 1, 1, 0], [0, 0, 0, 0]])
+
+
+def test_nan_propagates_and_takes_the_gradient():
+    nan = np.nan
+    y, dx = pooled([[1, nan, 3, 4], [nan, 5, 6, nan]], 2)
+    assert np.isnan(y).all()
+    assert dx == [[0, 1, 0, 0], [0, 0, 0, 1]]
+
+
+def test_padding_never_wins():
+    y, dx = pooled([[-3, -1], [-2, -4]], 2, 2, 1)
+    assert y == [[-3, -1], [-2, -4]]
+    assert dx == [[1, 1], [1, 1]]
+
+
+def test_overlapping_windows_add_up():
+    assert pooled([[0, 9, 1], [2, 3, 4]], 2, 1) == ([[9, 9]], [[0, 2, 0], [0, 0, 0]])
+
+
+@pytest.mark.parametrize(
+    "size, kernel, stride, padding, floor, ceil",
+    [
+        (4, 2, 2, 0, 2, 2),
+        (5, 2, 2, 0, 2, 3),
+        (1, 2, 2, 0, None, 1),  # VGG's last pools on tiny pictures
+        (7, 3, 2, 1, 4, 4),
+        (6, 3, 2, 1, 3, 4),
+        (5, 3, 4, 1, 2, 2),  # ceil would start the third window in the right padding
+        (2, 1, 3, 0, 1, 1),  # ceil would start the second window beyond the picture
+        (10, 3, 3, 0, 3, 4),
+    ],
+)
+def test_size_rule(size, kernel, stride, padding, floor, ceil):
+    x = np.zeros((1, size, 3, 1))
+    for ceil_mode, expected in ((False, floor), (True, ceil)):
+        options = (kernel, 1), (stride, 1), (padding, 0), ceil_mode
+        if expected is None:
+            with pytest.raises(ValueError, match="max_pool2d: kernel .* is larger than the padded input"):
+                mf.max_pool2d(x, *options)
+        else:
+            assert mf.max_pool2d(x, *options).shape == (1, expected, 3, 1)
+
+
+def test_stride_is_the_kernel_unless_told():
+    x = np.random.default_rng(0).standard_normal((1, 9, 8, 2))
+    assert np.array_equal(mf.max_pool2d(x, (3, 2)).data, mf.max_pool2d(x, (3, 2), (3, 2)).data)
+
+
+def test_keeps_winners_instead_of_its_input():
+    y = mf.max_pool2d(mf.Tensor(np.zeros((1, 4, 4, 2)), requires_grad=True), 2)
+    assert y.creator.winner.dtype == np.uint8 and y.creator.winner.shape == y.shape
+
+
+def test_a_kernel_of_more_than_256_taps():
+    values = np.arange(17 * 17).reshape(17, 17)
+    y, dx = pooled(values, 17)
+    assert y == [[288]] and np.argmax(dx) == 288
+
+
+@pytest.mark.parametrize(
+    "shape, options, error, match",
+    [
+        ((4, 4, 1), (2,), ValueError, r"max_pool2d: x: expected shape \(N, H, W, C\).*received \(4, 4, 1\)"),
+        ((1, 4, 4, 1), (0,), ValueError, "max_pool2d: kernel_size: expected at least 1, received 0"),
+        ((1, 4, 4, 1), (2.5,), TypeError, "max_pool2d: kernel_size: expected an int or a pair of ints, received 2.5"),
+        ((1, 4, 4, 1), (2, 0), ValueError, "max_pool2d: stride: expected at least 1, received 0"),
+        ((1, 4, 4, 1), (2, 2, -1), ValueError, "max_pool2d: padding: expected at least 0, received -1"),
+        ((1, 4, 4, 1), ((3, 2), 2, (2, 1)), ValueError, r"max_pool2d: padding: .*half of kernel \(3, 2\), .*\(2, 1\)"),
+        ((1, 4, 4, 1), (5,), ValueError, r"max_pool2d: kernel \(5, 5\) is larger than the padded input \(4, 4\)"),
+    ],
+)
+def test_refuses(shape, options, error, match):
+    with pytest.raises(error, match=match):
+        mf.max_pool2d(np.zeros(shape), *options)

@@ -1,0 +1,268 @@
+"""Label pictures hold the labels, overlays the right mixture, and the drawings every picture, pixel for pixel."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from minifcn import figures
+
+PALETTE = np.array([[0, 0, 0], [200, 30, 40], [10, 220, 50]], np.uint8)
+CLASSES = ["ground", "car", "a$_$"]  # not to be taken for (wrong) mathematics
+
+
+def read(path):
+    with Image.open(path) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+def picture(H, W, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (H, W, 3), dtype=np.uint8)
+
+
+def contains(canvas, x):
+    """Whether the picture x stands somewhere on the canvas, unaltered."""
+    H, W, _ = x.shape
+    places = np.argwhere((canvas[: len(canvas) - H + 1, : canvas.shape[1] - W + 1] == x[0, 0]).all(2))
+    return any(np.array_equal(canvas[top : top + H, left : left + W], x) for top, left in places)
+
+
+# --- colours ---
+
+
+def test_distinct_palette_is_that_of_voc():
+    palette = figures.distinct_palette(255)
+    assert palette.dtype == np.uint8 and palette.shape == (255, 3)
+    assert palette[:10].tolist() == [
+        *([0, 0, 0], [128, 0, 0], [0, 128, 0], [128, 128, 0], [0, 0, 128]),
+        *([128, 0, 128], [0, 128, 128], [128, 128, 128], [64, 0, 0], [192, 0, 0]),
+    ]
+    assert palette[20].tolist() == [0, 64, 128] and palette[64].tolist() == [32, 0, 0]
+    assert len({*map(tuple, palette.tolist()), figures.VOID_COLOUR}) == 256
+    with pytest.raises(ValueError, match="expected 0 to 255 classes, got 256"):
+        figures.distinct_palette(256)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.int64])
+def test_colourise(dtype):
+    labels = np.array([[0, 1, 255], [2, 2, 1]], dtype)
+    expected = [[[0, 0, 0], [200, 30, 40], [224, 224, 192]], [[10, 220, 50], [10, 220, 50], [200, 30, 40]]]
+    coloured = figures.colourise(labels, PALETTE)
+    assert coloured.dtype == np.uint8
+    np.testing.assert_array_equal(coloured, expected)
+
+
+def test_overlay_mixes_and_leaves_void_alone():
+    labels = np.array([[1, 255], [0, 2]], np.uint8)
+    x = np.array([[[100, 100, 100], [9, 8, 7]], [[255, 255, 255], [0, 0, 0]]], np.uint8)
+    expected = [[[125, 82, 85], [9, 8, 7]], [[191, 191, 191], [2, 55, 12]]]  # 3/4 of x; 12.5 rounds to the even 12
+    np.testing.assert_array_equal(figures.overlay(x, labels, PALETTE, alpha=0.25), expected)
+    np.testing.assert_array_equal(figures.overlay(x, labels, PALETTE, alpha=0), x)
+    assert figures.overlay(x, labels, PALETTE).dtype == np.uint8
+
+
+@pytest.mark.parametrize("L", [1, 3, 255])
+def test_label_png_holds_the_labels_and_their_colours(tmp_path, L):
+    rng = np.random.default_rng(L)
+    labels = rng.integers(0, L, (13, 17)).astype(np.uint8)
+    labels[rng.random(labels.shape) < 0.2] = 255
+    palette = figures.distinct_palette(L)
+    figures.save_label_png(tmp_path / "a.png", labels, palette)
+    with Image.open(tmp_path / "a.png") as image:
+        assert image.mode == "P"
+        np.testing.assert_array_equal(np.asarray(image), labels)
+    np.testing.assert_array_equal(read(tmp_path / "a.png"), figures.colourise(labels, palette))
+
+
+@pytest.mark.parametrize(
+    "labels, message",
+    [
+        (np.array([[0, 3]], np.uint8), "label value 3: expected 0 to 2, or 255 for void"),
+        (np.array([[0, -1]]), "label value -1"),
+        (np.array([[0, 256]]), "label value 256"),
+        (np.zeros((2, 2, 3), np.uint8), r"expected \(H, W\) of integers, got \(2, 2, 3\)"),
+        (np.zeros((2, 2)), "of float64"),
+    ],
+)
+def test_bad_labels(tmp_path, labels, message):
+    with pytest.raises(ValueError, match=message):
+        figures.colourise(labels, PALETTE)
+    with pytest.raises(ValueError, match=message):
+        figures.save_label_png(tmp_path / "a.png", labels, PALETTE)
+    assert os.listdir(tmp_path) == []
+
+
+def test_overlay_arguments():
+    with pytest.raises(ValueError, match=r"picture: expected \(2, 3, 3\) to fit the labels, got \(3, 2, 3\)"):
+        figures.overlay(picture(3, 2), np.zeros((2, 3), np.uint8), PALETTE)
+    with pytest.raises(ValueError, match=r"alpha: expected 0 to 1, got 1\.5"):
+        figures.overlay(picture(2, 3), np.zeros((2, 3), np.uint8), PALETTE, alpha=1.5)
+
+
+# --- samples ---
+
+
+def test_samples_hold_every_picture_at_a_whole_multiple(tmp_path):
+    labels = np.random.default_rng(0).integers(0, 3, (45, 60))
+    truth, guess = (
+        figures.colourise(labels, PALETTE),
+        figures.colourise(labels.T[:45, :45].repeat(2, 1)[:, :60], PALETTE),
+    )
+    rows = [[picture(45, 60), truth, guess], [picture(45, 60, 1), guess, truth]]
+    figures.samples(tmp_path / "s.png", rows, ["picture", "truth", "32s\nJaccard 50.0"], CLASSES, PALETTE)
+    canvas = read(tmp_path / "s.png")
+    for x in (truth, guess):
+        assert contains(canvas, x.repeat(7, 0).repeat(7, 1))  # 7 x 60 = 420, nearest
+    expected = np.asarray(Image.fromarray(rows[0][0]).resize((420, 315), Image.Resampling.BICUBIC))
+    assert contains(canvas, expected)
+    # The margins: 16 on either side, 10 between columns, and the outermost rows and columns of pixels are paper.
+    assert canvas.shape[1] == 3 * 420 + 2 * 10 + 2 * 16
+    assert (canvas[[0, -1]] == 255).all() and (canvas[:, [0, -1]] == 255).all()
+
+
+def swatch(colour):
+    return np.full((14, 14, 3), colour, np.uint8)
+
+
+def test_legend_shows_every_class_and_void_only_if_a_label_picture_has_it(tmp_path):
+    grey = np.full((20, 30, 3), 77, np.uint8)
+    labels = np.zeros((20, 30), int)
+    figures.samples(tmp_path / "a.png", [[grey, figures.colourise(labels, PALETTE)]], ["x", "y"], CLASSES, PALETTE)
+    canvas = read(tmp_path / "a.png")
+    for colour in PALETTE[1:]:  # in the legend alone
+        assert contains(canvas, swatch(colour))
+    assert not contains(canvas, swatch(figures.VOID_COLOUR))
+    labels[3, 4] = 255
+    figures.samples(tmp_path / "b.png", [[grey, figures.colourise(labels, PALETTE)]], ["x", "y"], CLASSES, PALETTE)
+    assert contains(read(tmp_path / "b.png"), swatch(figures.VOID_COLOUR))
+
+
+@pytest.mark.parametrize("L", [1, 60])
+def test_samples_of_many_sizes_and_class_counts(tmp_path, L):
+    """Tiny, wide, tall and large pictures; a legend of many lines; a name wider than the pictures."""
+    rows = [[picture(1, 1), picture(3, 200)], [picture(200, 3), picture(700, 900)]]
+    classes = [f"class {c}" for c in range(L - 1)] + ["a class with quite a long name " * 4]
+    palette = figures.distinct_palette(L + 1)[1:]
+    figures.samples(tmp_path / "s.png", rows, ["a", "a title that does not fit over its column " * 3], classes, palette)
+    canvas = read(tmp_path / "s.png")
+    assert (canvas[[0, -1]] == 255).all() and (canvas[:, [0, -1]] == 255).all()  # nothing is cut off
+    counts = np.bincount(figures._packed(canvas).ravel(), minlength=2**24)
+    assert (counts[figures._packed(palette)] >= 14 * 14).all()
+
+
+@pytest.mark.parametrize(
+    "rows, titles, message",
+    [
+        ([], ["a"], "rows: expected one or more"),
+        ([[picture(2, 2)]], ["a", "b"], r"each of 2 pictures, got \[1\]"),
+        ([[picture(2, 2).astype(float)]], ["a"], r"expected \(H, W, 3\) uint8, got \(2, 2, 3\) float64"),
+        ([[picture(2, 2)[..., 0]]], ["a"], r"got \(2, 2\) uint8"),
+    ],
+)
+def test_samples_arguments(tmp_path, rows, titles, message):
+    with pytest.raises(ValueError, match=message):
+        figures.samples(tmp_path / "s.png", rows, titles, CLASSES, PALETTE)
+    with pytest.raises(ValueError, match=r"palette: expected \(1, 3\) for 1 classes, got \(3, 3\)"):
+        figures.samples(tmp_path / "s.png", [[picture(2, 2)]], ["a"], ["one"], PALETTE)
+
+
+# --- curves ---
+
+
+def training_log(T=300):
+    rng = np.random.default_rng(0)
+    log = {"step": list(range(T)), "loss": list(2 * rng.random(T) + 0.5), "lr": [1e-3] * T}
+    return {**log, "val_step": [100, 200, 299], "jaccard": [0.2, 0.5, 0.4]}
+
+
+def count_like(path, colour):
+    return int((np.abs(read(path).astype(int) - colour).max(2) < 12).sum())
+
+
+def test_curves_draw_what_is_in_the_log(tmp_path):
+    loss, jaccard = (0x1F, 0x4E, 0x79), (0xB2, 0x54, 0x1A)
+    figures.curves(tmp_path / "a.png", training_log())
+    assert read(tmp_path / "a.png").shape == (910, 1040, 3)
+    assert count_like(tmp_path / "a.png", loss) > 1000 and count_like(tmp_path / "a.png", jaccard) > 1000
+    figures.curves(tmp_path / "b.png", {**training_log(), "val_step": [], "jaccard": []})
+    assert count_like(tmp_path / "b.png", loss) > 1000 and count_like(tmp_path / "b.png", jaccard) == 0
+
+
+@pytest.mark.parametrize(
+    "log",
+    [
+        {},
+        {"step": [1], "loss": [0.7], "lr": [0.1], "val_step": [1], "jaccard": [float("nan")]},
+        {"step": [1, 2, 3], "loss": [float("nan"), float("inf"), None], "lr": [0, 0, 0]},
+        {"step": [5, 6], "loss": [0, 0], "lr": [1e-14, 1e-14], "val_step": [5, 6], "jaccard": [None, 0.0]},
+    ],
+)
+def test_curves_of_odd_logs(tmp_path, log):
+    figures.curves(tmp_path / "c.png", log)
+    assert os.listdir(tmp_path) == ["c.png"]
+
+
+def test_curves_arguments(tmp_path):
+    with pytest.raises(ValueError, match=r"expected as many loss and lr as step.*'loss': 299"):
+        figures.curves(tmp_path / "c.png", {**training_log(), "loss": [1.0] * 299})
+    with pytest.raises(ValueError, match=r"as many jaccard as val_step.*'jaccard': 2"):
+        figures.curves(tmp_path / "c.png", {**training_log(), "jaccard": [0.1, 0.2]})
+
+
+def test_smoothed():
+    values = np.array([4.0, 8.0, np.nan, 2.0])
+    # weights, from the newest back: 1, 3/4, 9/16
+    expected = [4, (8 + 3 / 4 * 4) / (7 / 4), (8 + 3 / 4 * 4) / (7 / 4), (2 + 3 / 4 * 8 + 9 / 16 * 4) / (37 / 16)]
+    np.testing.assert_allclose(figures.smoothed(values, 4), expected, rtol=1e-12)
+    np.testing.assert_array_equal(figures.smoothed(values, 1), [4, 8, 8, 2])
+    assert np.isnan(figures.smoothed(np.array([np.nan, np.inf]), 5)).all()
+
+
+# --- files and matplotlib ---
+
+
+def writers():
+    return {
+        "samples": lambda path: figures.samples(path, [[picture(2, 2)]], ["a"], CLASSES, PALETTE),
+        "curves": lambda path: figures.curves(path, training_log()),
+        "label": lambda path: figures.save_label_png(path, np.zeros((2, 2), np.uint8), PALETTE),
+    }
+
+
+@pytest.mark.parametrize("name", writers())
+def test_failed_write_names_the_file_and_keeps_the_old_one(tmp_path, monkeypatch, name):
+    (tmp_path / "a.png").write_text("old")
+    write = writers()[name]
+
+    def full_disk(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full_disk)
+    with pytest.raises(OSError, match="No space left") as caught:
+        write(tmp_path / "a.png")
+    assert caught.value.filename == str(tmp_path / "a.png")
+    assert os.listdir(tmp_path) == ["a.png"] and (tmp_path / "a.png").read_text() == "old"
+    with pytest.raises(FileNotFoundError) as caught:
+        write(tmp_path / "no" / "a.png")
+    assert caught.value.filename == str(tmp_path / "no" / "a.png")
+
+
+@pytest.mark.parametrize("name", writers())
+def test_the_same_input_gives_the_same_file(tmp_path, name):
+    for file in ("a.png", "b.png"):
+        writers()[name](tmp_path / file)
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+
+
+def test_matplotlib_is_imported_lazily_and_pyplot_never(tmp_path):
+    source = """
+import sys
+from minifcn import figures
+assert "matplotlib" not in sys.modules
+figures.curves(sys.argv[1], {"step": [1, 2], "loss": [1, 2], "lr": [1, 1]})
+assert "matplotlib.figure" in sys.modules and "matplotlib.pyplot" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", source, str(tmp_path / "c.png")], check=True, timeout=60)
