@@ -57,7 +57,7 @@ class SGD:
 def clip_gradients(parameters: dict[str, Tensor], max_norm: float) -> float:
     """Scale all gradients so that their joint 2-norm is at most max_norm; return the norm before."""
     grads = [p.grad for p in parameters.values() if p.grad is not None]
-    norm = math.sqrt(sum(float(np.vdot(g, g)) for g in grads))
+    norm = math.sqrt(sum(cpu.sum_of_squares(g) for g in grads))
     if norm > max_norm:
         for g in grads:
             g *= g.dtype.type(max_norm / norm)

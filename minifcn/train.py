@@ -28,16 +28,21 @@ from .weights import load_model
 
 # --- defaults -----------------------------------------------------------------------------------------------------
 # A mean loss does not depend on the size of pictures, a sum does: its learning rate is the mean's, divided by the
-# labelled pixels of a step.
+# pixels of a step.
 MEAN_LR = 0.01
 TOYTOWN_STEPS = 300  # for each network of the chain
 EPOCHS = 40  # on other data
 WARMUP = 20  # steps
-CLIP = 5.0
+CLIP = 5.0  # norm of the gradient of a mean loss; of a sum, times the pixels
 
 
 def parser() -> argparse.ArgumentParser:
-    p = argparse.ArgumentParser(prog="python -m minifcn.train", description="Train fully convolutional networks.")
+    p = argparse.ArgumentParser(
+        prog="python -m minifcn.train",
+        usage="python -m minifcn.train [--data DATA] [--model M ...] [options]",
+        formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=30, width=116),
+        description="Train fully convolutional networks.",
+    )
     add = p.add_argument
     add("--model", nargs="+", choices=[*MODELS], default=["fcn32s", "fcn16s"], metavar="M",
         help="fcn32s, fcn16s, fcn8s; several: each starts from the one before (default: fcn32s fcn16s)")  # fmt: skip
@@ -58,7 +63,11 @@ def parser() -> argparse.ArgumentParser:
     add("--reduction", choices=["mean", "sum"], default="mean", help="of the pixels' losses (default: mean)")
     add("--schedule", choices=["poly", "constant"], default="poly", help="of the learning rate (default: poly)")
     add("--warmup", type=int, default=WARMUP, help=f"steps with a rising learning rate (default: {WARMUP})")
-    add("--clip", type=float, default=CLIP, help=f"largest norm of the gradient, 0: any (default: {CLIP:g})")
+    add(
+        "--clip",
+        type=float,
+        help=f"largest norm of the gradient, 0: any (default: {CLIP:g}; for a sum, times the pixels)",
+    )
     add("--momentum", type=float, default=0.9)
     add("--weight-decay", type=float, default=5e-4)
     add("--dropout", type=float, default=0.5, help="probability at fc6 and fc7 (default: 0.5)")
@@ -113,7 +122,7 @@ def plan(args: argparse.Namespace) -> list[Settings]:
     for name in ("batch", "accumulate", "steps", "epochs"):
         if getattr(args, name) is not None and not getattr(args, name) > 0:
             raise InputError(f"--{name.replace('_', '-')}: expected more than 0, received {getattr(args, name)}")
-    for name in ("warmup", "clip", "val_every", "seed", "weight_decay"):
+    for name in ("warmup", "val_every", "seed", "weight_decay"):
         if not 0 <= getattr(args, name) < math.inf:
             raise InputError(f"--{name.replace('_', '-')}: expected 0 or more, received {getattr(args, name)}")
     for name in ("momentum", "scale_jitter", "dropout"):
@@ -121,8 +130,9 @@ def plan(args: argparse.Namespace) -> list[Settings]:
             raise InputError(f"--{name.replace('_', '-')}: expected 0 <= value < 1, received {getattr(args, name)}")
     if len(set(args.model)) < len(args.model):
         raise InputError(f"--model: expected each network once, received {' '.join(args.model)}")
-    if args.lr is not None and not 0 <= args.lr < math.inf:
-        raise InputError(f"--lr: expected a number >= 0, received {args.lr}")
+    for name in ("lr", "clip"):
+        if getattr(args, name) is not None and not 0 <= getattr(args, name) < math.inf:
+            raise InputError(f"--{name}: expected 0 or more, received {getattr(args, name)}")
     if args.crop is not None and min(args.crop) < 1:
         raise InputError(f"--crop: expected two sides, each more than 0, received {args.crop[0]} {args.crop[1]}")
     if args.init is not None:
@@ -137,15 +147,15 @@ def plan(args: argparse.Namespace) -> list[Settings]:
         args.steps = TOYTOWN_STEPS
     per_epoch = max(1, len(train_set) // args.batch // args.accumulate)
     steps = args.steps or max(1, round((args.epochs or EPOCHS) * per_epoch))
-    lr = args.lr
-    if lr is None:
-        height, width = args.crop or train_set[0][1].shape
-        lr = MEAN_LR if args.reduction == "mean" else MEAN_LR / (args.batch * args.accumulate * height * width)
-    chosen = {f.name: getattr(args, f.name) for f in fields(Settings) if f.name not in ("model", "steps", "lr")}
+    height, width = args.crop or train_set[0][1].shape
+    pixels = 1 if args.reduction == "mean" else args.batch * args.accumulate * height * width
+    args.lr = MEAN_LR / pixels if args.lr is None else args.lr
+    args.clip = CLIP * pixels if args.clip is None else args.clip
+    chosen = {f.name: getattr(args, f.name) for f in fields(Settings) if f.name not in ("model", "steps")}
     chosen["data"] = args.data if args.data == TOYTOWN else str(Path(args.data).resolve())
     chosen["init"] = args.init and str(Path(args.init).resolve())
     chosen["pad"] = 100 if args.pad == "100" else "same"
-    return [Settings(model=model, steps=steps, lr=lr, **chosen) for model in args.model]
+    return [Settings(model=model, steps=steps, **chosen) for model in args.model]
 
 
 def new_folder(out: Path, name: str) -> Path:

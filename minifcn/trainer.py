@@ -157,7 +157,7 @@ class Run:
                 f"{self.train_set.name}: {len(self.train_set)} training pictures, {len(self.train_set.classes)} "
                 f"classes; {s.steps} steps of {s.batch * s.accumulate} = {s.steps / self.steps_per_epoch:.1f} epochs",
                 f"lr {s.lr:g} ({s.schedule}) on the {s.reduction} of the pixels' losses; momentum {s.momentum}, "
-                f"weight decay {s.weight_decay}; biases lr x 2, no decay",
+                f"weight decay {s.weight_decay:g}, clip {s.clip:g}; biases lr x 2, no decay",
                 f"memory, estimated: {memory.text(need)} for batches of {s.batch} x {height} x {width}",
             ]
         )
@@ -178,7 +178,8 @@ class Run:
         )
         with bar, open_log(self.folder / "log.csv", self.log) as log:
             for group in self.groups():
-                row = self.train_step(group)
+                with np.errstate(all="ignore"):  # a diverging run is told of in one line, below
+                    row = self.train_step(group)
                 epoch_ends = self.step % self.steps_per_epoch == 0
                 if self.step == self.settings.steps or (epoch_ends and self.validation_due()):
                     row |= self.validate(self.seconds + time.monotonic() - started)
@@ -220,11 +221,7 @@ class Run:
             loss.backward()
         norm = clip_gradients(self.model.parameters(), s.clip or math.inf)
         if not math.isfinite(total) or not math.isfinite(norm):  # before the weights are touched
-            raise InputError(
-                f"the loss is {total:g} and the gradient's norm {norm:g} at step {self.step}, with lr {s.lr:g} on a "
-                f"{s.reduction} loss. Start again with a lower --lr (a tenth), --warmup 100 or --clip 5; "
-                f"{self.folder} keeps the last checkpoint and the log"
-            )
+            raise self.diverged(f"the loss is {total:g} and the gradient's norm {norm:g}")
         self.optimiser.step()
         row = {
             "step": self.step + 1,
@@ -234,6 +231,13 @@ class Run:
         }
         self.step += 1
         return row
+
+    def diverged(self, what: str) -> InputError:
+        s = self.settings
+        return InputError(
+            f"{what} at step {self.step}, with lr {s.lr:g} on a {s.reduction} loss and --clip {s.clip:g}. Start again "
+            f"with a lower --lr (a tenth), --warmup 100 or --clip 5; {self.folder} keeps the last good checkpoint"
+        )
 
     def labelled_weight(self, labels: np.ndarray) -> float:
         counts = np.bincount(labels.ravel(), minlength=256)[: len(self.train_set.classes)]
@@ -269,6 +273,8 @@ class Run:
         return {"val_jaccard": score, "val_pixel_accuracy": scores["pixel_accuracy"]}
 
     def save(self, path: Path) -> None:
+        if not all(np.isfinite(p.data).all() for p in self.model.parameters().values()):
+            raise self.diverged("a weight is not finite")
         tensors = {f"model/{name}": p.data for name, p in self.model.parameters().items()}
         tensors |= {f"momentum/{name}": v for name, v in self.optimiser.momentum_buffers.items()}
         s = self.settings

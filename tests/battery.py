@@ -118,6 +118,8 @@ def conv2d_cases():
         ((2, 7, 7, 2), (7, 7, 2, 3), True, (1, 1), (0, 0)),  # a fully connected layer
         ((1, 9, 10, 1), (2, 3, 1, 2), False, (4, 5), (0, 1)),  # stride larger than the kernel
         ((3, 1, 1, 2), (3, 3, 2, 2), False, (1, 1), (1, 1)),  # only the kernel's middle meets the picture
+        ((3, 5, 4, 2), (3, 1, 2, 3), True, (1, 1), (0, 0)),  # one column of taps
+        ((3, 4, 5, 2), (1, 3, 2, 3), True, (1, 1), (0, 0)),  # one row of taps
         ((2, 5, 6, 3), (3, 3, 3, 3), True, (1, 1), (1, 1)),  # C = K: a transposed weight fits
         ((2, 9, 14, 16), (3, 3, 16, 24), True, (1, 1), (1, 1)),  # wide, ragged tiles
         ((1, 21, 18, 32), (3, 3, 32, 17), True, (1, 1), (0, 0)),
@@ -151,6 +153,7 @@ def conv_transpose2d_cases():
         ((1, 4, 3, 2), (5, 4, 2, 2), True, (2, 2), (2, 1)),
         ((2, 2, 3, 2), (2, 3, 3, 2), True, (4, 5), (0, 1)),  # gaps between patches
         ((1, 1, 1, 3), (4, 4, 2, 3), False, (2, 2), (0, 0)),  # one pixel
+        ((3, 3, 2, 2), (4, 1, 3, 2), False, (1, 1), (0, 0)),  # one column of taps
         ((2, 3, 5, 3), (4, 4, 3, 3), True, (2, 2), (0, 0)),  # C = K
         ((2, 5, 6, 3), (3, 3, 3, 3), True, (1, 1), (1, 1)),
         ((1, 10, 13, 16), (3, 3, 24, 16), True, (1, 1), (1, 1)),  # wide, ragged tiles

@@ -1,7 +1,7 @@
 """The hot array loops in NumPy. Plain functions over arrays: no Tensor, no layer, no graph."""
 
 from .conv import bias_grad, conv_forward, conv_input_grad, conv_weight_grad
-from .elementwise import relu_backward, relu_forward, sgd_update
+from .elementwise import relu_backward, relu_forward, sgd_update, sum_of_squares
 from .loss import cross_entropy
 from .pool import pool_backward, pool_forward
 from .threads import blas_kernel, num_threads
@@ -21,6 +21,7 @@ __all__ = [
     "relu_backward",
     "relu_forward",
     "sgd_update",
+    "sum_of_squares",
     "upsample_backward",
     "upsample_forward",
 ]

@@ -1,12 +1,13 @@
-"""The three convolution loops in NumPy: forward, input gradient, weight gradient. conv2d and conv_transpose2d share them.
+"""The convolution loops in NumPy: forward, input gradient, weight gradient. conv2d and conv_transpose2d share them.
 
 Each is a matrix product over strips of im2col. Row (n, oy, ox) of the im2col matrix holds the KH x KW x C patch of x
 that output pixel (n, oy, ox) sees, and the product with w, seen as a (KH KW C, K) matrix, is the convolution:
 
     x (N,H,W,C)  --gather-->  cols (rows, KH KW C)  @  w (KH KW C, K)  =  y (rows, K)
 
-A whole im2col matrix would be KH KW times the picture. A strip of output rows holds at most WORKSPACE elements of it (or
-MIN_PIXELS pixels, where a single row of w is very long), so a thread's workspace is bounded and stays in the cache.
+A whole im2col matrix would be KH KW times the picture. A strip of output rows holds at most WORKSPACE elements of it
+(or MIN_PIXELS pixels, where a single row of w is very long), so a thread's workspace is bounded and stays in the cache.
+winograd.py takes over the 3x3 convolutions where it is faster.
 """
 
 import numpy as np
@@ -17,7 +18,7 @@ from .threads import parallel, strips, workspace
 from .windows import pictures, window
 
 WORKSPACE = 1 << 18  # elements of im2col a thread gathers at a time: 1 MB of float32
-MIN_PIXELS = 64  # a product over fewer rows would spend its time reading w
+MIN_PIXELS = 128  # a product over fewer rows would spend its time reading w
 
 
 def conv_forward(x, w, b, stride, padding, relu=False, out=None):
@@ -102,23 +103,29 @@ def conv_weight_grad(x, dy, w_shape, stride, padding, out=None, emit=None):
     KH, KW, C, K = w_shape
     N, OH, OW, _ = dy.shape
     dy_rows = dy.reshape(N * OH, OW, K)
-    groups = list(strips(N * OH, -(-N * OH // max(1, 4 // KH))))  # enough partial sums to share out
+    # enough partial sums to share out: several for a small kernel, one for a kernel of many rows
+    groups = list(strips(N * OH, -(-N * OH // max(1, 4 // KH)))) if KH <= 4 else [slice(0, N * OH)]
     if out is None and emit is None:
         out = np.empty(w_shape, x.dtype)
 
     def slabs(kernel_rows):
-        partial = np.zeros((len(kernel_rows), len(groups), KW * C, K), x.dtype)
+        partial = np.empty((len(kernel_rows), len(groups), KW * C, K), x.dtype)
 
         def work(task):
             i, g = task
             group, ky = groups[g], kernel_rows[i]
-            for piece in strips(group.stop - group.start, strip_rows(OW, KW * C)):
+            for j, piece in enumerate(strips(group.stop - group.start, strip_rows(OW, KW * C))):
                 strip = slice(group.start + piece.start, group.start + piece.stop)
                 cols = im2col(x, strip, (OH, OW), (1, KW), stride, padding, ky)  # (rows OW, KW C)
-                partial[i, g] += cols.T @ dy_rows[strip].reshape(-1, K)  # (KW C, K)
+                dy_strip = dy_rows[strip].reshape(-1, K)  # (rows OW, K)
+                if j == 0:
+                    np.matmul(cols.T, dy_strip, out=partial[i, g])  # (KW C, K)
+                else:
+                    partial[i, g] += np.matmul(cols.T, dy_strip, out=workspace("dw", (KW * C, K), x.dtype))
 
         parallel(work, [(i, g) for i in range(len(kernel_rows)) for g in range(len(groups))])
-        return partial.sum(axis=1).reshape(-1, KW, C, K)
+        total = partial[:, 0] if len(groups) == 1 else partial.sum(axis=1)
+        return total.reshape(-1, KW, C, K)
 
     if emit is None:
         out[:] = slabs(range(KH))
@@ -134,7 +141,7 @@ def bias_grad(dy):
     flat = dy.reshape(-1, K)
     cuts = list(strips(len(flat), 1024))
     sums = np.empty((len(cuts), K), dy.dtype)
-    ones = np.ones(1025, dy.dtype)
+    ones = np.ones(1024, dy.dtype)
 
     def work(i):
         block = flat[cuts[i]]
@@ -156,7 +163,7 @@ def im2col(x, strip, out_size, kernel, stride, padding, ky0=0):
     """
     N, H, W, C = x.shape
     (OH, OW), (KH, KW), (sy, sx), (py, px) = out_size, kernel, stride, padding
-    if (KH, KW, sy, sx, py, px, ky0) == (1, 1, 1, 1, 0, 0, 0):
+    if (KH, KW, sy, sx, py, px, ky0, OH) == (1, 1, 1, 1, 0, 0, 0, H):
         return x.reshape(N * H, W, C)[strip].reshape(-1, C)  # a 1x1 kernel sees each pixel once: nothing to gather
     cols = workspace("cols", (strip.stop - strip.start, OW, KH, KW, C), x.dtype)
     for done, n, oy, rows in pictures(strip, OH):

@@ -1,7 +1,7 @@
 """Max pooling in NumPy: a pass a kernel tap over strips of output rows, keeping which tap won as one small integer.
 
-The pixels under one tap lie `stride` apart in x, in runs of only C elements, and arithmetic on short runs is slow. So each
-tap's pixels are copied to a contiguous block in the cache first, and all arithmetic is on such blocks.
+The pixels under one tap lie `stride` apart in x, in runs of only C elements, and arithmetic on short runs is slow. So
+each tap's pixels are copied to a contiguous block in the cache first, and all arithmetic is on such blocks.
 """
 
 import numpy as np
@@ -38,9 +38,9 @@ def pool_forward(x, kernel, stride, padding, out_size):
             np.multiply(v > best, won.dtype.type(tap), out=later)
             np.maximum(won, later, out=won)  # taps come in order, so a larger one is a later and better one
             np.maximum(best, v, out=best)
-        nan = best != best
-        if nan.any():
-            _first_nan(x[n], nan, won, strip, kernel, stride)
+        rest = ~(best > -np.inf)  # NaN, or nothing but -inf
+        if rest.any():
+            _settle(x[n], rest, won, strip, kernel, stride, padding)
 
     parallel(work, [(n, strip) for n in range(N) for strip in strips(OH, BLOCK // (OW * C))])
     return y, winner
@@ -55,12 +55,13 @@ def taps(strip, tap, OW, kernel, stride):
     )
 
 
-def _first_nan(x, nan, won, strip, kernel, stride):
-    """Let the first NaN of a window win; rare, so element by element."""
-    for oy, ox, c in np.argwhere(nan):
+def _settle(x, rest, won, strip, kernel, stride, padding):
+    """Let a window's first NaN win, or, of a window of -inf, its first tap in the picture; rare, so one by one."""
+    for oy, ox, c in np.argwhere(rest):
         top, left = (strip.start + oy) * stride[0], ox * stride[1]
-        window = x[top : top + kernel[0], left : left + kernel[1], c]
-        won[oy, ox, c] = np.flatnonzero(np.isnan(window))[0]
+        nan = np.flatnonzero(np.isnan(x[top : top + kernel[0], left : left + kernel[1], c]))
+        inside = max(padding[0] - top, 0) * kernel[1] + max(padding[1] - left, 0)
+        won[oy, ox, c] = nan[0] if len(nan) else inside
 
 
 def pool_backward(dy, winner, x_shape, kernel, stride, padding):

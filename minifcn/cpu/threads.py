@@ -9,7 +9,7 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
@@ -30,7 +30,9 @@ def num_threads() -> int:
 
 @cache
 def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(num_threads(), thread_name_prefix="minifcn")
+    # A diverging network overflows; who trains it looks at the loss, not at warnings from the pool's threads.
+    quiet = partial(np.seterr, all="ignore")
+    return ThreadPoolExecutor(num_threads(), thread_name_prefix="minifcn", initializer=quiet)
 
 
 @cache
@@ -68,7 +70,7 @@ _own = threading.local()
 
 
 def workspace(name: str, shape: tuple[int, ...], dtype):
-    """This thread's uninitialised buffer of that name, reused from call to call: fresh pages cost as much as arithmetic."""
+    """This thread's uninitialised buffer of that name, reused: fresh pages cost as much as arithmetic."""
     size = int(np.prod(shape)) * np.dtype(dtype).itemsize
     buffer = getattr(_own, name, None)
     if buffer is None or buffer.nbytes < size:

@@ -19,9 +19,10 @@ def pictures(strip: slice, rows: int) -> Iterator[tuple[int, int, int, int]]:
 
 
 def window(picture, top: int, left: int, height: int, width: int):
-    """Rows top .. top + height and columns left .. left + width of a picture (H,W,C), zero outside it: (height,width,C).
+    """Rows top .. top + height and columns left .. left + width of a picture (H,W,C), zero outside it.
 
-    A view of the picture where it holds them all, else a copy in this thread's workspace. Only to be read.
+    Returns (height,width,C): a view of the picture where it holds them all, else a copy in this thread's workspace.
+    Only to be read, and only until the next call.
     """
     H, W, C = picture.shape
     if top >= 0 and left >= 0 and top + height <= H and left + width <= W:

@@ -22,6 +22,7 @@ from functools import cache
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
+from . import winograd_rows
 from .threads import parallel, strips, workspace
 from .windows import pictures, window
 
@@ -33,32 +34,36 @@ PARTIAL = 1 << 18  # elements of u up to which tiles, not channels, are shared o
 
 @cache
 def matrices(dtype):
-    """kron(BT, BT) (36,36), kron(G, G) (36,9) and kron(AT, AT) (16,36) for the points 0, 1, -1, 2, -2, infinity."""
-    BT = [[4, 0, -5, 0, 1, 0], [0, -4, -4, 1, 1, 0], [0, 4, -4, -1, 1, 0]]
-    BT += [[0, -2, -1, 2, 1, 0], [0, 2, -1, -2, 1, 0], [0, 4, 0, -5, 0, 1]]
-    G = [[6, 0, 0], [-4, -4, -4], [-4, 4, -4], [1, 2, 4], [1, -2, 4], [0, 0, 24]]
-    AT = [[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]]
-    BT, G, AT = np.array(BT, dtype), np.array(G, dtype) / dtype.type(24), np.array(AT, dtype)
-    return np.kron(BT, BT), np.kron(G, G), np.kron(AT, AT)
+    """kron(BT, BT) (36,36), kron(G, G) (36,9) and kron(AT, AT) (16,36)."""
+    return tuple(np.kron(m, m) for m in winograd_rows.matrices(dtype))
 
 
 def pays(x_shape, w_shape, stride):
-    """Whether a convolution of x (N,H,W,C) with w (KH,KW,C,K) is to come here rather than to im2col."""
+    """Whether a convolution of x (N,H,W,C) with w (KH,KW,C,K) is to come here rather than to im2col.
+
+    Products with fewer than 16 output channels are slow in any form, and w is transformed for every call: 36 numbers
+    for 9, which takes at least 64 tiles to earn. Measured on VGG-16 and its quarter at 160x192 to 360x480.
+    """
     choice = os.environ.get("MINIFCN_CONV")
     if choice not in (None, "im2col", "winograd"):
         raise ValueError(f"MINIFCN_CONV: expected im2col or winograd, received {choice!r}")
-    if w_shape[:2] != (3, 3) or tuple(stride) != (1, 1) or choice == "im2col":
+    if tuple(w_shape[:2]) != (3, 3) or tuple(stride) != (1, 1) or choice == "im2col":
         return False
     N, H, W, C = x_shape
-    K = w_shape[3]
-    tiles = N * -(-H // 4) * -(-W // 4)
-    return choice == "winograd" or (min(C, K) >= 16 and tiles >= 64)
+    return choice == "winograd" or (w_shape[3] >= 16 and N * -(-H // 4) * -(-W // 4) >= 64)
+
+
+def narrow(C, K):
+    """Whether C to K channels are too few for transforms along both axes; winograd_rows has the form for them."""
+    return C < 16 or K < 16 or C * K <= 32 * 32
 
 
 def forward(x, w, b, padding, relu=False, out=None):
     """conv_forward for 3x3 kernels and stride 1: x (N,H,W,C), w (3,3,C,K), b (K,) or None -> (N,OH,OW,K)."""
     N, H, W, C = x.shape
     K = w.shape[3]
+    if narrow(C, K):
+        return winograd_rows.forward(x, w, b, padding, relu, out)
     OH, OW = H + 2 * padding[0] - 2, W + 2 * padding[1] - 2
     TH, TW = -(-OH // 4), -(-OW // 4)
     _, G, AT = matrices(x.dtype)
@@ -86,8 +91,18 @@ def forward(x, w, b, padding, relu=False, out=None):
 
 def weight_grad(x, dy, padding, out=None, emit=None):
     """conv_weight_grad for 3x3 kernels and stride 1. x (N,H,W,C), dy (N,OH,OW,K) -> dw (3,3,C,K), or slabs of it."""
-    N, OH, OW, K = dy.shape
-    C = x.shape[3]
+    C, K = x.shape[3], dy.shape[3]
+    dw = np.empty((3, 3, C, K), x.dtype) if out is None else out
+    (winograd_rows.weight_grad if narrow(C, K) else _weight_grad)(x, dy, padding, dw)
+    if emit is None:
+        return dw
+    for ky in range(3):
+        emit(ky, dw[ky])
+    return None
+
+
+def _weight_grad(x, dy, padding, dw):
+    (N, OH, OW, K), C = dy.shape, x.shape[3]
     TH, TW = -(-OH // 4), -(-OW // 4)
     _, G, AT = matrices(x.dtype)
     # threads share out tiles, each group of them with a sum of its own, or, where a sum is large, channels of x
@@ -95,13 +110,11 @@ def weight_grad(x, dy, padding, out=None, emit=None):
     groups = [slice(0, N * TH)] if by_channel else list(strips(N * TH, -(-N * TH // 4)))
     channels = list(strips(C, -(-C // 4))) if by_channel else [slice(0, C)]
     du = np.empty((len(groups), 36, C, K), x.dtype)
-    dw = np.empty((3, 3, C, K), x.dtype) if out is None else out
 
     def add_up(task):
         g, c = task
-        rows = range(groups[g].start, groups[g].stop)
-        for i, part in enumerate(strips(len(rows), strip_rows(TW, C + K, MIN_TILES_GRAD))):
-            strip = slice(rows.start + part.start, rows.start + part.stop)
+        for i, part in enumerate(strips(groups[g].stop - groups[g].start, strip_rows(TW, C + K, MIN_TILES_GRAD))):
+            strip = slice(groups[g].start + part.start, groups[g].start + part.stop)
             v = input_tiles(x[..., c], strip, (TH, TW), padding)  # (T, 36, C)
             tiles = gather(dy, strip, (TH, TW), 4, (0, 0), "tiles")  # (T, 16, K)
             dm = np.matmul(AT.T, tiles, out=workspace("products", (len(v), 36, K), x.dtype))
@@ -117,11 +130,6 @@ def weight_grad(x, dy, padding, out=None, emit=None):
 
     parallel(add_up, [(g, c) for g in range(len(groups)) for c in channels])
     parallel(finish, channels)
-    if emit is None:
-        return dw
-    for ky in range(3):
-        emit(ky, dw[ky])
-    return None
 
 
 def strip_rows(TW, channels, min_tiles=MIN_TILES):

@@ -46,7 +46,7 @@ def draw_ground(canvas: Canvas, street: Street, casts: list, pools: list, rng: n
         return
     v, u = np.divmod(bare, W * SCALE)
     x, z, depth = ground_positions(canvas.camera, u.astype(np.float32), v.astype(np.float32))
-    cell = ((x * 24).astype(np.int32) & 255) * 256 + ((z * 24).astype(np.int32) & 255)
+    cell = speckle_cells(x, z, canvas.camera.focal / depth)
     patch = ((x * 8).astype(np.int32) & 255) * 256 + ((z * 8).astype(np.int32) & 255)
     white, smooth = noise_tiles()
     grain, blotch = white[cell], smooth[patch]
@@ -82,9 +82,16 @@ def ground_positions(camera: Camera, u: np.ndarray, v: np.ndarray) -> tuple[np.n
     return x * depth, z * depth, depth
 
 
+def speckle_cells(x: np.ndarray, z: np.ndarray, density: np.ndarray) -> np.ndarray:
+    """Cells of a noise tile for ground positions. Their size halves with the distance, so that near or far the grain of
+    asphalt spans some 2 canvas pixels: a photograph resolves grains of every size, down to its pixels."""
+    cells_per_metre = np.exp2(np.floor(np.log2(np.minimum(density, 160) / 1.6))).astype(np.float32)
+    return ((x * cells_per_metre).astype(np.int32) & 255) * 256 + ((z * cells_per_metre).astype(np.int32) & 255)
+
+
 def asphalt(X, Z, grain, blotch, street: Street, rng: np.random.Generator) -> np.ndarray:
     """Tone of the road, around 1: fine speckle, blotches, worn wheel tracks, patches of repair."""
-    tone = 0.92 + 0.10 * grain + 0.04 * blotch
+    tone = 0.92 + 0.17 * grain + 0.03 * blotch
     tone -= 0.06 * np.cos(X * (4 * np.pi / street.road))
     for _ in range(rng.integers(0, 3)):
         x, z, dx, dz = rng.uniform(-4, 4), rng.uniform(2, 25), rng.uniform(0.5, 1.6), rng.uniform(0.5, 3)
@@ -94,7 +101,7 @@ def asphalt(X, Z, grain, blotch, street: Street, rng: np.random.Generator) -> np
 
 def paving(X, Z, grain, white, depth, rng: np.random.Generator) -> np.ndarray:
     """Tone of the pavement, around 1: slabs in courses, each of its own tone, and dark joints."""
-    fade = 1 / np.sqrt(1 + (depth / 22) ** 2)  # far texture is finer than a pixel
+    fade = 1 / np.sqrt(1 + (depth / 30) ** 2)  # far texture is finer than a pixel
     size = rng.uniform(0.5, 1.1)
     length = size * rng.choice([1.0, 1.0, 1.6])
     bond = rng.choice([0.0, 0.5])
@@ -102,11 +109,11 @@ def paving(X, Z, grain, white, depth, rng: np.random.Generator) -> np.ndarray:
     i = np.floor(x)
     z = Z / np.float32(length) + np.float32(bond) * i
     j = np.floor(z)
-    joint = ((x - i) < 0.09) | ((z - j) < 0.09 * size / length)
+    joint = ((x - i) < 0.10) | ((z - j) < 0.11 * size / length)
     slab = white[(i.astype(np.int32) * 71 + j.astype(np.int32) * 1931) & 65535]
-    contrast = rng.uniform(0.09, 0.16)
-    tone = 1 + 0.06 * grain + contrast * slab * fade
-    return (tone * (1 - rng.uniform(0.38, 0.55) * joint * fade)).astype(np.float32)
+    contrast = rng.uniform(0.06, 0.12)
+    tone = 1 + 0.02 * grain + contrast * slab * fade
+    return (tone * (1 - rng.uniform(0.45, 0.6) * joint * fade)).astype(np.float32)
 
 
 def markings(X, Z, street: Street, rng: np.random.Generator) -> np.ndarray:

@@ -83,7 +83,7 @@ def sky_colours(kind: str, rng: np.random.Generator) -> tuple[np.ndarray, np.nda
         blue = hsv(rng.uniform(0.55, 0.62), rng.uniform(0.12, 0.5), rng.uniform(0.6, 0.92))
         return blue, hsv(0.55, 0.1, rng.uniform(0.75, 0.97)), hsv(0.1, 0.03, 0.97)
     if kind == "sunset":
-        glow = hsv(rng.uniform(0.0, 0.12), rng.uniform(0.2, 0.6), 1.0)
+        glow = hsv(rng.uniform(0.0, 0.12), rng.uniform(0.2, 0.4), 1.0)
         return hsv(rng.uniform(0.55, 0.72), 0.3, 0.75), glow, hsv(rng.uniform(-0.04, 0.1), 0.35, 0.9)
     if kind == "dusk":
         glow = hsv(rng.uniform(-0.04, 0.12), 0.35, 0.7)
@@ -114,16 +114,16 @@ def place_camera(street: Street, rng: np.random.Generator) -> Camera:
         yaw, x = side * rng.uniform(0.95, 1.75), -side * rng.uniform(0.75, 0.97) * street.facade
     high = rng.random() < 0.35
     height, horizon = (
-        (rng.uniform(3, 6.5), rng.uniform(0.08, 0.5)) if high else (rng.uniform(1.3, 2.6), rng.uniform(0.22, 0.8))
+        (rng.uniform(3, 6.5), rng.uniform(0.08, 0.5)) if high else (rng.uniform(1.3, 2.6), rng.uniform(0.2, 0.84))
     )
-    return Camera((x, height, 0), yaw, rng.uniform(135, 190), horizon * H, rng.normal(0, 0.06))
+    return Camera((x, height, 0), yaw, rng.uniform(135, 190), horizon * H, rng.normal(0, 0.07))
 
 
 def make_rows(street: Street, camera: Camera, rng: np.random.Generator) -> tuple[list[Building], list]:
     """Line both sides with houses. Returns them, and the stretches (side, z0, z1) that are left open for parks."""
     buildings, parks = [], []
     for side in (-1, 1):
-        z, tall = -26.0, rng.uniform(4, 15)
+        z, tall = -26.0, rng.uniform(5, 19)
         park = rng.random() < 0.22
         while z < 70:
             length = rng.uniform(6, 14)
@@ -230,7 +230,7 @@ def draw_thing(canvas: Canvas, street: Street, kind: str, place, size, rng: np.r
 def develop(picture: np.ndarray, glows: list, rng: np.random.Generator) -> np.ndarray:
     """Finish a picture as a camera does: glow of lamps, white balance, gamma, contrast, vignette, noise."""
     if rng.random() < 0.2:
-        picture = np.asarray(Image.fromarray(picture).filter(ImageFilter.GaussianBlur(rng.uniform(0.2, 0.6))))
+        picture = np.asarray(Image.fromarray(picture).filter(ImageFilter.GaussianBlur(rng.uniform(0.2, 0.4))))
     y, x = np.mgrid[:H, :W].astype(np.float32)
     developed = picture.astype(np.float32)
     for u, v in glows:
@@ -245,5 +245,5 @@ def develop(picture: np.ndarray, glows: list, rng: np.random.Generator) -> np.nd
     developed = (developed - middle) * np.float32(np.exp(rng.normal(0.08, 0.13))) + middle
     radius = ((x / W - 0.5) ** 2 + (y / H - 0.5) ** 2)[..., None]
     developed *= 1 - np.float32(rng.uniform(0, 0.5)) * radius
-    grain = rng.standard_normal((H, W, 1), np.float32) * np.float32(rng.uniform(1.5, 5))
+    grain = rng.standard_normal((H, W, 1), np.float32) * np.float32(rng.uniform(0.5, 1.6))
     return np.clip(developed + grain, 0, 255).astype(np.uint8)

@@ -1,0 +1,32 @@
+# make train: set up and run the main job. make test: set up and run all tests. Everything lives in .venv.
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+
+.PHONY: setup train test lint results clean
+
+setup: $(VENV)/ready
+
+$(VENV)/ready: pyproject.toml requirements.txt
+	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 10) and 'minifcn needs Python 3.10 or newer: make PYTHON=python3.x')"
+	$(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --quiet --upgrade pip
+	$(PY) -m pip install --quiet --editable ".[test]"
+	touch $@
+
+train: setup
+	$(PY) -m minifcn.train
+
+test: setup
+	$(PY) -m pytest
+
+lint: setup
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+
+# docs/results.md from the committed runs; `benchmarks/results.py run` makes those anew (about half an hour)
+results: setup
+	$(PY) benchmarks/results.py report
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache

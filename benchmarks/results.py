@@ -1,0 +1,186 @@
+"""The figures of docs/results.md: what was trained, on which machine, with which scores.
+
+    python benchmarks/results.py run             FCN-32s, 16s, 8s from scratch on toytown, three seeds: nine runs
+    python benchmarks/results.py add RUN NAME    record another run (its folder) as docs/results/NAME.json
+    python benchmarks/results.py report          write docs/results.md from docs/results/*.json
+
+A record holds settings, seed, commit, machine and scores, all read from the run's own files and from git.
+"""
+
+import argparse
+import json
+import platform
+import subprocess
+import sys
+from pathlib import Path
+from statistics import mean
+
+from minifcn.datasets.toytown import LARGE, THIN
+
+ROOT = Path(__file__).resolve().parent.parent
+RECORDS, PAGE = ROOT / "docs" / "results", ROOT / "docs" / "results.md"
+STEPS, SEEDS, MODELS = 450, (0, 1, 2), ("fcn32s", "fcn16s", "fcn8s")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("run")
+    adding = commands.add_parser("add")
+    adding.add_argument("run", type=Path)
+    adding.add_argument("name")
+    commands.add_parser("report")
+    args = parser.parse_args()
+    if args.command == "run":
+        run_all()
+    elif args.command == "add":
+        add(args.run, args.name)
+    else:
+        PAGE.write_text(report(), encoding="utf-8")
+        print(f"wrote {PAGE.relative_to(ROOT)}")
+
+
+def run_all() -> None:
+    """Train every network with every seed, each in a process of its own, so that peak memory is its own."""
+    for seed in SEEDS:
+        for model in MODELS:
+            name = f"toytown_{model}_seed{seed}"
+            command = [sys.executable, "-m", "minifcn.train", "--model", model, "--seed", str(seed)]
+            command += ["--steps", str(STEPS), "--val-every", "0", "--name", name]
+            subprocess.run(command, cwd=ROOT, check=True)
+            add(ROOT / "runs" / name, name)
+
+
+def add(run: Path, name: str) -> None:
+    config, metrics = (json.loads((run / file).read_text()) for file in ("config.json", "metrics.json"))
+    settings = config["stages"][-1]
+    settings["data"] = Path(settings["data"]).name  # not where it lies on this machine
+    settings["init"] = settings["init"] and Path(settings["init"]).name
+    record = {
+        "settings": settings,
+        "commit": git("rev-parse", "--short", "HEAD") + ("+changes" if git("status", "--porcelain", "minifcn") else ""),
+        "machine": config["machine"] | {"cpu": cpu_name()},
+        "metrics": metrics,
+    }
+    RECORDS.mkdir(exist_ok=True)
+    (RECORDS / f"{name}.json").write_text(json.dumps(record, indent=1) + "\n")
+    print(f"wrote {(RECORDS / name).relative_to(ROOT)}.json")
+
+
+def git(*args: str) -> str:
+    return subprocess.run(["git", *args], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def cpu_name() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
+
+
+def report() -> str:
+    records = {path.stem: json.loads(path.read_text()) for path in sorted(RECORDS.glob("*.json"))}
+    toytown = {name: r for name, r in records.items() if name.startswith("toytown_fcn")}
+    others = {name: r for name, r in records.items() if name not in toytown and "settings" in r}
+    lines = ["# Results", "", "Written by `python benchmarks/results.py report` from docs/results/*.json.", ""]
+    lines += toytown_section(toytown)
+    if "colour_position" in records:
+        lines += colour_section(records["colour_position"], toytown)
+    for name, record in others.items():
+        lines += run_section(name, record)
+    return "\n".join(lines) + "\n"
+
+
+def toytown_section(records: dict) -> list[str]:
+    some = next(iter(records.values()))
+    settings, machine = some["settings"], some["machine"]
+    lines = [
+        "## Toytown: 32s, 16s and 8s from scratch",
+        "",
+        f"`python benchmarks/results.py run`: {settings['steps']} steps of {settings['batch']} pictures each, trunk "
+        f"{settings['trunk']}, lr {settings['lr']:g} {settings['schedule']} on the {settings['reduction']} loss, seeds "
+        f"{', '.join(str(r['settings']['seed']) for n, r in records.items() if 'fcn32s' in n)}. Jaccard in per cent on the "
+        f"200 test pictures, last checkpoint; mean over the seeds, and the lowest and highest in brackets. Thin: "
+        f"{', '.join(THIN)}. Large: {', '.join(LARGE)}.",
+        "",
+        f"Machine: {machine['cpu']}, {machine['threads']} threads, {machine['system']}, Python {machine['python']}, NumPy "
+        f"{machine['numpy']}, {machine['blas']}. Commit {', '.join(sorted({r['commit'] for r in records.values()}))}.",
+        "",
+        "| network | Jaccard | thin | large | pixel accuracy | training, s | peak memory, GB |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for model in MODELS:
+        metrics = [r["metrics"] for r in records.values() if r["settings"]["model"] == model]
+        scores = [m["test"] for m in metrics]
+        columns = [
+            [100 * s["jaccard"] for s in scores],
+            [100 * mean(s["class_jaccard"][c] for c in THIN) for s in scores],
+            [100 * mean(s["class_jaccard"][c] for c in LARGE) for s in scores],
+            [100 * s["pixel_accuracy"] for s in scores],
+            [m["train_seconds"] for m in metrics],
+        ]
+        peak = [m["peak_memory_bytes"] / 1e9 for m in metrics]
+        cells = [f"{mean(c):.1f} ({min(c):.1f} to {max(c):.1f})" for c in columns] + [f"{max(peak):.2f}"]
+        lines.append(f"| {model} | {' | '.join(cells)} |")
+    return [*lines, "", *class_table(records), ""]
+
+
+def class_table(records: dict) -> list[str]:
+    """Each class's Jaccard, mean over the seeds."""
+    lines = [f"| class | {' | '.join(MODELS)} |", "|---|" + "---|" * len(MODELS)]
+    for name in (*LARGE, *THIN):
+        cells = []
+        for model in MODELS:
+            found = [r["metrics"]["test"]["class_jaccard"][name] for r in records.values() if r["settings"]["model"] == model]
+            cells.append(f"{100 * mean(found):.1f}")
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return lines
+
+
+def colour_section(record: dict, toytown: dict) -> list[str]:
+    best = max(record["jaccard"].values())
+    fcn = mean(r["metrics"]["test"]["jaccard"] for r in toytown.values() if r["settings"]["model"] == "fcn32s")
+    lines = [
+        "## Can toytown be learnt from colour and position alone?",
+        "",
+        "`python benchmarks/colour_position.py --json docs/results/colour_position.json`: classifiers that see nothing of a "
+        "pixel but its colour and its place, trained on the training pictures, Jaccard in per cent on the test pictures.",
+        "",
+        "| classifier | Jaccard |",
+        "|---|---|",
+        *(f"| {name} | {100 * score:.1f} |" for name, score in record["jaccard"].items()),
+        "",
+        f"The better one reaches {best / fcn:.2f} of the FCN-32s above.",
+        "",
+    ]
+    return lines
+
+
+def run_section(name: str, record: dict) -> list[str]:
+    settings, machine, metrics = record["settings"], record["machine"], record["metrics"]
+    changed = ", ".join(f"{key} {value}" for key, value in settings.items() if key != "data")
+    last = metrics["validations"][-1]
+    lines = [
+        f"## {name}",
+        "",
+        f"Data: {settings['data']}. Settings: {changed}.",
+        "",
+        f"Machine: {machine['cpu']}, {machine['threads']} threads, Python {machine['python']}, NumPy {machine['numpy']}, "
+        f"{machine['blas']}. Commit {record['commit']}.",
+        "",
+        f"Trained {metrics['steps']} steps in {metrics['train_seconds'] / 60:.1f} minutes (validation included); peak "
+        f"memory {metrics['peak_memory_bytes'] / 1e9:.2f} GB. Scores on val, in per cent, at the end: Jaccard "
+        f"{100 * last['jaccard']:.1f}, pixel accuracy {100 * last['pixel_accuracy']:.1f}, mean accuracy "
+        f"{100 * last['mean_accuracy']:.1f}, f.w. IU {100 * last['frequency_weighted_jaccard']:.1f}.",
+        "",
+        "| step | minutes | Jaccard on val |",
+        "|---|---|---|",
+        *(f"| {v['step']} | {v['seconds'] / 60:.1f} | {100 * v['jaccard']:.1f} |" for v in metrics["validations"]),
+        "",
+    ]
+    return lines
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,177 @@
+"""The two Winograd forms against plain loops; bit-identity over threads; the choice of algorithm."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from minifcn import cpu
+from minifcn.cpu import winograd
+
+TOLERANCE = {"float64": 1e-11, "float32": 1e-5}  # relative error ||a - b|| / ||b||
+ONE = (1, 1)
+
+# N, H, W, C, K, padding: ragged tiles, single tiles, H != W, both forms (few channels, many), many strips
+SHAPES = [
+    (1, 3, 3, 1, 1, (0, 0)),
+    (1, 1, 2, 3, 2, (1, 1)),
+    (2, 13, 18, 5, 7, (1, 1)),
+    (3, 9, 10, 16, 40, (1, 1)),
+    (3, 6, 5, 33, 32, (2, 0)),
+    (2, 8, 8, 40, 35, (1, 1)),
+    (1, 17, 70, 70, 34, (0, 2)),
+    (2, 11, 7, 34, 36, (3, 4)),
+    (1, 5, 6, 96, 101, (1, 1)),
+    (2, 60, 64, 36, 33, (1, 1)),
+    (2, 61, 66, 20, 16, (1, 1)),
+]
+
+
+@pytest.fixture(autouse=True)
+def forced(monkeypatch):
+    monkeypatch.setenv("MINIFCN_CONV", "winograd")
+
+
+def example(shape, dtype, seed=0):
+    """Random x, w, b and dy for a shape: (N,H,W,C), (3,3,C,K), (K,), (N,OH,OW,K)."""
+    N, H, W, C, K, (py, px) = shape
+    draw = np.random.default_rng(seed).standard_normal
+    sizes = (N, H, W, C), (3, 3, C, K), (K,), (N, H + 2 * py - 2, W + 2 * px - 2, K)
+    return [draw(size).astype(dtype) for size in sizes]
+
+
+def loops(x, w, dy, padding):
+    """y, dx and dw in float64, one kernel tap after the other."""
+    x, w, dy = (a.astype(np.float64) for a in (x, w, dy))
+    (py, px), (_, H, W, _), (_, OH, OW, _) = padding, x.shape, dy.shape
+    padded = np.pad(x, ((0, 0), (py, py), (px, px), (0, 0)))
+    y, dpadded, dw = np.zeros(dy.shape), np.zeros(padded.shape), np.zeros(w.shape)
+    for ky in range(3):
+        for kx in range(3):
+            seen = (slice(None), slice(ky, ky + OH), slice(kx, kx + OW))
+            y += np.einsum("nhwc,ck->nhwk", padded[seen], w[ky, kx])
+            dpadded[seen] += np.einsum("nhwk,ck->nhwc", dy, w[ky, kx])
+            dw[ky, kx] = np.tensordot(padded[seen], dy, ((0, 1, 2), (0, 1, 2)))
+    return y, dpadded[:, py : py + H, px : px + W], dw
+
+
+def assert_close(a, b, dtype):
+    assert a.dtype == dtype
+    assert a.shape == b.shape
+    error = np.linalg.norm(a - b) / max(np.linalg.norm(b), 1e-300)
+    assert error <= TOLERANCE[dtype], f"relative error {error:.3g}, expected at most {TOLERANCE[dtype]}"
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_against_loops(shape, dtype):
+    x, w, b, dy = example(shape, dtype)
+    before = [a.copy() for a in (x, w, b, dy)]
+    padding = shape[-1]
+    y, dx, dw = loops(x, w, dy, padding)
+    assert_close(cpu.conv_forward(x, w, None, ONE, padding), y, dtype)
+    assert_close(cpu.conv_forward(x, w, b, ONE, padding), y + b, dtype)
+    assert_close(cpu.conv_forward(x, w, b, ONE, padding, relu=True), np.maximum(y + b, 0), dtype)
+    assert_close(cpu.conv_input_grad(dy, w, x.shape, ONE, padding), dx, dtype)
+    assert_close(cpu.conv_weight_grad(x, dy, w.shape, ONE, padding), dw, dtype)
+    assert all(np.array_equal(a, old) for a, old in zip((x, w, b, dy), before, strict=True))
+
+
+def test_random_shapes():
+    rng = np.random.default_rng(7)
+    for seed in range(40):
+        N, H, W, C, K = (int(i) for i in rng.integers((1, 3, 3, 1, 1), (4, 24, 24, 50, 50)))
+        shape = (N, H, W, C, K, tuple(int(i) for i in rng.integers(0, 3, 2)))
+        x, w, _, dy = example(shape, "float64", seed)
+        y, dx, dw = loops(x, w, dy, shape[-1])
+        assert_close(cpu.conv_forward(x, w, None, ONE, shape[-1]), y, "float64")
+        assert_close(cpu.conv_input_grad(dy, w, x.shape, ONE, shape[-1]), dx, "float64")
+        assert_close(cpu.conv_weight_grad(x, dy, w.shape, ONE, shape[-1]), dw, "float64")
+
+
+@pytest.mark.parametrize(
+    "shape", [(2, 13, 18, 5, 7, ONE), (2, 14, 9, 48, 40, ONE), (2, 14, 9, 48, 40, (0, 0))], ids=str
+)
+def test_views_and_out(shape):
+    """Inputs that are not contiguous, results into a given array, and results that later calls leave alone."""
+    x, w, b, dy = example(shape, "float64")
+    y, dx, dw = loops(x, w, dy, shape[-1])
+
+    def spread(a):
+        """The same values as a view with gaps, the first axis backwards in memory."""
+        wide = np.full((*a.shape[:-1], 2 * a.shape[-1]), np.nan)[::-1]
+        wide[..., ::2] = a
+        return wide[..., ::2]
+
+    out = [np.full(a.shape, np.nan) for a in (y, dx, dw)]
+    xs, ws, dys = spread(x), spread(w), spread(dy)
+    results = [
+        cpu.conv_forward(xs, ws, b, ONE, shape[-1], out=out[0]),
+        cpu.conv_input_grad(dys, ws, x.shape, ONE, shape[-1], out=out[1]),
+        cpu.conv_weight_grad(xs, dys, w.shape, ONE, shape[-1], out=out[2]),
+    ]
+    cpu.conv_weight_grad(-xs, 3 * dys, w.shape, ONE, shape[-1])  # overwrites every workspace
+    cpu.conv_forward(-xs, ws, b, ONE, shape[-1])
+    for result, given, expected in zip(results, out, (y + b, dx, dw), strict=True):
+        assert result is given
+        assert_close(result, expected, "float64")
+
+
+@pytest.mark.parametrize("channels", [(6, 9), (40, 33), (96, 90)])
+def test_slabs_equal_the_whole(channels):
+    x, w, _, dy = example((2, 10, 13, *channels, ONE), "float32")
+    slabs = []
+    assert cpu.conv_weight_grad(x, dy, w.shape, ONE, ONE, emit=lambda ky, slab: slabs.append((ky, slab.copy()))) is None
+    assert [ky for ky, _ in slabs] == [0, 1, 2]
+    whole = cpu.conv_weight_grad(x, dy, w.shape, ONE, ONE)
+    assert np.array_equal(np.stack([slab for _, slab in slabs]), whole)
+
+
+SCRIPT = """
+import hashlib, numpy as np
+from minifcn import cpu
+digest = hashlib.sha256()
+for C, K in (3, 16), (16, 20), (40, 48), (96, 80):
+    draw = np.random.default_rng(0).standard_normal
+    x, w, dy = (draw(s, dtype=np.float32) for s in ((3, 30, 41, C), (3, 3, C, K), (3, 30, 41, K)))
+    for array in (
+        cpu.conv_forward(x, w, w[0, 0, 0].copy(), (1, 1), (1, 1), relu=True),
+        cpu.conv_input_grad(dy, w, x.shape, (1, 1), (1, 1)),
+        cpu.conv_weight_grad(x, dy, w.shape, (1, 1), (1, 1)),
+        cpu.bias_grad(dy),
+    ):
+        digest.update(array.tobytes())
+print(digest.hexdigest())
+"""
+
+
+def test_same_bits_for_any_number_of_threads():
+    runs = [
+        subprocess.Popen(
+            [sys.executable, "-c", SCRIPT],
+            env={**os.environ, "MINIFCN_THREADS": threads},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for threads in ("1", "2", "4")
+    ]
+    digests = [run.communicate()[0] for run in runs]
+    assert all(run.returncode == 0 for run in runs)
+    assert digests[0] and len(set(digests)) == 1
+
+
+def test_choice(monkeypatch):
+    x, w = (1, 160, 192, 64), (3, 3, 64, 64)
+    assert winograd.pays((1, 4, 4, 2), (3, 3, 2, 2), ONE)  # forced
+    assert not winograd.pays(x, w, (2, 1))  # undefined
+    assert not winograd.pays(x, (7, 7, 64, 64), ONE)
+    monkeypatch.setenv("MINIFCN_CONV", "im2col")
+    assert not winograd.pays(x, w, ONE)
+    monkeypatch.delenv("MINIFCN_CONV")
+    assert winograd.pays(x, w, ONE)
+    assert not winograd.pays((1, 5, 6, 512), (3, 3, 512, 512), ONE)  # too few tiles for their filters
+    monkeypatch.setenv("MINIFCN_CONV", "fast")
+    with pytest.raises(ValueError, match="im2col or winograd, received 'fast'"):
+        cpu.conv_forward(np.zeros((1, 3, 3, 1)), np.zeros((3, 3, 1, 1)), None, ONE, ONE)
