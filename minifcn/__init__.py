@@ -21,6 +21,7 @@ from .ops import (
     scale,
     softmax_cross_entropy,
 )
+from .weights import load_weights
 
 __version__ = "0.1.0"
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "crop",
     "dropout",
     "gradcheck",
+    "load_weights",
     "max_pool2d",
     "metrics",
     "models",

@@ -20,11 +20,18 @@ class Log:
     def __enter__(self):
         return self
 
-    def __exit__(self, *_):
-        self._file.close()
+    def __exit__(self, kind, *_):
+        try:
+            self._file.close()
+        except OSError as error:
+            if kind is None:  # otherwise an error is under way already, most likely this one
+                raise self._named(error) from error
 
     def writerow(self, row: dict) -> None:
-        self._writer.writerow(row)  # csv writes a float so that it reads back exactly
+        try:
+            self._writer.writerow(row)
+        except OSError as error:
+            raise self._named(error) from error
 
     def flush(self) -> None:
         """Have the rows on the disk, before a checkpoint says that they are."""
@@ -32,7 +39,10 @@ class Log:
             self._file.flush()
             os.fsync(self._file.fileno())
         except OSError as error:
-            raise OSError(error.errno, error.strerror, self._file.name) from error
+            raise self._named(error) from error
+
+    def _named(self, error: OSError) -> OSError:
+        return OSError(error.errno, error.strerror, self._file.name)
 
 
 def open_log(path: Path, rows: list[dict]) -> Log:

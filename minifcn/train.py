@@ -40,36 +40,36 @@ def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(
         prog="python -m minifcn.train",
         usage="python -m minifcn.train [--data DATA] [--model M ...] [options]",
-        formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=30, width=116),
+        formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=28, width=100),
         description="Train fully convolutional networks.",
     )
     add = p.add_argument
     add("--model", nargs="+", choices=[*MODELS], default=["fcn32s", "fcn16s"], metavar="M",
-        help="fcn32s, fcn16s, fcn8s; several: each starts from the one before (default: fcn32s fcn16s)")  # fmt: skip
+        help="fcn32s, fcn16s, fcn8s; several: a chain (default: fcn32s fcn16s)")  # fmt: skip
     add("--data", default=TOYTOWN, help="toytown, or a data set's folder (default: toytown)")
     add("--init", metavar="CHECKPOINT", help="start from these weights")
-    add("--resume", metavar="RUN", type=Path, help="go on with an interrupted run, with its own settings, bit for bit")
+    add("--resume", metavar="RUN", type=Path, help="go on with an interrupted run and its settings, bit for bit")
     add("--name", help="the run's folder under --out (default: after the data)")
     add("--out", type=Path, default=Path("runs"), help="where runs are kept (default: runs)")
     add(
         "--steps",
         type=int,
-        help=f"updates for each network (default: {TOYTOWN_STEPS} on toytown, else {EPOCHS} epochs)",
+        help=f"updates of each network (default: {TOYTOWN_STEPS} on toytown, or {EPOCHS} epochs)",
     )
     add("--epochs", type=float, help="the same, in passes over the training set")
     add("--batch", type=int, default=4, help="pictures at a time (default: 4)")
     add("--accumulate", type=int, default=1, help="batches for each update (default: 1)")
-    add("--lr", type=float, help=f"learning rate (default: {MEAN_LR} for a mean loss; divided by the pixels for a sum)")
+    add("--lr", type=float, help=f"learning rate (default: {MEAN_LR}; for a sum, divided by the pixels)")
     add("--reduction", choices=["mean", "sum"], default="mean", help="of the pixels' losses (default: mean)")
     add("--schedule", choices=["poly", "constant"], default="poly", help="of the learning rate (default: poly)")
     add("--warmup", type=int, default=WARMUP, help=f"steps with a rising learning rate (default: {WARMUP})")
     add(
         "--clip",
         type=float,
-        help=f"largest norm of the gradient, 0: any (default: {CLIP:g}; for a sum, times the pixels)",
+        help=f"largest gradient norm, 0: any (default: {CLIP:g}; for a sum, times the pixels)",
     )
-    add("--momentum", type=float, default=0.9)
-    add("--weight-decay", type=float, default=5e-4)
+    add("--momentum", type=float, default=0.9, help="(default: 0.9)")
+    add("--weight-decay", type=float, default=5e-4, metavar="W", help="not on biases (default: 0.0005)")
     add("--dropout", type=float, default=0.5, help="probability at fc6 and fc7 (default: 0.5)")
     add("--balance", action="store_true", help="weight classes by median frequency")
     add("--crop", type=int, nargs=2, metavar=("H", "W"), help="train on random crops of that size")
@@ -77,17 +77,18 @@ def parser() -> argparse.ArgumentParser:
     add("--scale-jitter", type=float, default=0.0, metavar="J", help="scale pictures by 1-J..1+J (default: 0)")
     add("--trunk", choices=[*TRUNKS], default="vgg_quarter", help="width of the network (default: vgg_quarter)")
     add("--pad", choices=["same", "100"], default="same", help="as the reference: 100 (default: same)")
-    add("--upsampling", choices=["learnt", "fixed"], default="learnt")
+    add("--upsampling", choices=["learnt", "fixed"], default="learnt",
+        help="learnt: all but the last, as the paper; fixed: none, as the reference")  # fmt: skip
     add("--skip-scale", type=float, nargs=2, metavar=("POOL4", "POOL3"), default=(1.0, 1.0),
-        help=f"scales before the skips' score layers; 8s at once: {AT_ONCE[0]} {AT_ONCE[1]}")  # fmt: skip
+        help=f"scale the skips before their scores; 8s at once: {AT_ONCE[0]} {AT_ONCE[1]}")  # fmt: skip
     add(
         "--val-every",
         type=int,
         default=1,
         metavar="E",
-        help="epochs between validations, 0: only at the end (default: 1)",
+        help="epochs between validations, 0: one at the end (default: 1)",
     )
-    add("--seed", type=int, default=0)
+    add("--seed", type=int, default=0, help="of weights, order and augmentation (default: 0)")
     return p
 
 
@@ -130,6 +131,8 @@ def plan(args: argparse.Namespace) -> list[Settings]:
             raise InputError(f"--{name.replace('_', '-')}: expected 0 <= value < 1, received {getattr(args, name)}")
     if len(set(args.model)) < len(args.model):
         raise InputError(f"--model: expected each network once, received {' '.join(args.model)}")
+    if not all(map(math.isfinite, args.skip_scale)):
+        raise InputError(f"--skip-scale: expected two finite numbers, received {args.skip_scale}")
     for name in ("lr", "clip"):
         if getattr(args, name) is not None and not 0 <= getattr(args, name) < math.inf:
             raise InputError(f"--{name}: expected 0 or more, received {getattr(args, name)}")

@@ -111,7 +111,13 @@ def conv_inputs(rng, x, w, biases):
 def conv2d_cases():
     table = [  # x, w, bias, stride, padding
         ((2, 5, 7, 3), (3, 2, 3, 4), True, (1, 1), (0, 0)),  # KH != KW
-        ((2, 7, 8, 2), (3, 4, 2, 3), True, (2, 3), (1, 2)),  # strides and paddings differ; the last rows are not reached
+        (
+            (2, 7, 8, 2),
+            (3, 4, 2, 3),
+            True,
+            (2, 3),
+            (1, 2),
+        ),  # strides, paddings differ; the last rows are not reached
         ((1, 4, 3, 2), (2, 3, 2, 2), True, (1, 1), (3, 4)),  # outputs that see nothing but padding
         ((2, 3, 5, 4), (1, 1, 4, 3), True, (1, 1), (0, 0)),  # a matrix product
         ((1, 5, 6, 3), (1, 1, 3, 2), True, (2, 2), (0, 0)),

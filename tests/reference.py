@@ -1,6 +1,6 @@
 """Every op as plain loops, straight from its formula: the first truth that the tests hold minifcn to.
 
-Nothing here imports minifcn. Arrays in, float64 arrays out; stride, padding and kernel are pairs (vertical, horizontal).
+Nothing here imports minifcn. Arrays in, float64 arrays out; stride, padding, kernel are pairs (vertical, horizontal).
 Gradients are written out only where a finite difference cannot see them: at ties, kinks, NaN and huge scores.
 """
 

@@ -1,6 +1,5 @@
-"""Tiny sets in the folder layout, a tiny trunk, and commands run as users run them: what the tests of training share."""
+"""Tiny sets in the folder layout, a tiny trunk, commands run as users run them: what the tests of training share."""
 
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -23,11 +22,10 @@ from minifcn import errors, train, trainer
 from minifcn.models import TRUNKS, Widths
 TRUNKS["tiny"] = Widths((4, 6, 8, 8, 8), 16)
 """
-TRAIN_TINY = [sys.executable, "-c", WITH_TINY + "errors.command_line(train.main)"]
 
 
-def draw(seed, H=32, W=40, classes=len(CLASSES)):
-    """A picture uint8 (H, W, 3) of a ground with coloured shapes, and its labels uint8 (H, W), some rows of them void."""
+def draw(seed, H=32, W=40, classes=3):
+    """A picture uint8 (H, W, 3) of a ground with coloured shapes, and its labels uint8 (H, W), some rows void."""
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[:H, :W]
     labels = np.zeros((H, W), np.uint8)

@@ -10,7 +10,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from small_data import CLASSES, TINY, WITH_TINY, assert_one_error_line, assert_same_run, draw, exit_status, fails, make_set
+from small_data import (
+    CLASSES,
+    TINY,
+    WITH_TINY,
+    assert_one_error_line,
+    assert_same_run,
+    draw,
+    exit_status,
+    fails,
+    make_set,
+)
 
 from minifcn import checkpoint, evaluate, figures, predict, train, trainer
 from minifcn.models import MODELS, TRUNKS
@@ -287,12 +297,15 @@ def test_a_folder_that_refuses_every_write(run, capsys, monkeypatch):
     assert bytes_below(run) == before
 
 
-FILE_SIZE_LIMIT = WITH_TINY + """
+FILE_SIZE_LIMIT = (
+    WITH_TINY
+    + """
 import resource
 limit = int(sys.argv.pop(1))
 resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 errors.command_line(train.main)
 """
+)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no file-size limits")
@@ -395,7 +408,9 @@ def test_predictions_overwrite_neither_each_other_nor_their_pictures(finished, d
     ],
 )
 def test_real_processes(command, tmp_path):
-    child = subprocess.run([sys.executable, "-m", *command.split()], capture_output=True, text=True, cwd=tmp_path, timeout=60)
+    child = subprocess.run(
+        [sys.executable, "-m", *command.split()], capture_output=True, text=True, cwd=tmp_path, timeout=60
+    )
     assert child.returncode == 2
     assert child.stderr.startswith("error: nowhere") and child.stderr.count("\n") == 1
     assert child.stdout == "" and list(tmp_path.iterdir()) == []

@@ -1,4 +1,4 @@
-"""Whole networks against their PyTorch twin (twin.py): logits and every gradient, at full width, and ten steps of training.
+"""Whole networks against their PyTorch twin (twin.py): logits and every gradient, at full width; ten steps of training.
 
 Every parameter has random non-zero values, score layers too, and every gradient is seen to be non-zero: with zero score
 layers all gradients below them would be zero on both sides.
@@ -40,7 +40,6 @@ def assert_twins(name, trunk, pad, size, last_upscore, num_classes=4):
         ("fcn32s", 100, (1, 1, 2), False),
         ("fcn16s", "same", (1, 33, 47), False),
         ("fcn8s", "same", (1, 33, 47), True),
-        ("fcn8s", 100, (1, 3, 10), False),
     ],
 )
 def test_full_width(name, pad, size, last_upscore):
@@ -49,7 +48,9 @@ def test_full_width(name, pad, size, last_upscore):
 
 @pytest.mark.parametrize("last_upscore", [False, True])
 @pytest.mark.parametrize("name", ["fcn32s", "fcn16s", "fcn8s"])
-@pytest.mark.parametrize("pad, size", [(100, (1, 2, 35)), (100, (2, 41, 18)), ("same", (3, 1, 1)), ("same", (2, 65, 50))])
+@pytest.mark.parametrize(
+    "pad, size", [(100, (1, 2, 35)), (100, (2, 41, 18)), ("same", (3, 1, 1)), ("same", (2, 65, 50))]
+)
 def test_narrow(name, pad, size, last_upscore):
     assert_twins(name, TINY, pad, size, last_upscore)
 
@@ -67,12 +68,13 @@ def learnable(rng, pictures, H, W):
     return x, labels
 
 
-def test_ten_steps_of_training():
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_ten_steps_of_training(dtype):
     """vgg_quarter FCN-16s from its own initial values, dropout off: the same losses step by step."""
-    model = mf.models.fcn16s(4, trunk="vgg_quarter", pad="same").eval()
+    model = mf.models.fcn16s(4, trunk="vgg_quarter", pad="same", dtype=dtype).eval()
     parameters = model.parameters()
     twin = Twin("fcn16s", "same", {name: p.data for name, p in parameters.items()})
-    lr, momentum, decay = 0.05, 0.9, 5e-4
+    lr, momentum, decay = 0.02, 0.9, 5e-4
     optimizer = mf.optim.SGD(parameters, lr, momentum, decay, bias_lr=2, bias_decay=False)
     learnt = {name: w for name, w in twin.w.items() if w.requires_grad}
     weights = {"params": [w for name, w in learnt.items() if name.endswith(".weight")], "weight_decay": decay}
@@ -83,6 +85,7 @@ def test_ten_steps_of_training():
     for step in range(10):
         x, labels = learnable(rng, 3, 64, 80)
         optimizer.zero_grad()
+        x = x.astype(dtype)
         loss = mf.softmax_cross_entropy(model(x), labels)
         loss.backward()
         optimizer.step()
@@ -92,6 +95,8 @@ def test_ten_steps_of_training():
         twin_loss.backward()
         twin_optimizer.step()
         losses.append(float(loss.data))
-        assert losses[-1] == pytest.approx(twin_loss.item(), rel=TOLERANCE["float32"]["training"]), f"step {step}"
+        assert losses[-1] == pytest.approx(twin_loss.item(), rel=TOLERANCE[np.dtype(dtype).name]["training"]), (
+            f"step {step}"
+        )
     assert losses[0] == pytest.approx(np.log(4), rel=1e-5)
     assert losses[-1] < 0.85 * losses[0], losses  # it really trains

@@ -90,17 +90,17 @@ def configuration_conv_transpose2d(rng):
 
 
 def configuration_bilinear_upsample(rng):
-    """PyTorch's own interpolation repeats the border: with one ring of zeros around, and that ring's half cut off again."""
+    """PyTorch's own interpolation, with a ring of zeros around x, half of which is cut off again."""
     (N, H, W, C), stride = sizes(rng, 3, 6, 6, 4), int(rng.integers(1, 9))
-    cut = [stride // 2, stride - stride // 2]  # an odd stride leaves half a pixel: take its upper end
+    half = stride // 2
 
     def theirs(x):
-        if stride % 2:  # there half a ring is no whole pixel; grouped transposed convolution instead
+        if stride % 2:  # half a ring is then no whole number of pixels
             k = 1 - (torch.arange(2 * stride, dtype=x.dtype) - (stride - 0.5)).abs() / stride
             w = torch.outer(k, k).expand(C, 1, -1, -1)
             return nhwc(F.conv_transpose2d(nchw(x), w, stride=stride, groups=C))
         y = F.interpolate(F.pad(nchw(x), (1, 1, 1, 1)), scale_factor=stride, mode="bilinear", align_corners=False)
-        return nhwc(y[:, :, cut[0] : -cut[1], cut[0] : -cut[1]])
+        return nhwc(y[:, :, half:-half, half:-half])
 
     inputs = [rng.standard_normal((N, H, W, C))]
     return lambda x: mf.bilinear_upsample(x, stride), theirs, inputs, f"N,H,W,C {N, H, W, C} stride {stride}"
@@ -183,7 +183,7 @@ def configuration_softmax_cross_entropy(rng):
     def ours(scores):
         return mf.softmax_cross_entropy(scores, labels.astype(dtype), ignore_label, weight, reduction)
 
-    what = f"N,H,W,L {N, H, W, L} ignore {ignore_label} weighted {weight is not None} {reduction} labels {dtype.__name__}"
+    what = f"N,H,W,L {N, H, W, L} ignore {ignore_label} weighted {weight is not None} {reduction} {dtype.__name__}"
     return ours, theirs, [scores], what
 
 

@@ -17,8 +17,10 @@ from minifcn.models import TRUNKS
 from minifcn.optim import SGD
 from minifcn.runlog import open_log, read_log
 
-# Everything that a resume could get wrong is on: momentum, dropout, augmentation, accumulation, schedule, class weights.
-OPTIONS = "--trunk tiny --batch 2 --accumulate 2 --lr 0.05 --warmup 3 --scale-jitter 0.3 --crop 24 32 --balance --seed 5"
+# All that a resume could get wrong is on: momentum, dropout, augmentation, accumulation, schedule, class weights.
+OPTIONS = (
+    "--trunk tiny --batch 2 --accumulate 2 --lr 0.05 --warmup 3 --scale-jitter 0.3 --crop 24 32 --balance --seed 5"
+)
 
 # Trains in a fork of itself, which the system kills (SIGKILL) at the given event; a fork saves the second that a start
 # takes. Events: before and after an update, before a row of the log, before each fsync and rename.
@@ -209,7 +211,9 @@ def test_a_request_to_stop(number, at, data, undisturbed, tmp_path, monkeypatch,
 
 def test_ctrl_c_from_outside(data, tmp_path):
     command = f"-m minifcn.train --data {data} --out {tmp_path} --name run --model fcn32s --steps 1000000"
-    child = subprocess.Popen([sys.executable, *command.split()], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    child = subprocess.Popen(
+        [sys.executable, *command.split()], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
     while not (tmp_path / "run" / "last.safetensors").exists() and child.poll() is None:
         time.sleep(0.02)
     child.send_signal(signal.SIGINT)
@@ -245,7 +249,16 @@ def stopped(data, tmp_path, monkeypatch):
 def test_other_settings_are_refused(stopped, capsys):
     config = json.loads((stopped / "config.json").read_text())
     before = {path: path.read_bytes() for path in stopped.iterdir()}
-    other = {"lr": 0.1, "seed": 6, "batch": 4, "steps": 12, "momentum": 0.8, "flip": False, "model": "fcn16s", "pad": 100}
+    other = {
+        "lr": 0.1,
+        "seed": 6,
+        "batch": 4,
+        "steps": 12,
+        "momentum": 0.8,
+        "flip": False,
+        "model": "fcn16s",
+        "pad": 100,
+    }
     for name, value in other.items():
         changed = {**config, "stages": [{**config["stages"][0], name: value}]}
         (stopped / "config.json").write_text(json.dumps(changed))
@@ -270,7 +283,9 @@ def test_a_log_that_lost_rows_is_refused(stopped, capsys):
 def test_resuming_what_is_no_run(tmp_path, capsys):
     assert f"{tmp_path}: no run here" in fails(capsys, train.main, "--resume", tmp_path)
     (tmp_path / "config.json").write_text('{"stages": 3}')
-    assert f"{tmp_path / 'config.json'}: not the configuration of a run" in fails(capsys, train.main, "--resume", tmp_path)
+    assert f"{tmp_path / 'config.json'}: not the configuration of a run" in fails(
+        capsys, train.main, "--resume", tmp_path
+    )
     assert "config.json" in fails(capsys, train.main, "--resume", tmp_path / "config.json")
 
 
@@ -287,9 +302,13 @@ def test_saves_happen_between_epochs_too(data, tmp_path, monkeypatch):
     """Every few minutes: with no patience at all, after every step."""
     monkeypatch.setattr(trainer, "SAVE_SECONDS", 0)
     saved, real = [], checkpoint.save
-    monkeypatch.setattr(checkpoint, "save", lambda path, x, meta: (saved.append((path.name, meta["step"])), real(path, x, meta)))
+    monkeypatch.setattr(
+        checkpoint, "save", lambda path, x, meta: (saved.append((path.name, meta["step"])), real(path, x, meta))
+    )
     (tmp_path / "run").mkdir()
-    settings = train.plan(train.parser().parse_args(arguments(data, tmp_path, "--model", "fcn32s", "--val-every", "0")))[0]
+    settings = train.plan(
+        train.parser().parse_args(arguments(data, tmp_path, "--model", "fcn32s", "--val-every", "0"))
+    )[0]
     trainer.Run(tmp_path / "run", settings).train(type("NoStop", (), {"requested": False}))
     assert [step for name, step in saved if name == "last.safetensors"] == list(range(1, 10))
     assert [step for name, step in saved if name == "best.safetensors"] == [9]

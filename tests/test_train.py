@@ -20,7 +20,15 @@ from minifcn.optim import SGD, clip_gradients, learning_rate
 from minifcn.trainer import Run, Settings
 from minifcn.weights import load_model
 
-STAGE_FILES = ["best.safetensors", "config.json", "curves.png", "last.safetensors", "log.csv", "metrics.json", "samples.png"]
+STAGE_FILES = [
+    "best.safetensors",
+    "config.json",
+    "curves.png",
+    "last.safetensors",
+    "log.csv",
+    "metrics.json",
+    "samples.png",
+]
 
 
 class NoStop:
@@ -130,7 +138,9 @@ def test_checkpoint_carries_what_other_commands_need(chain):
     assert meta["classes"] == list(CLASSES) and len(meta["palette"]) == 3
     assert meta["preprocessing"]["order"] == "RGB" and meta["seed"] == 3 and meta["epoch"] == 3
     assert meta["model"]["name"] == "fcn16s"
-    learnt = {name for name, p in load_model(chain / "fcn16s" / "last.safetensors")[0].parameters().items() if p.requires_grad}
+    learnt = {
+        name for name, p in load_model(chain / "fcn16s" / "last.safetensors")[0].parameters().items() if p.requires_grad
+    }
     assert {name[9:] for name in tensors if name.startswith("momentum/")} == learnt
 
 
@@ -186,14 +196,18 @@ def test_16s_starts_from_the_weights_of_the_32s(chain, data, tmp_path):
     for name in common:
         np.testing.assert_array_equal(ours[name], theirs[name], err_msg=name)
     untrained = MODELS["fcn32s"](3, "tiny", "same", seed=3).parameters()
-    assert all((ours[f"{name}.weight"] != untrained[f"{name}.weight"].data).any() for name in ("conv1_1", "fc7", "score_fr"))
+    assert all(
+        (ours[f"{name}.weight"] != untrained[f"{name}.weight"].data).any() for name in ("conv1_1", "fc7", "score_fr")
+    )
     assert not ours["score_pool4.weight"].any() and not ours["score_pool4.bias"].any()
     np.testing.assert_array_equal(ours["upscore2.weight"], bilinear_weight(2, 3, np.float32))
 
 
 def test_the_second_of_a_chain_is_that_network_started_by_hand(chain, data, tmp_path):
     arguments = [*chain_arguments(data, tmp_path), "--model", "fcn16s"]
-    [settings] = train.plan(train.parser().parse_args([*arguments, "--init", str(chain / "fcn32s" / "last.safetensors")]))
+    [settings] = train.plan(
+        train.parser().parse_args([*arguments, "--init", str(chain / "fcn32s" / "last.safetensors")])
+    )
     Run(tmp_path, settings).train(NoStop)
     assert_same_run(tmp_path, chain / "fcn16s")
 
@@ -239,7 +253,7 @@ def test_no_network_starts_dead(model, data, tmp_path):
 
 
 def test_skip_scales_of_8s_at_once_reach_the_network(data, tmp_path):
-    arguments = f"--data {data} --model fcn8s --trunk tiny --skip-scale {AT_ONCE[0]} {AT_ONCE[1]} --lr 0.05 --steps 4 --val-every 0"
+    arguments = f"--data {data} --model fcn8s --trunk tiny --lr 0.05 --steps 4 --val-every 0 --skip-scale 0.01 0.0001"
     [settings] = train.plan(train.parser().parse_args(arguments.split()))
     Run(tmp_path, settings).train(NoStop)
     scaled, meta = load_model(tmp_path / "last.safetensors")
@@ -361,7 +375,9 @@ def test_a_step_of_training_is_clipped(data, tmp_path):
 
 
 def test_the_lines_before_the_first_step(data, tmp_path, undrawn, capsys):
-    arguments = f"--data {data} --out {tmp_path} --model fcn32s --trunk tiny --steps 6 --lr 0.02 --reduction sum --batch 2"
+    arguments = (
+        f"--data {data} --out {tmp_path} --model fcn32s --trunk tiny --steps 6 --lr 0.02 --reduction sum --batch 2"
+    )
     assert exit_status(train.main, *arguments.split(), "--accumulate", "2", "--clip", "0") == 0
     out = capsys.readouterr().out
     assert "lr 0.02 (poly) on the sum of the pixels' losses" in out
@@ -375,7 +391,11 @@ def test_a_loss_that_does_not_move_is_told_once(tmp_path, capsys):
     common = {"steps": 80, "batch": 1, "schedule": "constant"}
     train_run(tmp_path / "still", data, lr=0.0, **common)
     warnings = [line for line in capsys.readouterr().out.splitlines() if "WARNING" in line]
-    assert len(warnings) == 1 and "the loss has not moved in 40 steps" in warnings[0] and "lr 0 on a mean loss" in warnings[0]
+    assert (
+        len(warnings) == 1
+        and "the loss has not moved in 40 steps" in warnings[0]
+        and "lr 0 on a mean loss" in warnings[0]
+    )
     train_run(tmp_path / "moving", data, lr=0.05, **common)
     assert "WARNING" not in capsys.readouterr().out
 
@@ -408,7 +428,9 @@ def test_nan_stops_with_advice_and_nothing_else(data, tmp_path):
 def test_nan_keeps_the_last_good_checkpoint(data, tmp_path, monkeypatch, capsys):
     """Three steps make an epoch and a checkpoint; the fifth then blows the weights up."""
     monkeypatch.setattr(trainer, "learning_rate", lambda step, *_: 0.01 if step < 4 else 1e38)
-    line = fails(capsys, train.main, *f"--data {data} --out {tmp_path} --name run --model fcn32s --trunk tiny --epochs 4".split())
+    line = fails(
+        capsys, train.main, *f"--data {data} --out {tmp_path} --name run --model fcn32s --trunk tiny --epochs 4".split()
+    )
     assert "loss" in line and "--lr" in line
     tensors, meta = checkpoint.load(tmp_path / "run" / "last.safetensors")
     assert meta["step"] == 3
@@ -424,7 +446,7 @@ def test_help_fits_a_screen(monkeypatch):
 
 
 def test_weight_and_bias_rates_are_the_references():
-    """Biases learn twice as fast and do not decay: with g = 1, lambda = 0.1, lr = 0.5 a weight 2 loses 0.6, a bias 1."""
+    """Biases learn twice as fast and do not decay: g = 1, lambda = 0.1, lr = 0.5: a weight 2 loses 0.6, a bias 1."""
     parameters = {"a.weight": Tensor(np.full(1, 2.0), True), "a.bias": Tensor(np.full(1, 2.0), True)}
     for p in parameters.values():
         p.grad = np.ones(1)

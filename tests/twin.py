@@ -1,10 +1,12 @@
-"""FCN-32s, 16s and 8s in PyTorch, written from the paper and the reference's prototxt files: NCHW, every upsampling a dense
-transposed convolution, every crop a number. Nothing here imports minifcn; parameters come as NHWC arrays by name.
+"""FCN-32s, 16s and 8s in PyTorch, written from the paper and the reference's prototxt files.
+
+NCHW; every upsampling is a dense transposed convolution, every crop a number. Nothing here imports minifcn; parameters
+come as arrays by name, in the layout that minifcn keeps them in.
 """
 
 import torch
-from torch.nn import functional as F
 
+F = torch.nn.functional
 torch.set_num_threads(1)
 
 

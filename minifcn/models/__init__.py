@@ -15,7 +15,7 @@ def fcn32s(
 ) -> FCN32s:
     """Return an FCN-32s: x (N,H,W,3) -> scores (N,H,W,num_classes).
 
-    trunk: "vgg16", "vgg_quarter" or a Widths. pad: 100 (the reference) or "same" (2.2 times less work at 480x360).
+    trunk: "vgg16", "vgg_quarter" or a Widths. pad: 100 (the reference) or "same" (about half the work).
     skip_scale: a number, or one each for pool4 and pool3, that multiplies a pool before its score layer.
     upsampling: "learnt" (the paper: all but the last) or "fixed" (the reference: none). dtype: float32 or float64.
     seed: initial weights and dropout masks. dropout: probability at fc6 and fc7, in training mode. He initialisation;

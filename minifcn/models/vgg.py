@@ -35,7 +35,7 @@ class VGG(Module):
     """The trunk. trunk: a name in TRUNKS or a Widths; pad: 100 as the reference, or "same".
 
     Pad 100 (at conv1_1) makes the smallest picture large enough for fc6's 7x7 kernel. "same" (conv1_1 pads 1, fc6 pads
-    3) keeps sizes, for less than half the work.
+    3) keeps sizes, for about half the work (docs/pad100_crop19.md).
     """
 
     def __init__(self, trunk="vgg16", pad: int | str = 100, dtype=np.float32, seed: int = 0, dropout=0.5):

@@ -32,7 +32,7 @@ class BilinearUpsample(Function):
 def bilinear_upsample(x, stride: int) -> Tensor:
     """Enlarge x (N,H,W,C), float32 or float64, to (N,(H+1) stride,(W+1) stride,C) by linear interpolation.
 
-    Outside x counts as zero, so the outermost stride pixels fade; FCNs crop them away. stride: an int, at least 1.
+    Outside x counts as zero, so the outermost stride pixels fade; FCNs crop most away. stride: an int, at least 1.
     """
     x = x if isinstance(x, Tensor) else Tensor(x)
     axes("bilinear_upsample", "x", x.data, "N H W C")

@@ -42,11 +42,15 @@ def test_names(name):
     assert list(build(name).parameters()) == expected
 
 
-@pytest.mark.parametrize(
-    "trunk, blocks, fc", [("vgg16", (64, 128, 256, 512, 512), 4096), ("vgg_quarter", (16, 32, 64, 128, 128), 256)]
-)
-def test_shapes(trunk, blocks, fc):
-    model = mf.models.fcn8s(21, trunk=trunk)
+def test_trunks():
+    assert mf.models.TRUNKS == {
+        "vgg16": mf.models.Widths((64, 128, 256, 512, 512), 4096),
+        "vgg_quarter": mf.models.Widths((16, 32, 64, 128, 128), 256),
+    }
+
+
+def test_shapes():
+    model, blocks, fc = mf.models.fcn8s(21, trunk="vgg_quarter"), (16, 32, 64, 128, 128), 256
     shapes = {name: p.shape for name, p in model.parameters().items()}
     before = 3
     for layer in TRUNK:
@@ -55,7 +59,12 @@ def test_shapes(trunk, blocks, fc):
         before = width
     assert shapes["fc6.weight"] == (7, 7, before, fc) and shapes["fc7.weight"] == (1, 1, fc, fc)
     assert shapes["score_fr.weight"] == (1, 1, fc, 21) and shapes["score_fr.bias"] == (21,)
-    assert shapes["score_pool4.weight"] == (1, 1, blocks[3], 21) and shapes["score_pool3.weight"] == (1, 1, blocks[2], 21)
+    assert shapes["score_pool4.weight"] == (1, 1, blocks[3], 21) and shapes["score_pool3.weight"] == (
+        1,
+        1,
+        blocks[2],
+        21,
+    )
     for upscore, kernel in (("upscore2", 4), ("upscore_pool4", 4), ("upscore8", 16)):
         assert shapes[f"{upscore}.weight"] == (kernel, kernel, 21, 21)
     assert all(p.dtype == np.float32 for p in model.parameters().values())
@@ -117,7 +126,7 @@ def test_every_gradient_is_there(name, pad):
 
 @each_network
 def test_gradients_of_the_whole_network(name):
-    """Against finite differences, the picture and layers of every kind; all parameters: in the comparison with PyTorch."""
+    """The picture and layers of every kind; the comparison with PyTorch has all parameters."""
     model = build(name).eval()
     checked = ("conv1_1.bias", "conv3_2.bias", "conv5_1.weight", "fc6.bias", "score", "upscore2", "upscore_pool4")
     parameters = [p for layer, p in randomise(model).items() if layer.startswith(checked)]
@@ -266,7 +275,7 @@ def test_dtypes():
         assert double.parameters()[name].dtype == np.float64
         assert np.array_equal(parameter.data, double.parameters()[name].data.astype(np.float32))
     assert scores(single, picture(1, 5, 4, dtype=np.float32)).dtype == np.float32
-    with pytest.raises(TypeError, match="Conv2d: all inputs must have one dtype, received .*float64.*float32"):
+    with pytest.raises(TypeError, match=r"Conv2d: all inputs must have one dtype, received .*float64.*float32"):
         single(picture(1, 5, 4))
 
 

@@ -32,7 +32,9 @@ def crops_by_arithmetic(name, pad, size):
 def test_every_crop_fits_for_every_size(name, pad):
     for size in range(1, 601):
         for available, offset, wanted in crops_by_arithmetic(name, pad, size):
-            assert wanted >= 1 and offset >= 0 and offset + wanted <= available, f"size {size}: {available, offset, wanted}"
+            assert wanted >= 1 and offset >= 0 and offset + wanted <= available, (
+                f"size {size}: {available, offset, wanted}"
+            )
 
 
 @pytest.mark.parametrize("name, pad", NETWORKS)
@@ -75,7 +77,7 @@ def test_derived_offsets_at_pad_same():
 
 
 def test_grids_say_where_pixels_lie():
-    """Of a ramp, whose value is its coordinate, a layer with symmetric averaging weights gives the centre it looks at."""
+    """Of a ramp, whose value is its coordinate, an averaging layer gives the centre that it looks at."""
     ramp = np.broadcast_to(np.arange(40.0)[:, None], (40, 5))[None, :, :, None]
     for kernel, stride, padding in ((3, 1, 0), (3, 1, 1), (2, 2, 0), (4, 3, 1), (7, 1, 3)):
         y = mf.conv2d(ramp, np.full((kernel, 1, 1, 1), 1 / kernel), None, (stride, 1), (padding, 0)).data[0, :, 0, 0]
@@ -87,5 +89,5 @@ def test_grids_say_where_pixels_lie():
 
 def test_maps_without_common_pixels_are_refused():
     for other in (Grid(2, 0), Grid(1, 0.5)):
-        with pytest.raises(ValueError, match="crop: .* have no pixels in common"):
+        with pytest.raises(ValueError, match=r"crop: .* have no pixels in common"):
             Grid().crop_to(other)

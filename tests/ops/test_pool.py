@@ -60,7 +60,7 @@ def test_size_rule(size, kernel, stride, padding, floor, ceil):
     for ceil_mode, expected in ((False, floor), (True, ceil)):
         options = (kernel, 1), (stride, 1), (padding, 0), ceil_mode
         if expected is None:
-            with pytest.raises(ValueError, match="max_pool2d: kernel .* is larger than the padded input"):
+            with pytest.raises(ValueError, match=r"max_pool2d: kernel .* is larger than the padded input"):
                 mf.max_pool2d(x, *options)
         else:
             assert mf.max_pool2d(x, *options).shape == (1, expected, 3, 1)
