@@ -35,7 +35,7 @@ def main() -> None:
         everything += source.count("\n")
     for part, lines in parts.items():
         print(f"{part:<20} {lines:>6}")
-    print(f"{'all':<20} {sum(parts.values()):>6} lines of code ({everything} with blank lines, comments and docstrings)")
+    print(f"{'all':<20} {sum(parts.values()):>6} lines of code, {everything} with blank lines, comments and docstrings")
 
 
 if __name__ == "__main__":

@@ -100,12 +100,10 @@ def toytown_section(records: dict) -> list[str]:
         "",
         f"`python benchmarks/results.py run`: {settings['steps']} steps of {settings['batch']} pictures each, trunk "
         f"{settings['trunk']}, lr {settings['lr']:g} {settings['schedule']} on the {settings['reduction']} loss, seeds "
-        f"{', '.join(str(r['settings']['seed']) for n, r in records.items() if 'fcn32s' in n)}. Jaccard in per cent on the "
-        f"200 test pictures, last checkpoint; mean over the seeds, and the lowest and highest in brackets. Thin: "
-        f"{', '.join(THIN)}. Large: {', '.join(LARGE)}.",
+        f"{', '.join(map(str, SEEDS))}. Jaccard in per cent on the 200 test pictures, last checkpoint: mean over the "
+        f"seeds, and in brackets the lowest and highest. Thin: {', '.join(THIN)}. Large: {', '.join(LARGE)}.",
         "",
-        f"Machine: {machine['cpu']}, {machine['threads']} threads, {machine['system']}, Python {machine['python']}, NumPy "
-        f"{machine['numpy']}, {machine['blas']}. Commit {', '.join(sorted({r['commit'] for r in records.values()}))}.",
+        machine_line(machine, sorted({r["commit"] for r in records.values()})),
         "",
         "| network | Jaccard | thin | large | pixel accuracy | training, s | peak memory, GB |",
         "|---|---|---|---|---|---|---|",
@@ -126,14 +124,21 @@ def toytown_section(records: dict) -> list[str]:
     return [*lines, "", *class_table(records), ""]
 
 
+def machine_line(machine: dict, commits: list[str]) -> str:
+    return (
+        f"Machine: {machine['cpu']}, {machine['threads']} threads, {machine['system']}, Python {machine['python']}, "
+        f"NumPy {machine['numpy']}, {machine['blas']}. Commit {', '.join(commits)}."
+    )
+
+
 def class_table(records: dict) -> list[str]:
     """Each class's Jaccard, mean over the seeds."""
     lines = [f"| class | {' | '.join(MODELS)} |", "|---|" + "---|" * len(MODELS)]
     for name in (*LARGE, *THIN):
         cells = []
         for model in MODELS:
-            found = [r["metrics"]["test"]["class_jaccard"][name] for r in records.values() if r["settings"]["model"] == model]
-            cells.append(f"{100 * mean(found):.1f}")
+            metrics = [r["metrics"] for r in records.values() if r["settings"]["model"] == model]
+            cells.append(f"{100 * mean(m['test']['class_jaccard'][name] for m in metrics):.1f}")
         lines.append(f"| {name} | {' | '.join(cells)} |")
     return lines
 
@@ -144,14 +149,14 @@ def colour_section(record: dict, toytown: dict) -> list[str]:
     lines = [
         "## Can toytown be learnt from colour and position alone?",
         "",
-        "`python benchmarks/colour_position.py --json docs/results/colour_position.json`: classifiers that see nothing of a "
-        "pixel but its colour and its place, trained on the training pictures, Jaccard in per cent on the test pictures.",
+        "`python benchmarks/colour_position.py --json docs/results/colour_position.json`: classifiers that see nothing",
+        "of a pixel but its colour and its place, fitted to the training set; Jaccard in per cent on the test set.",
         "",
         "| classifier | Jaccard |",
         "|---|---|",
         *(f"| {name} | {100 * score:.1f} |" for name, score in record["jaccard"].items()),
         "",
-        f"The better one reaches {best / fcn:.2f} of the FCN-32s above.",
+        f"The best one reaches {best / fcn:.2f} of the FCN-32s above.",
         "",
     ]
     return lines
@@ -166,8 +171,7 @@ def run_section(name: str, record: dict) -> list[str]:
         "",
         f"Data: {settings['data']}. Settings: {changed}.",
         "",
-        f"Machine: {machine['cpu']}, {machine['threads']} threads, Python {machine['python']}, NumPy {machine['numpy']}, "
-        f"{machine['blas']}. Commit {record['commit']}.",
+        machine_line(machine, [record["commit"]]),
         "",
         f"Trained {metrics['steps']} steps in {metrics['train_seconds'] / 60:.1f} minutes (validation included); peak "
         f"memory {metrics['peak_memory_bytes'] / 1e9:.2f} GB. Scores on val, in per cent, at the end: Jaccard "

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from minifcn.datasets.balance import median_frequency_weights
+from minifcn.errors import InputError
 
 VOID = 255
 
@@ -12,6 +13,7 @@ class Labels:
     """A data set of labels only."""
 
     def __init__(self, classes, *labels):
+        self.name, self.split = "by hand", "train"
         self.classes, self.ignore_label = [f"class {label}" for label in range(classes)], VOID
         self.labels = [np.array(rows, np.uint8) for rows in labels]
 
@@ -49,4 +51,5 @@ def test_the_median_of_an_even_number_of_classes_is_between_two():
 
 @pytest.mark.parametrize("labels", [[], [[[VOID]]]])
 def test_nothing_labelled(labels):
-    np.testing.assert_array_equal(median_frequency_weights(Labels(2, *labels)), [0, 0])
+    with pytest.raises(InputError, match="by hand train: no labelled pixel in any picture"):
+        median_frequency_weights(Labels(2, *labels))

@@ -298,6 +298,34 @@ def test_the_first_loss_is_the_logarithm_of_the_classes(data, tmp_path):
         assert losses(run)[0] == pytest.approx(np.log(3), rel=1e-5)
 
 
+def test_every_epoch_shows_each_picture_once_in_an_order_of_its_own(data, tmp_path, monkeypatch):
+    seen, real = [], Run.train_step
+
+    def spy(run, group):
+        seen.append([x.tobytes() for batch, _ in group for x in batch])
+        return real(run, group)
+
+    monkeypatch.setattr(Run, "train_step", spy)
+    train_run(tmp_path / "run", data, steps=9, batch=2, accumulate=2, flip=False, lr=0.0)
+    epochs = [[x for group in seen[k : k + 3] for x in group] for k in (0, 3, 6)]
+    assert all(len(set(epoch)) == 12 for epoch in epochs) and len({frozenset(epoch) for epoch in epochs}) == 1
+    assert len({tuple(epoch) for epoch in epochs}) == 3
+    seen.clear()
+    train_run(tmp_path / "flipped", data, steps=9, batch=2, accumulate=2, flip=True, lr=0.0)
+    flipped = [{x for group in seen[k : k + 3] for x in group} & set(epochs[0]) for k in (0, 3, 6)]
+    assert all(0 < len(kept) < 12 for kept in flipped) and len({frozenset(kept) for kept in flipped}) == 3
+
+
+def test_dropout_is_on_with_new_masks_each_step(chain, data, tmp_path):
+    """The same weights and all pictures in each step: only the masks can tell the losses apart."""
+    common = {"init": str(chain / "fcn32s" / "last.safetensors"), "lr": 0.0, "batch": 12, "flip": False, "steps": 4}
+    run = train_run(tmp_path / "a", data, **common)
+    spread = np.diff(np.sort(losses(run)))
+    assert spread.min() > 1e-5
+    assert losses(train_run(tmp_path / "b", data, **common)).tolist() == losses(run).tolist()
+    assert (losses(train_run(tmp_path / "c", data, **common | {"seed": 4})) != losses(run)).all()
+
+
 @pytest.fixture(scope="module")
 def full_data(tmp_path_factory):
     """A set without void."""

@@ -6,11 +6,11 @@ from helpers import randomise
 from safetensors.numpy import load_file
 from small_data import TINY
 
-from minifcn import checkpoint
+from minifcn import checkpoint, load_weights
 from minifcn.autograd import no_grad
 from minifcn.errors import InputError
 from minifcn.models import MODELS, TRUNKS, Widths
-from minifcn.weights import load_model, load_weights
+from minifcn.weights import load_model
 
 TRUNK_NAMES = [
     *(f"conv{block}_{i}" for block, convs in enumerate((2, 2, 3, 3, 3), 1) for i in range(1, convs + 1)),

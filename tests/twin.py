@@ -17,9 +17,10 @@ class Twin:
         self.network, self.same = network, pad == "same"
         self.w = {}
         for name, array in arrays.items():
-            tensor = torch.tensor(array)
+            tensor = torch.from_numpy(array)
             if name.endswith(".weight"):
-                tensor = tensor.permute(3, 2, 0, 1).contiguous()  # (K,C,KH,KW); transposed ones: (inputs, outputs, ...)
+                tensor = tensor.permute(3, 2, 0, 1)  # (K,C,KH,KW); transposed ones: (inputs, outputs, KH, KW)
+            tensor = tensor.clone(memory_format=torch.contiguous_format)  # its own memory
             self.w[name] = tensor.requires_grad_(not name.startswith(("upscore32", "upscore16", "upscore8")))
 
     def __call__(self, x):

@@ -1,6 +1,6 @@
 """Toytown: the embedded data set. Street scenes drawn by this package, so that training needs no download.
 
-The first use of a split draws it (some 30 ms a picture) and keeps it as PNG files, which later runs read:
+The first use of a split draws it (some 50 ms a picture) and keeps it as PNG files, which later runs read:
 
     <root>/<version>/seed<seed>/<split>/pictures/train_000.png     RGB, 160 x 192
                                         labels/train_000.png       paletted, class index or 255 (void)

@@ -25,8 +25,9 @@ def pick(rng: np.random.Generator, options: Sequence):
 
 def stone(rng: np.random.Generator) -> np.ndarray:
     """Colour of stone, asphalt or plaster: grey, beige, brown, red, greenish or bluish; dark to light."""
-    hue = pick(rng, (0.01, 0.05, 0.09, 0.12, 0.25, 0.60)) + rng.normal(0, 0.02)
-    return hsv(hue, pick(rng, (0.05, 0.15, 0.35)) * rng.uniform(0.4, 1.4), rng.uniform(0.28, 0.97))
+    hue, strength = pick(rng, ((0.01, 1), (0.05, 1), (0.09, 1), (0.12, 1), (0.25, 0.4), (0.60, 0.5)))
+    saturation = strength * pick(rng, (0.05, 0.15, 0.35)) * rng.uniform(0.4, 1.4)
+    return hsv(hue + rng.normal(0, 0.02), saturation, rng.uniform(0.28, 0.97))
 
 
 def paint(rng: np.random.Generator) -> np.ndarray:

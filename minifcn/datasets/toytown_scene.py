@@ -161,18 +161,18 @@ def place_things(street: Street, camera: Camera, parks: list, rng: np.random.Gen
     for _ in range(rng.integers(2, 6)):
         put("car", 1.2, half - 0.6, 7, 34, 2.1, pick(rng, list(SHAPES)))
     for _ in range(rng.integers(2, 6)):
-        put("person", 0, edge - 0.5, 4.5, 17, 0.4, rng.uniform(1.5, 1.9))
+        put("person", 0, edge - 0.5, 3.8, 13, 0.4, rng.uniform(1.5, 1.9))
     for _ in range(rng.integers(1, 4)):
         put("lamp", half + 0.3, half + 0.9, 5, 24, 0.4, rng.uniform(3.6, 6.5))
     for _ in range(rng.integers(2, 4)):
-        put("sign", half + 0.3, half + 1.0, 5, 17, 0.4, rng.uniform(2.0, 2.7))
+        put("sign", half + 0.3, half + 1.0, 4.5, 14, 0.4, rng.uniform(2.0, 2.7))
     for _ in range(rng.integers(1, 4)):
-        put("tree", half + 0.8, edge - 0.4, 7, 30, 0.9, rng.uniform(4, 7.5))
+        put("tree", half + 0.8, edge - 0.4, 7, 26, 0.9, rng.uniform(5, 9))
     for _ in range(rng.integers(0, 3)):
         put("bush", edge - 1.2, edge - 0.3, 6, 25, 0.8, rng.uniform(0.8, 1.6))
     for side, z0, z1 in parks:
         for z in np.arange(z0 + 1, z1 - 0.5, 4.2):
-            things.append(("tree", (side * (edge + rng.uniform(1, 5)), z + rng.uniform(-1, 1)), rng.uniform(5, 10)))
+            things.append(("tree", (side * (edge + rng.uniform(1, 5)), z + rng.uniform(-1, 1)), rng.uniform(6.5, 12)))
             things.append(("bush", (side * (edge + rng.uniform(0.2, 0.8)), z), rng.uniform(1.2, 2.2)))
     return [thing for thing in things if in_view(camera, thing[1], thing[2])]
 

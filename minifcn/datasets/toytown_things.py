@@ -47,7 +47,7 @@ def draw_crown(canvas: Canvas, frame: Frame, middle: float, rx: float, ry: float
     size = rng.uniform(0.36, 0.52, lumps)
     for x, y, s in zip(cx, cy, size, strict=True):
         canvas.disc(frame(x, middle + y), s * rx * unit, s * ry * unit, frame.tone(leaf * 0.5), TREE)
-    count = int(np.clip(rx * ry * unit * unit / 40, 16, 120))
+    count = int(np.clip(rx * ry * unit * unit / 30, 20, 140))
     pick = rng.integers(0, lumps, count)
     turn, reach = rng.uniform(0, 2 * np.pi, count), np.sqrt(rng.random(count))
     x = cx[pick] + np.cos(turn) * reach * size[pick] * rx
@@ -55,10 +55,10 @@ def draw_crown(canvas: Canvas, frame: Frame, middle: float, rx: float, ry: float
     # light comes from above and from the sun's side; each lump has its own lit top
     lit = 0.35 * (x / rx * sun * 0.7 + y / ry) + 0.45 * (np.cos(turn) * sun * 0.6 + np.sin(turn)) * reach
     order = np.argsort(lit)
-    shade = np.clip(0.82 + 0.42 * lit + rng.normal(0, 0.06, count), 0.45, 1.35)
-    tones = [frame.tone(leaf * s) for s in np.linspace(0.45, 1.35, 12)]
-    tuft = (np.clip(np.sqrt(rx * ry) * unit * 0.13, 1.4, 9) * rng.uniform(0.6, 1.3, count)).tolist()
-    steps = ((shade - 0.45) / 0.9 * 11.99).astype(int).tolist()
+    shade = np.clip(0.84 + 0.55 * lit + rng.normal(0, 0.1, count), 0.4, 1.5)
+    tones = [frame.tone(leaf * s) for s in np.linspace(0.4, 1.5, 12)]
+    tuft = (np.clip(np.sqrt(rx * ry) * unit * 0.11, 1.4, 7) * rng.uniform(0.6, 1.3, count)).tolist()
+    steps = ((shade - 0.4) / 1.1 * 11.99).astype(int).tolist()
     uv = (frame.origin + x[:, None] * frame.right + (middle + y[:, None]) * frame.up).tolist()
     for k in order.tolist():
         canvas.disc(uv[k], tuft[k] * 1.2, tuft[k], tones[steps[k]], TREE)
