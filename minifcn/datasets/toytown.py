@@ -21,7 +21,7 @@ from minifcn.datasets.toytown_canvas import CLASSES, VOID
 from minifcn.datasets.toytown_scene import draw_scene
 from minifcn.errors import InputError
 
-VERSION = "v1"  # of the drawing code: raise it whenever any pixel changes, and old caches are redrawn
+VERSION = "v2"  # of the drawing code: raise it whenever any pixel changes, and old caches are redrawn
 SPLITS = {"train": 600, "val": 100, "test": 200}
 THIN = ("person", "pole", "sign")  # narrower than the 32 pixels that one score of an FCN-32s covers
 LARGE = tuple(name for name in CLASSES if name not in THIN)
