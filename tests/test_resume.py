@@ -120,15 +120,15 @@ def signal_in_step(monkeypatch, number, at):
 
 @pytest.mark.parametrize("save_seconds", [0, 1000], ids=["saving after every step", "saving after every epoch"])
 def test_killed_at_many_moments(save_seconds, data, undisturbed, tmp_path):
-    """The chain, killed about twenty times: early in a start, in steps, in saves, in either network."""
+    """The chain, killed a dozen times: early in a start, in steps, in saves, in either network."""
     rng = random.Random(7 + save_seconds)
-    kills = [40, *range(1, 7), *(rng.randrange(8, 40) for _ in range(14))]
+    kills = [40, *range(1, 7), *(rng.randrange(8, 40) for _ in range(9))]
     start = json.dumps(arguments(data, tmp_path))
     command = [sys.executable, "-c", KILLER, str(save_seconds), start, str(tmp_path / "run"), json.dumps(kills)]
     child = subprocess.run(command, capture_output=True, text=True, timeout=240)
     ends = [line.split()[1:] for line in child.stdout.splitlines() if line.startswith("ended")]
     assert ends[-1] == ["0", "True"], child.stdout + child.stderr
-    assert sum(status == "-9" for status, _ in ends) >= 10
+    assert sum(status == "-9" for status, _ in ends) >= 9
     assert ["-9", "True"] in ends  # some of them in the second network
     for model in ("fcn32s", "fcn16s"):
         assert_same_run(tmp_path / "run" / model, undisturbed / model)
@@ -138,7 +138,7 @@ def test_killed_at_many_moments(save_seconds, data, undisturbed, tmp_path):
 
 def test_killed_from_outside(data, tmp_path):
     """The real command, killed by another process after a random while."""
-    options = ["--model", "fcn32s", "--batch", "2", "--accumulate", "2", "--steps", "9", "--seed", "2"]
+    options = ["--model", "fcn32s", "--batch", "2", "--accumulate", "2", "--steps", "6", "--seed", "2"]
     command = [sys.executable, "-m", "minifcn.train"]
     start = [*command, "--data", data, "--out", str(tmp_path), *options]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}

@@ -10,7 +10,10 @@ deterministic in (seed, split, index): an interrupted cache is completed, a dele
 """
 
 import os
+import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +25,7 @@ from minifcn.datasets.toytown_scene import draw_scene
 from minifcn.errors import InputError
 
 VERSION = "v2"  # of the drawing code: raise it whenever any pixel changes, and old caches are redrawn
+MANY = 64  # pictures from which a second process is worth its start
 SPLITS = {"train": 600, "val": 100, "test": 200}
 THIN = ("person", "pole", "sign")  # narrower than the 32 pixels that one score of an FCN-32s covers
 LARGE = tuple(name for name in CLASSES if name not in THIN)
@@ -87,19 +91,45 @@ class Toytown:
             raise InputError(f"{path}: cannot be read ({error}); {advice}") from error
 
     def _draw_missing(self, seed: int) -> None:
-        """Draw the pictures that the cache lacks. The labels are written last, so they mark a finished pair."""
+        """Draw the pictures that the cache lacks, a large number of them with a second process."""
         missing = [i for i in range(len(self)) if not self._path("labels", i).exists()]
         if not missing:
             return
         for kind in ("pictures", "labels"):
             (self.folder / kind).mkdir(parents=True, exist_ok=True)
-        split_index = list(SPLITS).index(self.split)
-        for index in tqdm(missing, desc=f"drawing toytown/{self.split}", unit="picture"):
-            picture, labels = draw_scene(seed, split_index, index)
+        with tqdm(desc=f"drawing toytown/{self.split}", total=len(missing), unit="picture") as bar:
+            with helper(self.folder, self.split, seed, missing):
+                for _ in draw(self.folder, self.split, seed, missing):
+                    bar.update()
+
+
+def draw(folder: Path, split: str, seed: int, indices: list[int]) -> Iterator[int]:
+    """Draw these pictures of a split, but for those that are there; yield each index when its files are complete."""
+    for index in indices:
+        name = f"{split}_{index:03d}.png"
+        if not (folder / "labels" / name).exists():
+            picture, labels = draw_scene(seed, list(SPLITS).index(split), index)
             paletted = Image.fromarray(labels).convert("P")
-            paletted.putpalette(void_white(self.palette).tobytes())
-            write_png(Image.fromarray(picture), self._path("pictures", index))
-            write_png(paletted, self._path("labels", index))
+            paletted.putpalette(void_white(PALETTE).tobytes())
+            write_png(Image.fromarray(picture), folder / "pictures" / name)
+            write_png(paletted, folder / "labels" / name)  # last: it marks a finished pair
+        yield index
+
+
+@contextmanager
+def helper(folder: Path, split: str, seed: int, indices: list[int]) -> Iterator[None]:
+    """Inside this block, where it is worth it, another process draws too, from the last picture to the first."""
+    if len(indices) < MANY or (os.cpu_count() or 1) < 2:
+        yield
+        return
+    code = "import sys; from pathlib import Path; from minifcn.datasets.toytown import draw; "
+    code += f"list(draw(Path(sys.argv[1]), {split!r}, {seed}, {indices[::-1]}))"
+    process = subprocess.Popen([sys.executable, "-c", code, str(folder.resolve())], stderr=subprocess.DEVNULL)
+    try:
+        yield
+    finally:  # by now the two have met, or this process was interrupted
+        process.terminate()
+        process.wait()
 
 
 def void_white(palette: np.ndarray) -> np.ndarray:
