@@ -23,7 +23,7 @@ OPTIONS = (
 )
 
 # Trains in a fork of itself, which the system kills (SIGKILL) at the given event; a fork saves the second that a start
-# takes. Events: before and after an update, before a row of the log, before each fsync and rename.
+# takes. Events: before an update, a row of the log, each fsync and rename, and the writing of a checkpoint's weights.
 KILLER = (
     WITH_TINY
     + """
@@ -48,7 +48,9 @@ def count_down(owner, name):
         return real(*arguments)
     setattr(owner, name, counted)
 
-for owner, name in ((os, "fsync"), (os, "replace"), (optim.SGD, "step"), (runlog.Log, "writerow")):
+for owner, name in (
+    (os, "fsync"), (os, "replace"), (checkpoint, "_file_order"), (optim.SGD, "step"), (runlog.Log, "writerow")
+):
     count_down(owner, name)
 for left in [*kills, 0]:
     child = os.fork()
@@ -120,9 +122,9 @@ def signal_in_step(monkeypatch, number, at):
 
 @pytest.mark.parametrize("save_seconds", [0, 1000], ids=["saving after every step", "saving after every epoch"])
 def test_killed_at_many_moments(save_seconds, data, undisturbed, tmp_path):
-    """The chain, killed a dozen times: early in a start, in steps, in saves, in either network."""
+    """The chain, killed more than a dozen times: early in a start, in steps, in saves, in either network."""
     rng = random.Random(7 + save_seconds)
-    kills = [40, *range(1, 7), *(rng.randrange(8, 40) for _ in range(9))]
+    kills = [40, *range(1, 12), *(rng.randrange(8, 40) for _ in range(6))]  # each event of a start and of a save
     start = json.dumps(arguments(data, tmp_path))
     command = [sys.executable, "-c", KILLER, str(save_seconds), start, str(tmp_path / "run"), json.dumps(kills)]
     child = subprocess.run(command, capture_output=True, text=True, timeout=240)
