@@ -30,7 +30,7 @@ from .weights import load_model
 # A mean loss does not depend on the size of pictures, a sum does: its learning rate is the mean's, divided by the
 # pixels of a step.
 MEAN_LR = 0.01
-TOYTOWN_STEPS = 300  # for each network of the chain
+TOYTOWN_STEPS = 400  # for each network of the chain
 EPOCHS = 40  # on other data
 WARMUP = 20  # steps
 CLIP = 5.0  # norm of the gradient of a mean loss; of a sum, times the pixels
@@ -57,7 +57,7 @@ def parser() -> argparse.ArgumentParser:
         help=f"updates of each network (default: {TOYTOWN_STEPS} on toytown, or {EPOCHS} epochs)",
     )
     add("--epochs", type=float, help="the same, in passes over the training set")
-    add("--batch", type=int, default=4, help="pictures at a time (default: 4)")
+    add("--batch", type=int, default=2, help="pictures at a time (default: 2)")
     add("--accumulate", type=int, default=1, help="batches for each update (default: 1)")
     add("--lr", type=float, help=f"learning rate (default: {MEAN_LR}; for a sum, divided by the pixels)")
     add("--reduction", choices=["mean", "sum"], default="mean", help="of the pixels' losses (default: mean)")
@@ -70,7 +70,7 @@ def parser() -> argparse.ArgumentParser:
     )
     add("--momentum", type=float, default=0.9, help="(default: 0.9)")
     add("--weight-decay", type=float, default=5e-4, metavar="W", help="not on biases (default: 0.0005)")
-    add("--dropout", type=float, default=0.5, help="probability at fc6 and fc7 (default: 0.5)")
+    add("--dropout", type=float, default=0.0, help="probability at fc6 and fc7; the paper: 0.5 (default: 0)")
     add("--balance", action="store_true", help="weight classes by median frequency")
     add("--crop", type=int, nargs=2, metavar=("H", "W"), help="train on random crops of that size")
     add("--no-flip", dest="flip", action="store_false", help="do not mirror pictures")

@@ -49,7 +49,7 @@ class Settings:
     pad: str | int = "same"
     upsampling: str = "learnt"
     skip_scale: tuple[float, float] = (1.0, 1.0)
-    batch: int = 4
+    batch: int = 2
     accumulate: int = 1
     lr: float = 0.01
     reduction: str = "mean"
@@ -58,7 +58,7 @@ class Settings:
     clip: float = 0.0
     momentum: float = 0.9
     weight_decay: float = 5e-4
-    dropout: float = 0.5
+    dropout: float = 0.0
     balance: bool = False
     crop: tuple[int, int] | None = None
     flip: bool = True

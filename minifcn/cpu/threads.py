@@ -5,6 +5,7 @@ where BLAS threading each small product would not. Strips are cut by shape alone
 thread, so results do not depend on the number of threads.
 """
 
+import math
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -71,7 +72,7 @@ _own = threading.local()
 
 def workspace(name: str, shape: tuple[int, ...], dtype):
     """This thread's uninitialised buffer of that name, reused: fresh pages cost as much as arithmetic."""
-    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    size = math.prod(shape) * np.dtype(dtype).itemsize
     buffer = getattr(_own, name, None)
     if buffer is None or buffer.nbytes < size:
         buffer = np.empty(size, np.uint8)

@@ -9,6 +9,8 @@ free: 4 rows of y come from 6 rows of x, transformed as they lie in memory, and 
 The weight gradient is the transposed chain: du[f] = cols[f]^T @ (A dy)[f], dw = G^T du. Exact but for rounding.
 """
 
+from functools import cache
+
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
@@ -18,6 +20,7 @@ from .windows import pictures, window
 STRIP = 1 << 17  # elements of cols a strip: 512 KB of float32
 
 
+@cache
 def matrices(dtype):
     """BT (6,6), G (6,3) and AT (4,6) for the points 0, 1, -1, 2, -2, infinity (Lavin, Gray 2015)."""
     BT = [[4, 0, -5, 0, 1, 0], [0, -4, -4, 1, 1, 0], [0, 4, -4, -1, 1, 0]]
