@@ -23,7 +23,7 @@ from minifcn.datasets.toytown import LARGE, THIN, Toytown
 
 ROOT = Path(__file__).resolve().parent.parent
 RECORDS, PAGE = ROOT / "docs" / "results", ROOT / "docs" / "results.md"
-STEPS, SEEDS, MODELS = 1500, (0, 1, 2), ("fcn32s", "fcn16s", "fcn8s")
+STEPS, SEEDS, MODELS = 800, (0, 1, 2), ("fcn32s", "fcn16s", "fcn8s")
 
 
 def main() -> None:
