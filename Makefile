@@ -11,7 +11,7 @@ $(VENV)/ready: pyproject.toml requirements.txt
 	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 10) and 'minifcn needs Python 3.10 or newer: make PYTHON=python3.x')"
 	$(PYTHON) -m venv $(VENV)
 	$(PY) -m pip install --quiet --upgrade pip
-	$(PY) -m pip install --quiet --editable ".[test]"
+	PYTHONWARNINGS=ignore $(PY) -m pip install --quiet --editable ".[test]"  # setuptools warns at length of editable installs
 	touch $@
 
 train: setup

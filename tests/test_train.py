@@ -56,13 +56,15 @@ def chain(data, tmp_path_factory):
 
 
 def chain_arguments(data, out):
-    return f"--data {data} --out {out} --trunk tiny --epochs 3 --lr 0.05 --warmup 2 --seed 3".split()
+    options = "--trunk tiny --epochs 3 --batch 4 --lr 0.05 --warmup 2 --dropout 0.5 --seed 3"
+    return f"--data {data} --out {out} {options}".split()
 
 
 def train_run(folder, data, **settings):
     """Train without drawing; return the run."""
     folder.mkdir()
-    defaults = {"model": "fcn32s", "steps": 6, "trunk": "tiny", "lr": 0.05, "seed": 3, "val_every": 0}
+    defaults = {"model": "fcn32s", "steps": 6, "trunk": "tiny", "batch": 4, "dropout": 0.5, "lr": 0.05}
+    defaults |= {"seed": 3, "val_every": 0}
     run = Run(folder, Settings(data=data, **defaults | settings))
     run.train(NoStop)
     return run
@@ -343,8 +345,9 @@ def test_a_sum_with_its_default_lr_trains_as_a_mean_with_its_own(full_data, tmp_
     """The defaults are bound to the reduction: lr to lr / pixels. Weight decay has no such factor, so it is off."""
     runs = {}
     for reduction in ("mean", "sum"):
-        arguments = f"--data {full_data} --model fcn32s --trunk tiny --steps 8 --reduction {reduction} --weight-decay 0"
-        [settings] = train.plan(train.parser().parse_args([*arguments.split(), "--warmup", "0", "--val-every", "0"]))
+        arguments = f"--data {full_data} --model fcn32s --trunk tiny --batch 4 --steps 8 --warmup 0 --val-every 0"
+        arguments += f" --reduction {reduction} --weight-decay 0"
+        [settings] = train.plan(train.parser().parse_args(arguments.split()))
         folder = tmp_path / reduction
         folder.mkdir()
         runs[reduction] = Run(folder, settings)
@@ -434,7 +437,8 @@ def test_a_loss_that_does_not_move_is_told_once(tmp_path, capsys):
 @pytest.mark.parametrize("splits", [("train", "val"), ("train",)])
 def test_a_set_without_test_or_val_split_is_no_error(splits, tmp_path, undrawn, capsys):
     data = make_set(tmp_path / "shapes", [(split, 4) for split in splits])
-    arguments = f"--data {data} --out {tmp_path} --name run --model fcn32s --trunk tiny --steps 2 --warmup 0".split()
+    arguments = f"--data {data} --out {tmp_path} --name run --model fcn32s --trunk tiny --batch 4 --steps 2 --warmup 0"
+    arguments = arguments.split()
     assert exit_status(train.main, *arguments) == 0
     out = capsys.readouterr().out
     assert f"{data} has no test split" in out
@@ -459,9 +463,8 @@ def test_nan_stops_with_advice_and_nothing_else(data, tmp_path):
 def test_nan_keeps_the_last_good_checkpoint(data, tmp_path, monkeypatch, capsys):
     """Three steps make an epoch and a checkpoint; the fifth then blows the weights up."""
     monkeypatch.setattr(trainer, "learning_rate", lambda step, *_: 0.01 if step < 4 else 1e38)
-    line = fails(
-        capsys, train.main, *f"--data {data} --out {tmp_path} --name run --model fcn32s --trunk tiny --epochs 4".split()
-    )
+    command = f"--data {data} --out {tmp_path} --name run --model fcn32s --trunk tiny --batch 4 --epochs 4"
+    line = fails(capsys, train.main, *command.split())
     assert "loss" in line and "--lr" in line
     tensors, meta = checkpoint.load(tmp_path / "run" / "last.safetensors")
     assert meta["step"] == 3
