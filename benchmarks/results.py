@@ -114,7 +114,8 @@ def toytown_section(records: dict) -> list[str]:
         f"`python benchmarks/results.py run`: {settings['steps']} steps of {settings['batch']} pictures each, trunk "
         f"{settings['trunk']}, lr {settings['lr']:g} {settings['schedule']} on the {settings['reduction']} loss, seeds "
         f"{', '.join(map(str, SEEDS))}. Jaccard in per cent on the 200 test pictures, last checkpoint: mean over the "
-        f"seeds, and in brackets the lowest and highest. Thin: {', '.join(THIN)}. Large: {', '.join(LARGE)}.",
+        f"seeds, and in brackets the lowest and highest. Thin: {', '.join(THIN)}. Large: {', '.join(LARGE)}. "
+        "Seconds are of one thread, with other work on the machine's second core.",
         "",
         machine_line(machine, sorted({r["commit"] for r in records.values()})),
         "",
@@ -179,7 +180,6 @@ def colour_section(record: dict, trained: dict) -> list[str]:
         "| classifier | Jaccard |",
         "|---|---|",
         *(f"| {name} | {100 * score:.1f} |" for name, score in record["jaccard"].items()),
-        "",
         f"| FCN-32s ({LONG}, below) | {100 * fcn:.1f} |",
         "",
         f"The best classifier reaches {best / fcn:.2f} of the network's Jaccard.",
