@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 
-.PHONY: setup train test lint results clean
+.PHONY: setup data train test lint results clean
 
 setup: $(VENV)/ready
 
@@ -14,7 +14,11 @@ $(VENV)/ready: pyproject.toml requirements.txt
 	PYTHONWARNINGS=ignore $(PY) -m pip install --quiet --editable ".[test]"  # setuptools warns at length of editable installs
 	touch $@
 
-train: setup
+# draws toytown where that has not been done, and checks it
+data: setup
+	$(PY) -m minifcn.check_data toytown
+
+train: data
 	$(PY) -m minifcn.train
 
 test: setup

@@ -30,7 +30,7 @@ from .weights import load_model
 # A mean loss does not depend on the size of pictures, a sum does: its learning rate is the mean's, divided by the
 # pixels of a step.
 MEAN_LR = 0.01
-TOYTOWN_STEPS = 400  # for each network of the chain
+TOYTOWN_STEPS = 240  # for each network of the chain
 EPOCHS = 40  # on other data
 WARMUP = 20  # steps
 CLIP = 5.0  # norm of the gradient of a mean loss; of a sum, times the pixels

@@ -9,7 +9,7 @@ import math
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from functools import cache, partial
 
 import numpy as np
@@ -50,13 +50,20 @@ def blas_kernel() -> str:
 def parallel(work: Callable, items: Iterable) -> None:
     """Call work(item) for every item, on the pool; returns when all are done. Items must not depend on each other."""
     items = list(items)
+    queue = iter(items)  # shared: each thread takes the next item when it is done with one
+
+    def take() -> None:
+        for item in queue:
+            work(item)
+
     with _blas().limit(limits=1):
-        if len(items) == 1 or num_threads() == 1:
-            for item in items:
-                work(item)
-        else:
-            for _ in _pool().map(work, items):
-                pass
+        helpers = [_pool().submit(take) for _ in range(min(num_threads(), len(items)) - 1)]
+        try:
+            take()  # this thread works too
+        finally:
+            wait(helpers)
+    for helper in helpers:
+        helper.result()  # raises what the work raised there
 
 
 def strips(total: int, size: int) -> Iterator[slice]:
