@@ -244,8 +244,8 @@ class Run:
         return float(counts.sum() if self.class_weight is None else counts @ self.class_weight.astype(np.float64))
 
     def watch(self, bar) -> None:
-        """Say once if the loss does not move."""
-        if self.step == min(200, self.settings.steps // 2) and self.step >= 40:
+        """Say once if the loss of a network that started from nothing does not move."""
+        if self.settings.init is None and self.step == min(200, self.settings.steps // 2) and self.step >= 40:
             losses = [row["loss"] for row in self.log]
             first, now = np.mean(losses[:20]), np.mean(losses[-20:])
             if now > 0.99 * first:
