@@ -199,7 +199,8 @@ def run_section(name: str, record: dict) -> list[str]:
         machine_line(machine, [record["commit"]]),
         "",
         f"Trained {metrics['steps']} steps in {metrics['train_seconds'] / 60:.1f} minutes (validation included; other "
-        f"work was on the machine for most of the time); peak memory {metrics['peak_memory_bytes'] / 1e9:.2f} GB. Scores of the last checkpoint, in per cent:",
+        "work was on the machine for most of the time); peak memory "
+        f"{metrics['peak_memory_bytes'] / 1e9:.2f} GB. Scores of the last checkpoint, in per cent:",
         "",
         "| split | Jaccard | pixel accuracy | mean accuracy | f.w. IU |",
         "|---|---|---|---|---|",
