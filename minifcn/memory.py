@@ -13,7 +13,7 @@ def estimate(model: FCN32s, batch: int, height: int, width: int) -> int:
     gradient; a tenth on top for gradients in flight and workspace. Python and its libraries come to some 0.1 GB more.
     """
     item = model.dtype.itemsize
-    parameters = sum(p.data.size for p in model.parameters().values()) * 3
+    parameters = sum(p.data.size * (3 if p.requires_grad else 1) for p in model.parameters().values())
     h, w = height + 2 * model.conv1_padding - 2, width + 2 * model.conv1_padding - 2
     kept = batch * height * width * 3
     for convs, channels in zip(CONVS, model.widths.blocks, strict=True):
