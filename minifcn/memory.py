@@ -10,7 +10,7 @@ def estimate(model: FCN32s, batch: int, height: int, width: int) -> int:
     """Return the bytes that training on batches of that size will hold at its peak, roughly.
 
     Weights, gradients and momentum; what the trunk keeps for backward; score maps at full resolution with the loss's
-    gradient; a tenth on top for gradients in flight and workspace. Python and its libraries come to some 0.1 GB more.
+    gradient; 15 % on top for gradients in flight and workspace. Python and its libraries come to some 0.1 GB more.
     """
     item = model.dtype.itemsize
     parameters = sum(p.data.size * (3 if p.requires_grad else 1) for p in model.parameters().values())
@@ -22,7 +22,7 @@ def estimate(model: FCN32s, batch: int, height: int, width: int) -> int:
         kept += batch * h * w * channels * (1 + 1 / item)  # the pool's output and its winners
     kept += batch * h * w * model.widths.fc * 4
     scores = batch * height * width * model.num_classes * 2
-    return int(item * (parameters + kept + scores) * 1.1)
+    return int(item * (parameters + kept + scores) * 1.15)
 
 
 def resident() -> int | None:
