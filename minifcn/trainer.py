@@ -1,8 +1,8 @@
 """One training run: a network, a data set, a fixed number of steps, and a folder that holds all there is to know of it.
 
-    config.json           the settings           log.csv     step, epoch, lr, loss, and validation Jaccard where
-    measured last.safetensors      newest checkpoint      curves.png  the log, drawn
-    best.safetensors      best on validation     samples.png picture, truth, prediction, overlay
+    config.json           the settings           log.csv       step, epoch, lr, loss, validation scores
+    last.safetensors      newest checkpoint      curves.png    the log, drawn
+    best.safetensors      best on validation     samples.png   picture, truth, prediction, overlay
     metrics.json          written at the end: its presence means that the run is complete
 
 Everything that decides the result is in the settings and the checkpoint, and all randomness is keyed by (seed, step) or
@@ -244,8 +244,9 @@ class Run:
         return float(counts.sum() if self.class_weight is None else counts @ self.class_weight.astype(np.float64))
 
     def watch(self, bar) -> None:
-        """Say once if the loss of a network that started from nothing does not move."""
-        if self.settings.init is None and self.step == min(200, self.settings.steps // 2) and self.step >= 40:
+        """Say once if the loss does not move."""
+        when = 200 if self.settings.steps > 200 else self.settings.steps // 2
+        if self.step == when >= 40:
             losses = [row["loss"] for row in self.log]
             first, now = np.mean(losses[:20]), np.mean(losses[-20:])
             if now > 0.99 * first:

@@ -10,6 +10,8 @@ Long, Shelhamer, Darrell 2015, figure 3. upscore2 and upscore_pool4 start biline
 fixed bilinear (section 4.2). Where two maps meet, models/geometry.py says where to crop.
 """
 
+from functools import cache
+
 import numpy as np
 
 from ..autograd import Tensor
@@ -121,6 +123,7 @@ class FCN8s(FCN32s):
         return self.upsample_to("upscore8", score, grid, x)
 
 
+@cache  # upscore compares with it in every forward pass
 def bilinear_weight(stride: int, num_classes: int, dtype) -> np.ndarray:
     """conv_transpose2d's weight (2 stride, 2 stride, L, L) for bilinear interpolation: each class to itself."""
     k = bilinear_kernel(stride, dtype)

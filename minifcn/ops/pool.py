@@ -2,8 +2,7 @@
 
     y[n, oy, ox, c] = max over ky, kx of  x[n, oy sy + ky - py, ox sx + kx - px, c]      -inf outside the picture
 
-    x  1 3 | 2 0        y  5 2      OH = (H + 2 p - k) // s + 1, rounded up instead of down with ceil_mode; a last
-    window
+    x  1 3 | 2 0        y  5 2      OH = (H + 2 p - k) // s + 1, rounded up with ceil_mode; a last window
        5 4 | 1 2                         that would start beyond the picture and its left padding is dropped
     dx 0 0 | 1 0  <- dy 1 1
        1 0 | 0 0
