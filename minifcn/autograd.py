@@ -8,6 +8,7 @@ The graph is made of Functions, not of Tensors: a Function keeps only what its o
 that no gradient needs is freed as soon as the forward pass has left it. First order only: a graph serves one backward.
 """
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from numbers import Real
@@ -36,6 +37,8 @@ class Tensor:
     grad           ndarray of the same shape and dtype, or None; only leaves with requires_grad keep one, and
                    backward() adds to it
     requires_grad  whether a gradient is wanted here
+    consume        None, or a function that backward() gives each finished gradient of this leaf to instead of keeping
+                   it: consume(part, grad), where part is ... (all) or an index along the first axis
     creator        the Function that made this tensor, None for a leaf
     """
 
@@ -48,7 +51,9 @@ class Tensor:
         self.data = data
         self.grad = None
         self.requires_grad = requires_grad
+        self.consume = None
         self.creator = None
+        self._spare = None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -57,6 +62,16 @@ class Tensor:
     @property
     def dtype(self) -> np.dtype:
         return self.data.dtype
+
+    def clear_grad(self) -> None:
+        """Forget the gradient; if nobody else holds its memory, the next one may be written there."""
+        self._spare = self.grad if sys.getrefcount(self.grad) == 2 else None  # this attribute and the argument
+        self.grad = None
+
+    def spare(self):
+        """Return the memory of a forgotten gradient, once, or None."""
+        spare, self._spare = self._spare, None
+        return spare
 
     def __repr__(self) -> str:
         made_by = f", from {self.creator.name}" if self.creator else ""
@@ -85,26 +100,26 @@ class Tensor:
         del grad
         while order:
             function = order.pop()
-            dy = pending.pop(function)
-            for i, dx in enumerate(function.backward(dy)):
+            for i, dx in enumerate(function.backward(pending.pop(function))):
                 parent = function.parents[i]
-                if parent is None:
-                    continue
-                _check_edge(function.name, f"gradient of input {i}", dx, function.shapes[i], dy.dtype)
+                if parent is None or (dx is None and getattr(parent, "consume", None)):
+                    continue  # nobody asks, or it was handed over in parts
+                _check_edge(function.name, f"gradient of input {i}", dx, function.shapes[i], self.dtype)
                 if isinstance(parent, Tensor):
                     _add_to_leaf(parent, dx)
                 else:
                     pending[parent] = pending[parent] + dx if parent in pending else dx
             function.release()
-            del dy, dx, parent  # the last names for arrays that nothing needs any more
+            del dx, parent  # the last names for arrays that nothing needs any more
 
 
 class Function:
     """One operation in the graph. A subclass defines
 
     forward(*arrays) -> array       may keep what backward needs as attributes of self
-    backward(dy) -> tuple           one gradient for each input, None where self.needs[i] is False. dy must not be
-                                    altered; each gradient is an array that nobody else holds (or dy itself, once)
+    backward(dy) -> tuple           one gradient for each input, None where self.needs[i] is False. dy is its own, to
+                                    alter or to hand on once; each gradient is an array that nobody else holds. A
+                                    gradient whose leaf has `consume` may be given to that in parts, and None returned
 
     and, where it chooses (a sign, a winner), branch() -> the array of choices, so that gradient checks can see that a
     finite difference stayed on one side of every kink.
@@ -153,6 +168,9 @@ def graph(y: Tensor) -> Iterator[Function]:
 
 
 def _add_to_leaf(leaf: Tensor, grad) -> None:
+    if leaf.consume is not None:
+        leaf.consume(..., grad)
+        return
     leaf.grad = np.asarray(grad if leaf.grad is None else leaf.grad + grad)  # NumPy's 0-d sums are not arrays
 
 

@@ -2,27 +2,32 @@
 
 import sys
 
+from .cpu.winograd import CHUNK
 from .models.fcn import FCN32s
 from .models.vgg import CONVS
 
 
-def estimate(model: FCN32s, batch: int, height: int, width: int) -> int:
+def estimate(model: FCN32s, batch: int, height: int, width: int, low_memory: bool = False) -> int:
     """Return the bytes that training on batches of that size will hold at its peak, roughly.
 
-    Weights, gradients and momentum; what the trunk keeps for backward; score maps at full resolution with the loss's
-    gradient; 15 % on top for gradients in flight and workspace. Python and its libraries come to some 0.1 GB more.
+    Weights, gradients (not with low_memory) and momentum; what the trunk keeps for backward; score maps at full
+    resolution with the loss's gradient; the tiles that Winograd's weight gradient has in work; 10 % on top for
+    gradients in flight and other workspace. Python and its libraries come to some 0.1 GB more.
     """
     item = model.dtype.itemsize
-    parameters = sum(p.data.size * (3 if p.requires_grad else 1) for p in model.parameters().values())
+    copies = 2 if low_memory else 3
+    parameters = sum(p.data.size * (copies if p.requires_grad else 1) for p in model.parameters().values())
     h, w = height + 2 * model.conv1_padding - 2, width + 2 * model.conv1_padding - 2
-    kept = batch * height * width * 3
+    conv1 = batch * h * w * model.widths.blocks[0]
+    kept = batch * height * width * 3 + conv1  # two of conv1's maps are alive in backward
+    tiles = 2 * min(CHUNK, 36 * conv1 // 16)  # v and dm
     for convs, channels in zip(CONVS, model.widths.blocks, strict=True):
-        kept += batch * h * w * channels * convs
+        kept += batch * h * w * channels * (convs - 1)  # the last one of a block is pooled and freed
         h, w = -(-h // 2), -(-w // 2)
         kept += batch * h * w * channels * (1 + 1 / item)  # the pool's output and its winners
     kept += batch * h * w * model.widths.fc * 4
     scores = batch * height * width * model.num_classes * 2
-    return int(item * (parameters + kept + scores) * 1.15)
+    return int(item * (parameters + kept + scores + tiles) * 1.1)
 
 
 def resident() -> int | None:

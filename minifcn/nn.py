@@ -56,12 +56,13 @@ class Module:
             weight = initial
         elif initial == "he":
             rng = counted_rng(self.seed, crc32(name.encode()))
-            weight = rng.standard_normal(shape, dtype=np.float32) * np.float32(
-                (2 / (kernel * kernel * channels)) ** 0.5
-            )
+            weight = rng.standard_normal(shape, dtype=np.float32)
+            weight *= np.float32((2 / (kernel * kernel * channels)) ** 0.5)
         else:
             weight = np.zeros(shape)
-        self._parameters[f"{name}.weight"] = Tensor(weight.astype(self.dtype), requires_grad=learnt)
+        self._parameters[f"{name}.weight"] = Tensor(
+            weight.astype(self.dtype, copy=initial is weight), requires_grad=learnt
+        )
         if bias:
             self._parameters[f"{name}.bias"] = Tensor(np.zeros(outputs, self.dtype), requires_grad=learnt)
 

@@ -1,6 +1,7 @@
 """Stochastic gradient descent with momentum and weight decay, learning-rate schedules, gradient clipping."""
 
 import math
+from functools import partial
 
 import numpy as np
 
@@ -34,24 +35,38 @@ class SGD:
     def zero_grad(self) -> None:
         """Forget the gradients of the last step."""
         for parameter in self.parameters.values():
-            parameter.grad = None
+            parameter.clear_grad()
 
     def step(self) -> None:
         """Update every parameter that has a gradient, in place."""
         for name, parameter in self.parameters.items():
-            if parameter.grad is None:
-                continue
-            if name not in self.momentum_buffers:
-                self.momentum_buffers[name] = np.zeros_like(parameter.data)
-            bias = name.endswith(".bias")
-            cpu.sgd_update(
-                parameter.data,
-                parameter.grad,
-                self.momentum_buffers[name],
-                self.lr * self.bias_lr if bias else self.lr,
-                self.momentum,
-                0.0 if bias and not self.bias_decay else self.weight_decay,
-            )
+            if parameter.grad is not None:
+                self._update(name, ..., parameter.grad)
+
+    def step_during_backward(self) -> None:
+        """From now on let backward() update each parameter as soon as its gradient is there, and keep no gradient.
+
+        The same updates as step() makes, with less memory: a large weight's gradient comes a kernel row at a time and
+        never exists whole. Set `lr` before backward(). A parameter must be used once in a graph, and gradients cannot
+        be added up or clipped.
+        """
+        for name, parameter in self.parameters.items():
+            parameter.consume = partial(self._update, name)
+            if parameter.requires_grad:  # now, in one piece of memory, rather than between activations
+                self.momentum_buffers.setdefault(name, np.zeros_like(parameter.data))
+
+    def _update(self, name: str, part, grad: np.ndarray) -> None:
+        parameter, bias = self.parameters[name], name.endswith(".bias")
+        if name not in self.momentum_buffers:
+            self.momentum_buffers[name] = np.zeros_like(parameter.data)
+        cpu.sgd_update(
+            parameter.data[part],
+            grad,
+            self.momentum_buffers[name][part],
+            self.lr * self.bias_lr if bias else self.lr,
+            self.momentum,
+            0.0 if bias and not self.bias_decay else self.weight_decay,
+        )
 
 
 def clip_gradients(parameters: dict[str, Tensor], max_norm: float) -> float:

@@ -71,6 +71,9 @@ def parser() -> argparse.ArgumentParser:
     add("--momentum", type=float, default=0.9, help="(default: 0.9)")
     add("--weight-decay", type=float, default=5e-4, metavar="W", help="not on biases (default: 0.0005)")
     add("--dropout", type=float, default=0.0, help="probability at fc6 and fc7; the paper: 0.5 (default: 0)")
+    add(
+        "--low-memory", action="store_true", help="update while the gradient is computed; the same weights, no clipping"
+    )
     add("--balance", action="store_true", help="weight classes by median frequency")
     add("--crop", type=int, nargs=2, metavar=("H", "W"), help="train on random crops of that size")
     add("--no-flip", dest="flip", action="store_false", help="do not mirror pictures")
@@ -138,6 +141,11 @@ def plan(args: argparse.Namespace) -> list[Settings]:
             raise InputError(f"--{name}: expected 0 or more, received {getattr(args, name)}")
     if args.crop is not None and min(args.crop) < 1:
         raise InputError(f"--crop: expected two sides, each more than 0, received {args.crop[0]} {args.crop[1]}")
+    if args.low_memory and (args.accumulate > 1 or args.clip):
+        given = f"--accumulate {args.accumulate}" if args.accumulate > 1 else f"--clip {args.clip:g}"
+        raise InputError(f"--low-memory and {given}: no gradient is kept to add up or to clip; leave one of them out")
+    if args.low_memory:
+        args.clip = 0.0
     if args.init is not None:
         checkpoint.load(args.init)  # a bad file is told before anything is written
     train_set = open_dataset(args.data, "train")

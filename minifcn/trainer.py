@@ -64,6 +64,7 @@ class Settings:
     flip: bool = True
     scale_jitter: float = 0.0
     val_every: int = 1
+    low_memory: bool = False
     seed: int = 0
 
 
@@ -104,6 +105,9 @@ class Run:
             self.optimiser = SGD(
                 self.model.parameters(), s.lr, s.momentum, s.weight_decay, bias_lr=2.0, bias_decay=False
             )
+            if s.low_memory:
+                self.optimiser.step_during_backward()
+                self.model.recomputed = 3
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"{self.folder / 'config.json'}: not a network that can be trained ({error!r})") from error
 
@@ -149,7 +153,7 @@ class Run:
         s = self.settings
         weights = sum(p.data.size for p in self.model.parameters().values())
         height, width = s.crop or self.train_set[0][1].shape
-        need = memory.estimate(self.model, s.batch, height, width)
+        need = memory.estimate(self.model, s.batch, height, width, s.low_memory)
         return "\n".join(
             [
                 f"{s.model} ({s.trunk}, pad {s.pad}): {weights:,} weights; BLAS {cpu.blas_kernel()}, "
@@ -218,10 +222,12 @@ class Run:
             loss = softmax_cross_entropy(self.model(x), labels, class_weight=self.class_weight, reduction="sum")
             loss = loss * (1 / weight if weight else 0.0)
             total += float(loss.data)
+            if not math.isfinite(total):  # before the weights are touched
+                raise self.diverged(f"the loss is {total:g}")
             loss.backward()
         norm = clip_gradients(self.model.parameters(), s.clip or math.inf)
-        if not math.isfinite(total) or not math.isfinite(norm):  # before the weights are touched
-            raise self.diverged(f"the loss is {total:g} and the gradient's norm {norm:g}")
+        if not math.isfinite(norm):
+            raise self.diverged(f"the gradient's norm is {norm:g}")
         self.optimiser.step()
         row = {
             "step": self.step + 1,

@@ -7,7 +7,8 @@ from minifcn.models import Widths
 TINY = Widths((2, 3, 2, 3, 2), 8)  # a trunk that runs in milliseconds
 
 TOLERANCE = {  # the largest relative error, by dtype and by how much arithmetic lies between
-    "float32": {"op": 1e-4, "training": 1e-4},
+    # F(4x4, 3x3) rounds about ten times as coarsely as direct convolution: 3e-6 against 3e-7 a layer
+    "float32": {"op": 1e-4, "training": 1e-4, "training winograd": 1e-3},
     "float64": {"op": 1e-10, "network": 1e-9, "training": 1e-9},
 }
 

@@ -356,6 +356,8 @@ def test_a_file_size_limit_while_saving(hit, run, tmp_path):
         ("--crop 8 -8", "--crop"),
         ("--skip-scale nan 1", "--skip-scale"),
         ("--model fcn32s fcn32s", "each network once"),
+        ("--low-memory --accumulate 2", "--low-memory and --accumulate 2"),
+        ("--low-memory --clip 5", "--low-memory and --clip 5"),
         ("--batch 3 --accumulate 2", "more than the 4 training pictures"),
     ],
 )

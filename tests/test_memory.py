@@ -48,6 +48,13 @@ def test_the_estimate_is_near_the_truth(name, classes, pad, batch, height, width
     assert WITHIN[0] <= ratio <= WITHIN[1], f"estimated {ratio:.2f} times the {needed / 1e6:.0f} MB measured"
 
 
+def test_low_memory_needs_less():
+    model = MODELS["fcn32s"](9, "vgg_quarter", "same")
+    trained = sum(p.data.nbytes for p in model.parameters().values() if p.requires_grad)
+    saved = memory.estimate(model, 1, 64, 96) - memory.estimate(model, 1, 64, 96, low_memory=True)
+    assert saved == pytest.approx(1.1 * trained, rel=1e-3)
+
+
 def test_the_estimate_grows_with_everything():
     half = Widths((32, 64, 128, 256, 256), 512)
     quarter, half = (MODELS["fcn32s"](9, trunk, "same") for trunk in ("vgg_quarter", half))

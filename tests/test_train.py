@@ -364,6 +364,17 @@ def test_default_lr_of_a_sum_counts_crop_and_group(data):
     assert settings.lr == pytest.approx(0.01 / (2 * 3 * 16 * 24))
 
 
+def test_low_memory_ends_with_the_same_weights(data, tmp_path):
+    plain = train_run(tmp_path / "plain", data, clip=0.0)
+    low = train_run(tmp_path / "low", data, clip=0.0, low_memory=True)
+    for name, p in plain.model.parameters().items():
+        assert np.array_equal(p.data, low.model.parameters()[name].data), name
+    assert list(losses(plain)) == list(losses(low))
+    arguments = f"--data {data} --model fcn32s --low-memory".split()
+    [settings] = train.plan(train.parser().parse_args(arguments))
+    assert settings.low_memory and settings.clip == 0
+
+
 def test_learning_rates_by_hand(data, tmp_path):
     # 0.1 (1 - k/6)^0.9, during two steps of warm-up times 1/2 and 1
     expected = [0.05, 0.0848661, 0.0694251, 0.0535887, 0.0372041, 0.0199372]

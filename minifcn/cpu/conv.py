@@ -5,20 +5,25 @@ that output pixel (n, oy, ox) sees, and the product with w, seen as a (KH KW C, 
 
     x (N,H,W,C)  --gather-->  cols (rows, KH KW C)  @  w (KH KW C, K)  =  y (rows, K)
 
-A whole im2col matrix would be KH KW times the picture. A strip of output rows holds at most WORKSPACE elements of it
-(or MIN_PIXELS pixels, where a single row of w is very long), so a thread's workspace is bounded and stays in the cache.
-winograd.py takes over the 3x3 convolutions where it is faster.
+A whole im2col matrix would be KH KW times the picture. A strip of output rows holds at most WORKSPACE elements of it,
+so that it stays in the cache, or at most PIXELS pixels where w is LARGE, as fc6's: then every product reads all of w,
+few products must do, and threads share out w's columns instead of strips. Where C is tiny the matrix is made
+transposed, (KH KW C, rows), by whole rows of pixels. winograd.py takes over the 3x3 convolutions where it is faster.
 """
+
+import math
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from . import winograd
-from .threads import parallel, strips, workspace
+from .threads import parallel, pieces, serial, strips, workspace
 from .windows import pictures, window
 
-WORKSPACE = 1 << 18  # elements of im2col a thread gathers at a time: 1 MB of float32
-MIN_PIXELS = 128  # a product over fewer rows would spend its time reading w
+WORKSPACE = 1 << 19  # elements of im2col a thread gathers at a time: 2 MB of float32
+LARGE = 1 << 20  # elements of w from which on it does not stay in the cache
+PIXELS = 256  # a strip of y where w is large: fc6's workspace is PIXELS x 7 x 7 x 512 numbers, 26 MB of float32
+TINY = 8  # channels up to which im2col goes by planes
 
 
 def conv_forward(x, w, b, stride, padding, relu=False, out=None):
@@ -27,6 +32,7 @@ def conv_forward(x, w, b, stride, padding, relu=False, out=None):
     x (N,H,W,C), w (KH,KW,C,K), b (K,) or None, stride and padding pairs; returns (N,OH,OW,K), written to `out` if
     given. OH = (H + 2 padding - KH) // stride + 1. Workspace: a strip of im2col a thread.
     """
+    x = np.ascontiguousarray(x)
     if winograd.pays(x.shape, w.shape, stride):
         return winograd.forward(x, w, b, padding, relu, out)
     N, H, W, C = x.shape
@@ -34,18 +40,26 @@ def conv_forward(x, w, b, stride, padding, relu=False, out=None):
     OH, OW = ((s + 2 * p - k) // t + 1 for s, p, k, t in zip((H, W), padding, (KH, KW), stride, strict=True))
     y = np.empty((N, OH, OW, K), x.dtype) if out is None else out
     rows = y.reshape(N * OH, OW, K)
-    matrix = np.ascontiguousarray(w).reshape(KH * KW * C, K)
+    matrix = w.reshape(KH * KW * C, K)
+    gather = im2col_planes if C <= TINY else im2col
 
-    def work(strip):
-        cols = im2col(x, strip, (OH, OW), (KH, KW), stride, padding)  # (rows OW, KH KW C)
-        block = rows[strip].reshape(-1, K)  # (rows OW, K)
-        np.matmul(cols, matrix, out=block)
+    def product(cols, strip, channels=slice(None)):
+        block = rows[strip].reshape(-1, K)[:, channels]  # (rows OW, K)
+        np.matmul(cols, matrix[:, channels], out=block)
         if b is not None:
-            block += b
+            block += b[channels]
         if relu:
             np.maximum(block, 0, out=block)
 
-    parallel(work, strips(N * OH, strip_rows(OW, KH * KW * C)))
+    if matrix.size < LARGE:
+        parallel(
+            lambda strip: product(gather(x, strip, (OH, OW), (KH, KW), stride, padding), strip),
+            strips(N * OH, WORKSPACE // (OW * KH * KW * C)),
+        )
+        return y
+    for strip in pieces(N * OH, PIXELS // OW):
+        cols = gather(x, strip, (OH, OW), (KH, KW), stride, padding)  # (rows OW, KH KW C)
+        parallel(lambda channels, cols=cols, strip=strip: product(cols, strip, channels), shares(K))
     return y
 
 
@@ -54,10 +68,13 @@ def conv_input_grad(dy, w, x_shape, stride, padding, b=None, out=None):
 
     dy (N,OH,OW,K), w (KH,KW,C,K), x_shape = (N,H,W,C), b (C,) or None; returns (N,H,W,C), in `out` if given.
     """
+    dy = np.ascontiguousarray(dy)
     KH, KW, C, K = w.shape
-    if tuple(stride) == (1, 1):
+    if max(padding) <= 2 and winograd.pays(dy.shape, (KH, KW, K, C), stride):
+        return winograd.forward(dy, w, b, (2 - padding[0], 2 - padding[1]), out=out, turned=True)
+    if tuple(stride) == (1, 1) and (w.size < LARGE or KH == KW == 1):
         # the adjoint of a stride-1 convolution is one with the kernel turned by 180 degrees, padding KH - 1 - padding
-        turned = np.ascontiguousarray(w[::-1, ::-1].swapaxes(2, 3))  # (KH, KW, K, C)
+        turned = w[::-1, ::-1].swapaxes(2, 3)  # (KH, KW, K, C)
         inner = (KH - 1 - padding[0], KW - 1 - padding[1])
         cut_y, cut_x = max(0, -inner[0]), max(0, -inner[1])  # outputs that saw nothing but padding
         dy = dy[:, cut_y : dy.shape[1] - cut_y, cut_x : dy.shape[2] - cut_x]
@@ -66,73 +83,112 @@ def conv_input_grad(dy, w, x_shape, stride, padding, b=None, out=None):
 
 
 def _scatter(dy, w, x_shape, stride, padding, b, out):
-    """Input gradient for strides: col2im. Each dy pixel adds dy @ w^T to the patch of x that it saw."""
+    """Input gradient by col2im: each dy pixel adds dy @ w^T to the patch of x that it saw."""
     N, H, W, C = x_shape
     KH, KW, _, K = w.shape
     _, OH, OW, _ = dy.shape
     (sy, sx), (py, px) = stride, padding
-    matrix = np.ascontiguousarray(w).reshape(KH * KW * C, K).T
+    matrix = w.reshape(KH * KW * C, K).T
+    padded_size = max(H + 2 * py, (OH - 1) * sy + KH), max(W + 2 * px, (OW - 1) * sx + KW)
+    padded = np.zeros((N, *padded_size, C), dy.dtype)
+    dy_rows = dy.reshape(N * OH, OW, K)
     dx = np.empty(x_shape, dy.dtype) if out is None else out
 
-    def work(n):
-        padded = np.zeros((max(H + 2 * py, (OH - 1) * sy + KH), max(W + 2 * px, (OW - 1) * sx + KW), C), dy.dtype)
-        for strip in strips(OH, strip_rows(OW, KH * KW * C)):
-            dcols = dy[n, strip].reshape(-1, K) @ matrix
-            dcols = dcols.reshape(-1, OW, KH, KW, C)
+    def scatter(strip, share):
+        block = dy_rows[strip].reshape(-1, K)
+        dcols = np.empty((len(block), KH * KW * C), dy.dtype)
+        share(lambda part: np.matmul(block, matrix[:, part], out=dcols[:, part]), strips(KH * KW * C, 2048))
+        dcols = dcols.reshape(-1, OW, KH, KW, C)
+        for done, n, oy, rows in pictures(strip, OH):
             for ky in range(KH):
                 for kx in range(KW):
-                    top, bottom = strip.start * sy + ky, (strip.stop - 1) * sy + ky + 1
-                    padded[top:bottom:sy, kx : kx + (OW - 1) * sx + 1 : sx] += dcols[:, :, ky, kx]
-        dx[n] = padded[py : py + H, px : px + W]
-        if b is not None:
-            dx[n] += b
+                    top = oy * sy + ky
+                    target = padded[n, top : top + (rows - 1) * sy + 1 : sy, kx : kx + (OW - 1) * sx + 1 : sx]
+                    target += dcols[done : done + rows, :, ky, kx]
 
-    parallel(work, range(N))
+    def picture(n):
+        for strip in pieces(OH, WORKSPACE // (OW * KH * KW * C)):
+            scatter(slice(n * OH + strip.start, n * OH + strip.stop), serial)
+
+    if w.size < LARGE:
+        parallel(picture, range(N))
+    else:
+        for strip in pieces(N * OH, PIXELS // OW):
+            scatter(strip, parallel)
+    dx[:] = padded[:, py : py + H, px : px + W]
+    if b is not None:
+        dx += b
     return dx
 
 
 def conv_weight_grad(x, dy, w_shape, stride, padding, out=None, emit=None):
     """dw (KH,KW,C,K) = sum over pictures and pixels of patch (outer) dy.
 
-    Kernel row ky of dw needs only kernel row ky of the patches, so dw is made in KH slabs. With `emit`, no whole dw
-    exists: emit(ky, slab (KW,C,K)) is called once for each, in order, and None is returned. The sums are cut into
+    Kernel row ky of dw needs only kernel row ky of the patches. With `emit`, no whole dw exists: emit(ky, slab
+    (KW,C,K)) is called once for each, in order; the slab is only lent. Then None is returned. The sums are cut into
     partial sums by shape alone and added in a fixed order.
     """
+    x, dy = np.ascontiguousarray(x), np.ascontiguousarray(dy)
     if winograd.pays(x.shape, w_shape, stride):
         return winograd.weight_grad(x, dy, padding, out, emit)
     KH, KW, C, K = w_shape
-    N, OH, OW, _ = dy.shape
-    dy_rows = dy.reshape(N * OH, OW, K)
-    # enough partial sums to share out: several for a small kernel, one for a kernel of many rows
-    groups = list(strips(N * OH, -(-N * OH // max(1, 4 // KH)))) if KH <= 4 else [slice(0, N * OH)]
-    if out is None and emit is None:
-        out = np.empty(w_shape, x.dtype)
+    if KH * KW * C * K < LARGE:
+        dw = np.empty(w_shape, x.dtype) if out is None else out
+        _small_weight_grad(x, dy, stride, padding, dw)
+        if emit is None:
+            return dw
+        for ky in range(KH):
+            emit(ky, dw[ky])
+        return None
 
-    def slabs(kernel_rows):
-        partial = np.empty((len(kernel_rows), len(groups), KW * C, K), x.dtype)
-
-        def work(task):
-            i, g = task
-            group, ky = groups[g], kernel_rows[i]
-            for j, piece in enumerate(strips(group.stop - group.start, strip_rows(OW, KW * C))):
-                strip = slice(group.start + piece.start, group.start + piece.stop)
-                cols = im2col(x, strip, (OH, OW), (1, KW), stride, padding, ky)  # (rows OW, KW C)
-                dy_strip = dy_rows[strip].reshape(-1, K)  # (rows OW, K)
-                if j == 0:
-                    np.matmul(cols.T, dy_strip, out=partial[i, g])  # (KW C, K)
-                else:
-                    partial[i, g] += np.matmul(cols.T, dy_strip, out=workspace("dw", (KW * C, K), x.dtype))
-
-        parallel(work, [(i, g) for i in range(len(kernel_rows)) for g in range(len(groups))])
-        total = partial[:, 0] if len(groups) == 1 else partial.sum(axis=1)
-        return total.reshape(-1, KW, C, K)
+    def product(ky, channels, slab):
+        _large_weight_grad(x, dy, ky, channels, stride, padding, slab)
 
     if emit is None:
-        out[:] = slabs(range(KH))
-        return out
+        dw = np.empty(w_shape, x.dtype) if out is None else out
+        parallel(
+            lambda task: product(*task, dw[task[0]]), [(ky, channels) for ky in range(KH) for channels in shares(K)]
+        )
+        return dw
+    slab = np.empty((KW, C, K), x.dtype)
     for ky in range(KH):
-        emit(ky, slabs([ky])[0])
+        parallel(lambda channels, ky=ky: product(ky, channels, slab), shares(K))
+        emit(ky, slab)
     return None
+
+
+def _small_weight_grad(x, dy, stride, padding, dw):
+    """dw (KH,KW,C,K): threads share out groups of output rows, each with a sum of its own."""
+    KH, KW, C, K = dw.shape
+    N, OH, OW, _ = dy.shape
+    dy_rows = dy.reshape(N * OH, OW, K)
+    groups = list(strips(N * OH, max(-(-N * OH // 8), PIXELS // OW)))
+    sums = np.zeros((len(groups), KH * KW * C, K), dw.dtype)
+    gather = im2col_planes if C <= TINY else im2col
+
+    def work(g):
+        rows = groups[g].stop - groups[g].start
+        for piece in pieces(rows, WORKSPACE // (OW * KH * KW * C)):
+            strip = slice(groups[g].start + piece.start, groups[g].start + piece.stop)
+            cols = gather(x, strip, (OH, OW), (KH, KW), stride, padding)  # (rows OW, KH KW C)
+            sums[g] += np.matmul(cols.T, dy_rows[strip].reshape(-1, K), out=workspace("dw", sums[g].shape, x.dtype))
+
+    parallel(work, range(len(groups)))
+    np.sum(sums.reshape(len(groups), *dw.shape), axis=0, out=dw)
+
+
+def _large_weight_grad(x, dy, ky, channels, stride, padding, slab):
+    """Fill output channels `channels` of slab (KW,C,K), kernel row ky of dw."""
+    KW, C, K = slab.shape
+    N, OH, OW, _ = dy.shape
+    target, dy_rows = slab.reshape(KW * C, K)[:, channels], dy.reshape(N * OH, OW, K)[..., channels]
+    for strip in pieces(N * OH, 8 * PIXELS // OW):
+        cols = im2col(x, strip, (OH, OW), (1, KW), stride, padding, ky).T  # (KW C, rows OW)
+        block = dy_rows[strip].reshape(-1, target.shape[1])
+        if strip.start == 0:
+            np.matmul(cols, block, out=target)
+        else:
+            target += np.matmul(cols, block, out=workspace("dw", target.shape, x.dtype))
 
 
 def bias_grad(dy):
@@ -143,17 +199,18 @@ def bias_grad(dy):
     sums = np.empty((len(cuts), K), dy.dtype)
     ones = np.ones(1024, dy.dtype)
 
-    def work(i):
-        block = flat[cuts[i]]
-        np.matmul(ones[: len(block)], block, out=sums[i])  # faster than sum(axis=0), whose loops are only K long
+    def work(group):
+        for i in range(group.start, group.stop):
+            block = flat[cuts[i]]
+            np.matmul(ones[: len(block)], block, out=sums[i])  # faster than sum(axis=0), whose loops are only K long
 
-    parallel(work, range(len(cuts)))
+    parallel(work, strips(len(cuts), 1 + (1 << 19) // (1024 * K)))
     return sums.sum(axis=0)
 
 
-def strip_rows(OW, patch):
-    """Output rows a strip: as many as the workspace holds, but never less than MIN_PIXELS pixels."""
-    return max(WORKSPACE // (OW * patch), -(-MIN_PIXELS // OW))
+def shares(K):
+    """Output channels in slices that threads share out; a product with few columns would be slow."""
+    return list(strips(K, max(128, -(-K // 4))))
 
 
 def im2col(x, strip, out_size, kernel, stride, padding, ky0=0):
@@ -165,9 +222,25 @@ def im2col(x, strip, out_size, kernel, stride, padding, ky0=0):
     (OH, OW), (KH, KW), (sy, sx), (py, px) = out_size, kernel, stride, padding
     if (KH, KW, sy, sx, py, px, ky0, OH) == (1, 1, 1, 1, 0, 0, 0, H):
         return x.reshape(N * H, W, C)[strip].reshape(-1, C)  # a 1x1 kernel sees each pixel once: nothing to gather
-    cols = workspace("cols", (strip.stop - strip.start, OW, KH, KW, C), x.dtype)
+    shape = (strip.stop - strip.start, OW, KH, KW, C)
+    cols = workspace("cols", shape, x.dtype) if math.prod(shape) <= WORKSPACE else np.empty(shape, x.dtype)
     for done, n, oy, rows in pictures(strip, OH):
         part = window(x[n], oy * sy + ky0 - py, -px, (rows - 1) * sy + KH, (OW - 1) * sx + KW)
         a, b, c = part.strides
         cols[done : done + rows] = as_strided(part, (rows, OW, KH, KW, C), (sy * a, sx * b, a, b, c), writeable=False)
     return cols.reshape(-1, KH * KW * C)
+
+
+def im2col_planes(x, strip, out_size, kernel, stride, padding):
+    """The same matrix (rows OW, KH KW C) for few channels, as the transpose of one that copies whole rows of pixels."""
+    C = x.shape[3]
+    (OH, OW), (KH, KW), (sy, sx), (py, px) = out_size, kernel, stride, padding
+    cols = workspace("cols", (KH, KW, C, strip.stop - strip.start, OW), x.dtype)
+    for done, n, oy, rows in pictures(strip, OH):
+        part = window(x[n], oy * sy - py, -px, (rows - 1) * sy + KH, (OW - 1) * sx + KW)
+        planes = workspace("planes", (C, *part.shape[:2]), x.dtype)
+        planes[:] = part.transpose(2, 0, 1)
+        c, a, b = planes.strides
+        taps = as_strided(planes, (KH, KW, C, rows, OW), (a, b, c, sy * a, sx * b), writeable=False)
+        cols[:, :, :, done : done + rows] = taps
+    return cols.reshape(KH * KW * C, -1).T

@@ -4,7 +4,7 @@ import numpy as np
 
 from .threads import parallel, strips
 
-BLOCK = 1 << 15  # elements a block: 128 KB of float32
+BLOCK = 1 << 18  # elements a block, 1 MB of float32: smaller ones would cost more in changes of thread
 
 
 def relu_forward(x):
@@ -29,12 +29,12 @@ def select(values, mask, out):
 
 
 def relu_backward(dy, y):
-    """dy where y > 0, else 0."""
-    dx = np.empty(dy.shape, dy.dtype)
-    dy, y, target = np.ravel(dy), np.ravel(y), dx.reshape(-1)
+    """dy where y > 0, else 0: in place, where dy is contiguous."""
+    dx = np.ascontiguousarray(dy)
+    flat, y = dx.reshape(-1), np.ravel(y)
 
     def work(block):
-        select(dy[block], y[block] > 0, out=target[block])
+        select(flat[block], y[block] > 0, out=flat[block])
 
     parallel(work, strips(dx.size, BLOCK))
     return dx

@@ -4,7 +4,7 @@ import numpy as np
 
 from .threads import parallel, strips
 
-PIXELS = 1 << 12  # a block; its scores stay in the cache
+PIXELS = 1 << 14  # a block
 
 
 def cross_entropy(scores, labels, class_weight, ignore_label):

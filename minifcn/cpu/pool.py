@@ -7,34 +7,29 @@ each tap's pixels are copied to a contiguous block in the cache first, and all a
 import numpy as np
 
 from .elementwise import select
-from .threads import parallel, strips, workspace
+from .threads import parallel, pieces, strips, workspace
 
-BLOCK = 1 << 14  # output elements a strip
+BLOCK = 1 << 17  # output elements a strip
 
 
 def pool_forward(x, kernel, stride, padding, out_size):
     """Return y (N,OH,OW,C) and winner (N,OH,OW,C): the tap ky KW + kx that the maximum came from, uint8 up to 256 taps.
 
-    x (N,H,W,C) is padded with -inf, below and to the right as far as the windows of out_size = (OH, OW) reach. The
-    first of equal taps wins. NaN is larger than everything, as in PyTorch.
+    x (N,H,W,C) counts as padded with -inf, below and to the right as far as the windows of out_size = (OH, OW) reach.
+    The first of equal taps wins. NaN is larger than everything, as in PyTorch.
     """
     N, H, W, C = x.shape
-    (KH, KW), (sy, sx), (py, px), (OH, OW) = kernel, stride, padding, out_size
+    (KH, KW), (OH, OW) = kernel, out_size
     y = np.empty((N, OH, OW, C), x.dtype)
     winner = np.zeros((N, OH, OW, C), np.uint8 if KH * KW <= 256 else np.uint32)
-    reach_y, reach_x = (OH - 1) * sy + KH, (OW - 1) * sx + KW
-    if py or px or reach_y > H or reach_x > W:
-        padded = np.full((N, max(reach_y, H + 2 * py), max(reach_x, W + 2 * px), C), -np.inf, x.dtype)
-        padded[:, py : py + H, px : px + W] = x
-        x = padded
 
     def work(task):
         n, strip = task
         best, won = y[n, strip], winner[n, strip]  # (rows, OW, C)
-        best[:] = x[n][taps(strip, 0, OW, kernel, stride)]
+        tap_pixels(x[n], 0, strip, best, kernel, stride, padding)
         v, later = workspace("tap", best.shape, x.dtype), workspace("later", won.shape, won.dtype)
         for tap in range(1, KH * KW):
-            v[:] = x[n][taps(strip, tap, OW, kernel, stride)]
+            tap_pixels(x[n], tap, strip, v, kernel, stride, padding)
             np.multiply(v > best, won.dtype.type(tap), out=later)
             np.maximum(won, later, out=won)  # taps come in order, so a larger one is a later and better one
             np.maximum(best, v, out=best)
@@ -46,47 +41,62 @@ def pool_forward(x, kernel, stride, padding, out_size):
     return y, winner
 
 
-def taps(strip, tap, OW, kernel, stride):
-    """The index (rows, columns) of the pixels that `tap` sees from the output rows of a strip."""
-    (ky, kx), (sy, sx) = divmod(tap, kernel[1]), stride
-    return (
-        slice(strip.start * sy + ky, (strip.stop - 1) * sy + ky + 1, sy),
-        slice(kx, (OW - 1) * sx + kx + 1, sx),
-    )
+def seen(tap, strip, shape, OW, kernel, stride, padding):
+    """Where `tap` lies inside a picture (H,W,C), for output rows `strip`: (rows, columns) there, and in the strip."""
+    there, here = [], []
+    for k, out, size, s, p in zip(
+        divmod(tap, kernel[1]), (strip, slice(0, OW)), shape[:2], stride, padding, strict=True
+    ):
+        first = max(out.start, -((k - p) // s))  # the first o with o s + k - p >= 0
+        last = min(out.stop - 1, (size - 1 + p - k) // s)  # the last one with o s + k - p < size
+        count = max(0, last - first + 1)
+        there.append(slice(first * s + k - p, first * s + k - p + (count - 1) * s + 1 if count else 0, s))
+        here.append(slice(first - out.start, first - out.start + count))
+    return tuple(there), tuple(here)
+
+
+def tap_pixels(picture, tap, strip, block, kernel, stride, padding):
+    """Copy what `tap` sees of a picture (H,W,C) from output rows `strip` to block (rows,OW,C), -inf where nothing."""
+    there, here = seen(tap, strip, picture.shape, block.shape[1], kernel, stride, padding)
+    source = picture[there]
+    if source.shape != block.shape:
+        block[:] = -np.inf
+    block[here] = source
 
 
 def _settle(x, rest, won, strip, kernel, stride, padding):
     """Let a window's first NaN win, or, of a window of -inf, its first tap in the picture; rare, so one by one."""
     for oy, ox, c in np.argwhere(rest):
-        top, left = (strip.start + oy) * stride[0], ox * stride[1]
-        nan = np.flatnonzero(np.isnan(x[top : top + kernel[0], left : left + kernel[1], c]))
-        inside = max(padding[0] - top, 0) * kernel[1] + max(padding[1] - left, 0)
-        won[oy, ox, c] = nan[0] if len(nan) else inside
+        top, left = (strip.start + oy) * stride[0] - padding[0], ox * stride[1] - padding[1]
+        ky0, kx0 = max(0, -top), max(0, -left)  # the first tap in the picture
+        nan = np.argwhere(np.isnan(x[top + ky0 : top + kernel[0], left + kx0 : left + kernel[1], c]))
+        ky, kx = nan[0] if len(nan) else (0, 0)
+        won[oy, ox, c] = (ky0 + ky) * kernel[1] + kx0 + kx
 
 
 def pool_backward(dy, winner, x_shape, kernel, stride, padding):
     """dx (N,H,W,C): each dy goes to the tap that won its window."""
     N, H, W, C = x_shape
     _, OH, OW, _ = dy.shape
-    (KH, KW), (sy, sx), (py, px) = kernel, stride, padding
-    size = max((OH - 1) * sy + KH, H + 2 * py), max((OW - 1) * sx + KW, W + 2 * px)
+    (KH, KW), (sy, sx) = kernel, stride
     apart = sy >= KH and sx >= KW  # windows do not overlap: each element of dx is written once, by any thread
-    tiled = (sy, sx) == (KH, KW) and size == (OH * sy, OW * sx)  # and none is left out
-    dx = (np.empty if tiled else np.zeros)((N, *size, C), dy.dtype)
+    reach = OH * sy - padding[0], OW * sx - padding[1]
+    covered = kernel == stride and reach[0] >= H and reach[1] >= W  # and none is left out
+    dx = (np.empty if covered else np.zeros)(x_shape, dy.dtype)
 
     def work(task):
         n, rows = task
-        for strip in strips(rows.stop - rows.start, BLOCK // (OW * C)):
+        for strip in pieces(rows.stop - rows.start, BLOCK // (OW * C)):
             strip = slice(rows.start + strip.start, rows.start + strip.stop)
             share = workspace("tap", (strip.stop - strip.start, OW, C), dy.dtype)
             for tap in range(KH * KW):
-                target = dx[n][taps(strip, tap, OW, kernel, stride)]
+                there, here = seen(tap, strip, x_shape[1:], OW, kernel, stride, padding)
                 select(dy[n, strip], winner[n, strip] == tap, out=share)
                 if apart:
-                    target[:] = share
+                    dx[n][there] = share[here]
                 else:
-                    target += share
+                    dx[n][there] += share[here]
 
     parts = list(strips(OH, -(-OH // 4))) if apart else [slice(0, OH)]
     parallel(work, [(n, rows) for n in range(N) for rows in parts])
-    return np.ascontiguousarray(dx[:, py : py + H, px : px + W])
+    return dx

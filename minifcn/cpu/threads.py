@@ -5,12 +5,14 @@ where BLAS threading each small product would not. Strips are cut by shape alone
 thread, so results do not depend on the number of threads.
 """
 
+import ctypes
 import math
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from functools import cache, partial
+from pathlib import Path
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
@@ -18,15 +20,44 @@ from threadpoolctl import ThreadpoolController
 
 @cache
 def num_threads() -> int:
-    """MINIFCN_THREADS, or the cores that this process may use."""
+    """MINIFCN_THREADS, or the cores that this process may use: by its affinity and by its control group's quota."""
     wanted = os.environ.get("MINIFCN_THREADS")
     if wanted is not None:
         if not wanted.isdecimal() or int(wanted) < 1:
             raise ValueError(f"MINIFCN_THREADS: expected a positive number of threads, received {wanted!r}")
         return int(wanted)
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, math.ceil(min(cores, cgroup_quota(Path("/")))))
+
+
+def cgroup_quota(root: Path) -> float:
+    """The cores' worth of time that Linux control groups (a container's limit) grant; infinity where none is set.
+
+    The limit of a group holds for all below it, so every group on the way up is asked. root: where /proc and /sys are.
+    """
+    quota = math.inf
+    try:
+        groups = (root / "proc/self/cgroup").read_text().split()
+    except OSError:
+        return quota
+    for line in groups:
+        _, controllers, path = line.split(":", 2)
+        v1 = "cpu" in controllers.split(",")
+        if controllers and not v1:
+            continue
+        base = root / "sys/fs/cgroup" / ("cpu" if v1 else "")
+        group = base / path.strip("/")
+        for place in (group, *(p for p in group.parents if p == base or base in p.parents)):
+            try:
+                if v1:
+                    allowed, period = ((place / f"cpu.cfs_{what}_us").read_text() for what in ("quota", "period"))
+                else:
+                    allowed, period = (place / "cpu.max").read_text().split()
+                if allowed.strip() not in ("max", "-1"):
+                    quota = min(quota, int(allowed) / int(period))
+            except (OSError, ValueError):
+                continue  # no such file: no limit here
+    return quota
 
 
 @cache
@@ -66,10 +97,25 @@ def parallel(work: Callable, items: Iterable) -> None:
         helper.result()  # raises what the work raised there
 
 
+def serial(work: Callable, items: Iterable) -> None:
+    """Call work(item) for every item, here: what a thread does with its own share."""
+    for item in items:
+        work(item)
+
+
 def strips(total: int, size: int) -> Iterator[slice]:
-    """Cut range(total) into slices of about `size`, evenly, and into an even number of them where that is possible."""
+    """Cut range(total) for threads: into an even number of slices of at most about `size`, where that is possible."""
     count = -(-total // max(1, size))
-    count = min(total, count + count % 2)
+    yield from cut(total, min(total, count + count % 2))
+
+
+def pieces(total: int, size: int) -> Iterator[slice]:
+    """Cut range(total) for a loop: into as few slices of at most `size` as will do."""
+    yield from cut(total, -(-total // max(1, size)))
+
+
+def cut(total: int, count: int) -> Iterator[slice]:
+    """Cut range(total) into `count` slices, evenly."""
     for i in range(count):
         yield slice(total * i // count, total * (i + 1) // count)
 
@@ -85,3 +131,21 @@ def workspace(name: str, shape: tuple[int, ...], dtype):
         buffer = np.empty(size, np.uint8)
         setattr(_own, name, buffer)
     return buffer[:size].view(dtype).reshape(shape)
+
+
+def keep_freed_memory() -> None:
+    """Let this process keep the memory of arrays that are freed, for the next ones: glibc returns large ones at once.
+
+    Fresh pages must be cleared by the system, which costs as much as the arithmetic on them. Elsewhere than on glibc
+    (macOS, Windows, musl) nothing happens.
+    """
+    M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # malloc.h
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):
+        return
+    mallopt(M_MMAP_MAX, 0)  # no array in a mapping of its own
+    mallopt(M_TRIM_THRESHOLD, -1)  # never
+
+
+keep_freed_memory()

@@ -2,98 +2,164 @@
 
 Along one axis, 4 outputs of a kernel of 3 taps come from 6 inputs, y = AT ((G w) * (BT d)): 6 products instead of 12.
 Along both axes, a 4x4 tile of y comes from the 6x6 tile of x around it by 36 products instead of 144, and summed over
-channels each of the 36 "frequencies" is a matrix product over all tiles:
+channels each of the 36 "frequencies" is a matrix product over all tiles T:
 
-    d (T,36,C)  --BT-->  v (T,36,C)  @  u = G w (36,C,K)  =  m (T,36,K)  --AT-->  tiles of y (T,16,K)
+    x, 6x6 tiles  --BT-->  v (36,T,C)  @  u = G w (36,C,K)  =  m (36,T,K)  --AT-->  y, 4x4 tiles
 
-    +---+---+--        tiles of y do not overlap; the 6x6 tiles of x under them do, by 2 pixels.
-    |4x4|   |          A tile is a row of 36 pixels with their channels, so the transform along both axes is ONE small
-    +---+---+--        product a tile with a Kronecker product, such as kron(BT, BT) (36,36) @ d[t] (36,C)
+    +---+---+--        Tiles of y do not overlap; the 6x6 tiles of x under them do, by 2 pixels. Both transforms go
+    |4x4|   |          along y first and then along x, or back: small matrix products (6,6) @ (6, many) on the pixels
+    +---+---+--        as they lie in memory.
 
 The algorithm is bilinear, so the gradients are the transposed chain: the input gradient is the forward pass with turned
 filters; the weight gradient is du[f] = v[f]^T @ (A dy)[f], dw = G^T du. It is exact but for rounding.
 
-Strips of tile rows are cut so that a strip's tiles stay in the cache: workspace is about 5 STRIP elements a thread.
+Where u is small, each thread takes a block of tiles all the way, and v and m stay in its cache. Where u is large, a
+product must have many tiles to be worth reading u for: threads share out the blocks of a whole chunk for the
+transforms, and the frequencies for the products. docs/performance.md has the measurements behind the constants.
 """
 
 import os
 from functools import cache
+from typing import NamedTuple
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 
-from . import winograd_rows
-from .threads import parallel, strips, workspace
-from .windows import pictures, window
+from .threads import parallel, pieces, strips, workspace
+from .windows import strided, window
 
-STRIP = 1 << 17  # elements of v a strip
-MIN_TILES = 16  # a product over fewer tiles would spend its time reading u
-MIN_TILES_GRAD = 64  # in the weight gradient, where the products are added up
-PARTIAL = 1 << 18  # elements of u up to which tiles, not channels, are shared out in the weight gradient
+BLOCK = 1 << 19  # elements of v or m that a thread transforms at a time
+CHUNK = 1 << 22  # elements of v or m that threads work on together: 16 MB of float32 each
+SMALL = 1 << 14  # elements of C x K up to which u is small
+FREQUENCIES = 3  # of them in one product, where threads share them out
+PRODUCT = 10**6  # multiplications up to which OpenBLAS does a product without copying its operands first
 
 
 @cache
 def matrices(dtype):
-    """kron(BT, BT) (36,36), kron(G, G) (36,9) and kron(AT, AT) (16,36)."""
-    return tuple(np.kron(m, m) for m in winograd_rows.matrices(dtype))
+    """BT (6,6), G (6,3) and AT (4,6) for the points 0, 1, -1, 2, -2, infinity (Lavin, Gray 2015)."""
+    BT = [[4, 0, -5, 0, 1, 0], [0, -4, -4, 1, 1, 0], [0, 4, -4, -1, 1, 0]]
+    BT += [[0, -2, -1, 2, 1, 0], [0, 2, -1, -2, 1, 0], [0, 4, 0, -5, 0, 1]]
+    G = [[6, 0, 0], [-4, -4, -4], [-4, 4, -4], [1, 2, 4], [1, -2, 4], [0, 0, 24]]
+    AT = [[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]]
+    return np.array(BT, dtype), np.array(G, dtype) / dtype.type(24), np.array(AT, dtype)
 
 
 def pays(x_shape, w_shape, stride):
     """Whether a convolution of x (N,H,W,C) with w (KH,KW,C,K) is to come here rather than to im2col.
 
-    Products with fewer than 16 output channels are slow in any form, and w is transformed for every call: 36 numbers
-    for 9, which takes at least 64 tiles to earn. Measured on VGG-16 and its quarter at 160x192 to 360x480.
+    The transforms cost the same for few channels as for many, so a few do not earn them; and a transformed w is read
+    for each product, 36 numbers for 9, which takes enough tiles. `benchmarks/speed/choice.py` checks this rule.
     """
     choice = os.environ.get("MINIFCN_CONV")
     if choice not in (None, "im2col", "winograd"):
         raise ValueError(f"MINIFCN_CONV: expected im2col or winograd, received {choice!r}")
     if tuple(w_shape[:2]) != (3, 3) or tuple(stride) != (1, 1) or choice == "im2col":
         return False
-    N, H, W, C = x_shape
-    return choice == "winograd" or (w_shape[3] >= 16 and N * -(-H // 4) * -(-W // 4) >= 64)
+    (N, H, W, _), (_, _, C, K) = x_shape, w_shape
+    return choice == "winograd" or (min(C, K) >= 16 and N * H * W >= 256)
 
 
-def narrow(C, K):
-    """Whether C to K channels are too few for transforms along both axes; winograd_rows has the form for them."""
-    return C < 16 or K < 16 or C * K <= 32 * 32
+class Block(NamedTuple):
+    """A rectangle of tiles: rows x columns of them in picture n, from tile (y, x) on; `tiles`: their place in v."""
+
+    n: int
+    y: int
+    x: int
+    rows: int
+    columns: int
+    tiles: slice
 
 
-def forward(x, w, b, padding, relu=False, out=None):
-    """conv_forward for 3x3 kernels and stride 1: x (N,H,W,C), w (3,3,C,K), b (K,) or None -> (N,OH,OW,K)."""
-    N, H, W, C = x.shape
-    K = w.shape[3]
-    if narrow(C, K):
-        return winograd_rows.forward(x, w, b, padding, relu, out)
-    OH, OW = H + 2 * padding[0] - 2, W + 2 * padding[1] - 2
+def chunks(shape, channels):
+    """Cut the tiles of y (N,OH,OW,K) into chunks, lists of blocks, evenly. channels: the larger of C and K."""
+    N, OH, OW, _ = shape
     TH, TW = -(-OH // 4), -(-OW // 4)
-    _, G, AT = matrices(x.dtype)
-    y = np.empty((N, OH, OW, K), x.dtype) if out is None else out
-    u = np.empty((36, C, K), x.dtype)
+    block, count = max(1, BLOCK // (36 * channels)), -(-N * TH * TW * 36 * channels // CHUNK)
+    most = -(-N * TH * TW // count)
+    chunk, T = [], 0
+    for n in range(N):
+        for rows in strips(TH, block // TW):
+            for columns in strips(TW, block) if TW > block else [slice(0, TW)]:
+                h, w = rows.stop - rows.start, columns.stop - columns.start
+                chunk.append(Block(n, rows.start, columns.start, h, w, slice(T, T + h * w)))
+                T += h * w
+                if T >= most:
+                    yield chunk
+                    chunk, T = [], 0
+    if chunk:
+        yield chunk
 
-    def transform(c):
-        u[:, c] = (G @ w[:, :, c].reshape(9, -1)).reshape(36, -1, K)
 
-    def work(strip):
-        v = input_tiles(x, strip, (TH, TW), padding)  # (T, 36, C)
-        m = workspace("products", (len(v), 36, K), x.dtype)
-        np.matmul(v.swapaxes(0, 1), u, out=m.swapaxes(0, 1))  # (36, T, C) @ (36, C, K)
-        if b is not None:
-            m[:, 7] += b  # the point (1, 1): kron(AT, AT) adds it to all 16 pixels with weight 1
-        tiles = np.matmul(AT, m, out=workspace("tiles", (len(v), 16, K), x.dtype))
-        if relu:
-            np.maximum(tiles, 0, out=tiles)
-        place(tiles, y, strip, (TH, TW))
+def forward(x, w, b, padding, relu=False, out=None, turned=False):
+    """conv_forward for 3x3 kernels and stride 1: x (N,H,W,C), w (3,3,C,K), b (K,) or None -> (N,OH,OW,K).
 
-    parallel(transform, strips(C, 64))
-    parallel(work, strips(N * TH, strip_rows(TW, C)))
+    turned: w is (3,3,K,C) and is to be turned by 180 degrees; then this is the input gradient, with dy for x.
+    """
+    N, H, W, C = x.shape
+    K = w.shape[2 if turned else 3]
+    y = np.empty((N, H + 2 * padding[0] - 2, W + 2 * padding[1] - 2, K), x.dtype) if out is None else out
+    small = C * K <= SMALL
+    u = filters(w, turned, small)  # (36, C, K)
+
+    def product(v, m, f):  # f: a slice of the frequencies
+        step = max(1, PRODUCT // (C * K)) if small else v.shape[1]
+        for part in pieces(v.shape[1], step):
+            np.matmul(v[f, part], u[f], out=m[f, part])
+        if b is not None and f.start <= 7 < f.stop:
+            m[7] += b  # the point (1, 1): AT adds it to all 16 pixels with weight 1
+
+    def alone(block):
+        block = block._replace(tiles=slice(0, block.rows * block.columns))
+        v, m = (workspace(name, (36, block.tiles.stop, D), x.dtype) for name, D in (("v", C), ("m", K)))
+        input_tiles(x, block, padding, v)
+        product(v, m, slice(0, 36))
+        output_tiles(m, block, y, relu)
+
+    def together(blocks):
+        v, m = (np.empty((36, blocks[-1].tiles.stop, D), x.dtype) for D in (C, K))
+        parallel(lambda block: input_tiles(x, block, padding, v), blocks)
+        parallel(lambda f: product(v, m, f), strips(36, FREQUENCIES))
+        parallel(lambda block: output_tiles(m, block, y, relu), blocks)
+
+    if small:
+        parallel(alone, [block for chunk in chunks(y.shape, max(C, K)) for block in chunk])
+    else:
+        for chunk in chunks(y.shape, max(C, K)):
+            together(chunk)
     return y
 
 
 def weight_grad(x, dy, padding, out=None, emit=None):
     """conv_weight_grad for 3x3 kernels and stride 1. x (N,H,W,C), dy (N,OH,OW,K) -> dw (3,3,C,K), or slabs of it."""
     C, K = x.shape[3], dy.shape[3]
+    small = C * K <= SMALL
     dw = np.empty((3, 3, C, K), x.dtype) if out is None else out
-    (winograd_rows.weight_grad if narrow(C, K) else _weight_grad)(x, dy, padding, dw)
+    du = np.empty((36, C, K), x.dtype)
+
+    def add(blocks, first):
+        T = blocks[-1].tiles.stop
+        v, dm = (np.empty((36, T, D), x.dtype) for D in (C, K))
+        step = max(1, PRODUCT // (C * K)) if small else T
+
+        def transform(block):
+            input_tiles(x, block, padding, v)
+            output_grad_tiles(dy, block, dm)
+
+        def product(f):
+            for part in pieces(T, step):
+                v_f, dm_f = v[f, part].swapaxes(1, 2), dm[f, part]  # (3, C, T), (3, T, K)
+                if first and part.start == 0:
+                    np.matmul(v_f, dm_f, out=du[f])  # (3, C, K)
+                else:
+                    du[f] += np.matmul(v_f, dm_f, out=workspace("du", du[f].shape, x.dtype))
+
+        parallel(transform, blocks)
+        parallel(product, strips(36, FREQUENCIES))
+
+    for i, blocks in enumerate(chunks(dy.shape, max(C, K))):
+        add(blocks, i == 0)
+    _, G, _ = matrices(x.dtype)
+    transform_filters(np.kron(G, G).T, du, dw)  # (9, 36) @ (36, C K)
     if emit is None:
         return dw
     for ky in range(3):
@@ -101,78 +167,80 @@ def weight_grad(x, dy, padding, out=None, emit=None):
     return None
 
 
-def _weight_grad(x, dy, padding, dw):
-    (N, OH, OW, K), C = dy.shape, x.shape[3]
-    TH, TW = -(-OH // 4), -(-OW // 4)
-    _, G, AT = matrices(x.dtype)
-    # threads share out tiles, each group of them with a sum of its own, or, where a sum is large, channels of x
-    by_channel = 36 * C * K > PARTIAL
-    groups = [slice(0, N * TH)] if by_channel else list(strips(N * TH, -(-N * TH // 4)))
-    channels = list(strips(C, -(-C // 4))) if by_channel else [slice(0, C)]
-    du = np.empty((len(groups), 36, C, K), x.dtype)
-
-    def add_up(task):
-        g, c = task
-        for i, part in enumerate(strips(groups[g].stop - groups[g].start, strip_rows(TW, C + K, MIN_TILES_GRAD))):
-            strip = slice(groups[g].start + part.start, groups[g].start + part.stop)
-            v = input_tiles(x[..., c], strip, (TH, TW), padding)  # (T, 36, C)
-            tiles = gather(dy, strip, (TH, TW), 4, (0, 0), "tiles")  # (T, 16, K)
-            dm = np.matmul(AT.T, tiles, out=workspace("products", (len(v), 36, K), x.dtype))
-            v, dm = v.transpose(1, 2, 0), dm.swapaxes(0, 1)  # (36, C, T), (36, T, K)
-            if i == 0:
-                np.matmul(v, dm, out=du[g, :, c])  # (36, C, K)
-            else:
-                du[g, :, c] += np.matmul(v, dm, out=workspace("du", (36, v.shape[1], K), x.dtype))
-
-    def finish(c):
-        total = du[:, :, c].sum(axis=0) if len(groups) > 1 else du[0, :, c]
-        dw[:, :, c] = (G.T @ total.reshape(36, -1)).reshape(3, 3, -1, K)
-
-    parallel(add_up, [(g, c) for g in range(len(groups)) for c in channels])
-    parallel(finish, channels)
+def filters(w, turned, copy):
+    """u = G w GT (36,C,K) of w (3,3,C,K); turned: of w turned by 180 degrees, (36,K,C), transposed as view or copy."""
+    C, K = w.shape[2:]
+    _, G, _ = matrices(w.dtype)
+    GG = np.kron(G, G)  # (36, 9): both axes at once
+    u = np.empty((36, C, K), w.dtype)
+    transform_filters(GG[:, ::-1] if turned else GG, w, u)
+    if not turned:
+        return u
+    return np.ascontiguousarray(u.swapaxes(1, 2)) if copy else u.swapaxes(1, 2)
 
 
-def strip_rows(TW, channels, min_tiles=MIN_TILES):
-    """Tile rows a strip: as many as STRIP elements hold, but never less than min_tiles tiles."""
-    return max(STRIP // (36 * TW * channels), -(-min_tiles // TW))
+def transform_filters(matrix, source, target):
+    """target (rows, C K) = matrix (rows, columns) @ source (columns, C K), each seen as a matrix."""
+    rows, columns = matrix.shape
+    source, target = source.reshape(columns, -1), target.reshape(rows, -1)
+
+    def work(part):
+        np.matmul(matrix, source[:, part], out=target[:, part])
+
+    parallel(work, strips(source.shape[1], 1 << 15))
 
 
-def input_tiles(x, strip, tiles, padding):
-    """v (T,36,C) = BT d B for the T tiles of a strip of tile rows, in this thread's workspace."""
+def input_tiles(x, block, padding, v):
+    """Fill the block's tiles of v (36,T,C) with BT d B for its 6x6 tiles d of x (N,H,W,C)."""
     BT, _, _ = matrices(x.dtype)
-    d = gather(x, strip, tiles, 6, padding, "gathered")  # (T, 36, C)
-    return np.matmul(BT, d, out=workspace("transformed", d.shape, x.dtype))
+    n, ty, tx, rows, columns, tiles = block
+    C, W = x.shape[3], 4 * columns + 2
+    part = window(x[n], 4 * ty - padding[0], 4 * tx - padding[1], 4 * rows + 2, W)  # (4 rows + 2, W, C)
+    line, _, item = part.strides
+    half = workspace("half", (rows, 6, W, C), x.dtype)
+    np.matmul(BT, strided(part, (rows, 6, W * C), (4 * line, line, item)), out=half.reshape(rows, 6, W * C))
+    a, b, c, d = half.strides
+    half = strided(half, (rows, 6, columns, 6, C), (a, b, 4 * c, c, d))
+    np.matmul(BT, half, out=by_rows(v, block))  # (6, 6) @ (rows, 6, columns, 6, C)
 
 
-def gather(x, strip, tiles, size, padding, name):
-    """Copy the tiles of size x size pixels at every 4th row and column, for a strip of tile rows: (T, size size, C)."""
-    (TH, TW), C = tiles, x.shape[3]
-    d = workspace(name, (strip.stop - strip.start, TW, size, size, C), x.dtype)
-    for done, n, ty, rows in pictures(strip, TH):
-        part = window(x[n], 4 * ty - padding[0], -padding[1], 4 * rows + size - 4, 4 * TW + size - 4)
-        a, b, c = part.strides
-        d[done : done + rows] = as_strided(part, (rows, TW, size, size, C), (4 * a, 4 * b, a, b, c), writeable=False)
-    return d.reshape(-1, size * size, C)
+def output_grad_tiles(dy, block, dm):
+    """Fill the block's tiles of dm (36,T,K) with A dy AT for its 4x4 tiles of dy (N,OH,OW,K): output_tiles' adjoint."""
+    _, _, AT = matrices(dy.dtype)
+    n, ty, tx, rows, columns, tiles = block
+    K = dy.shape[3]
+    part = window(dy[n], 4 * ty, 4 * tx, 4 * rows, 4 * columns)
+    line, _, item = part.strides
+    half = workspace("half", (rows, 6, columns, 4, K), dy.dtype)
+    part = strided(part, (rows, 4, 4 * columns * K), (4 * line, line, item))
+    np.matmul(AT.T, part, out=half.reshape(rows, 6, -1))  # (6, 4) @ (rows, 4, 4 columns K)
+    np.matmul(AT.T, half, out=by_rows(dm, block))  # (6, 4) @ (rows, 6, columns, 4, K)
 
 
-def place(tiles, y, strip, shape):
-    """Write tiles (T,16,K) of a strip of tile rows to y (N,OH,OW,K); the last row and column may be cut short."""
-    (TH, TW), (_, OH, OW, K) = shape, y.shape
-    tiles = tiles.reshape(-1, TW, 4, 4, K)
-    for done, n, ty, rows in pictures(strip, TH):
-        for down, h in whole_and_rest(OH, ty, ty + rows):
-            for across, w in whole_and_rest(OW, 0, TW):
-                target = y[n, 4 * down.start : 4 * down.start + h * (down.stop - down.start)]
-                target = target[:, 4 * across.start : 4 * across.start + w * (across.stop - across.start)]
-                target = target.reshape(down.stop - down.start, h, across.stop - across.start, w, K).swapaxes(1, 2)
-                first = done + down.start - ty
-                target[:] = tiles[first : first + len(target), across, :h, :w]
+def output_tiles(m, block, y, relu):
+    """Write AT m A, the block's 4x4 tiles, to y (N,OH,OW,K), which may cut the last row and column short."""
+    _, _, AT = matrices(y.dtype)
+    n, ty, tx, rows, columns, tiles = block
+    K = y.shape[3]
+    half = workspace("half", (rows, 6, columns, 4, K), y.dtype)
+    np.matmul(AT, by_rows(m, block), out=half)  # (4, 6) @ (rows, 6, columns, 6, K)
+    half = half.reshape(rows, 6, 4 * columns * K)
+    target = y[n, 4 * ty : 4 * (ty + rows), 4 * tx : 4 * (tx + columns)]
+    if target.shape[:2] == (4 * rows, 4 * columns):
+        np.matmul(AT, half, out=target.reshape(rows, 4, -1))  # (4, 6) @ (rows, 6, 4 columns K)
+        if relu:
+            np.maximum(target, 0, out=target)
+        return
+    whole = np.matmul(AT, half, out=workspace("whole", (rows, 4, 4 * columns * K), y.dtype))
+    whole = whole.reshape(4 * rows, 4 * columns, K)[: target.shape[0], : target.shape[1]]
+    if relu:
+        np.maximum(whole, 0, out=target)
+    else:
+        target[:] = whole
 
 
-def whole_and_rest(size, start, stop):
-    """Cut tiles start .. stop of a side of `size` pixels into those of 4 pixels and the last, shorter one."""
-    whole = min(stop, size // 4)
-    if whole > start:
-        yield slice(start, whole), 4
-    if stop > whole:
-        yield slice(whole, stop), size % 4
+def by_rows(v, block):
+    """The block's tiles of v (36,T,C), seen as (rows, 6, columns, 6, C): the sixes are frequency along y and x."""
+    _, T, C = v.shape
+    v = v.reshape(6, 6, T, C)[:, :, block.tiles].reshape(6, 6, block.rows, block.columns, C)
+    return v.transpose(2, 0, 3, 1, 4)

@@ -10,8 +10,6 @@ Long, Shelhamer, Darrell 2015, figure 3. upscore2 and upscore_pool4 start biline
 fixed bilinear (section 4.2). Where two maps meet, models/geometry.py says where to crop.
 """
 
-from functools import cache
-
 import numpy as np
 
 from ..autograd import Tensor
@@ -63,8 +61,7 @@ class FCN32s(VGG):
         weight = self._parameters[f"{name}.weight"]
         stride = weight.shape[0] // 2
         grid = grid.conv_transpose(2 * stride, stride)
-        bilinear = bilinear_weight(stride, self.num_classes, self.dtype)
-        if not weight.requires_grad and np.array_equal(weight.data, bilinear):
+        if not weight.requires_grad and is_bilinear(weight.data):
             return bilinear_upsample(score, stride), grid
         return conv_transpose2d(score, weight, stride=stride), grid
 
@@ -123,7 +120,6 @@ class FCN8s(FCN32s):
         return self.upsample_to("upscore8", score, grid, x)
 
 
-@cache  # upscore compares with it in every forward pass
 def bilinear_weight(stride: int, num_classes: int, dtype) -> np.ndarray:
     """conv_transpose2d's weight (2 stride, 2 stride, L, L) for bilinear interpolation: each class to itself."""
     k = bilinear_kernel(stride, dtype)
@@ -131,3 +127,10 @@ def bilinear_weight(stride: int, num_classes: int, dtype) -> np.ndarray:
     for label in range(num_classes):
         weight[:, :, label, label] = np.outer(k, k)
     return weight
+
+
+def is_bilinear(weight: np.ndarray) -> bool:
+    """Whether conv_transpose2d with this weight (2 stride, 2 stride, L, L) interpolates each class by itself."""
+    k = bilinear_kernel(weight.shape[0] // 2, weight.dtype)
+    own = np.einsum("yxll->yxl", weight)  # a view of each class's weights for itself
+    return bool((own == np.outer(k, k)[:, :, None]).all() and np.count_nonzero(weight) == np.count_nonzero(own))

@@ -12,7 +12,8 @@ import numpy as np
 
 from ..autograd import Tensor
 from ..nn import Module
-from ..ops import max_pool2d
+from ..ops import max_pool2d, relu
+from ..ops.conv import forget_input
 
 CONVS = (2, 2, 3, 3, 3)  # convolutions in each block
 
@@ -47,6 +48,7 @@ class VGG(Module):
         if not 0 <= dropout < 1:
             raise ValueError(f"dropout: expected 0 <= p < 1, received {dropout}")
         self.trunk, self.pad, self.p = trunk, pad, dropout
+        self.recomputed = 1  # blocks whose first map is computed again in backward; conv1_1's is large and cheap
         self.widths = TRUNKS[trunk] if isinstance(trunk, str) else trunk
         self.conv1_padding, self.fc6_padding = (1, 3) if pad == "same" else (100, 0)
         channels = 3
@@ -63,8 +65,11 @@ class VGG(Module):
         for block, convs in enumerate(CONVS, 1):
             for i in range(1, convs + 1):
                 padding = self.conv1_padding if (block, i) == (1, 1) else 1
-                x = self.conv(f"conv{block}_{i}", x, padding, relu=True)
-            pools[block] = x = max_pool2d(x, 2, ceil_mode=True)
+                x = self.conv(f"conv{block}_{i}", x, padding, relu=i < convs)
+                if i == 2 and block <= self.recomputed:
+                    forget_input(x)
+            # the maximum of ReLUs is the ReLU of the maximum: a quarter of the elements, and the larger map is freed
+            pools[block] = x = relu(max_pool2d(x, 2, ceil_mode=True))
         x = self.dropout("fc6", self.conv("fc6", x, self.fc6_padding, relu=True), self.p)
         x = self.dropout("fc7", self.conv("fc7", x, relu=True), self.p)
         return pools[3], pools[4], x

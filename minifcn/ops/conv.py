@@ -34,26 +34,50 @@ class Conv2d(Function):
     def forward(self, x, w, b=None):
         y = cpu.conv_forward(x, w, b, self.stride, self.padding, self.relu)  # (N, OH, OW, K)
         if any(self.needs):
-            self.x, self.w = x, w
+            self.x, self.w, self.b, self.x_shape = x, w, b, x.shape
             self.y = y if self.relu else None
         return y
 
     def branch(self):
-        return self.y > 0 if self.relu else None
+        return self.output() > 0 if self.relu else None
+
+    def output(self):
+        """y, once more where it was not kept."""
+        if self.y is not None:
+            return self.y
+        return cpu.conv_forward(self.x, self.w, self.b, self.stride, self.padding, self.relu)
 
     def backward(self, dy):
         if self.relu:
-            dy = cpu.relu_backward(dy, self.y)
+            dy = cpu.relu_backward(dy, self.output())
+            self.y = None
         dx = dw = None
+        forgotten = self.x is None
+        # --- dw --- first, where x must be computed once more: it is gone again before dx is made
+        if forgotten and self.needs[1]:
+            x = self.parents[0].output()
+            dw = cpu.conv_weight_grad(x, dy, self.w.shape, self.stride, self.padding)  # (KH, KW, C, K)
+            del x
         # --- dx ---
         if self.needs[0]:
-            dx = cpu.conv_input_grad(dy, self.w, self.x.shape, self.stride, self.padding)  # (N, H, W, C)
-        # --- dw ---
-        if self.needs[1]:
-            dw = cpu.conv_weight_grad(self.x, dy, self.w.shape, self.stride, self.padding)  # (KH, KW, C, K)
+            dx = cpu.conv_input_grad(dy, self.w, self.x_shape, self.stride, self.padding)  # (N, H, W, C)
+        # --- dw --- into the last gradient's memory, or in slabs to whom consumes it, who may change w
+        if not forgotten and self.needs[1]:
+            leaf = self.parents[1] if isinstance(self.parents[1], Tensor) else Tensor(self.w)
+            emit, out = leaf.consume, leaf.spare()
+            dw = cpu.conv_weight_grad(self.x, dy, self.w.shape, self.stride, self.padding, out=out, emit=emit)
         # --- db ---
         db = (cpu.bias_grad(dy) if self.needs[2] else None,) if len(self.needs) == 3 else ()  # (K,)
         return dx, dw, *db
+
+
+def forget_input(y: Tensor) -> None:
+    """Compute the input of y = conv2d(conv2d(x, ...), ...) once more in backward, instead of keeping it.
+
+    Worth it where the first convolution is cheap and its output large. Without effect where nothing was recorded.
+    """
+    if y.creator is not None and isinstance(y.creator.parents[0], Conv2d):
+        y.creator.x = y.creator.parents[0].y = None
 
 
 def conv2d(x, w, b=None, stride=1, padding=0, relu=False) -> Tensor:

@@ -34,7 +34,8 @@ class SoftmaxCrossEntropy(Function):
 
     def backward(self, dy):
         # --- dscores --- computed with the loss; dy is one number
-        return (self.dscores * (dy / dy.dtype.type(self.divisor)),)
+        self.dscores *= dy / dy.dtype.type(self.divisor)
+        return (self.dscores,)
 
 
 def softmax_cross_entropy(scores, labels, ignore_label=255, class_weight=None, reduction="mean") -> Tensor:

@@ -1,0 +1,58 @@
+"""im2col's three functions with every way of cutting the work, against one product a kernel tap."""
+
+import numpy as np
+import pytest
+
+from minifcn import cpu
+from minifcn.cpu import conv
+
+# N, H, W, C, K, KH, KW, stride, padding
+SHAPES = [
+    (2, 9, 8, 5, 6, 7, 7, (1, 1), (0, 0)),
+    (1, 7, 11, 9, 4, 7, 5, (1, 1), (3, 2)),
+    (3, 10, 9, 3, 130, 3, 2, (2, 1), (1, 1)),
+    (2, 6, 5, 8, 260, 1, 1, (1, 1), (0, 0)),
+    (2, 5, 4, 10, 3, 4, 4, (2, 2), (1, 0)),
+    (1, 8, 9, 9, 7, 1, 3, (1, 2), (2, 3)),
+]
+# LARGE, PIXELS, WORKSPACE, TINY: as they are; small w with tiny strips; every w large, one strip or many; no planes
+CUTS = [{}, {"WORKSPACE": 30}, {"LARGE": 1}, {"LARGE": 1, "PIXELS": 1}, {"TINY": 0}, {"TINY": 100, "WORKSPACE": 30}]
+
+
+def by_taps(x, w, dy, stride, padding):
+    """y, dx and dw, one kernel tap after the other."""
+    (py, px), (sy, sx), (_, H, W, _), (_, OH, OW, _) = padding, stride, x.shape, dy.shape
+    KH, KW = w.shape[:2]
+    padded = np.pad(x, ((0, 0), (py, py + sy), (px, px + sx), (0, 0)))
+    y, dpadded, dw = np.zeros(dy.shape), np.zeros(padded.shape), np.zeros(w.shape)
+    for ky in range(KH):
+        for kx in range(KW):
+            seen = (slice(None), slice(ky, ky + (OH - 1) * sy + 1, sy), slice(kx, kx + (OW - 1) * sx + 1, sx))
+            y += np.einsum("nhwc,ck->nhwk", padded[seen], w[ky, kx])
+            dpadded[seen] += np.einsum("nhwk,ck->nhwc", dy, w[ky, kx])
+            dw[ky, kx] = np.tensordot(padded[seen], dy, ((0, 1, 2), (0, 1, 2)))
+    return y, dpadded[:, py : py + H, px : px + W], dw
+
+
+@pytest.mark.parametrize("cut", CUTS, ids=str)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_against_taps(shape, cut, monkeypatch):
+    monkeypatch.setenv("MINIFCN_CONV", "im2col")
+    for name, value in cut.items():
+        monkeypatch.setattr(conv, name, value)
+    N, H, W, C, K, KH, KW, stride, padding = shape
+    draw = np.random.default_rng(0).standard_normal
+    OH, OW = ((s + 2 * p - k) // t + 1 for s, p, k, t in zip((H, W), padding, (KH, KW), stride, strict=True))
+    x, w, b, dy, c = (draw(size) for size in ((N, H, W, C), (KH, KW, C, K), (K,), (N, OH, OW, K), (C,)))
+    y, dx, dw = by_taps(x, w, dy, stride, padding)
+    close = {"rtol": 1e-10, "atol": 1e-10}
+    np.testing.assert_allclose(cpu.conv_forward(x, w, b, stride, padding, relu=True), np.maximum(y + b, 0), **close)
+    np.testing.assert_allclose(cpu.conv_input_grad(dy, w, x.shape, stride, padding), dx, **close)
+    np.testing.assert_allclose(cpu.conv_input_grad(dy, w, x.shape, stride, padding, c), dx + c, **close)
+    out = np.full(w.shape, np.nan)
+    assert cpu.conv_weight_grad(x, dy, w.shape, stride, padding, out=out) is out
+    np.testing.assert_allclose(out, dw, **close)
+    slabs = []
+    cpu.conv_weight_grad(x, dy, w.shape, stride, padding, emit=lambda ky, slab: slabs.append((ky, slab.copy())))
+    assert [ky for ky, _ in slabs] == list(range(KH))
+    assert np.array_equal(np.stack([slab for _, slab in slabs]), out)

@@ -1,0 +1,89 @@
+"""How many threads: affinity, MINIFCN_THREADS and control groups; how work is cut."""
+
+import math
+import os
+import subprocess
+import sys
+
+import pytest
+
+from minifcn.cpu.threads import cgroup_quota, parallel, pieces, strips
+
+
+def count(prefix="", **environment):
+    environment = {k: v for k, v in os.environ.items() if k != "MINIFCN_THREADS"} | environment
+    code = prefix + "from minifcn.cpu import num_threads; print(num_threads())"
+    return subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+
+
+def test_the_environment_decides():
+    assert count(MINIFCN_THREADS="3").stdout == "3\n"
+    for wrong in ("0", "-1", "two", ""):
+        assert f"positive number of threads, received {wrong!r}" in count(MINIFCN_THREADS=wrong).stderr
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="this system has no affinity")
+def test_affinity_is_respected():
+    one = min(os.sched_getaffinity(0))
+    prefix = f"import os; os.sched_setaffinity(0, [{one}]); "
+    assert count(prefix).stdout == "1\n"
+
+
+def tree(root, files):
+    for name, text in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return cgroup_quota(root)
+
+
+@pytest.mark.parametrize(
+    "files, quota",
+    [
+        ({}, math.inf),
+        ({"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/cpu.max": "max 100000\n"}, math.inf),
+        ({"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/cpu.max": "150000 100000\n"}, 1.5),
+        ({"proc/self/cgroup": "0::/a/b\n", "sys/fs/cgroup/a/cpu.max": "50000 100000\n"}, 0.5),
+        (
+            {
+                "proc/self/cgroup": "0::/a/b\n",
+                "sys/fs/cgroup/a/cpu.max": "400000 100000\n",
+                "sys/fs/cgroup/a/b/cpu.max": "200000 100000\n",
+            },
+            2,
+        ),
+        (
+            {
+                "proc/self/cgroup": "5:pids:/x\n4:cpu,cpuacct:/x\n",
+                "sys/fs/cgroup/cpu/x/cpu.cfs_quota_us": "300000\n",
+                "sys/fs/cgroup/cpu/x/cpu.cfs_period_us": "100000\n",
+                "sys/fs/cgroup/cpu/cpu.cfs_quota_us": "-1\n",
+                "sys/fs/cgroup/cpu/cpu.cfs_period_us": "100000\n",
+            },
+            3,
+        ),
+        ({"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/cpu.max": "nonsense\n"}, math.inf),
+        ({"proc/self/cgroup": "1:name=systemd:/\n", "sys/fs/cgroup/cpu.max": "100000 100000\n"}, math.inf),
+    ],
+)
+def test_control_groups(tmp_path, files, quota):
+    assert tree(tmp_path, files) == quota
+
+
+@pytest.mark.parametrize("total", [0, 1, 2, 7, 100])
+@pytest.mark.parametrize("size", [0, 1, 3, 50, 1000])
+def test_cuts_cover_everything_once(total, size):
+    for cut in (strips, pieces):
+        covered = [i for part in cut(total, size) for i in range(part.start, part.stop)]
+        assert covered == list(range(total))
+    assert max((part.stop - part.start for part in pieces(total, size)), default=0) <= max(1, size)
+    assert len(list(strips(total, size))) % 2 == 0 or len(list(strips(total, size))) == total
+
+
+def test_errors_in_other_threads_arrive():
+    def work(i):
+        if i == 3:
+            raise KeyError("three")
+
+    with pytest.raises(KeyError, match="three"):
+        parallel(work, range(8))
