@@ -144,7 +144,7 @@ def memory(_: int) -> list[str]:
     ]
     lines += ["10^9 bytes. Weights and momentum alone are 1.07.", ""]
     lines += row("pad", "minifcn", "minifcn, low memory", *(c.name for c in (TUNED, PLAIN))) + row(*5 * ["---"])
-    low = Contender("minifcn, low memory", "with_minifcn", {"low_memory": True})
+    low = Contender("minifcn, low memory", "with_minifcn", {"low_memory": 3})
     for pad in (100, "same"):
         job = FULL | {"kind": "train", "network": "fcn32s", "H": 360, "W": 480, "pad": pad, "warm": 3}
         lines += row(pad, *(f"{peak(c, job) / 1e9:.2f}" for c in (MINIFCN, low, TUNED, PLAIN)))

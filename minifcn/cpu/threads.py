@@ -37,7 +37,7 @@ def cgroup_quota(root: Path) -> float:
     """
     quota = math.inf
     try:
-        groups = (root / "proc/self/cgroup").read_text().split()
+        groups = (root / "proc/self/cgroup").read_text().splitlines()
     except OSError:
         return quota
     for line in groups:

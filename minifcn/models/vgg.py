@@ -16,6 +16,7 @@ from ..ops import max_pool2d, relu
 from ..ops.conv import forget_input
 
 CONVS = (2, 2, 3, 3, 3)  # convolutions in each block
+LARGE = 1 << 24  # elements of a map that is rather computed twice than kept: conv1_1's, with padding 100
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class VGG(Module):
         if not 0 <= dropout < 1:
             raise ValueError(f"dropout: expected 0 <= p < 1, received {dropout}")
         self.trunk, self.pad, self.p = trunk, pad, dropout
-        self.recomputed = 1  # blocks whose first map is computed again in backward; conv1_1's is large and cheap
+        self.recomputed = 0  # blocks whose first map is not kept; see forget_input
         self.widths = TRUNKS[trunk] if isinstance(trunk, str) else trunk
         self.conv1_padding, self.fc6_padding = (1, 3) if pad == "same" else (100, 0)
         channels = 3
@@ -66,8 +67,8 @@ class VGG(Module):
             for i in range(1, convs + 1):
                 padding = self.conv1_padding if (block, i) == (1, 1) else 1
                 x = self.conv(f"conv{block}_{i}", x, padding, relu=i < convs)
-                if i == 2 and block <= self.recomputed:
-                    forget_input(x)
+                if i == 2 and (block <= self.recomputed or x.data.size >= LARGE):
+                    forget_input(x)  # the block's first map is computed again in backward
             # the maximum of ReLUs is the ReLU of the maximum: a quarter of the elements, and the larger map is freed
             pools[block] = x = relu(max_pool2d(x, 2, ceil_mode=True))
         x = self.dropout("fc6", self.conv("fc6", x, self.fc6_padding, relu=True), self.p)

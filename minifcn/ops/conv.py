@@ -51,24 +51,27 @@ class Conv2d(Function):
         if self.relu:
             dy = cpu.relu_backward(dy, self.output())
             self.y = None
-        dx = dw = None
-        forgotten = self.x is None
-        # --- dw --- first, where x must be computed once more: it is gone again before dx is made
-        if forgotten and self.needs[1]:
-            x = self.parents[0].output()
-            dw = cpu.conv_weight_grad(x, dy, self.w.shape, self.stride, self.padding)  # (KH, KW, C, K)
-            del x
-        # --- dx ---
-        if self.needs[0]:
-            dx = cpu.conv_input_grad(dy, self.w, self.x_shape, self.stride, self.padding)  # (N, H, W, C)
-        # --- dw --- into the last gradient's memory, or in slabs to whom consumes it, who may change w
-        if not forgotten and self.needs[1]:
-            leaf = self.parents[1] if isinstance(self.parents[1], Tensor) else Tensor(self.w)
-            emit, out = leaf.consume, leaf.spare()
-            dw = cpu.conv_weight_grad(self.x, dy, self.w.shape, self.stride, self.padding, out=out, emit=emit)
+        # --- dw, dx --- x must be computed once more, and is gone again before dx is made
+        if self.x is None:
+            dw = self.weight_grad(self.parents[0].output(), dy)
+            dx = self.input_grad(dy)
+        # --- dx, dw --- in this order, as who consumes dw changes w
+        else:
+            dx = self.input_grad(dy)
+            dw = self.weight_grad(self.x, dy, getattr(self.parents[1], "consume", None))
         # --- db ---
         db = (cpu.bias_grad(dy) if self.needs[2] else None,) if len(self.needs) == 3 else ()  # (K,)
         return dx, dw, *db
+
+    def input_grad(self, dy):
+        if self.needs[0]:
+            return cpu.conv_input_grad(dy, self.w, self.x_shape, self.stride, self.padding)  # (N, H, W, C)
+
+    def weight_grad(self, x, dy, consume=None):
+        """dw (KH,KW,C,K) in the memory of the last one, or None where it was consumed in slabs."""
+        if self.needs[1]:
+            out = self.parents[1].spare() if isinstance(self.parents[1], Tensor) else None
+            return cpu.conv_weight_grad(x, dy, self.w.shape, self.stride, self.padding, out=out, emit=consume)
 
 
 def forget_input(y: Tensor) -> None:
