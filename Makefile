@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 
-.PHONY: setup data train test lint results clean
+.PHONY: setup data train test lint results bench clean
 
 setup: $(VENV)/ready
 
@@ -31,6 +31,12 @@ lint: setup
 # docs/results.md from the committed runs; `benchmarks/results.py run` makes those anew (about half an hour)
 results: setup
 	$(PY) benchmarks/results.py report
+
+# against PyTorch on this CPU, about 40 minutes: prints, and writes docs/benchmarks.md
+bench: setup
+	$(PY) -m pip install --quiet torch==2.13.0
+	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE $(PY) benchmarks/speed/choice.py
+	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE $(PY) benchmarks/speed/bench.py
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache

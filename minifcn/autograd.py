@@ -65,8 +65,12 @@ class Tensor:
 
     def clear_grad(self) -> None:
         """Forget the gradient; if nobody else holds its memory, the next one may be written there."""
-        self._spare = self.grad if sys.getrefcount(self.grad) == 2 else None  # this attribute and the argument
-        self.grad = None
+        grad, self.grad, self._spare = self.grad, None, None
+        mine = object()  # held by this function alone, so it has the count of what nobody else holds
+        if grad is None or sys.getrefcount(grad) != sys.getrefcount(mine):
+            return
+        if grad.flags.owndata and grad.flags.c_contiguous and (grad.shape, grad.dtype) == (self.shape, self.dtype):
+            self._spare = grad
 
     def spare(self):
         """Return the memory of a forgotten gradient, once, or None."""

@@ -108,6 +108,19 @@ def test_a_gradient_goes_into_old_memory_only_if_nobody_holds_that():
     assert (view == 18).all()
 
 
+@pytest.mark.parametrize("odd", ["part of another array", "other order", "other dtype"])
+def test_a_gradient_that_somebody_set_is_left_alone(odd):
+    w, x = mf.Tensor(np.ones((3, 3, 2, 2)), requires_grad=True), np.ones((1, 5, 5, 2))
+    theirs = np.zeros((2, 3, 3, 2, 2))
+    if odd == "part of another array":
+        w.grad = theirs[0]
+    else:
+        w.grad = np.zeros((3, 3, 2, 2), order="F") if odd == "other order" else np.zeros((3, 3, 2, 2), np.float32)
+    w.clear_grad()
+    mf.conv2d(x, w).backward(np.ones((1, 3, 3, 2)))
+    assert (w.grad == 9).all() and w.grad.dtype == np.float64 and not theirs.any()
+
+
 def test_a_weight_used_twice_adds_up():
     """The old memory serves the first use only."""
     w, x = mf.Tensor(np.ones((3, 3, 2, 2)), requires_grad=True), np.ones((1, 7, 7, 2))

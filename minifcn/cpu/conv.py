@@ -199,12 +199,14 @@ def bias_grad(dy):
     blocks = flat[: whole * 1024].reshape(whole, 1024, K)
     sums = np.empty((whole + 1, K), dy.dtype)
     ones = np.ones(1024, dy.dtype)
-    np.matmul(ones[:rest], flat[whole * 1024 :], out=sums[whole])
 
     def work(group):
-        np.matmul(ones, blocks[group], out=sums[group])  # faster than sum(axis=0), whose loops are only K long
+        if group is None:
+            np.matmul(ones[:rest], flat[whole * 1024 :], out=sums[whole])
+        else:
+            np.matmul(ones, blocks[group], out=sums[group])  # faster than sum(axis=0), whose loops are only K long
 
-    parallel(work, strips(whole, 1 + WORKSPACE // (1024 * K)))
+    parallel(work, [*strips(whole, 1 + WORKSPACE // (1024 * K)), None])
     return sums.sum(axis=0)
 
 

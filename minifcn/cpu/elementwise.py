@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .threads import parallel, strips
+from .threads import parallel, strips, workspace
 
 BLOCK = 1 << 18  # elements a block, 1 MB of float32: smaller ones would cost more in changes of thread
 
@@ -46,11 +46,12 @@ def sgd_update(w, dw, v, lr, momentum, weight_decay):
     lr, momentum, weight_decay = (w.dtype.type(number) for number in (lr, momentum, weight_decay))
 
     def work(block):
+        share = workspace("share", w[block].shape, w.dtype)
         v[block] *= momentum
         v[block] += dw[block]
         if weight_decay:
-            v[block] += weight_decay * w[block]
-        w[block] -= lr * v[block]
+            v[block] += np.multiply(w[block], weight_decay, out=share)
+        w[block] -= np.multiply(v[block], lr, out=share)
 
     parallel(work, strips(w.size, BLOCK))
 

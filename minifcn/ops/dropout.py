@@ -18,11 +18,15 @@ class Dropout(Function):
     def forward(self, x):
         self.mask = self.rng.random(x.shape, dtype=np.float32) >= self.p
         self.scale = x.dtype.type(1 / (1 - self.p))
-        return x * self.mask * self.scale
+        y = x * self.mask
+        y *= self.scale
+        return y
 
     def backward(self, dy):
         # --- dx ---
-        return (dy * self.mask * self.scale,)
+        dy *= self.mask
+        dy *= self.scale
+        return (dy,)
 
 
 def dropout(x, p: float, rng: np.random.Generator) -> Tensor:
