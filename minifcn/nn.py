@@ -60,6 +60,7 @@ class Module:
             weight *= np.float32((2 / (kernel * kernel * channels)) ** 0.5)
         else:
             weight = np.zeros(shape)
+        # an array that the caller gave is copied
         self._parameters[f"{name}.weight"] = Tensor(
             weight.astype(self.dtype, copy=initial is weight), requires_grad=learnt
         )

@@ -66,3 +66,19 @@ def assert_all_gradients(parameters):
             assert 0 < np.linalg.norm(parameter.grad) < np.inf, f"{name}: the gradient is zero, infinite or NaN"
         else:
             assert parameter.grad is None, name
+
+
+def by_taps(x, w, dy, stride, padding):
+    """A convolution's y, dx and dw in float64, one kernel tap after the other."""
+    x, w, dy = (a.astype(np.float64) for a in (x, w, dy))
+    (py, px), (sy, sx), (_, H, W, _), (_, OH, OW, _) = padding, stride, x.shape, dy.shape
+    KH, KW = w.shape[:2]
+    padded = np.pad(x, ((0, 0), (py, py + sy), (px, px + sx), (0, 0)))
+    y, dpadded, dw = np.zeros(dy.shape), np.zeros(padded.shape), np.zeros(w.shape)
+    for ky in range(KH):
+        for kx in range(KW):
+            seen = (slice(None), slice(ky, ky + (OH - 1) * sy + 1, sy), slice(kx, kx + (OW - 1) * sx + 1, sx))
+            y += np.einsum("nhwc,ck->nhwk", padded[seen], w[ky, kx])
+            dpadded[seen] += np.einsum("nhwk,ck->nhwc", dy, w[ky, kx])
+            dw[ky, kx] = np.tensordot(padded[seen], dy, ((0, 1, 2), (0, 1, 2)))
+    return y, dpadded[:, py : py + H, px : px + W], dw

@@ -14,11 +14,10 @@ transposed, (KH KW C, rows), by whole rows of pixels. winograd.py takes over the
 import math
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 
 from . import winograd
 from .threads import parallel, pieces, serial, strips, workspace
-from .windows import pictures, window
+from .windows import pictures, strided, window
 
 WORKSPACE = 1 << 19  # elements of im2col a thread gathers at a time: 2 MB of float32
 LARGE = 1 << 20  # elements of w from which on it does not stay in the cache
@@ -41,7 +40,6 @@ def conv_forward(x, w, b, stride, padding, relu=False, out=None):
     y = np.empty((N, OH, OW, K), x.dtype) if out is None else out
     rows = y.reshape(N * OH, OW, K)
     matrix = w.reshape(KH * KW * C, K)
-    gather = im2col_planes if C <= TINY else im2col
 
     def product(cols, strip, channels=slice(None)):
         block = rows[strip].reshape(-1, K)[:, channels]  # (rows OW, K)
@@ -53,12 +51,12 @@ def conv_forward(x, w, b, stride, padding, relu=False, out=None):
 
     if matrix.size < LARGE:
         parallel(
-            lambda strip: product(gather(x, strip, (OH, OW), (KH, KW), stride, padding), strip),
+            lambda strip: product(im2col(x, strip, (OH, OW), (KH, KW), stride, padding), strip),
             strips(N * OH, WORKSPACE // (OW * KH * KW * C)),
         )
         return y
     for strip in pieces(N * OH, PIXELS // OW):
-        cols = gather(x, strip, (OH, OW), (KH, KW), stride, padding)  # (rows OW, KH KW C)
+        cols = im2col(x, strip, (OH, OW), (KH, KW), stride, padding)  # (rows OW, KH KW C)
         parallel(lambda channels, cols=cols, strip=strip: product(cols, strip, channels), shares(K))
     return y
 
@@ -124,35 +122,30 @@ def _scatter(dy, w, x_shape, stride, padding, b, out):
 def conv_weight_grad(x, dy, w_shape, stride, padding, out=None, emit=None):
     """dw (KH,KW,C,K) = sum over pictures and pixels of patch (outer) dy.
 
-    Kernel row ky of dw needs only kernel row ky of the patches. With `emit`, no whole dw exists: emit(ky, slab
-    (KW,C,K)) is called once for each, in order; the slab is only lent. Then None is returned. The sums are cut into
-    partial sums by shape alone and added in a fixed order.
+    Kernel row ky of dw needs only kernel row ky of the patches. With `emit`, no whole dw exists where that is large:
+    emit(ky, slab (KW,C,K)) is called once for each, in order; the slab is only lent. Then None is returned. The sums
+    are cut into partial sums by shape alone and added in a fixed order.
     """
     x, dy = np.ascontiguousarray(x), np.ascontiguousarray(dy)
-    if winograd.pays(x.shape, w_shape, stride):
-        return winograd.weight_grad(x, dy, padding, out, emit)
     KH, KW, C, K = w_shape
-    if KH * KW * C * K < LARGE:
+    faster, small = winograd.pays(x.shape, w_shape, stride), KH * KW * C * K < LARGE
+    if faster or small or emit is None:
         dw = np.empty(w_shape, x.dtype) if out is None else out
-        _small_weight_grad(x, dy, stride, padding, dw)
+        if faster:
+            winograd.weight_grad(x, dy, padding, dw)
+        elif small:
+            _small_weight_grad(x, dy, stride, padding, dw)
+        else:
+            tasks = [(ky, channels) for ky in range(KH) for channels in shares(K)]
+            parallel(lambda task: _large_weight_grad(x, dy, *task, stride, padding, dw[task[0]]), tasks)
         if emit is None:
             return dw
         for ky in range(KH):
             emit(ky, dw[ky])
         return None
-
-    def product(ky, channels, slab):
-        _large_weight_grad(x, dy, ky, channels, stride, padding, slab)
-
-    if emit is None:
-        dw = np.empty(w_shape, x.dtype) if out is None else out
-        parallel(
-            lambda task: product(*task, dw[task[0]]), [(ky, channels) for ky in range(KH) for channels in shares(K)]
-        )
-        return dw
     slab = np.empty((KW, C, K), x.dtype)
     for ky in range(KH):
-        parallel(lambda channels, ky=ky: product(ky, channels, slab), shares(K))
+        parallel(lambda part, ky=ky: _large_weight_grad(x, dy, ky, part, stride, padding, slab), shares(K))
         emit(ky, slab)
     return None
 
@@ -164,13 +157,12 @@ def _small_weight_grad(x, dy, stride, padding, dw):
     dy_rows = dy.reshape(N * OH, OW, K)
     groups = list(strips(N * OH, max(-(-N * OH // 8), PIXELS // OW)))
     sums = np.zeros((len(groups), KH * KW * C, K), dw.dtype)
-    gather = im2col_planes if C <= TINY else im2col
 
     def work(g):
         rows = groups[g].stop - groups[g].start
         for piece in pieces(rows, WORKSPACE // (OW * KH * KW * C)):
             strip = slice(groups[g].start + piece.start, groups[g].start + piece.stop)
-            cols = gather(x, strip, (OH, OW), (KH, KW), stride, padding)  # (rows OW, KH KW C)
+            cols = im2col(x, strip, (OH, OW), (KH, KW), stride, padding)  # (rows OW, KH KW C)
             sums[g] += np.matmul(cols.T, dy_rows[strip].reshape(-1, K), out=workspace("dw", sums[g].shape, x.dtype))
 
     parallel(work, range(len(groups)))
@@ -224,25 +216,26 @@ def im2col(x, strip, out_size, kernel, stride, padding, ky0=0):
     (OH, OW), (KH, KW), (sy, sx), (py, px) = out_size, kernel, stride, padding
     if (KH, KW, sy, sx, py, px, ky0, OH) == (1, 1, 1, 1, 0, 0, 0, H):
         return x.reshape(N * H, W, C)[strip].reshape(-1, C)  # a 1x1 kernel sees each pixel once: nothing to gather
+    if C <= TINY:
+        return im2col_planes(x, strip, out_size, kernel, stride, padding, ky0)
     shape = (strip.stop - strip.start, OW, KH, KW, C)
     cols = workspace("cols", shape, x.dtype) if math.prod(shape) <= WORKSPACE else np.empty(shape, x.dtype)
     for done, n, oy, rows in pictures(strip, OH):
         part = window(x[n], oy * sy + ky0 - py, -px, (rows - 1) * sy + KH, (OW - 1) * sx + KW)
         a, b, c = part.strides
-        cols[done : done + rows] = as_strided(part, (rows, OW, KH, KW, C), (sy * a, sx * b, a, b, c), writeable=False)
+        cols[done : done + rows] = strided(part, (rows, OW, KH, KW, C), (sy * a, sx * b, a, b, c))
     return cols.reshape(-1, KH * KW * C)
 
 
-def im2col_planes(x, strip, out_size, kernel, stride, padding):
+def im2col_planes(x, strip, out_size, kernel, stride, padding, ky0):
     """The same matrix (rows OW, KH KW C) for few channels, as the transpose of one that copies whole rows of pixels."""
     C = x.shape[3]
     (OH, OW), (KH, KW), (sy, sx), (py, px) = out_size, kernel, stride, padding
     cols = workspace("cols", (KH, KW, C, strip.stop - strip.start, OW), x.dtype)
     for done, n, oy, rows in pictures(strip, OH):
-        part = window(x[n], oy * sy - py, -px, (rows - 1) * sy + KH, (OW - 1) * sx + KW)
+        part = window(x[n], oy * sy + ky0 - py, -px, (rows - 1) * sy + KH, (OW - 1) * sx + KW)
         planes = workspace("planes", (C, *part.shape[:2]), x.dtype)
         planes[:] = part.transpose(2, 0, 1)
         c, a, b = planes.strides
-        taps = as_strided(planes, (KH, KW, C, rows, OW), (a, b, c, sy * a, sx * b), writeable=False)
-        cols[:, :, :, done : done + rows] = taps
+        cols[:, :, :, done : done + rows] = strided(planes, (KH, KW, C, rows, OW), (a, b, c, sy * a, sx * b))
     return cols.reshape(KH * KW * C, -1).T

@@ -36,12 +36,13 @@ PRODUCT = 10**6  # multiplications up to which OpenBLAS does a product without c
 
 @cache
 def matrices(dtype):
-    """BT (6,6), G (6,3) and AT (4,6) for the points 0, 1, -1, 2, -2, infinity (Lavin, Gray 2015)."""
+    """BT (6,6), kron(G, G) (36,9) and AT (4,6) for the points 0, 1, -1, 2, -2, infinity (Lavin, Gray 2015)."""
     BT = [[4, 0, -5, 0, 1, 0], [0, -4, -4, 1, 1, 0], [0, 4, -4, -1, 1, 0]]
     BT += [[0, -2, -1, 2, 1, 0], [0, 2, -1, -2, 1, 0], [0, 4, 0, -5, 0, 1]]
     G = [[6, 0, 0], [-4, -4, -4], [-4, 4, -4], [1, 2, 4], [1, -2, 4], [0, 0, 24]]
     AT = [[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]]
-    return np.array(BT, dtype), np.array(G, dtype) / dtype.type(24), np.array(AT, dtype)
+    G = np.array(G, dtype) / dtype.type(24)
+    return np.array(BT, dtype), np.kron(G, G), np.array(AT, dtype)
 
 
 def pays(x_shape, w_shape, stride):
@@ -102,8 +103,7 @@ def forward(x, w, b, padding, relu=False, out=None, turned=False):
     u = filters(w, turned, small)  # (36, C, K)
 
     def product(v, m, f):  # f: a slice of the frequencies
-        step = max(1, PRODUCT // (C * K)) if small else v.shape[1]
-        for part in pieces(v.shape[1], step):
+        for part in product_tiles(v.shape[1], C, K):
             np.matmul(v[f, part], u[f], out=m[f, part])
         if b is not None and f.start <= 7 < f.stop:
             m[7] += b  # the point (1, 1): AT adds it to all 16 pixels with weight 1
@@ -129,24 +129,21 @@ def forward(x, w, b, padding, relu=False, out=None, turned=False):
     return y
 
 
-def weight_grad(x, dy, padding, out=None, emit=None):
-    """conv_weight_grad for 3x3 kernels and stride 1. x (N,H,W,C), dy (N,OH,OW,K) -> dw (3,3,C,K), or slabs of it."""
+def weight_grad(x, dy, padding, dw):
+    """conv_weight_grad for 3x3 kernels and stride 1: x (N,H,W,C), dy (N,OH,OW,K); writes dw (3,3,C,K)."""
     C, K = x.shape[3], dy.shape[3]
-    small = C * K <= SMALL
-    dw = np.empty((3, 3, C, K), x.dtype) if out is None else out
     du = np.empty((36, C, K), x.dtype)
 
     def add(blocks, first):
         T = blocks[-1].tiles.stop
         v, dm = (np.empty((36, T, D), x.dtype) for D in (C, K))
-        step = max(1, PRODUCT // (C * K)) if small else T
 
         def transform(block):
             input_tiles(x, block, padding, v)
             output_grad_tiles(dy, block, dm)
 
         def product(f):
-            for part in pieces(T, step):
+            for part in product_tiles(T, C, K):
                 v_f, dm_f = v[f, part].swapaxes(1, 2), dm[f, part]  # (3, C, T), (3, T, K)
                 if first and part.start == 0:
                     np.matmul(v_f, dm_f, out=du[f])  # (3, C, K)
@@ -158,25 +155,24 @@ def weight_grad(x, dy, padding, out=None, emit=None):
 
     for i, blocks in enumerate(chunks(dy.shape, max(C, K))):
         add(blocks, i == 0)
-    _, G, _ = matrices(x.dtype)
-    transform_filters(np.kron(G, G).T, du, dw)  # (9, 36) @ (36, C K)
-    if emit is None:
-        return dw
-    for ky in range(3):
-        emit(ky, dw[ky])
-    return None
+    _, GG, _ = matrices(x.dtype)
+    transform_filters(GG.T, du, dw)  # (9, 36) @ (36, C K)
 
 
 def filters(w, turned, copy):
     """u = G w GT (36,C,K) of w (3,3,C,K); turned: of w turned by 180 degrees, (36,K,C), transposed as view or copy."""
     C, K = w.shape[2:]
-    _, G, _ = matrices(w.dtype)
-    GG = np.kron(G, G)  # (36, 9): both axes at once
+    _, GG, _ = matrices(w.dtype)
     u = np.empty((36, C, K), w.dtype)
     transform_filters(GG[:, ::-1] if turned else GG, w, u)
     if not turned:
         return u
     return np.ascontiguousarray(u.swapaxes(1, 2)) if copy else u.swapaxes(1, 2)
+
+
+def product_tiles(T, C, K):
+    """Cut T tiles for one product each: all at once where u is large, else so few that OpenBLAS copies nothing."""
+    return pieces(T, PRODUCT // (C * K)) if C * K <= SMALL else [slice(0, T)]
 
 
 def transform_filters(matrix, source, target):

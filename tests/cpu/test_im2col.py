@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from helpers import by_taps
 
 from minifcn import cpu
 from minifcn.cpu import conv
@@ -17,21 +18,6 @@ SHAPES = [
 ]
 # LARGE, PIXELS, WORKSPACE, TINY: as they are; small w with tiny strips; every w large, one strip or many; no planes
 CUTS = [{}, {"WORKSPACE": 30}, {"LARGE": 1}, {"LARGE": 1, "PIXELS": 1}, {"TINY": 0}, {"TINY": 100, "WORKSPACE": 30}]
-
-
-def by_taps(x, w, dy, stride, padding):
-    """y, dx and dw, one kernel tap after the other."""
-    (py, px), (sy, sx), (_, H, W, _), (_, OH, OW, _) = padding, stride, x.shape, dy.shape
-    KH, KW = w.shape[:2]
-    padded = np.pad(x, ((0, 0), (py, py + sy), (px, px + sx), (0, 0)))
-    y, dpadded, dw = np.zeros(dy.shape), np.zeros(padded.shape), np.zeros(w.shape)
-    for ky in range(KH):
-        for kx in range(KW):
-            seen = (slice(None), slice(ky, ky + (OH - 1) * sy + 1, sy), slice(kx, kx + (OW - 1) * sx + 1, sx))
-            y += np.einsum("nhwc,ck->nhwk", padded[seen], w[ky, kx])
-            dpadded[seen] += np.einsum("nhwk,ck->nhwc", dy, w[ky, kx])
-            dw[ky, kx] = np.tensordot(padded[seen], dy, ((0, 1, 2), (0, 1, 2)))
-    return y, dpadded[:, py : py + H, px : px + W], dw
 
 
 @pytest.mark.parametrize("cut", CUTS, ids=str)

@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 import pytest
+from helpers import by_taps
 
 from minifcn import cpu
 from minifcn.cpu import winograd
@@ -45,21 +46,6 @@ def example(shape, dtype, seed=0):
     return [draw(size).astype(dtype) for size in sizes]
 
 
-def loops(x, w, dy, padding):
-    """y, dx and dw in float64, one kernel tap after the other."""
-    x, w, dy = (a.astype(np.float64) for a in (x, w, dy))
-    (py, px), (_, H, W, _), (_, OH, OW, _) = padding, x.shape, dy.shape
-    padded = np.pad(x, ((0, 0), (py, py), (px, px), (0, 0)))
-    y, dpadded, dw = np.zeros(dy.shape), np.zeros(padded.shape), np.zeros(w.shape)
-    for ky in range(3):
-        for kx in range(3):
-            seen = (slice(None), slice(ky, ky + OH), slice(kx, kx + OW))
-            y += np.einsum("nhwc,ck->nhwk", padded[seen], w[ky, kx])
-            dpadded[seen] += np.einsum("nhwk,ck->nhwc", dy, w[ky, kx])
-            dw[ky, kx] = np.tensordot(padded[seen], dy, ((0, 1, 2), (0, 1, 2)))
-    return y, dpadded[:, py : py + H, px : px + W], dw
-
-
 def assert_close(a, b, dtype):
     assert a.dtype == dtype
     assert a.shape == b.shape
@@ -73,7 +59,7 @@ def test_against_loops(shape, dtype):
     x, w, b, dy = example(shape, dtype)
     before = [a.copy() for a in (x, w, b, dy)]
     padding = shape[-1]
-    y, dx, dw = loops(x, w, dy, padding)
+    y, dx, dw = by_taps(x, w, dy, ONE, padding)
     assert_close(cpu.conv_forward(x, w, None, ONE, padding), y, dtype)
     assert_close(cpu.conv_forward(x, w, b, ONE, padding), y + b, dtype)
     assert_close(cpu.conv_forward(x, w, b, ONE, padding, relu=True), np.maximum(y + b, 0), dtype)
@@ -88,7 +74,7 @@ def test_random_shapes():
         N, H, W, C, K = (int(i) for i in rng.integers((1, 3, 3, 1, 1), (4, 24, 24, 50, 50)))
         shape = (N, H, W, C, K, tuple(int(i) for i in rng.integers(0, 3, 2)))
         x, w, _, dy = example(shape, "float64", seed)
-        y, dx, dw = loops(x, w, dy, shape[-1])
+        y, dx, dw = by_taps(x, w, dy, ONE, shape[-1])
         assert_close(cpu.conv_forward(x, w, None, ONE, shape[-1]), y, "float64")
         assert_close(cpu.conv_input_grad(dy, w, x.shape, ONE, shape[-1]), dx, "float64")
         assert_close(cpu.conv_weight_grad(x, dy, w.shape, ONE, shape[-1]), dw, "float64")
@@ -100,7 +86,7 @@ def test_random_shapes():
 def test_views_and_out(shape):
     """Inputs that are not contiguous, results into a given array, and results that later calls leave alone."""
     x, w, b, dy = example(shape, "float64")
-    y, dx, dw = loops(x, w, dy, shape[-1])
+    y, dx, dw = by_taps(x, w, dy, ONE, shape[-1])
 
     def spread(a):
         """The same values as a view with gaps, the first axis backwards in memory."""
