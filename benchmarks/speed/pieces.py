@@ -4,6 +4,7 @@ env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE python benchmarks/speed/pieces.py
 """
 
 import ctypes
+import os
 import subprocess
 import sys
 import threading
@@ -11,6 +12,7 @@ import time
 from statistics import median
 
 import numpy as np
+from bench import LAYERS
 from numpy.lib.stride_tricks import as_strided
 from threadpoolctl import threadpool_limits
 
@@ -28,6 +30,7 @@ def main() -> None:
         products()
         transforms()
         threads()
+    accuracy()
     pages()
 
 
@@ -102,6 +105,27 @@ def threads() -> None:
 
         one, two = seconds(lambda outs=outs, loop=loop: loop(outs[0])), seconds(both)
         print(f"  {1e6 * one / calls:6.0f} microseconds: {2 * one / two:.2f} times")
+
+
+def accuracy() -> None:
+    print("\nrelative error in float32 against im2col in float64: forward, input gradient, weight gradient")
+    for name, (H, W, C, K) in LAYERS.items():
+        if H > 100:
+            continue  # float64 would take long, and the error does not depend on the picture's size
+        x, w, dy = draw(1, H, W, C), draw(3, 3, C, K), draw(1, H, W, K)
+        truth = three("im2col", *(a.astype(np.float64) for a in (x, w, dy)))
+        for algorithm in ("winograd", "im2col"):
+            found = three(algorithm, x, w, dy)
+            errors = (np.linalg.norm(a - b) / np.linalg.norm(b) for a, b in zip(found, truth, strict=True))
+            print(f"  {name:14}{algorithm:10}" + "".join(f"{error:10.1e}" for error in errors))
+    os.environ.pop("MINIFCN_CONV")
+
+
+def three(algorithm, x, w, dy):
+    os.environ["MINIFCN_CONV"] = algorithm
+    one = (1, 1)
+    y, dx = cpu.conv_forward(x, w, None, one, one), cpu.conv_input_grad(dy, w, x.shape, one, one)
+    return y, dx, cpu.conv_weight_grad(x, dy, w.shape, one, one)
 
 
 def pages() -> None:
