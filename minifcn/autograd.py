@@ -15,6 +15,8 @@ from numbers import Real
 
 import numpy as np
 
+from . import device
+
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 _recording = True
 
@@ -33,8 +35,8 @@ def no_grad():
 class Tensor:
     """An array of float32 or float64 and, after backward(), its gradient.
 
-    data           ndarray, float32 or float64 (another dtype raises TypeError)
-    grad           ndarray of the same shape and dtype, or None; only leaves with requires_grad keep one, and
+    data           array, NumPy's or (on a GPU) CuPy's, float32 or float64 (another dtype raises TypeError)
+    grad           array of the same kind, shape and dtype, or None; only leaves with requires_grad keep one, and
                    backward() adds to it
     requires_grad  whether a gradient is wanted here
     consume        None, or a function that backward() gives each finished gradient of this leaf to instead of keeping
@@ -45,7 +47,7 @@ class Tensor:
     __array_ufunc__ = None  # np.float64(2) * t is ours, not NumPy's
 
     def __init__(self, data, requires_grad: bool = False):
-        data = np.asarray(data)
+        data = device.of(data).asarray(data)
         if data.dtype not in FLOATS:
             raise TypeError(f"Tensor: expected float32 or float64, received {data.dtype}")
         self.data = data
@@ -84,17 +86,17 @@ class Tensor:
     def backward(self, grad=None) -> None:
         """Add d(self . grad)/d(leaf) to `.grad` of every leaf below that requires it, and release the graph.
 
-        grad: array of this tensor's shape and dtype; may be left out for a single number, where it is 1.
-        Raises RuntimeError where nothing was recorded or the graph was already used, ValueError / TypeError for a
-        grad of the wrong shape / dtype.
+        grad: array of this tensor's shape and dtype, on its device or the host; may be left out for a single number,
+        where it is 1. Raises RuntimeError where nothing was recorded or the graph was already used, ValueError /
+        TypeError for a grad of the wrong shape / dtype.
         """
         if not self.requires_grad:
             raise RuntimeError("backward: nothing was recorded here (no input requires a gradient, or inside no_grad)")
         if grad is None:
             if self.data.size != 1:
                 raise ValueError(f"backward: a tensor of shape {self.shape} needs grad; only a single number does not")
-            grad = np.ones_like(self.data)
-        grad = np.array(grad)  # a copy: gradients handed on must be nobody else's
+            grad = device.xp(self.data).ones_like(self.data)
+        grad = device.of(self.data).asarray(grad).copy()  # gradients handed on must be nobody else's
         _check_edge("backward", "grad", grad, self.shape, self.dtype)
         if self.creator is None:
             _add_to_leaf(self, grad)
@@ -140,6 +142,8 @@ class Function:
         tensors = [x if isinstance(x, Tensor) else Tensor(x) for x in inputs]
         if len({x.dtype for x in tensors}) > 1:
             raise TypeError(f"{self.name}: all inputs must have one dtype, received {[str(x.dtype) for x in tensors]}")
+        if len({device.of(x.data) for x in tensors}) > 1:
+            raise TypeError(f"{self.name}: all inputs must be on one device, received some on the CPU, some on a GPU")
         self.needs = tuple(_recording and x.requires_grad for x in tensors)
         y = Tensor(self.forward(*(x.data for x in tensors)))
         if any(self.needs):
@@ -175,7 +179,8 @@ def _add_to_leaf(leaf: Tensor, grad) -> None:
     if leaf.consume is not None:
         leaf.consume(..., grad)
         return
-    leaf.grad = np.asarray(grad if leaf.grad is None else leaf.grad + grad)  # NumPy's 0-d sums are not arrays
+    total = grad if leaf.grad is None else leaf.grad + grad
+    leaf.grad = device.of(leaf.data).asarray(total)  # NumPy's 0-d sums are not arrays
 
 
 def _check_edge(op: str, what: str, grad, shape: tuple, dtype) -> None:

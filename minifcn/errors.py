@@ -24,7 +24,7 @@ def command_line(main: Callable[[], int | None]) -> None:
 def describe(error: BaseException) -> str:
     """One line for an error, naming the file of an operating-system error."""
     if isinstance(error, MemoryError):
-        return f"out of memory ({error}). Use a smaller --batch, --crop, or trunk vgg_quarter"
+        return f"out of memory ({error}). Use a smaller --batch, --crop, --low-memory, or trunk vgg_quarter"
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
     return " ".join(str(error).split())

@@ -10,6 +10,7 @@ import json
 import numpy as np
 from tqdm import tqdm
 
+from . import device
 from .autograd import no_grad
 from .checkpoint import atomic_file
 from .datasets import Dataset, open_dataset
@@ -23,9 +24,15 @@ from .weights import load_model
 
 def predict(model: Module, x: np.ndarray) -> np.ndarray:
     """Return the highest-scoring class of each pixel of x (N,H,W,3), preprocessed, as uint8 (N,H,W)."""
+    return device.asnumpy(classify(model, x))
+
+
+def classify(model: Module, x):
+    """The same, still on the model's device."""
     model.eval()
     with no_grad():
-        return model(x.astype(model.dtype, copy=False)).data.argmax(axis=3).astype(np.uint8)
+        scores = model(x.astype(model.dtype, copy=False)).data
+    return device.of(scores).argmax(scores)
 
 
 def evaluate(
@@ -33,11 +40,11 @@ def evaluate(
 ) -> ConfusionMatrix:
     """Count a network's predictions on a data set, picture by picture, each at its own size."""
     counts = ConfusionMatrix(len(dataset.classes), dataset.ignore_label)
-    batches = Loader(dataset, 1, preprocessing, shuffle=False).epoch(0)
+    batches = Loader(dataset, 1, preprocessing, shuffle=False, place=model.loops.asarray).epoch(0)
     for x, labels in tqdm(
         batches, progress, len(dataset), unit="picture", leave=False, disable=None if progress else True
     ):
-        counts.update(labels, predict(model, x))
+        counts.update(labels, classify(model, x))
     return counts
 
 
@@ -56,8 +63,9 @@ def main(argv=None) -> None:
     parser.add_argument("--data", default="toytown", help="toytown, or a data set's folder (default: %(default)s)")
     parser.add_argument("--split", default="test", help="train, val or test (default: %(default)s)")
     parser.add_argument("--out", help="also write the scores to this JSON file")
+    device.add_option(parser)
     args = parser.parse_args(argv)
-    model, meta = load_model(args.checkpoint)
+    model, meta = load_model(args.checkpoint, args.device)
     dataset = open_dataset(args.data, args.split)
     check_classes(args.checkpoint, meta, dataset)
     counts = evaluate(model, dataset, Preprocessing.from_dict(meta["preprocessing"]), "evaluate")

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from . import device
 from .autograd import Tensor, graph
 from .randomness import counted_rng
 
@@ -36,8 +37,8 @@ class Report:
 def gradcheck(function: Callable, inputs: Sequence, linear=False, step=None, tolerance=None, seed=0, name="f") -> float:
     """Compare the gradients of `function` with central differences and return the worst error.
 
-    function(*tensors) -> Tensor of any shape. inputs: float64 arrays or leaf Tensors of any shapes; the Tensors are
-    used themselves (so a function may also reach them in another way, as a model does) and are restored afterwards.
+    function(*tensors) -> Tensor of any shape. inputs: float64 arrays or leaf Tensors of any shapes, on any device; the
+    Tensors are used themselves (so a function may also reach them in another way, as a model does) and restored.
     linear: the function is linear in each input; the step is then 1e-2 and the tolerance 1e-7, otherwise 1e-6 and 1e-6.
     Raises GradientError with the name, the input, the index and both numbers where the error is above the tolerance or
     a finite difference crosses a kink; TypeError for inputs that are not float64.
@@ -88,7 +89,7 @@ def _gradients(function, leaves, cotangent):
     for leaf in leaves:
         leaf.grad = None
     function(*leaves).backward(cotangent)
-    grads = [np.zeros_like(leaf.data) if leaf.grad is None else leaf.grad for leaf in leaves]
+    grads = [np.zeros(leaf.shape) if leaf.grad is None else device.asnumpy(leaf.grad) for leaf in leaves]
     for leaf in leaves:
         leaf.grad = None
     return grads
@@ -100,10 +101,10 @@ def _difference(function, leaves, i, v, step, name):
     sides = []
     try:
         for sign in (1, -1):
-            leaf.data = x + sign * step * v
+            leaf.data = x + device.of(x).asarray(sign * step * v)
             y = function(*leaves)
             choices = [function.branch() for function in graph(y)] if y.creator else []
-            sides.append((y.data, [choice for choice in choices if choice is not None]))
+            sides.append((device.asnumpy(y.data), [device.asnumpy(c) for c in choices if c is not None]))
     finally:
         leaf.data = x
     (above, choices_above), (below, choices_below) = sides

@@ -2,6 +2,7 @@
 
 import sys
 
+from . import cpu, gpu
 from .cpu.winograd import CHUNK
 from .models.fcn import FCN32s
 from .models.vgg import CONVS
@@ -11,8 +12,8 @@ def estimate(model: FCN32s, batch: int, height: int, width: int, low_memory: boo
     """Return the bytes that training on batches of that size will hold at its peak, roughly.
 
     Weights, gradients (not with low_memory) and momentum; what the trunk keeps for backward; score maps at full
-    resolution with the loss's gradient; the tiles that Winograd's weight gradient has in work; 10 % on top for
-    gradients in flight and other workspace. Python and its libraries come to some 0.1 GB more.
+    resolution with the loss's gradient; the tiles that Winograd's weight gradient has in work (on a GPU the strips of
+    im2col); 10 % on top for gradients in flight and other workspace. Python and its libraries come to some 0.1 GB more.
     """
     item = model.dtype.itemsize
     copies = 2 if low_memory else 3
@@ -20,18 +21,23 @@ def estimate(model: FCN32s, batch: int, height: int, width: int, low_memory: boo
     h, w = height + 2 * model.conv1_padding - 2, width + 2 * model.conv1_padding - 2
     conv1 = batch * h * w * model.widths.blocks[0]
     kept = batch * height * width * 3 + conv1  # two of conv1's maps are alive in backward
-    tiles = 2 * min(CHUNK, 36 * conv1 // 16)  # v and dm
+    if model.loops is gpu:
+        workspace = min(gpu.WORKSPACE, 9 * conv1)
+    else:
+        workspace = 2 * min(CHUNK, 36 * conv1 // 16)  # v and dm
     for convs, channels in zip(CONVS, model.widths.blocks, strict=True):
         kept += batch * h * w * channels * (convs - 1)  # the last one of a block is pooled and freed
         h, w = -(-h // 2), -(-w // 2)
         kept += batch * h * w * channels * (1 + 1 / item)  # the pool's output and its winners
     kept += batch * h * w * model.widths.fc * 4
     scores = batch * height * width * model.num_classes * 2
-    return int(item * (parameters + kept + scores + tiles) * 1.1)
+    return int(item * (parameters + kept + scores + workspace) * 1.1)
 
 
-def resident() -> int | None:
-    """Return the bytes of memory this process holds now, or None where the system does not say."""
+def resident(loops=cpu) -> int | None:
+    """Return the bytes of memory this process holds, of the GPU's if told, or None where the system does not say."""
+    if loops is gpu:
+        return gpu.memory_held()
     try:
         with open("/proc/self/statm") as file:
             import resource
@@ -41,8 +47,10 @@ def resident() -> int | None:
         return None
 
 
-def peak() -> int | None:
-    """Return the most bytes this process has held, or None where the system does not say."""
+def peak(loops=cpu) -> int | None:
+    """Return the most bytes this process has held, of the GPU's if told, or None where the system does not say."""
+    if loops is gpu:
+        return gpu.memory_held()  # its pool never shrinks
     try:
         import resource
     except ImportError:  # Windows

@@ -18,6 +18,8 @@ import math
 
 import numpy as np
 
+from . import device
+
 
 class ConfusionMatrix:
     """Counts of true against predicted classes, summed over any number of pictures.
@@ -40,13 +42,14 @@ class ConfusionMatrix:
 
         Args:
             labels: true classes, any integer dtype and any shape.
-            predictions: predicted classes, any integer dtype, the shape of `labels`.
+            predictions: predicted classes, the shape of `labels`: any integer dtype, or uint8 on a GPU.
 
         Raises:
             TypeError: an array is not of integers.
             ValueError: the shapes differ, or a labelled pixel has a value outside 0 .. L-1. Nothing is counted then.
         """
-        labels, predictions = np.asarray(labels), np.asarray(predictions)
+        loops = device.of(predictions)
+        labels, predictions = np.asarray(labels), loops.asarray(predictions)
         for name, classes in (("labels", labels), ("predictions", predictions)):
             if not np.issubdtype(classes.dtype, np.integer):
                 raise TypeError(f"{name}: expected an integer dtype, got {classes.dtype}")
@@ -54,22 +57,11 @@ class ConfusionMatrix:
             raise ValueError(
                 f"labels and predictions: expected equal shapes, got {labels.shape} and {predictions.shape}"
             )
-        labelled = labels != self.ignore_label
-        true = self._class_indices("label", labels[labelled])
-        predicted = self._class_indices("prediction", predictions[labelled])
-        L = self.num_classes
-        self.counts += np.bincount(true * L + predicted, minlength=L * L).reshape(L, L)
-
-    def _class_indices(self, name: str, classes: np.ndarray) -> np.ndarray:
-        """Return `classes` as int64, having checked (before the cast, which could wrap) that each is in 0 .. L-1."""
-        if classes.size:
-            for value in (int(classes.min()), int(classes.max())):
-                if not 0 <= value < self.num_classes:
-                    raise ValueError(
-                        f"{name} value {value}: expected 0 to {self.num_classes - 1}"
-                        + (f", or {self.ignore_label} for void" if name == "label" else "")
-                    )
-        return classes.astype(np.int64)
+        L, labelled = self.num_classes, labels[labels != self.ignore_label]
+        for value in (int(labelled.min()), int(labelled.max())) if labelled.size else ():
+            if not 0 <= value < L:
+                raise ValueError(f"label value {value}: expected 0 to {L - 1}, or {self.ignore_label} for void")
+        self.counts += loops.confusion_counts(labels, predictions, L, self.ignore_label)
 
     def class_jaccard(self) -> np.ndarray:
         """Return the Jaccard (intersection over union) of each class, (L,) float64; NaN where the union is empty."""

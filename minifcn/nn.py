@@ -4,6 +4,7 @@ from zlib import crc32
 
 import numpy as np
 
+from . import cpu, device
 from .autograd import Tensor
 from .ops import conv2d, dropout
 from .randomness import counted_rng
@@ -19,15 +20,27 @@ class Module:
     def __init__(self, dtype=np.float32, seed: int = 0):
         self.dtype, self.seed = np.dtype(dtype), seed
         self.training = True
+        self.loops = cpu  # or gpu: whose functions work on the parameters
         self._parameters: dict[str, Tensor] = {}
         self.start_step(0)
 
     def __call__(self, x) -> Tensor:
-        return self.forward(x if isinstance(x, Tensor) else Tensor(x))
+        return self.forward(x if isinstance(x, Tensor) else Tensor(self.loops.asarray(x)))
 
     def parameters(self) -> dict[str, Tensor]:
         """Return name -> Tensor, in the order of the network, names as in the paper: conv1_1.weight, ..."""
         return dict(self._parameters)
+
+    def to(self, name: str) -> "Module":
+        """Move the parameters to a device: "cpu", "gpu" or "gpu:1". Arrays that are given to the network follow.
+
+        Gradients and momentum do not: move a network before it trains. Raises InputError where there is no such device.
+        """
+        self.loops = device.start(name)
+        for parameter in self._parameters.values():
+            host = device.asnumpy(parameter.data)
+            parameter.data = self.loops.asarray(host)
+        return self
 
     def train(self) -> "Module":
         """Switch dropout on."""

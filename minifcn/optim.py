@@ -3,9 +3,7 @@
 import math
 from functools import partial
 
-import numpy as np
-
-from . import cpu
+from . import device
 from .autograd import Tensor
 
 
@@ -30,7 +28,7 @@ class SGD:
         self.parameters = parameters
         self.lr, self.momentum, self.weight_decay = lr, momentum, weight_decay
         self.bias_lr, self.bias_decay = bias_lr, bias_decay
-        self.momentum_buffers: dict[str, np.ndarray] = {}
+        self.momentum_buffers: dict = {}
 
     def zero_grad(self) -> None:
         """Forget the gradients of the last step."""
@@ -53,16 +51,21 @@ class SGD:
         for name, parameter in self.parameters.items():
             parameter.consume = partial(self._update, name)
             if parameter.requires_grad:  # now, in one piece of memory, rather than between activations
-                self.momentum_buffers.setdefault(name, np.zeros_like(parameter.data))
+                self._buffer(name)
 
-    def _update(self, name: str, part, grad: np.ndarray) -> None:
-        parameter, bias = self.parameters[name], name.endswith(".bias")
+    def _buffer(self, name: str):
+        """The momentum buffer of a parameter, made beside it when it is first asked for."""
         if name not in self.momentum_buffers:
-            self.momentum_buffers[name] = np.zeros_like(parameter.data)
-        cpu.sgd_update(
+            data = self.parameters[name].data
+            self.momentum_buffers[name] = device.xp(data).zeros_like(data)
+        return self.momentum_buffers[name]
+
+    def _update(self, name: str, part, grad) -> None:
+        parameter, bias = self.parameters[name], name.endswith(".bias")
+        device.of(parameter.data).sgd_update(
             parameter.data[part],
             grad,
-            self.momentum_buffers[name][part],
+            self._buffer(name)[part],
             self.lr * self.bias_lr if bias else self.lr,
             self.momentum,
             0.0 if bias and not self.bias_decay else self.weight_decay,
@@ -72,7 +75,7 @@ class SGD:
 def clip_gradients(parameters: dict[str, Tensor], max_norm: float) -> float:
     """Scale all gradients so that their joint 2-norm is at most max_norm; return the norm before."""
     grads = [p.grad for p in parameters.values() if p.grad is not None]
-    norm = math.sqrt(sum(cpu.sum_of_squares(g) for g in grads))
+    norm = math.sqrt(sum(device.of(g).sum_of_squares(g) for g in grads))
     if norm > max_norm:
         for g in grads:
             g *= g.dtype.type(max_norm / norm)

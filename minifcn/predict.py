@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from . import device
 from .checkpoint import atomic_file
 from .datasets.pictures import read_picture
 from .datasets.transforms import Preprocessing
@@ -29,8 +30,9 @@ def main(argv=None) -> int:
     parser.add_argument(
         "--out", type=Path, default=Path("predictions"), help="folder to write to (default: %(default)s)"
     )
+    device.add_option(parser)
     args = parser.parse_args(argv)
-    model, meta = load_model(args.checkpoint)
+    model, meta = load_model(args.checkpoint, args.device)
     preprocessing = Preprocessing.from_dict(meta["preprocessing"])
     palette = np.array(meta["palette"], np.uint8)
     check_targets(args.pictures, args.out)

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from . import __version__, checkpoint, cpu, figures
+from . import __version__, checkpoint, cpu, device, figures
 from .datasets import TOYTOWN, has_split, open_dataset
 from .datasets.transforms import Preprocessing
 from .errors import InputError, command_line
@@ -92,17 +92,19 @@ def parser() -> argparse.ArgumentParser:
         help="epochs between validations, 0: one at the end (default: 1)",
     )
     add("--seed", type=int, default=0, help="of weights, order and augmentation (default: 0)")
+    device.add_option(p)
     return p
 
 
 def main(argv=None) -> int:
     args = parser().parse_args(argv)
+    device.start(args.device)  # where there is none, before anything is written
     if args.resume is not None:
         folder, stages = args.resume, read_config(args.resume)
     else:
         stages = plan(args)
         folder = new_folder(args.out, args.name or Path(args.data).resolve().name)
-        write_config(folder, stages)
+        write_config(folder, stages, args.device)
     folders = [folder] if len(stages) == 1 else [folder / s.model for s in stages]
     scores = {}
     try:
@@ -110,12 +112,13 @@ def main(argv=None) -> int:
             for i, (stage, place) in enumerate(zip(stages, folders, strict=True)):
                 if i > 0:
                     stage = replace(stage, init=str(folders[i - 1] / "last.safetensors"))
-                scores[stage.model] = run_stage(place, stage, stop)
+                scores[stage.model] = run_stage(place, stage, args.device, stop)
     except Stopped as stopped:
-        print(f"\n{stopped}\ngo on with: python -m minifcn.train --resume {folder}")
+        where = "" if args.device == "cpu" else f" --device {args.device}"
+        print(f"\n{stopped}\ngo on with: python -m minifcn.train --resume {folder}{where}")
         return 130
     if len(stages) > 1:
-        compare(folder, folders)
+        compare(folder, folders, args.device)
         write_json(folder / "metrics.json", scores)
     report(folder, folders, scores)
     return 0
@@ -185,8 +188,9 @@ def new_folder(out: Path, name: str) -> Path:
     raise InputError(f"{out}: holds too many runs called {name}; choose another --name")
 
 
-def write_config(folder: Path, stages: list[Settings]) -> None:
+def write_config(folder: Path, stages: list[Settings], where: str) -> None:
     machine = {"python": platform.python_version(), "numpy": np.__version__, "blas": cpu.blas_kernel()}
+    machine |= {"device": device.start(where).describe()}
     machine |= {"threads": cpu.num_threads(), "system": f"{platform.system()} {platform.machine()}"}
     write_json(
         folder / "config.json", {"minifcn": __version__, "machine": machine, "stages": [asdict(s) for s in stages]}
@@ -204,23 +208,23 @@ def read_config(folder: Path) -> list[Settings]:
         raise InputError(f"{path}: not the configuration of a run ({error})") from error
 
 
-def run_stage(folder: Path, settings: Settings, stop) -> dict:
+def run_stage(folder: Path, settings: Settings, where: str, stop) -> dict:
     """Train one network, or finish it, or do nothing where it is finished; return its metrics."""
     done = folder / "metrics.json"
     if done.exists():
         return json.loads(done.read_text())
     folder.mkdir(exist_ok=True)
     if not (folder / "config.json").exists():
-        write_config(folder, [settings])
-    run = Run(folder, settings)
+        write_config(folder, [settings], where)
+    run = Run(folder, settings, where)
     print(run.describe())
     run.train(stop)
     return run.finish()
 
 
-def compare(folder: Path, folders: list[Path]) -> None:
+def compare(folder: Path, folders: list[Path], where: str) -> None:
     """samples.png of a chain: picture, truth, and each network's prediction."""
-    networks = [load_model(place / "last.safetensors") for place in folders]
+    networks = [load_model(place / "last.safetensors", where) for place in folders]
     data = json.loads((folder / "config.json").read_text())["stages"][0]["data"]
     dataset = open_dataset(data, next(split for split in ("test", "val", "train") if has_split(data, split)))
     rows = []

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from . import checkpoint, cpu, figures, memory
+from . import checkpoint, device, figures, memory
 from .datasets import has_split, open_dataset
 from .datasets.balance import median_frequency_weights
 from .datasets.loader import Loader
@@ -73,10 +73,13 @@ class Stopped(Exception):
 
 
 class Run:
-    """A run in `folder`, which exists; it goes on from last.safetensors if that is there."""
+    """A run in `folder`, which exists; it goes on from last.safetensors if that is there.
 
-    def __init__(self, folder: Path, settings: Settings):
-        self.folder, self.settings = folder, settings
+    where: the device, "cpu", "gpu" or "gpu:1". It does not belong to the settings: a run may go on on another one.
+    """
+
+    def __init__(self, folder: Path, settings: Settings, where: str = "cpu"):
+        self.folder, self.settings, self.where = folder, settings, where
         self.last, self.best = folder / "last.safetensors", folder / "best.safetensors"
         s = settings
         self.train_set = open_dataset(s.data, "train")
@@ -92,7 +95,8 @@ class Run:
         self.class_weight = median_frequency_weights(self.train_set) if s.balance else None
         crop = tuple(s.crop) if s.crop else None
         augmentation = Augmentation(crop, s.flip, s.scale_jitter)
-        self.loader = Loader(self.train_set, s.batch, self.preprocessing, augmentation, seed=s.seed, drop_last=True)
+        options = {"seed": s.seed, "drop_last": True, "place": self.loops.asarray}
+        self.loader = Loader(self.train_set, s.batch, self.preprocessing, augmentation, **options)
         self.steps_per_epoch = len(self.loader) // s.accumulate
 
     # --- starting ---
@@ -101,7 +105,9 @@ class Run:
         s, L = self.settings, len(self.train_set.classes)
         try:
             build = MODELS[s.model]
-            self.model = build(L, s.trunk, s.pad, s.skip_scale, s.upsampling, seed=s.seed, dropout=s.dropout)
+            model = build(L, s.trunk, s.pad, s.skip_scale, s.upsampling, seed=s.seed, dropout=s.dropout)
+            self.model = model.to(self.where)
+            self.loops = model.loops
             self.optimiser = SGD(
                 self.model.parameters(), s.lr, s.momentum, s.weight_decay, bias_lr=2.0, bias_decay=False
             )
@@ -142,7 +148,7 @@ class Run:
         restore(self.last, tensors, parameters)
         for name, x in tensors.items():
             if name.startswith("momentum/"):
-                self.optimiser.momentum_buffers[name.removeprefix("momentum/")] = x
+                self.optimiser.momentum_buffers[name.removeprefix("momentum/")] = self.loops.asarray(x)
         self.step, self.seconds = meta["step"], meta["seconds"]
         self.best_score, self.validations = meta["best_score"], meta["validations"]
         self.preprocessing = Preprocessing.from_dict(meta["preprocessing"])
@@ -156,8 +162,7 @@ class Run:
         need = memory.estimate(self.model, s.batch, height, width, s.low_memory)
         return "\n".join(
             [
-                f"{s.model} ({s.trunk}, pad {s.pad}): {weights:,} weights; BLAS {cpu.blas_kernel()}, "
-                f"{cpu.num_threads()} threads",
+                f"{s.model} ({s.trunk}, pad {s.pad}): {weights:,} weights; {self.loops.describe()}",
                 f"{self.train_set.name}: {len(self.train_set)} training pictures, {len(self.train_set.classes)} "
                 f"classes; {s.steps} steps of {s.batch * s.accumulate} = {s.steps / self.steps_per_epoch:.1f} epochs",
                 f"lr {s.lr:g} ({s.schedule}) on the {s.reduction} of the pixels' losses; momentum {s.momentum}, "
@@ -190,7 +195,8 @@ class Run:
                 log.writerow(row)
                 self.log.append(row)
                 bar.update(per_step)
-                bar.set_postfix_str(f"loss {row['loss']:.3f}, {memory.text(memory.resident())}", refresh=False)
+                held = memory.text(memory.resident(self.loops))
+                bar.set_postfix_str(f"loss {row['loss']:.3f}, {held}", refresh=False)
                 self.watch(bar)
                 due = time.monotonic() - saved > SAVE_SECONDS
                 if epoch_ends or due or stop.requested or self.step == self.settings.steps:
@@ -280,10 +286,10 @@ class Run:
         return {"val_jaccard": score, "val_pixel_accuracy": scores["pixel_accuracy"]}
 
     def save(self, path: Path) -> None:
-        if not all(np.isfinite(p.data).all() for p in self.model.parameters().values()):
+        tensors = {f"model/{name}": device.asnumpy(p.data) for name, p in self.model.parameters().items()}
+        if not all(np.isfinite(weights).all() for weights in tensors.values()):
             raise self.diverged("a weight is not finite")
-        tensors = {f"model/{name}": p.data for name, p in self.model.parameters().items()}
-        tensors |= {f"momentum/{name}": v for name, v in self.optimiser.momentum_buffers.items()}
+        tensors |= {f"momentum/{name}": device.asnumpy(v) for name, v in self.optimiser.momentum_buffers.items()}
         s = self.settings
         spec = {"name": s.model, "num_classes": len(self.train_set.classes), "trunk": s.trunk, "pad": s.pad}
         spec |= {"skip_scale": list(s.skip_scale), "upsampling": s.upsampling, "seed": s.seed, "dropout": s.dropout}
@@ -305,7 +311,7 @@ class Run:
     def finish(self) -> dict:
         """Draw curves and samples, score the final network on the test set, write metrics.json; return its content."""
         metrics = {"model": self.settings.model, "steps": self.step, "train_seconds": round(self.seconds, 1)}
-        metrics |= {"peak_memory_bytes": memory.peak(), "validations": self.validations}
+        metrics |= {"peak_memory_bytes": memory.peak(self.loops), "validations": self.validations}
         if self.test_set is None:
             print(f"{self.settings.data} has no test split: the last validation scores stand in metrics.json")
         else:

@@ -432,9 +432,9 @@ def test_interrupting_evaluate_and_predict_is_no_traceback(finished, data, capsy
         raise KeyboardInterrupt
 
     picture = Path(data) / "images" / "test00.png"
-    for module, arguments in ((evaluate, ["--data", data]), (predict, [str(picture)])):
+    for module, work, arguments in ((evaluate, "classify", ["--data", data]), (predict, "predict", [str(picture)])):
         with monkeypatch.context() as patch:
-            patch.setattr(module, "predict", interrupted)
+            patch.setattr(module, work, interrupted)
             assert exit_status(module.main, finished / "best.safetensors", *arguments) == 130
         assert "Traceback" not in capsys.readouterr().err
 

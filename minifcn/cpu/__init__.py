@@ -1,20 +1,29 @@
 """The hot array loops in NumPy. Plain functions over arrays: no Tensor, no layer, no graph."""
 
+import numpy as np
+
+from .classes import argmax, confusion_counts
 from .conv import bias_grad, conv_forward, conv_input_grad, conv_weight_grad
 from .elementwise import relu_backward, relu_forward, sgd_update, sum_of_squares
 from .loss import cross_entropy
 from .pool import pool_backward, pool_forward
-from .threads import blas_kernel, num_threads
+from .threads import blas_kernel, describe, num_threads
 from .upsample import bilinear_kernel, upsample_backward, upsample_forward
 
+asarray = np.asarray
+
 __all__ = [
+    "argmax",
+    "asarray",
     "bias_grad",
     "bilinear_kernel",
     "blas_kernel",
+    "confusion_counts",
     "conv_forward",
     "conv_input_grad",
     "conv_weight_grad",
     "cross_entropy",
+    "describe",
     "num_threads",
     "pool_backward",
     "pool_forward",

@@ -15,8 +15,9 @@ import math
 
 import numpy as np
 
+from ..sizes import conv_size, pieces, strips
 from . import winograd
-from .threads import parallel, pieces, serial, strips, workspace
+from .threads import parallel, serial, workspace
 from .windows import pictures, strided, window
 
 WORKSPACE = 1 << 19  # elements of im2col a thread gathers at a time: 2 MB of float32
@@ -36,7 +37,7 @@ def conv_forward(x, w, b, stride, padding, relu=False, out=None):
         return winograd.forward(x, w, b, padding, relu, out)
     N, H, W, C = x.shape
     KH, KW, _, K = w.shape
-    OH, OW = ((s + 2 * p - k) // t + 1 for s, p, k, t in zip((H, W), padding, (KH, KW), stride, strict=True))
+    OH, OW = conv_size((H, W), (KH, KW), stride, padding)
     y = np.empty((N, OH, OW, K), x.dtype) if out is None else out
     rows = y.reshape(N * OH, OW, K)
     matrix = w.reshape(KH * KW * C, K)

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from .threads import parallel, strips, workspace
+from ..sizes import strips
+from .threads import parallel, workspace
 
 BLOCK = 1 << 18  # elements a block, 1 MB of float32: smaller ones would cost more in changes of thread
 

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from .threads import parallel, strips
+from ..sizes import strips
+from .threads import parallel
 
 PIXELS = 1 << 14  # a block
 

@@ -6,8 +6,9 @@ each tap's pixels are copied to a contiguous block in the cache first, and all a
 
 import numpy as np
 
+from ..sizes import pieces, strips
 from .elementwise import select
-from .threads import parallel, pieces, strips, workspace
+from .threads import parallel, workspace
 
 BLOCK = 1 << 17  # output elements a strip
 

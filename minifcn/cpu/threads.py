@@ -9,7 +9,7 @@ import ctypes
 import math
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, wait
 from functools import cache, partial
 from pathlib import Path
@@ -78,6 +78,11 @@ def blas_kernel() -> str:
     return ", ".join(" ".join(str(part) for part in parts if part) for parts in found) or "unknown BLAS"
 
 
+def describe() -> str:
+    """The machine, for the record beside measurements."""
+    return f"BLAS {blas_kernel()}, {num_threads()} threads"
+
+
 def parallel(work: Callable, items: Iterable) -> None:
     """Call work(item) for every item, on the pool; returns when all are done. Items must not depend on each other."""
     items = list(items)
@@ -101,23 +106,6 @@ def serial(work: Callable, items: Iterable) -> None:
     """Call work(item) for every item, here: what a thread does with its own share."""
     for item in items:
         work(item)
-
-
-def strips(total: int, size: int) -> Iterator[slice]:
-    """Cut range(total) for threads: into an even number of slices of at most about `size`, where that is possible."""
-    count = -(-total // max(1, size))
-    yield from cut(total, min(total, count + count % 2))
-
-
-def pieces(total: int, size: int) -> Iterator[slice]:
-    """Cut range(total) for a loop: into as few slices of at most `size` as will do."""
-    yield from cut(total, -(-total // max(1, size)))
-
-
-def cut(total: int, count: int) -> Iterator[slice]:
-    """Cut range(total) into `count` slices, evenly."""
-    for i in range(count):
-        yield slice(total * i // count, total * (i + 1) // count)
 
 
 _own = threading.local()

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from .threads import parallel, strips
+from ..sizes import strips
+from .threads import parallel
 
 ROWS = 16  # output rows a strip
 

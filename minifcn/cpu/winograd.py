@@ -24,7 +24,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .threads import parallel, pieces, strips, workspace
+from ..sizes import pieces, strips
+from .threads import parallel, workspace
 from .windows import strided, window
 
 BLOCK = 1 << 19  # elements of v or m that a thread transforms at a time

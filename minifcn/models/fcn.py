@@ -12,6 +12,7 @@ fixed bilinear (section 4.2). Where two maps meet, models/geometry.py says where
 
 import numpy as np
 
+from .. import device
 from ..autograd import Tensor
 from ..cpu import bilinear_kernel
 from ..ops import bilinear_upsample, conv_transpose2d, crop
@@ -129,8 +130,11 @@ def bilinear_weight(stride: int, num_classes: int, dtype) -> np.ndarray:
     return weight
 
 
-def is_bilinear(weight: np.ndarray) -> bool:
+def is_bilinear(weight) -> bool:
     """Whether conv_transpose2d with this weight (2 stride, 2 stride, L, L) interpolates each class by itself."""
-    k = bilinear_kernel(weight.shape[0] // 2, weight.dtype)
-    own = np.einsum("yxll->yxl", weight)  # a view of each class's weights for itself
-    return bool((own == np.outer(k, k)[:, :, None]).all() and np.count_nonzero(weight) == np.count_nonzero(own))
+    xp = device.xp(weight)
+    k = device.of(weight).asarray(bilinear_kernel(weight.shape[0] // 2, weight.dtype))
+    label = xp.arange(weight.shape[2])
+    own = weight[:, :, label, label]  # (2 stride, 2 stride, L): each class's weights for itself
+    bilinear = (own == (k[:, None] * k)[:, :, None]).all()
+    return bool(bilinear) and int(xp.count_nonzero(weight)) == int(xp.count_nonzero(own))

@@ -22,7 +22,7 @@ Gradients, with dy = d loss / d y:
 Long, Shelhamer, Darrell 2015, section 3.1: fully connected layers are convolutions with kernels that cover their input.
 """
 
-from .. import cpu
+from .. import device
 from ..autograd import Function, Tensor
 from .checks import axes, equal, pair
 
@@ -32,7 +32,7 @@ class Conv2d(Function):
         self.stride, self.padding, self.relu = stride, padding, relu
 
     def forward(self, x, w, b=None):
-        y = cpu.conv_forward(x, w, b, self.stride, self.padding, self.relu)  # (N, OH, OW, K)
+        y = device.of(x).conv_forward(x, w, b, self.stride, self.padding, self.relu)  # (N, OH, OW, K)
         if any(self.needs):
             self.x, self.w, self.b, self.x_shape = x, w, b, x.shape
             self.y = y if self.relu else None
@@ -45,11 +45,11 @@ class Conv2d(Function):
         """y, once more where it was not kept."""
         if self.y is not None:
             return self.y
-        return cpu.conv_forward(self.x, self.w, self.b, self.stride, self.padding, self.relu)
+        return device.of(self.x).conv_forward(self.x, self.w, self.b, self.stride, self.padding, self.relu)
 
     def backward(self, dy):
         if self.relu:
-            dy = cpu.relu_backward(dy, self.output())
+            dy = device.of(dy).relu_backward(dy, self.output())
             self.y = None
         # --- dw, dx --- x must be computed once more, and is gone again before dx is made
         if self.x is None:
@@ -60,18 +60,18 @@ class Conv2d(Function):
             dx = self.input_grad(dy)
             dw = self.weight_grad(self.x, dy, getattr(self.parents[1], "consume", None))
         # --- db ---
-        db = (cpu.bias_grad(dy) if self.needs[2] else None,) if len(self.needs) == 3 else ()  # (K,)
+        db = (device.of(dy).bias_grad(dy) if self.needs[2] else None,) if len(self.needs) == 3 else ()  # (K,)
         return dx, dw, *db
 
     def input_grad(self, dy):
         if self.needs[0]:
-            return cpu.conv_input_grad(dy, self.w, self.x_shape, self.stride, self.padding)  # (N, H, W, C)
+            return device.of(dy).conv_input_grad(dy, self.w, self.x_shape, self.stride, self.padding)  # (N, H, W, C)
 
     def weight_grad(self, x, dy, consume=None):
         """dw (KH,KW,C,K) in the memory of the last one, or None where it was consumed in slabs."""
         if self.needs[1]:
             out = self.parents[1].spare() if isinstance(self.parents[1], Tensor) else None
-            return cpu.conv_weight_grad(x, dy, self.w.shape, self.stride, self.padding, out=out, emit=consume)
+            return device.of(dy).conv_weight_grad(x, dy, self.w.shape, self.stride, self.padding, out=out, emit=consume)
 
 
 def forget_input(y: Tensor) -> None:

@@ -16,7 +16,7 @@ Because <conv2d(y), x> = <y, conv_transpose2d(x)>, its gradients are conv2d's fu
 Long, Shelhamer, Darrell 2015, section 3.3: upsampling is backwards strided convolution.
 """
 
-from .. import cpu
+from .. import device
 from ..autograd import Function, Tensor
 from .checks import axes, equal, pair
 
@@ -29,18 +29,18 @@ class ConvTranspose2d(Function):
         shape = (x.shape[0], *self.out_size, w.shape[2])  # (N, OH, OW, C)
         if any(self.needs):
             self.x, self.w = x, w
-        return cpu.conv_input_grad(x, w, shape, self.stride, self.padding, b)
+        return device.of(x).conv_input_grad(x, w, shape, self.stride, self.padding, b)
 
     def backward(self, dy):
         dx = dw = None
         # --- dx ---
         if self.needs[0]:
-            dx = cpu.conv_forward(dy, self.w, None, self.stride, self.padding)  # (N, H, W, K)
+            dx = device.of(dy).conv_forward(dy, self.w, None, self.stride, self.padding)  # (N, H, W, K)
         # --- dw ---
         if self.needs[1]:
-            dw = cpu.conv_weight_grad(dy, self.x, self.w.shape, self.stride, self.padding)  # (KH, KW, C, K)
+            dw = device.of(dy).conv_weight_grad(dy, self.x, self.w.shape, self.stride, self.padding)  # (KH, KW, C, K)
         # --- db ---
-        db = (cpu.bias_grad(dy) if self.needs[2] else None,) if len(self.needs) == 3 else ()  # (C,)
+        db = (device.of(dy).bias_grad(dy) if self.needs[2] else None,) if len(self.needs) == 3 else ()  # (C,)
         return dx, dw, *db
 
 

@@ -5,8 +5,7 @@
 Long, Shelhamer, Darrell 2015, section 4.2; where the offsets come from is in models/geometry.py.
 """
 
-import numpy as np
-
+from .. import device
 from ..autograd import Function, Tensor
 from .checks import axes, pair
 
@@ -21,7 +20,7 @@ class Crop(Function):
 
     def backward(self, dy):
         # --- dx ---
-        dx = np.zeros(self.x_shape, dy.dtype)
+        dx = device.xp(dy).zeros(self.x_shape, dy.dtype)
         dx[:, self.rows, self.columns] = dy
         return (dx,)
 

@@ -8,6 +8,7 @@ fc7.
 
 import numpy as np
 
+from .. import device
 from ..autograd import Function, Tensor, check_scalar
 
 
@@ -16,7 +17,7 @@ class Dropout(Function):
         self.p, self.rng = p, rng
 
     def forward(self, x):
-        self.mask = self.rng.random(x.shape, dtype=np.float32) >= self.p
+        self.mask = device.of(x).asarray(self.rng.random(x.shape, dtype=np.float32) >= self.p)
         self.scale = x.dtype.type(1 / (1 - self.p))
         y = x * self.mask
         y *= self.scale

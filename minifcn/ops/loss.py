@@ -13,7 +13,7 @@ that sum ("sum"); a mean over labelled pixels does not depend on the picture's s
 
 import numpy as np
 
-from .. import cpu
+from .. import device
 from ..autograd import Function, Tensor
 from .checks import axes, equal
 
@@ -27,10 +27,10 @@ class SoftmaxCrossEntropy(Function):
         L = scores.shape[3]
         cw = None if self.class_weight is None else self.class_weight.astype(scores.dtype)
         labels = self.labels.reshape(-1)  # (N H W)
-        loss, weight, dscores = cpu.cross_entropy(scores.reshape(-1, L), labels, cw, self.ignore_label)
+        loss, weight, dscores = device.of(scores).cross_entropy(scores.reshape(-1, L), labels, cw, self.ignore_label)
         self.divisor = 1.0 if self.reduction == "sum" or weight == 0 else weight
         self.dscores = dscores.reshape(scores.shape)  # (N, H, W, L)
-        return np.asarray(loss / self.divisor, scores.dtype)  # ()
+        return device.of(scores).asarray(loss / self.divisor, scores.dtype)  # ()
 
     def backward(self, dy):
         # --- dscores --- computed with the loss; dy is one number

@@ -11,7 +11,7 @@ The gradient goes to the element that won; of equal ones to the first (rows befo
 VGG-16 (Simonyan, Zisserman 2015) pools 2 x 2 with stride 2; Caffe rounds sizes up.
 """
 
-from .. import cpu
+from .. import device
 from ..autograd import Function, Tensor
 from .checks import axes, pair
 
@@ -21,7 +21,8 @@ class MaxPool2d(Function):
         self.kernel, self.stride, self.padding, self.out_size = kernel, stride, padding, out_size
 
     def forward(self, x):
-        y, winner = cpu.pool_forward(x, self.kernel, self.stride, self.padding, self.out_size)  # (N, OH, OW, C)
+        # both (N, OH, OW, C)
+        y, winner = device.of(x).pool_forward(x, self.kernel, self.stride, self.padding, self.out_size)
         if self.needs[0]:
             self.winner, self.x_shape = winner, x.shape  # one byte an output instead of the input
         return y
@@ -31,7 +32,7 @@ class MaxPool2d(Function):
 
     def backward(self, dy):
         # --- dx ---
-        dx = cpu.pool_backward(dy, self.winner, self.x_shape, self.kernel, self.stride, self.padding)
+        dx = device.of(dy).pool_backward(dy, self.winner, self.x_shape, self.kernel, self.stride, self.padding)
         return (dx,)  # (N, H, W, C)
 
 

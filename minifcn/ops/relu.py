@@ -5,13 +5,13 @@
 Where a ReLU follows a convolution, conv2d(..., relu=True) computes the same in one pass over memory.
 """
 
-from .. import cpu
+from .. import device
 from ..autograd import Function, Tensor
 
 
 class ReLU(Function):
     def forward(self, x):
-        y = cpu.relu_forward(x)
+        y = device.of(x).relu_forward(x)
         if self.needs[0]:
             self.y = y
         return y
@@ -21,7 +21,7 @@ class ReLU(Function):
 
     def backward(self, dy):
         # --- dx ---
-        return (cpu.relu_backward(dy, self.y),)
+        return (device.of(dy).relu_backward(dy, self.y),)
 
 
 def relu(x) -> Tensor:

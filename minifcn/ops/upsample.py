@@ -12,7 +12,7 @@ k from row i s on; the gradient is A_h^T dy A_w.
 Long, Shelhamer, Darrell 2015, section 3.3; the weights are those of Caffe's BilinearFiller.
 """
 
-from .. import cpu
+from .. import device
 from ..autograd import Function, Tensor
 from .checks import axes, pair
 
@@ -22,11 +22,11 @@ class BilinearUpsample(Function):
         self.stride = stride
 
     def forward(self, x):
-        return cpu.upsample_forward(x, self.stride)  # (N, (H+1) stride, (W+1) stride, C)
+        return device.of(x).upsample_forward(x, self.stride)  # (N, (H+1) stride, (W+1) stride, C)
 
     def backward(self, dy):
         # --- dx ---
-        return (cpu.upsample_backward(dy, self.stride),)  # (N, H, W, C)
+        return (device.of(dy).upsample_backward(dy, self.stride),)  # (N, H, W, C)
 
 
 def bilinear_upsample(x, stride: int) -> Tensor:

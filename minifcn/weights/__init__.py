@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from .. import checkpoint, models
+from .. import checkpoint, device, models
 from ..datasets.transforms import Preprocessing
 from ..errors import InputError
 from ..nn import Module
@@ -50,22 +50,24 @@ def load_weights(model: Module, path) -> Report:
         elif weights[name].shape != parameter.shape:
             report.reinitialised.append(name)
         else:
-            parameter.data = weights[name].astype(parameter.dtype)
+            parameter.data = device.of(parameter.data).asarray(weights[name].astype(parameter.dtype))
             report.loaded.append(name)
     if not any(name.startswith("conv") for name in report.loaded):
         raise InputError(f"{path}: none of its weights fit the network's trunk; give a checkpoint of the same --trunk")
     return report
 
 
-def load_model(path) -> tuple[Module, dict]:
+def load_model(path, where: str = "cpu") -> tuple[Module, dict]:
     """Build the network that the checkpoint at `path` describes, with its weights; return it and the checkpoint's meta.
+
+    where: the device it goes to, "cpu", "gpu" or "gpu:1".
 
     Raises InputError where the file cannot be read or does not hold exactly the weights of that network.
     """
     tensors, meta = checkpoint.load(path)
     try:
         spec = dict(meta["model"])
-        model = models.MODELS[spec.pop("name")](**spec)
+        model = models.MODELS[spec.pop("name")](**spec).to(where)
         meta["classes"], meta["palette"], Preprocessing.from_dict(meta["preprocessing"])
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path}: does not describe a network that minifcn can build ({error!r})") from error
@@ -73,13 +75,13 @@ def load_model(path) -> tuple[Module, dict]:
     return model, meta
 
 
-def restore(path, tensors: dict[str, np.ndarray], targets: dict[str, np.ndarray]) -> None:
-    """Copy tensors into arrays of the same names. Raises InputError unless names and shapes are the same."""
+def restore(path, tensors: dict[str, np.ndarray], targets: dict) -> None:
+    """Copy tensors into arrays of the same names, on any device. Raises InputError unless names and shapes agree."""
     for name, target in targets.items():
         found = tensors[name].shape if name in tensors else "nothing"
         if found != target.shape:
             raise InputError(f"{path}: checkpoint of another network: {name} should be {target.shape}, it has {found}")
-        target[...] = tensors[name]
+        target[...] = device.of(target).asarray(tensors[name])
 
 
 def _layers(names: list[str]) -> str:

@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from minifcn.cpu.threads import cgroup_quota, parallel, pieces, strips
+from minifcn.cpu.threads import cgroup_quota, parallel
+from minifcn.sizes import pieces, strips
 
 
 def count(prefix="", **environment):

@@ -1,0 +1,33 @@
+"""The hot loops on a GPU: cpu's functions, with the same signatures, by launching kernels/*.cu through CuPy."""
+
+from .classes import argmax, confusion_counts
+from .conv import WORKSPACE, bias_grad, conv_forward, conv_input_grad, conv_weight_grad
+from .cuda import asarray, describe, memory_held, owns, start
+from .elementwise import relu_backward, relu_forward, sgd_update, sum_of_squares
+from .loss import cross_entropy
+from .pool import pool_backward, pool_forward
+from .upsample import upsample_backward, upsample_forward
+
+__all__ = [
+    "WORKSPACE",
+    "argmax",
+    "asarray",
+    "bias_grad",
+    "confusion_counts",
+    "conv_forward",
+    "conv_input_grad",
+    "conv_weight_grad",
+    "cross_entropy",
+    "describe",
+    "memory_held",
+    "owns",
+    "pool_backward",
+    "pool_forward",
+    "relu_backward",
+    "relu_forward",
+    "sgd_update",
+    "start",
+    "sum_of_squares",
+    "upsample_backward",
+    "upsample_forward",
+]

@@ -1,0 +1,36 @@
+"""Predicted classes and their counts on the GPU."""
+
+import numpy as np
+
+from . import cuda
+
+BLOCKS = 1024  # at most
+
+
+def argmax(scores):
+    """The highest-scoring class of each pixel, of equal ones the first: scores (N,H,W,L), L <= 256 -> uint8 (N,H,W)."""
+    scores = cuda.xp.ascontiguousarray(scores)
+    *shape, L = scores.shape
+    P = scores.size // L
+    classes = cuda.xp.empty(shape, np.uint8)
+    cuda.launch("argmax", (-(-P // (cuda.THREADS // 32)),), (cuda.THREADS,), (scores, classes, P, L))
+    return classes
+
+
+def confusion_counts(labels, predictions, num_classes, ignore_label):
+    """counts (L,L) int64 on the host: counts[i, j] pixels labelled i were predicted as j, without ignore_label.
+
+    labels: integers on the host; predictions: uint8 on the device, of the same shape. Raises ValueError where a
+    labelled pixel has a label or prediction outside 0 .. L-1.
+    """
+    L = num_classes
+    labels, predictions = cuda.asarray(labels.astype(np.int32)), cuda.xp.ascontiguousarray(predictions)
+    P = labels.size
+    counts = cuda.xp.zeros(L * L + 1, np.uint64)
+    blocks = min(BLOCKS, -(-P // cuda.THREADS))
+    args = (labels, predictions, counts, P, L, int(ignore_label))
+    cuda.launch("confusion", (blocks,), (cuda.THREADS,), args)
+    counts = cuda.xp.asnumpy(counts).astype(np.int64)
+    if counts[-1] > 0:
+        raise ValueError(f"labels, predictions: expected 0..{L - 1}, received {counts[-1]} pixels with another value")
+    return counts[:-1].reshape(L, L)

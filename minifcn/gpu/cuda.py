@@ -1,0 +1,100 @@
+"""The device: CuPy, imported when it is first asked for, the compiled kernels, and the one way to launch them.
+
+    start(0)                                         CuPy, and the device with that number
+    launch("sgd_update", (blocks,), (256,), args)    checks the arguments, compiles at first use, launches
+
+`xp` is the module cupy. On machines without a GPU the tests put a stand-in there, and all of gpu/ runs through it.
+"""
+
+from functools import cache
+from types import ModuleType
+
+from ..errors import InputError
+from .signatures import REALS, Kernel, kernels
+
+OPTIONS = ("-std=c++17",)
+THREADS = 256  # a block
+xp: ModuleType | None = None
+number = 0  # of the device
+
+
+def start(device: int = 0) -> None:
+    """Import CuPy and choose the device. Raises InputError, with the way out, where that cannot be."""
+    try:
+        import cupy
+    except ImportError as error:
+        raise InputError(f"--device gpu: no CuPy ({error}); pip install 'minifcn[gpu]', or --device cpu") from error
+    use(cupy, device)
+
+
+def use(module: ModuleType, device: int = 0) -> None:
+    """Let gpu/ work through `module`, which is cupy or behaves like it, on the device with that number."""
+    global xp, number
+    try:
+        count = module.cuda.runtime.getDeviceCount()
+    except module.cuda.runtime.CUDARuntimeError as error:
+        raise InputError(f"--device gpu: CUDA finds no usable GPU ({error}); use --device cpu") from error
+    if not 0 <= device < count:
+        raise InputError(f"--device gpu:{device}: this machine has {count} GPU(s), numbered from 0; choose one of them")
+    xp, number = module, device
+    module.cuda.Device(device).use()
+
+
+def owns(x) -> bool:
+    """Whether x is an array on the device."""
+    return xp is not None and isinstance(x, xp.ndarray)
+
+
+def asarray(x, dtype=None):
+    """Return x, from the host or the device, as an array on the device; from any thread."""
+    with xp.cuda.Device(number):
+        return xp.asarray(x, dtype)
+
+
+def memory_held() -> int:
+    """The bytes of device memory that this process has taken so far: CuPy's pool keeps what arrays have freed."""
+    return xp.get_default_memory_pool().total_bytes()
+
+
+def describe() -> str:
+    """The device, for the record beside measurements: its name, CUDA's and CuPy's versions, its memory."""
+    name = xp.cuda.runtime.getDeviceProperties(number)["name"].decode()
+    version = xp.cuda.runtime.runtimeGetVersion()
+    free, total = xp.cuda.Device(number).mem_info
+    return (
+        f"GPU {number} {name}, CUDA {version // 1000}.{version % 1000 // 10}, CuPy {xp.__version__}, "
+        f"{free / 1e9:.1f} of {total / 1e9:.1f} GB free"
+    )
+
+
+def launch(name: str, grid: tuple[int, ...], block: tuple[int, ...], args: tuple) -> None:
+    """Launch a kernel of kernels/*.cu.
+
+    args: one for each parameter, as Kernel.check demands. A grid without blocks does nothing: there is nothing to do.
+    """
+    kernel = kernels()[name]
+    checked = kernel.check(args, xp.ndarray)
+    if 0 not in grid:
+        function(xp, kernel, REALS[kernel.real(args)])(grid, block, tuple(checked))
+
+
+@cache
+def function(module: ModuleType, kernel: Kernel, real: str):
+    """The compiled kernel for float or double."""
+    return raw_module(module, kernel.file, real).get_function(kernel.name)
+
+
+@cache
+def raw_module(module: ModuleType, file, real: str):
+    return module.RawModule(code=file.read_text(encoding="utf-8"), options=(*OPTIONS, f"-DREAL={real}"))
+
+
+def per_pixel(name: str, pixels: int, channels: int, args: tuple) -> None:
+    """Launch a kernel whose rows of threads take a pixel each, with its channels along threadIdx.x."""
+    across = min(THREADS, max(32, 1 << (channels - 1).bit_length()))
+    launch(name, (-(-pixels // (THREADS // across)),), (across, THREADS // across), args)
+
+
+def per_quad(name: str, n: int, args: tuple) -> None:
+    """Launch a kernel whose threads take four neighbouring numbers each."""
+    launch(name, (-(-n // (4 * THREADS)),), (THREADS,), args)

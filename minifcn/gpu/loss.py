@@ -1,0 +1,27 @@
+"""Softmax cross-entropy on the GPU, loss and gradient in one pass over the pixels."""
+
+import numpy as np
+
+from . import cuda
+
+BLOCKS = 1024  # at most; each leaves one partial sum
+
+
+def cross_entropy(scores, labels, class_weight, ignore_label):
+    """Return (loss, weight, dscores) over pixels: scores (P,L), labels (P,) integers, class_weight (L,) or None.
+
+    loss = sum over labelled pixels of weight[label] * -log softmax(scores)[label], and weight the sum of the weights,
+    both float64; dscores (P,L) = d loss / d scores. Pixels with ignore_label count nothing. labels and class_weight are
+    host arrays.
+    """
+    xp, scores = cuda.xp, cuda.xp.ascontiguousarray(scores)
+    P, L = scores.shape
+    labels = cuda.asarray(labels.astype(np.int32))
+    class_weight = xp.ones(L, scores.dtype) if class_weight is None else cuda.asarray(class_weight)
+    dscores = xp.empty((P, L), scores.dtype)
+    blocks = min(BLOCKS, -(-P // (cuda.THREADS // 32)))  # by the shape alone, so that sums are always cut alike
+    sums = xp.empty((blocks, 2), np.float64)
+    args = (scores, labels, class_weight, dscores, sums, P, L, int(ignore_label))
+    cuda.launch("cross_entropy", (blocks,), (cuda.THREADS,), args)
+    loss, weight = xp.asnumpy(sums).sum(axis=0)
+    return loss, weight, dscores

@@ -1,0 +1,133 @@
+"""What each kernel takes, read from the kernels themselves: CuPy checks neither number nor type of arguments.
+
+Kernels are `extern "C" __global__ void name(parameters)` in kernels/*.cu, with pointers and numbers of fixed size.
+`real` is float or double: each file is compiled once for either. An array for `real*` decides which.
+"""
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+DTYPES = {
+    "int": np.dtype(np.int32),
+    "unsigned int": np.dtype(np.uint32),
+    "long long": np.dtype(np.int64),
+    "unsigned long long": np.dtype(np.uint64),
+    "unsigned char": np.dtype(np.uint8),
+    "float": np.dtype(np.float32),
+    "double": np.dtype(np.float64),
+}
+REALS = {DTYPES["float"]: "float", DTYPES["double"]: "double"}
+KERNEL = re.compile(r'extern\s+"C"\s+__global__\s+void\s+(?:__launch_bounds__\([^)]*\)\s+)?(\w+)\s*\(([^)]*)\)')
+PARAMETER = re.compile(r"(const\s+)?([\w ]+?)\s*(\*?)\s*(?:__restrict__\s+)?(\w+)")
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter of a kernel: name, C type without const and *, whether it is an array, and only read."""
+
+    name: str
+    type: str
+    array: bool
+    const: bool
+
+    def dtype(self, real: np.dtype) -> np.dtype:
+        return real if self.type == "real" else DTYPES[self.type]
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A kernel's name, the file it stands in and its parameters in order."""
+
+    name: str
+    file: Path
+    parameters: tuple[Parameter, ...]
+
+    def real(self, args) -> np.dtype:
+        """float32 or float64: the dtype of the first array that is given for a `real*`."""
+        for arg, parameter in zip(args, self.parameters, strict=False):
+            if parameter.array and parameter.type == "real" and getattr(arg, "dtype", None) in REALS:
+                return arg.dtype
+        return DTYPES["float"]
+
+    def check(self, args, ndarray: type) -> list:
+        """Return the arguments as CuPy must get them: arrays as they are, numbers in the parameter's exact type.
+
+        args: for an array parameter an `ndarray` of exactly that dtype, C-contiguous, sharing no memory with another
+        argument unless both are only read; for an integer an int that fits, for a real a float or an int.
+        Raises TypeError / ValueError that name kernel, parameter, what was expected and what came.
+        """
+        if len(args) != len(self.parameters):
+            raise TypeError(f"{self.name}: expected {len(self.parameters)} arguments, received {len(args)}")
+        real = self.real(args)
+        arrays: list[tuple[Parameter, int, int]] = []  # with the first byte and the one after the last
+        checked = []
+        for arg, parameter in zip(args, self.parameters, strict=True):
+            if parameter.array:
+                checked.append(self._array(arg, parameter, real, ndarray))
+                arrays.append((parameter, arg.data.ptr, arg.data.ptr + arg.nbytes))
+            else:
+                checked.append(self._number(arg, parameter, real))
+        for i, (a, start, stop) in enumerate(arrays):
+            for b, other_start, other_stop in arrays[:i]:
+                if start < other_stop and other_start < stop and not (a.const and b.const):
+                    raise ValueError(f"{self.name}: {b.name} and {a.name} share memory, and not both are only read")
+        return checked
+
+    def _array(self, arg, parameter: Parameter, real: np.dtype, ndarray: type):
+        expected = parameter.dtype(real)
+        if not isinstance(arg, ndarray):
+            raise TypeError(
+                f"{self.name}: {parameter.name}: expected an array on the device, received {type(arg).__name__}"
+            )
+        if arg.dtype != expected:
+            raise TypeError(f"{self.name}: {parameter.name}: expected {expected}, received {arg.dtype}")
+        if not arg.flags.c_contiguous:
+            raise ValueError(f"{self.name}: {parameter.name}: expected a C-contiguous array, received strides")
+        return arg
+
+    def _number(self, arg, parameter: Parameter, real: np.dtype):
+        expected = parameter.dtype(real)
+        allowed = (int,) if expected.kind in "iu" else (int, float)
+        if type(arg) not in allowed:
+            raise TypeError(f"{self.name}: {parameter.name}: expected {allowed[-1].__name__}, received {arg!r}")
+        if expected.kind in "iu" and not np.iinfo(expected).min <= arg <= np.iinfo(expected).max:
+            raise ValueError(f"{self.name}: {parameter.name}: expected a number that fits {expected}, received {arg}")
+        return expected.type(arg)
+
+
+def folder() -> Path:
+    """Where the .cu files are: inside an installed package, or beside the package in a source checkout."""
+    package = Path(__file__).resolve().parent.parent
+    installed = package / "kernels"
+    return installed if installed.is_dir() else package.parent / "kernels"
+
+
+def parse(source: str, file: Path) -> list[Kernel]:
+    """Return the kernels of a .cu source. Raises ValueError for a parameter type that is not of the above."""
+    source = re.sub(r"//[^\n]*", "", source)
+    return [
+        Kernel(name, file, tuple(_parameter(name, text.strip()) for text in parameters.split(",")))
+        for name, parameters in KERNEL.findall(source)
+    ]
+
+
+def _parameter(kernel: str, text: str) -> Parameter:
+    match = PARAMETER.fullmatch(" ".join(text.split()))
+    if not match or match[2] not in (*DTYPES, "real"):
+        raise ValueError(f"{kernel}: {text!r}: expected a number or array of real, {', '.join(DTYPES)}")
+    const, kind, star, name = match.groups()
+    return Parameter(name, kind, bool(star), bool(const))
+
+
+@cache
+def kernels() -> dict[str, Kernel]:
+    """All kernels of kernels/*.cu by name."""
+    found = {}
+    for file in sorted(folder().glob("*.cu")):
+        for kernel in parse(file.read_text(encoding="utf-8"), file):
+            found[kernel.name] = kernel
+    return found

@@ -1,0 +1,26 @@
+"""Bilinear upsampling on the GPU, one axis after the other, as on the CPU."""
+
+from . import cuda
+
+
+def upsample_forward(x, stride):
+    """x (N,H,W,C) -> y (N,(H+1) stride,(W+1) stride,C)."""
+    N, H, W, C = x.shape
+    OH, OW = (H + 1) * stride, (W + 1) * stride
+    wide = _along("upsample_forward", x, (N, H, OW, C), N * H, W, C, OW, stride)
+    return _along("upsample_forward", wide, (N, OH, OW, C), N, H, OW * C, OH, stride)
+
+
+def upsample_backward(dy, stride):
+    """dx (N,H,W,C) from dy (N,(H+1) stride,(W+1) stride,C), the axes in the opposite order."""
+    N, OH, OW, C = dy.shape
+    H, W = OH // stride - 1, OW // stride - 1
+    dwide = _along("upsample_backward", dy, (N, H, OW, C), N, H, OW * C, H, stride)
+    return _along("upsample_backward", dwide, (N, H, W, C), N * H, W, C, W, stride)
+
+
+def _along(name, source, shape, outer, size, inner, length, stride):
+    """Launch over (outer, size, inner), size being the low resolution; `length` is that of the result's axis."""
+    source, result = cuda.xp.ascontiguousarray(source), cuda.xp.empty(shape, source.dtype)
+    cuda.per_pixel(name, outer * length, inner, (source, result, outer, size, inner, stride))
+    return result

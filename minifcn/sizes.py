@@ -1,0 +1,26 @@
+"""Sizes and cuts: the arithmetic that the CPU's and the GPU's loops share."""
+
+from collections.abc import Iterator
+
+
+def conv_size(size, kernel, stride, padding) -> tuple[int, int]:
+    """The output size (OH, OW) of a convolution over (H, W); all arguments are pairs (vertical, horizontal)."""
+    sides = zip(size, kernel, stride, padding, strict=True)
+    return tuple((s + 2 * p - k) // t + 1 for s, k, t, p in sides)
+
+
+def strips(total: int, size: int) -> Iterator[slice]:
+    """Cut range(total) for threads: into an even number of slices of at most about `size`, where that is possible."""
+    count = -(-total // max(1, size))
+    yield from cut(total, min(total, count + count % 2))
+
+
+def pieces(total: int, size: int) -> Iterator[slice]:
+    """Cut range(total) for a loop: into as few slices of at most `size` as will do."""
+    yield from cut(total, -(-total // max(1, size)))
+
+
+def cut(total: int, count: int) -> Iterator[slice]:
+    """Cut range(total) into `count` slices, evenly."""
+    for i in range(count):
+        yield slice(total * i // count, total * (i + 1) // count)
