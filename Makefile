@@ -5,24 +5,28 @@ PY := $(VENV)/bin/python
 
 .PHONY: setup data train test lint results bench clean
 
-setup: $(VENV)/ready
+setup: $(VENV)/ready-to-test
 
 $(VENV)/ready: pyproject.toml requirements.txt
 	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 10) and 'minifcn needs Python 3.10 or newer: make PYTHON=python3.x')"
 	$(PYTHON) -m venv $(VENV)
 	$(PY) -m pip install --quiet --upgrade pip
-	PYTHONWARNINGS=ignore $(PY) -m pip install --quiet --editable ".[test]"  # setuptools warns at length of editable installs
+	PYTHONWARNINGS=ignore $(PY) -m pip install --quiet --editable .  # setuptools warns at length of editable installs
+	touch $@
+
+$(VENV)/ready-to-test: $(VENV)/ready
+	PYTHONWARNINGS=ignore $(PY) -m pip install --quiet --editable ".[test,emulator]"
 	touch $@
 
 # draws toytown where that has not been done, and checks it
-data: setup
+data: $(VENV)/ready
 	$(PY) -m minifcn.check_data toytown
 
 train: data
 	$(PY) -m minifcn.train
 
 test: setup
-	$(PY) -m pytest
+	$(PY) -m pytest -n 2
 
 lint: setup
 	$(PY) -m ruff check .

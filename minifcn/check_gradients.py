@@ -13,7 +13,8 @@ from itertools import product
 import numpy as np
 from tqdm import tqdm
 
-from . import models, ops
+from . import device, models, ops
+from .autograd import Tensor
 from .errors import command_line
 from .gradients import GradientError, check
 from .randomness import counted_rng
@@ -27,20 +28,27 @@ Case = tuple[str, str, Callable, list[np.ndarray], bool]  # op, options, functio
 def main(argv=None) -> int:
     parser = argparse.ArgumentParser(prog="python -m minifcn.check_gradients", description="Check all gradients.")
     parser.add_argument("--seed", type=int, default=0, help="of inputs and directions (default: 0)")
-    seed = parser.parse_args(argv).seed
-    cases = [*layer_cases(seed), *network_cases(seed)]
+    device.add_option(parser)
+    args = parser.parse_args(argv)
+    loops = device.start(args.device)
+    return 1 if run([*layer_cases(args.seed), *network_cases(args.seed, args.device)], loops, args.seed) else 0
+
+
+def run(cases: list[Case], loops, seed: int = 0) -> int:
+    """Check every case on a device (loops: cpu or gpu), print a line for each; return how many failed."""
     failures = 0
     print(f"{'op':<22} {'options':<58} {'entries':>7} {'worst error':>12}")
     for op, options, function, inputs, linear in tqdm(cases, "gradients", leave=False, disable=None):
+        leaves = [x if isinstance(x, Tensor) else Tensor(loops.asarray(x), requires_grad=True) for x in inputs]
         try:
-            report = check(function, inputs, linear, seed=seed, name=op)
+            report = check(function, leaves, linear, seed=seed, name=op)
             line = f"{report.entries:>7} {report.worst:>12.1e}"
         except GradientError as error:
             failures += 1
             line = f"FAILED: {error}"
         tqdm.write(f"{op:<22} {options:<58} {line}")
     print(f"{len(cases) - failures} of {len(cases)} checks passed")
-    return 1 if failures else 0
+    return failures
 
 
 def layer_cases(seed: int) -> Iterator[Case]:
@@ -109,14 +117,18 @@ def loss_cases(rng) -> Iterator[Case]:
         yield "softmax_cross_entropy", options, function, [3 * rng.standard_normal((N, H, W, L))], False
 
 
-def network_cases(seed: int) -> Iterator[Case]:
-    """The whole networks: scores as a function of the picture and of every parameter.
+def network_cases(seed: int, where: str = "cpu", small: bool = False) -> Iterator[Case]:
+    """The whole networks, on that device: scores as a function of the picture and of every parameter.
+
+    small: one small picture and pad "same" only, for the emulator.
 
     Biases are negative, so that where a 100-pixel border gives the trunk nothing but zeros it answers with exact zeros,
     far from every ReLU's kink; equal positive values there would be ties in every pool.
     """
     variants = [((1, 9, 14, 3), 100, "learnt"), ((1, 45, 70, 3), "same", "learnt"), ((1, 45, 70, 3), "same", "fixed")]
-    for (name, build), (shape, pad, upsampling) in product(models.MODELS.items(), variants):
+    for (name, build), (shape, pad, upsampling) in product(
+        models.MODELS.items(), [((1, 9, 14, 3), "same", "learnt")] if small else variants
+    ):
         rng = counted_rng(seed, 1)
         model = build(3, TINY, pad, skip_scale=(0.5, 0.3), upsampling=upsampling, dtype=np.float64).eval()
         for parameter in model.parameters().values():  # nothing zero: a zero score layer would hide all below it
@@ -124,7 +136,7 @@ def network_cases(seed: int) -> Iterator[Case]:
             spread = rng.standard_normal(parameter.shape) * (4 / fan_in) ** 0.5
             parameter.data = spread if parameter.data.ndim == 4 else rng.uniform(-0.1, -0.02, parameter.shape)
             parameter.requires_grad = True
-        inputs = [rng.standard_normal(shape), *model.parameters().values()]
+        inputs = [rng.standard_normal(shape), *model.to(where).parameters().values()]
         options = f"N,H,W,C {shape}, pad {pad}, upsampling {upsampling}"
         yield name, options, lambda x, *_, model=model: model(x), inputs, False
 

@@ -9,6 +9,11 @@ def conv_size(size, kernel, stride, padding) -> tuple[int, int]:
     return tuple((s + 2 * p - k) // t + 1 for s, k, t, p in sides)
 
 
+def is_copy(size, out_size, kernel, stride, padding, ky0) -> bool:
+    """Whether im2col's matrix is x itself: a 1x1 kernel sees each pixel once, so there is nothing to gather."""
+    return (*kernel, *stride, *padding, ky0, *out_size) == (1, 1, 1, 1, 0, 0, 0, *size)
+
+
 def strips(total: int, size: int) -> Iterator[slice]:
     """Cut range(total) for threads: into an even number of slices of at most about `size`, where that is possible."""
     count = -(-total // max(1, size))

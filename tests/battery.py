@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import reference
-from helpers import assert_close, distinct
+from helpers import assert_close, device_array, distinct, tensor
 
 import minifcn as mf
+from minifcn import cpu, device
 
 
 @dataclass(frozen=True)
@@ -28,73 +29,77 @@ class Case:
         return f"{self.op}[{self.options}]"
 
 
-# ---- the checks: each takes a Case ----
+# ---- the checks: each takes a Case and where it runs (cpu or gpu, as the fixture `loops` gives it) ----
 
 
-def evaluate(case, dtype=np.float64, layout=np.array):
-    """Run forward and backward; return the result, the input Tensors and the cotangent."""
-    tensors = [mf.Tensor(layout(x.astype(dtype)), requires_grad=True) for x in case.inputs]
+def evaluate(case, loops=cpu, dtype=np.float64, layout=device_array):
+    """Run forward and backward; return the result, the input Tensors and the cotangent, a host array."""
+    tensors = [mf.Tensor(layout(loops, x.astype(dtype)), requires_grad=True) for x in case.inputs]
     y = case.function(*tensors)
     dy = np.random.default_rng(5).standard_normal(y.shape).astype(dtype)
     y.backward(dy)
+    assert all(device.of(array) is loops for array in (y.data, *(x.grad for x in tensors)))
     return y.data, tensors, dy
 
 
-def forward_float64(case):
-    y, _, _ = evaluate(case)
+def forward_float64(case, loops=cpu):
+    y, _, _ = evaluate(case, loops)
     assert_close(y, case.reference(*case.inputs), what=str(case))
 
 
-def forward_float32(case):
-    y, tensors, _ = evaluate(case, np.float32)
+def forward_float32(case, loops=cpu):
+    y, tensors, _ = evaluate(case, loops, np.float32)
     assert y.dtype == np.float32
     assert all(x.grad.dtype == np.float32 for x in tensors)
     rounded = [x.astype(np.float32).astype(np.float64) for x in case.inputs]
     assert_close(y, case.reference(*rounded), what=str(case))
 
 
-def gradients(case):
+def gradients(case, loops=cpu):
     if case.smooth:
-        mf.gradcheck(case.function, case.inputs, linear=case.linear, name=str(case))
+        leaves = [tensor(loops, x) for x in case.inputs]
+        mf.gradcheck(case.function, leaves, linear=case.linear, name=str(case))
     if case.gradient:
-        _, (x,), dy = evaluate(case)
+        _, (x,), dy = evaluate(case, loops)
         assert_close(x.grad, case.gradient(*case.inputs, dy), what=f"{case}: gradient")
 
 
-def float32_gradients(case):
+def float32_gradients(case, loops=cpu):
     """Where float64 gradients are right (checked above), float32 ones are the same but for rounding."""
-    _, singles, _ = evaluate(case, np.float32)
-    for i, (single, double) in enumerate(zip(singles, evaluate(case)[1], strict=True)):
+    _, singles, _ = evaluate(case, loops, np.float32)
+    for i, (single, double) in enumerate(zip(singles, evaluate(case, loops)[1], strict=True)):
         assert_close(single.grad, double.grad, what=f"{case}: gradient of input {i}")
 
 
-def nothing_altered(case):
+def nothing_altered(case, loops=cpu):
     """The op leaves its inputs as they were; backward leaves the cotangent."""
-    tensors = [mf.Tensor(x.copy(), requires_grad=True) for x in case.inputs]
+    tensors = [tensor(loops, x) for x in case.inputs]
     y = case.function(*tensors)
-    dy = np.random.default_rng(5).standard_normal(y.shape)
-    before, result = dy.copy(), y.data.copy()
+    before = np.random.default_rng(5).standard_normal(y.shape)
+    dy, result = device_array(loops, before), device.asnumpy(y.data).copy()
     y.backward(dy)
-    for x, tensor in zip(case.inputs, tensors, strict=True):
-        assert np.array_equal(tensor.data, x, equal_nan=True)
-    assert np.array_equal(dy, before) and np.array_equal(y.data, result, equal_nan=True)
+    for x, leaf in zip(case.inputs, tensors, strict=True):
+        assert np.array_equal(device.asnumpy(leaf.data), x, equal_nan=True)
+    assert np.array_equal(device.asnumpy(dy), before)
+    assert np.array_equal(device.asnumpy(y.data), result, equal_nan=True)
 
 
-def strided(x):
-    """A view with the values of x and gaps in memory, in Fortran order: contiguous in no axis."""
-    backing = np.full(tuple(2 * s for s in x.shape[::-1]), 77, x.dtype)
+def strided(loops, x):
+    """A view on the device with the values of x and gaps in memory, in Fortran order: contiguous in no axis."""
+    x = loops.asarray(x)
+    backing = device.xp(x).full(tuple(2 * s for s in x.shape[::-1]), 77, x.dtype)
     view = backing[tuple(slice(None, None, 2) for _ in x.shape)].T
     view[...] = x
     return view
 
 
-def non_contiguous(case):
+def non_contiguous(case, loops=cpu):
     """Layout in memory changes nothing."""
-    y, tensors, _ = evaluate(case)
-    y_strided, tensors_strided, _ = evaluate(case, layout=strided)
+    y, tensors, _ = evaluate(case, loops)
+    y_strided, tensors_strided, _ = evaluate(case, loops, layout=strided)
     assert_close(y_strided, y, what=str(case))
     for a, b in zip(tensors_strided, tensors, strict=True):
-        assert a.grad.shape == a.shape
+        assert not a.data.flags.c_contiguous and a.grad.shape == a.shape
         assert_close(a.grad, b.grad, what=f"{case}: gradient")
 
 
@@ -215,6 +220,8 @@ def max_pool2d_cases():
     for padding in (0, 1):
         faint = np.where(rng.random((1, 6, 8, 2)) < 0.8, -np.inf, 1.0)
         yield case("-inf", faint, (2, 2), (2, 2), (padding, padding), smooth=False)
+    rising = distinct(rng, 1, 19, 20, 2) + 3 * np.arange(19)[:, None, None]
+    yield case("winners beyond a byte", rising, (17, 17), (1, 1))
 
 
 def crop_cases():

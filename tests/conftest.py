@@ -1,6 +1,11 @@
 """Fixtures for all tests."""
 
+import shutil
+
 import pytest
+
+from minifcn import cpu, gpu
+from minifcn.gpu import signatures
 
 
 @pytest.fixture(params=["im2col", "winograd"])
@@ -8,3 +13,44 @@ def conv_algorithm(request, monkeypatch):
     """Run a test once for each algorithm of the convolution; a shape that one cannot do falls back to the other."""
     monkeypatch.setenv("MINIFCN_CONV", request.param)
     return request.param
+
+
+@pytest.fixture(scope="session")
+def standin():
+    """The stand-in for CuPy, with all kernels built for the emulator: in parallel, and only where they have changed."""
+    pytest.importorskip("cupy", reason="the stand-in for CuPy checks its names against the real one")
+    if shutil.which("g++") is None:
+        pytest.skip("the emulator needs g++")
+    import emulator
+    import standin
+
+    files = signatures.folder().glob("*.cu")
+    sources = [(file.read_text(encoding="utf-8"), file.name) for file in files]
+    emulator.prebuild([(*source, {"REAL": real}) for source in sources for real in ("float", "double")])
+    return standin
+
+
+@pytest.fixture
+def emulated_gpu(standin, monkeypatch):
+    """gpu, as it is on a machine with a GPU, but for CuPy's stand-in, whose kernels run in the emulator."""
+    monkeypatch.setattr(gpu.cuda, "xp", None)  # what is there now comes back after the test
+    monkeypatch.setattr(gpu.cuda, "number", 0)
+    gpu.cuda.use(standin.CuPy())
+    return gpu
+
+
+@pytest.fixture
+def real_gpu(monkeypatch):
+    """gpu on a real one, where there is one."""
+    cupy = pytest.importorskip("cupy")
+    if not cupy.cuda.is_available():
+        pytest.skip("no GPU on this machine")
+    monkeypatch.setattr(gpu.cuda, "xp", None)
+    gpu.cuda.use(cupy)
+    return gpu
+
+
+@pytest.fixture(params=["cpu", "emulated_gpu", "real_gpu"])
+def loops(request):
+    """cpu, and gpu twice: whose functions compute. Arrays go there by loops.asarray and come back by device.asnumpy."""
+    return cpu if request.param == "cpu" else request.getfixturevalue(request.param)

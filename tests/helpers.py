@@ -2,6 +2,8 @@
 
 import numpy as np
 
+import minifcn as mf
+from minifcn import device
 from minifcn.models import Widths
 
 TINY = Widths((2, 3, 2, 3, 2), 8)  # a trunk that runs in milliseconds
@@ -13,6 +15,16 @@ TOLERANCE = {  # the largest relative error, by dtype and by how much arithmetic
 }
 
 
+def device_array(loops, x):
+    """A copy of the host array x where loops (cpu or gpu) works."""
+    return loops.asarray(np.array(x))
+
+
+def tensor(loops, x, requires_grad=True) -> mf.Tensor:
+    """A leaf with a copy of the host array x where loops (cpu or gpu) works."""
+    return mf.Tensor(device_array(loops, x), requires_grad)
+
+
 def relative_error(a, b) -> float:
     """||a - b|| / ||b||; 0 where both are 0."""
     difference, size = np.linalg.norm(a - b), np.linalg.norm(b)
@@ -20,8 +32,11 @@ def relative_error(a, b) -> float:
 
 
 def assert_close(a, b, kind="op", what="result"):
-    """a (the dtype under test) equals b to the table's tolerance; NaN and infinities must stand in the same places."""
-    a, b = np.asarray(a), np.asarray(b)
+    """a (the dtype under test) equals b to the table's tolerance; NaN and infinities must stand in the same places.
+
+    Both may be on any device.
+    """
+    a, b = device.asnumpy(a), device.asnumpy(b)
     assert a.shape == b.shape, f"{what}: shape {a.shape}, expected {b.shape}"
     limit = TOLERANCE[str(a.dtype)][kind]
     if not np.isfinite(np.linalg.norm(b)):
@@ -63,7 +78,8 @@ def assert_all_gradients(parameters):
     for name, parameter in parameters.items():
         if parameter.requires_grad:
             assert parameter.grad is not None, f"{name}: no gradient"
-            assert 0 < np.linalg.norm(parameter.grad) < np.inf, f"{name}: the gradient is zero, infinite or NaN"
+            size = np.linalg.norm(device.asnumpy(parameter.grad))
+            assert 0 < size < np.inf, f"{name}: the gradient is zero, infinite or NaN"
         else:
             assert parameter.grad is None, name
 

@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 
+from minifcn import device
 from minifcn.metrics import ConfusionMatrix
 
 
@@ -138,6 +139,87 @@ def test_huge_unsigned_label_is_not_wrapped():
 def test_other_dtypes_raise(dtype):
     with pytest.raises(TypeError, match=f"labels: expected an integer dtype, got {np.dtype(dtype)}"):
         ConfusionMatrix(3).update(np.zeros(2, dtype), np.zeros(2, int))
+
+
+# ---- predictions where the scores are, on a GPU: uint8, labels on the host ----
+
+
+@pytest.mark.parametrize("L, ignore_label", [(1, 255), (2, 255), (7, 0), (12, 11), (21, -1), (32, 255), (33, 7)])
+@pytest.mark.parametrize("pixels", [(1,), (3, 17, 13), (2, 50, 70)])
+def test_counts_are_the_same_on_every_device(L, ignore_label, pixels, loops):
+    """32 classes are the most that are counted in shared memory."""
+    rng = np.random.default_rng(L)
+    labels, predictions = rng.integers(0, L, pixels), rng.integers(0, L, pixels).astype(np.uint8)
+    labels[rng.random(pixels) < 0.2] = ignore_label
+    here, there = ConfusionMatrix(L, ignore_label), ConfusionMatrix(L, ignore_label)
+    for _ in range(2):
+        here.update(labels, predictions)
+        there.update(labels, loops.asarray(predictions))
+    assert there.counts.dtype == np.int64 and np.array_equal(there.counts, here.counts)
+    assert here.counts.sum() == 2 * np.count_nonzero(labels != ignore_label)
+
+
+def test_counts_of_more_pixels_than_a_gpu_has_threads(loops):
+    labels = np.arange(300_001) % 5
+    matrix = ConfusionMatrix(5)
+    matrix.update(labels, loops.asarray((labels // 2).astype(np.uint8)))
+    assert matrix.counts[np.arange(5), np.arange(5) // 2].tolist() == [60_001, 60_000, 60_000, 60_000, 60_000]
+    assert matrix.counts.sum() == 300_001
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int16, np.int64, np.uint64])
+def test_labels_of_any_integer_dtype_on_every_device(dtype, loops):
+    matrix = ConfusionMatrix(101, ignore_label=101)
+    matrix.update(np.array([100, 2, 101, 100], dtype), loops.asarray(np.array([99, 2, 250, 100], np.uint8)))
+    assert matrix.counts[100, 99] == matrix.counts[2, 2] == matrix.counts[100, 100] == 1
+    assert matrix.counts.sum() == 3
+
+
+def test_predictions_in_any_layout_on_every_device(loops):
+    rng = np.random.default_rng(0)
+    labels, predictions = rng.integers(0, 3, (5, 4)), rng.integers(0, 3, (8, 5)).astype(np.uint8)
+    here, there = ConfusionMatrix(3), ConfusionMatrix(3)
+    here.update(labels, predictions[::2].T)
+    there.update(labels, loops.asarray(predictions)[::2].T)
+    assert np.array_equal(there.counts, here.counts)
+
+
+@pytest.mark.parametrize(
+    "labels, predictions",
+    [([0, 3], [0, 0]), ([0, -1], [0, 0]), ([0, 2**32 + 1], [0, 0]), ([0, 1], [0, 3]), ([0, 1], [0, 255])],
+)
+def test_values_out_of_range_raise_on_every_device(labels, predictions, loops):
+    matrix = ConfusionMatrix(3)
+    with pytest.raises(ValueError, match="expected 0"):
+        matrix.update(np.array(labels), loops.asarray(np.array(predictions, np.uint8)))
+    with pytest.raises(ValueError, match=r"expected equal shapes, got \(1,\) and \(2,\)"):
+        matrix.update(np.array([0]), loops.asarray(np.array([0, 1], np.uint8)))
+    assert matrix.counts.sum() == 0
+
+
+def test_predictions_of_void_pixels_and_no_pixels_count_nothing(loops):
+    matrix = ConfusionMatrix(3)
+    matrix.update(np.full((4, 5), 255), loops.asarray(np.full((4, 5), 254, np.uint8)))
+    matrix.update(np.zeros((0, 5), int), loops.asarray(np.zeros((0, 5), np.uint8)))
+    assert matrix.counts.sum() == 0 and math.isnan(matrix.jaccard())
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(2, 3, 5, 1), (1, 7, 9, 4), (1, 4, 3, 21), (1, 2, 3, 33), (1, 2, 2, 256)])
+def test_argmax_takes_the_first_of_equal_scores_and_nan_above_all(shape, dtype, loops):
+    rng = np.random.default_rng(0)
+    scores = rng.integers(-2, 3, shape).astype(dtype)  # with ties
+    spoilt = np.where(rng.random(shape) < 0.1, rng.choice([np.nan, np.inf, -np.inf], shape), scores)
+    for values in (scores, -np.abs(scores) - 1, spoilt, np.full(shape, -np.inf)):
+        classes = loops.argmax(loops.asarray(values.astype(dtype)))
+        assert device.of(classes) is loops and classes.dtype == np.uint8
+        assert np.array_equal(device.asnumpy(classes), values.argmax(axis=3))
+
+
+def test_argmax_in_any_layout(loops):
+    scores = np.random.default_rng(0).standard_normal((4, 9, 7, 2))
+    classes = loops.argmax(loops.asarray(scores).transpose(3, 1, 2, 0)[:, ::2])
+    assert np.array_equal(device.asnumpy(classes), scores.transpose(3, 1, 2, 0)[:, ::2].argmax(axis=3))
 
 
 def test_num_classes_must_be_positive():

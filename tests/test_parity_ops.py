@@ -7,9 +7,10 @@ from zlib import crc32
 
 import numpy as np
 import pytest
-from helpers import assert_close, distinct
+from helpers import assert_close, device_array, distinct, tensor
 
 import minifcn as mf
+from minifcn import cpu, device
 
 torch = pytest.importorskip("torch")
 torch.set_num_threads(1)
@@ -31,16 +32,17 @@ def oihw(w):
     return w.permute(3, 2, 0, 1).contiguous()
 
 
-def assert_parity(ours, theirs, inputs, rng, dtype, what):
+def assert_parity(loops, ours, theirs, inputs, rng, dtype, what):
     """ours: Tensors -> Tensor, theirs: the same in torch, both in our layout; inputs: float64 arrays."""
     inputs = [x.astype(dtype) for x in inputs]
-    tensors = [mf.Tensor(x.copy(), requires_grad=True) for x in inputs]
+    tensors = [tensor(loops, x) for x in inputs]
     torch_tensors = [torch.tensor(x, requires_grad=True) for x in inputs]
     y, z = ours(*tensors), theirs(*torch_tensors)
     dy = (rng.standard_normal(y.shape) + 0.5).astype(dtype)  # not centred, so that sums over it do not cancel
     assert_close(y.data, z.detach().numpy(), what=what)
     y.backward(dy)
     z.backward(torch.tensor(dy))
+    assert all(device.of(array) is loops for array in (y.data, *(a.grad for a in tensors)))
     for i, (a, b) in enumerate(zip(tensors, torch_tensors, strict=True)):
         assert_close(a.grad, b.grad.numpy(), what=f"{what}: gradient of input {i}")
 
@@ -203,23 +205,23 @@ CONFIGURATIONS = {
 
 @pytest.mark.parametrize("chunk", range(CHUNKS))
 @pytest.mark.parametrize("op", CONFIGURATIONS)
-def test_op(op, chunk):
+def test_op(op, chunk, loops):
     rng = np.random.default_rng([crc32(op.encode()), chunk])
     for i in range(EACH):
         ours, theirs, inputs, what = CONFIGURATIONS[op](rng)
         dtype = (np.float64, np.float32)[i % 2]
-        assert_parity(ours, theirs, inputs, rng, dtype, f"{op} chunk {chunk}.{i} {np.dtype(dtype)} {what}")
+        assert_parity(loops, ours, theirs, inputs, rng, dtype, f"{op} chunk {chunk}.{i} {np.dtype(dtype)} {what}")
 
 
 @pytest.mark.parametrize("algorithm", ["im2col", "winograd"])
 @pytest.mark.parametrize("op", ["conv2d", "conv_transpose2d"])
 def test_each_convolution_algorithm(op, algorithm, monkeypatch):
     monkeypatch.setenv("MINIFCN_CONV", algorithm)
-    test_op(op, CHUNKS)
+    test_op(op, CHUNKS, cpu)
 
 
 @pytest.mark.parametrize("chunk", range(CHUNKS))
-def test_sgd(chunk):
+def test_sgd(chunk, loops):
     """A few steps from the same start, weights and biases with options of their own."""
     rng = np.random.default_rng([20, chunk])
     for i in range(EACH):
@@ -227,7 +229,7 @@ def test_sgd(chunk):
         lr, momentum, decay = rng.uniform(1e-3, 0.5), rng.choice([0, 0.5, 0.9]), rng.choice([0, 5e-4, 0.1])
         bias_lr, bias_decay = float(rng.choice([1, 2])), bool(rng.random() < 0.5)
         arrays = {"a.weight": rng.standard_normal(sizes(rng, 3, 3, 5, 5)), "a.bias": rng.standard_normal(sizes(rng, 5))}
-        ours = {name: mf.Tensor(x.astype(dtype), requires_grad=True) for name, x in arrays.items()}
+        ours = {name: tensor(loops, x.astype(dtype)) for name, x in arrays.items()}
         theirs = {name: torch.tensor(x.astype(dtype), requires_grad=True) for name, x in arrays.items()}
         optimizer = mf.optim.SGD(ours, lr, momentum, decay, bias_lr, bias_decay)
         bias = {"params": [theirs["a.bias"]], "lr": lr * bias_lr, "weight_decay": decay if bias_decay else 0}
@@ -235,7 +237,7 @@ def test_sgd(chunk):
         for _ in range(4):
             for name, x in arrays.items():
                 grad = rng.standard_normal(x.shape).astype(dtype)
-                ours[name].grad, theirs[name].grad = grad, torch.tensor(grad)
+                ours[name].grad, theirs[name].grad = device_array(loops, grad), torch.tensor(grad)
             optimizer.step()
             reference.step()
         what = f"lr {lr} momentum {momentum} decay {decay} bias_lr {bias_lr} bias_decay {bias_decay}"

@@ -49,7 +49,8 @@ def layer(job):
 class Network:
     """An FCN with parameters by name; the crops are those of the published networks, or of padding "same"."""
 
-    def __init__(self, job):
+    def __init__(self, job, where="cpu"):
+        self.where = where  # a PyTorch device
         self.tuned = job["style"] == "tuned"
         self.name, self.same, self.p = job["network"], job["pad"] == "same", job["dropout"]
         self.memory_format = torch.channels_last if self.tuned else torch.contiguous_format
@@ -66,7 +67,7 @@ class Network:
         tensor = torch.from_numpy(array)
         if tensor.ndim == 4:  # (KH,KW,C,K) -> (K,C,KH,KW)
             tensor = tensor.permute(3, 2, 0, 1).contiguous(memory_format=self.memory_format)
-        self.w[name] = tensor.requires_grad_()
+        self.w[name] = tensor = tensor.to(self.where).requires_grad_()
         return tensor
 
     def __call__(self, x):
@@ -112,8 +113,8 @@ def cut(x, offset, size):
     return x[:, :, offset : offset + size[0], offset : offset + size[1]]
 
 
-def train(job):
-    model = Network(job)
+def train(job, where="cpu"):
+    model = Network(job, where)
     x, labels = data(job, model)
     weights = [w for name, w in model.w.items() if name.endswith(".weight") and w.requires_grad]
     biases = [w for name, w in model.w.items() if name.endswith(".bias")]
@@ -142,7 +143,7 @@ def inference(job):
 
 
 def data(job, model):
-    x, labels = (torch.from_numpy(array) for array in inputs.batch(job))
+    x, labels = (torch.from_numpy(array).to(model.where) for array in inputs.batch(job))
     return x.permute(0, 3, 1, 2).contiguous(memory_format=model.memory_format), labels
 
 
@@ -154,4 +155,5 @@ def versions() -> dict:
     return {"PyTorch": torch.__version__, "oneDNN": torch.backends.mkldnn.is_available()}
 
 
-torch.set_num_threads(int(os.environ["MINIFCN_THREADS"]))
+if "MINIFCN_THREADS" in os.environ:
+    torch.set_num_threads(int(os.environ["MINIFCN_THREADS"]))

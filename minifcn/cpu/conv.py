@@ -15,7 +15,7 @@ import math
 
 import numpy as np
 
-from ..sizes import conv_size, pieces, strips
+from ..sizes import conv_size, is_copy, pieces, strips
 from . import winograd
 from .threads import parallel, serial, workspace
 from .windows import pictures, strided, window
@@ -215,8 +215,8 @@ def im2col(x, strip, out_size, kernel, stride, padding, ky0=0):
     """
     N, H, W, C = x.shape
     (OH, OW), (KH, KW), (sy, sx), (py, px) = out_size, kernel, stride, padding
-    if (KH, KW, sy, sx, py, px, ky0, OH) == (1, 1, 1, 1, 0, 0, 0, H):
-        return x.reshape(N * H, W, C)[strip].reshape(-1, C)  # a 1x1 kernel sees each pixel once: nothing to gather
+    if is_copy((H, W), out_size, kernel, stride, padding, ky0):
+        return x.reshape(N * H, W, C)[strip].reshape(-1, C)
     if C <= TINY:
         return im2col_planes(x, strip, out_size, kernel, stride, padding, ky0)
     shape = (strip.stop - strip.start, OW, KH, KW, C)

@@ -25,12 +25,16 @@ def confusion_counts(labels, predictions, num_classes, ignore_label):
     """
     L = num_classes
     labels, predictions = cuda.asarray(labels.astype(np.int32)), cuda.xp.ascontiguousarray(predictions)
-    P = labels.size
-    counts = cuda.xp.zeros(L * L + 1, np.uint64)
-    blocks = min(BLOCKS, -(-P // cuda.THREADS))
-    args = (labels, predictions, counts, P, L, int(ignore_label))
-    cuda.launch("confusion", (blocks,), (cuda.THREADS,), args)
-    counts = cuda.xp.asnumpy(counts).astype(np.int64)
+    counts = cuda.xp.asnumpy(count(labels, predictions, L, int(ignore_label))).astype(np.int64)
     if counts[-1] > 0:
         raise ValueError(f"labels, predictions: expected 0..{L - 1}, received {counts[-1]} pixels with another value")
     return counts[:-1].reshape(L, L)
+
+
+def count(labels, predictions, L, ignore_label):
+    """The counts, uint64 (L L,) and one more for pixels with another value; all arrays on the device."""
+    counts = cuda.xp.zeros(L * L + 1, np.uint64)
+    blocks = min(BLOCKS, -(-labels.size // cuda.THREADS))
+    args = (labels, predictions, counts, labels.size, L, ignore_label)
+    cuda.launch("confusion", (blocks,), (cuda.THREADS,), args)
+    return counts

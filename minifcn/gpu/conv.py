@@ -7,7 +7,7 @@
 The products are cupy.matmul. A strip of output rows holds at most WORKSPACE elements of cols or dcols.
 """
 
-from ..sizes import conv_size, pieces
+from ..sizes import conv_size, is_copy, pieces
 from . import cuda
 
 WORKSPACE = 1 << 26  # elements of im2col at a time: 256 MB of float32
@@ -111,7 +111,7 @@ def bias_grad(dy):
 
 def add_bias(y, b, relu=False):
     """In place: y (...,K) += b (K,), then ReLU if asked."""
-    K = y.shape[-1]
+    K, b = y.shape[-1], cuda.xp.ascontiguousarray(b)
     cuda.per_pixel("bias_relu", y.size // K, K, (y, b, y.size // K, K, int(relu)))
 
 
@@ -121,11 +121,11 @@ def im2col(x, strip, out_size, kernel, stride, padding, ky0=0):
     Returns (rows OW, KH KW C). ky0 shifts the patches down: with kernel (1, KW) it picks one kernel row.
     """
     N, H, W, C = x.shape
+    if is_copy((H, W), out_size, kernel, stride, padding, ky0):
+        return x.reshape(N * H, W, C)[strip].reshape(-1, C)
     (OH, OW), (KH, KW) = out_size, kernel
-    pixels = (strip.stop - strip.start) * OW
-    if (KH, KW, *stride, *padding, ky0, OH) == (1, 1, 1, 1, 0, 0, 0, H):
-        return x.reshape(N * H, W, C)[strip].reshape(-1, C)  # a 1x1 kernel sees each pixel once: nothing to gather
-    cols = cuda.xp.empty((pixels, KH * KW * C), x.dtype)
+    pixels, width = (strip.stop - strip.start) * OW, KH * KW * C
+    cols = cuda.xp.empty((pixels, width), x.dtype)
     sizes = (strip.start * OW, pixels, H, W, C, OH, OW, KH, KW, *stride, *padding, ky0)
-    cuda.per_pixel("im2col", pixels, KH * KW * C, (x, cols, *sizes))
+    cuda.per_pixel("im2col", pixels, width // 4 if C % 4 == 0 else width, (x, cols, *sizes))  # wide loads take four
     return cols

@@ -19,7 +19,10 @@ number = 0  # of the device
 
 
 def start(device: int = 0) -> None:
-    """Import CuPy and choose the device. Raises InputError, with the way out, where that cannot be."""
+    """Choose the device, importing CuPy first. Raises InputError, with the way out, where that cannot be."""
+    if xp is not None:
+        use(xp, device)
+        return
     try:
         import cupy
     except ImportError as error:
@@ -57,13 +60,15 @@ def memory_held() -> int:
 
 
 def describe() -> str:
-    """The device, for the record beside measurements: its name, CUDA's and CuPy's versions, its memory."""
-    name = xp.cuda.runtime.getDeviceProperties(number)["name"].decode()
-    version = xp.cuda.runtime.runtimeGetVersion()
-    free, total = xp.cuda.Device(number).mem_info
+    """The device, for the record beside measurements: name, architecture, memory, the versions of what drives it."""
+    runtime = xp.cuda.runtime
+    name = runtime.getDeviceProperties(number)["name"].decode()
+    device = xp.cuda.Device(number)
+    free, total = device.mem_info
+    versions = (f"{v // 1000}.{v % 1000 // 10}" for v in (runtime.runtimeGetVersion(), runtime.driverGetVersion()))
     return (
-        f"GPU {number} {name}, CUDA {version // 1000}.{version % 1000 // 10}, CuPy {xp.__version__}, "
-        f"{free / 1e9:.1f} of {total / 1e9:.1f} GB free"
+        f"GPU {number} {name} (sm_{device.compute_capability}), {free / 1e9:.1f} of {total / 1e9:.1f} GB free; "
+        f"CUDA {', driver for CUDA '.join(versions)}, CuPy {xp.__version__}"
     )
 
 

@@ -32,5 +32,7 @@ def sgd_update(w, dw, v, lr, momentum, weight_decay):
 def sum_of_squares(x):
     """The sum of x^2 as one float64 on the device: asking for its value waits for the device."""
     flat = x.reshape(-1)
-    parts = [cuda.xp.sum(cuda.xp.square(flat[piece]), dtype=np.float64) for piece in pieces(flat.size, BLOCK)]
-    return sum(parts[1:], parts[0])
+    total = cuda.xp.zeros((), np.float64)
+    for piece in pieces(flat.size, BLOCK):
+        total += cuda.xp.sum(cuda.xp.square(flat[piece]), dtype=np.float64)
+    return total

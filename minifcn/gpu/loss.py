@@ -14,14 +14,21 @@ def cross_entropy(scores, labels, class_weight, ignore_label):
     both float64; dscores (P,L) = d loss / d scores. Pixels with ignore_label count nothing. labels and class_weight are
     host arrays.
     """
-    xp, scores = cuda.xp, cuda.xp.ascontiguousarray(scores)
-    P, L = scores.shape
-    labels = cuda.asarray(labels.astype(np.int32))
-    class_weight = xp.ones(L, scores.dtype) if class_weight is None else cuda.asarray(class_weight)
-    dscores = xp.empty((P, L), scores.dtype)
-    blocks = min(BLOCKS, -(-P // (cuda.THREADS // 32)))  # by the shape alone, so that sums are always cut alike
-    sums = xp.empty((blocks, 2), np.float64)
-    args = (scores, labels, class_weight, dscores, sums, P, L, int(ignore_label))
-    cuda.launch("cross_entropy", (blocks,), (cuda.THREADS,), args)
-    loss, weight = xp.asnumpy(sums).sum(axis=0)
+    scores = cuda.xp.ascontiguousarray(scores)
+    weights = np.ones(scores.shape[1], scores.dtype) if class_weight is None else class_weight
+    sums, dscores = partial_sums(
+        scores, cuda.asarray(labels.astype(np.int32)), cuda.asarray(weights), int(ignore_label)
+    )
+    loss, weight = cuda.xp.asnumpy(sums).sum(axis=0)
     return loss, weight, dscores
+
+
+def partial_sums(scores, labels, class_weight, ignore_label):
+    """Return (loss, weight) of each block of pixels, float64 (blocks,2), and dscores; all arrays on the device."""
+    P, L = scores.shape
+    dscores = cuda.xp.empty((P, L), scores.dtype)
+    blocks = min(BLOCKS, -(-P // (cuda.THREADS // 32)))  # by the shape alone, so that sums are always cut alike
+    sums = cuda.xp.empty((blocks, 2), np.float64)
+    args = (scores, labels, class_weight, dscores, sums, P, L, ignore_label)
+    cuda.launch("cross_entropy", (blocks,), (cuda.THREADS,), args)
+    return sums, dscores

@@ -20,6 +20,9 @@ DTYPES = {
     "float": np.dtype(np.float32),
     "double": np.dtype(np.float64),
 }
+BOUNDS = {
+    dtype: (int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)) for dtype in DTYPES.values() if dtype.kind in "iu"
+}
 REALS = {DTYPES["float"]: "float", DTYPES["double"]: "double"}
 KERNEL = re.compile(r'extern\s+"C"\s+__global__\s+void\s+(?:__launch_bounds__\([^)]*\)\s+)?(\w+)\s*\(([^)]*)\)')
 PARAMETER = re.compile(r"(const\s+)?([\w ]+?)\s*(\*?)\s*(?:__restrict__\s+)?(\w+)")
@@ -91,10 +94,11 @@ class Kernel:
 
     def _number(self, arg, parameter: Parameter, real: np.dtype):
         expected = parameter.dtype(real)
-        allowed = (int,) if expected.kind in "iu" else (int, float)
-        if type(arg) not in allowed:
-            raise TypeError(f"{self.name}: {parameter.name}: expected {allowed[-1].__name__}, received {arg!r}")
-        if expected.kind in "iu" and not np.iinfo(expected).min <= arg <= np.iinfo(expected).max:
+        integer = expected in BOUNDS
+        if type(arg) is not int and (integer or type(arg) is not float):
+            kind = "int" if integer else "float"
+            raise TypeError(f"{self.name}: {parameter.name}: expected {kind}, received {arg!r}")
+        if integer and not BOUNDS[expected][0] <= arg <= BOUNDS[expected][1]:
             raise ValueError(f"{self.name}: {parameter.name}: expected a number that fits {expected}, received {arg}")
         return expected.type(arg)
 

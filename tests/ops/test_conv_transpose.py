@@ -3,15 +3,16 @@
 import numpy as np
 import pytest
 from battery import CHECKS, cases
-from helpers import TOLERANCE
+from helpers import TOLERANCE, tensor
 
 import minifcn as mf
+from minifcn import device
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 @pytest.mark.parametrize("case", cases("conv_transpose2d"), ids=str)
-def test_conv_transpose2d(case, check, conv_algorithm):
-    check(case)
+def test_conv_transpose2d(case, check, conv_loops):
+    check(case, conv_loops)
 
 
 @pytest.mark.parametrize(
@@ -24,25 +25,27 @@ def test_conv_transpose2d(case, check, conv_algorithm):
         ((1, 12, 9, 16), (3, 3, 16, 16), (1, 1), (1, 1)),
     ],
 )
-def test_adjoint_of_conv2d_with_the_same_w(small, w, stride, padding, conv_algorithm):
+def test_adjoint_of_conv2d_with_the_same_w(small, w, stride, padding, conv_loops):
     """<conv2d(y, w), x> = <y, conv_transpose2d(x, w)> for every x and y."""
     rng = np.random.default_rng(0)
     x, w = rng.standard_normal(small), rng.standard_normal(w)
-    spread = mf.conv_transpose2d(x, w, None, stride, padding).data
+    on_device = conv_loops.asarray(w)
+    spread = device.asnumpy(mf.conv_transpose2d(conv_loops.asarray(x), on_device, None, stride, padding).data)
     y = rng.standard_normal(spread.shape)
-    gathered = mf.conv2d(y, w, None, stride, padding).data
+    gathered = device.asnumpy(mf.conv2d(conv_loops.asarray(y), on_device, None, stride, padding).data)
     a, b = np.vdot(gathered, x), np.vdot(y, spread)
     assert abs(a - b) <= TOLERANCE["float64"]["op"] * np.linalg.norm(y) * np.linalg.norm(spread)
 
 
-def test_one_pixel_becomes_the_kernel():
+def test_one_pixel_becomes_the_kernel(loops):
     w = np.random.default_rng(0).standard_normal((3, 4, 2, 1))
-    y = mf.conv_transpose2d(np.full((1, 1, 1, 1), 2.0), w, stride=(5, 7)).data
-    np.testing.assert_allclose(y[0], 2 * w[..., 0], rtol=1e-15)
+    y = mf.conv_transpose2d(loops.asarray(np.full((1, 1, 1, 1), 2.0)), loops.asarray(w), stride=(5, 7))
+    np.testing.assert_allclose(device.asnumpy(y.data)[0], 2 * w[..., 0], rtol=1e-15)
 
 
-def test_size_of_the_output():
-    y = mf.conv_transpose2d(np.zeros((2, 4, 5, 3)), np.zeros((4, 3, 2, 3)), None, (2, 3), (1, 0))
+def test_size_of_the_output(loops):
+    x, w = loops.asarray(np.zeros((2, 4, 5, 3))), loops.asarray(np.zeros((4, 3, 2, 3)))
+    y = mf.conv_transpose2d(x, w, None, (2, 3), (1, 0))
     assert y.shape == (2, 3 * 2 + 4 - 2, 4 * 3 + 3, 2)
 
 
@@ -51,8 +54,8 @@ def arrays(x=(2, 3, 4, 3), w=(3, 2, 5, 3), b=(5,)):
 
 
 @pytest.mark.parametrize("needs", [(1, 0, 0), (0, 1, 0), (0, 0, 1)])
-def test_only_the_gradients_asked_for(needs):
-    tensors = [mf.Tensor(a, requires_grad=bool(need)) for a, need in zip(arrays(), needs, strict=True)]
+def test_only_the_gradients_asked_for(needs, loops):
+    tensors = [tensor(loops, a, requires_grad=bool(need)) for a, need in zip(arrays(), needs, strict=True)]
     y = mf.conv_transpose2d(*tensors)
     y.backward(np.ones(y.shape))
     assert [t.grad is not None for t in tensors] == [bool(need) for need in needs]

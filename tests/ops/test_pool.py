@@ -3,43 +3,45 @@
 import numpy as np
 import pytest
 from battery import CHECKS, cases
+from helpers import tensor
 
 import minifcn as mf
+from minifcn import device
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 @pytest.mark.parametrize("case", cases("max_pool2d"), ids=str)
-def test_max_pool2d(case, check):
-    check(case)
+def test_max_pool2d(case, check, loops):
+    check(case, loops)
 
 
-def pooled(values, *options, **more):
+def pooled(loops, values, *options, **more):
     """Pool one single-channel picture; return y and, for a dy of ones, dx."""
-    x = mf.Tensor(np.array(values, np.float64)[None, :, :, None], requires_grad=True)
+    x = tensor(loops, np.array(values, np.float64)[None, :, :, None])
     y = mf.max_pool2d(x, *options, **more)
     y.backward(np.ones(y.shape))
-    return y.data[0, :, :, 0].tolist(), x.grad[0, :, :, 0].tolist()
+    return tuple(device.asnumpy(array)[0, :, :, 0].tolist() for array in (y.data, x.grad))
 
 
-def test_ties_go_to_the_first_rows_before_columns():
-    assert pooled([[1, 2, 7, 7], [2, 2, 7, 7]], 2) == ([[2, 7]], [[0, 1, 1, 0], [0, 0, 0, 0]])
+def test_ties_go_to_the_first_rows_before_columns(loops):
+    assert pooled(loops, [[1, 2, 7, 7], [2, 2, 7, 7]], 2) == ([[2, 7]], [[0, 1, 1, 0], [0, 0, 0, 0]])
 
 
-def test_nan_propagates_and_takes_the_gradient():
+def test_nan_propagates_and_takes_the_gradient(loops):
     nan = np.nan
-    y, dx = pooled([[1, nan, 3, 4], [nan, 5, 6, nan]], 2)
+    y, dx = pooled(loops, [[1, nan, 3, 4], [nan, 5, 6, nan]], 2)
     assert np.isnan(y).all()
     assert dx == [[0, 1, 0, 0], [0, 0, 0, 1]]
 
 
-def test_padding_never_wins():
-    y, dx = pooled([[-3, -1], [-2, -4]], 2, 2, 1)
+def test_padding_never_wins(loops):
+    y, dx = pooled(loops, [[-3, -1], [-2, -4]], 2, 2, 1)
     assert y == [[-3, -1], [-2, -4]]
     assert dx == [[1, 1], [1, 1]]
 
 
-def test_overlapping_windows_add_up():
-    assert pooled([[0, 9, 1], [2, 3, 4]], 2, 1) == ([[9, 9]], [[0, 2, 0], [0, 0, 0]])
+def test_overlapping_windows_add_up(loops):
+    assert pooled(loops, [[0, 9, 1], [2, 3, 4]], 2, 1) == ([[9, 9]], [[0, 2, 0], [0, 0, 0]])
 
 
 @pytest.mark.parametrize(
@@ -55,8 +57,8 @@ def test_overlapping_windows_add_up():
         (10, 3, 3, 0, 3, 4),
     ],
 )
-def test_size_rule(size, kernel, stride, padding, floor, ceil):
-    x = np.zeros((1, size, 3, 1))
+def test_size_rule(size, kernel, stride, padding, floor, ceil, loops):
+    x = loops.asarray(np.zeros((1, size, 3, 1)))
     for ceil_mode, expected in ((False, floor), (True, ceil)):
         options = (kernel, 1), (stride, 1), (padding, 0), ceil_mode
         if expected is None:
@@ -66,20 +68,22 @@ def test_size_rule(size, kernel, stride, padding, floor, ceil):
             assert mf.max_pool2d(x, *options).shape == (1, expected, 3, 1)
 
 
-def test_stride_is_the_kernel_unless_told():
-    x = np.random.default_rng(0).standard_normal((1, 9, 8, 2))
-    assert np.array_equal(mf.max_pool2d(x, (3, 2)).data, mf.max_pool2d(x, (3, 2), (3, 2)).data)
+def test_stride_is_the_kernel_unless_told(loops):
+    x = loops.asarray(np.random.default_rng(0).standard_normal((1, 9, 8, 2)))
+    told, untold = mf.max_pool2d(x, (3, 2), (3, 2)), mf.max_pool2d(x, (3, 2))
+    assert np.array_equal(device.asnumpy(untold.data), device.asnumpy(told.data))
 
 
-def test_keeps_winners_instead_of_its_input():
-    y = mf.max_pool2d(mf.Tensor(np.zeros((1, 4, 4, 2)), requires_grad=True), 2)
+def test_keeps_winners_instead_of_its_input(loops):
+    y = mf.max_pool2d(tensor(loops, np.zeros((1, 4, 4, 2))), 2)
     assert y.creator.winner.dtype == np.uint8 and y.creator.winner.shape == y.shape
 
 
-def test_a_kernel_of_more_than_256_taps():
-    values = np.arange(17 * 17).reshape(17, 17)
-    y, dx = pooled(values, 17)
-    assert y == [[288]] and np.argmax(dx) == 288
+@pytest.mark.parametrize("side", [16, 17])  # 256 taps fit in a byte, more do not
+def test_a_kernel_of_many_taps(side, loops):
+    last = side * side - 1
+    y, dx = pooled(loops, np.arange(side * side).reshape(side, side), side)
+    assert y == [[last]] and np.argmax(dx) == last and np.sum(dx) == 1
 
 
 @pytest.mark.parametrize(

@@ -3,27 +3,29 @@
 import numpy as np
 import pytest
 from battery import CHECKS, cases
+from helpers import tensor
 
 import minifcn as mf
+from minifcn import device
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 @pytest.mark.parametrize("case", cases("relu"), ids=str)
-def test_relu(case, check):
-    check(case)
+def test_relu(case, check, loops):
+    check(case, loops)
 
 
-def test_gradient_at_zero_is_zero():
-    x = mf.Tensor(np.array([-0.0, 0.0, 1e-300, -1e-300]), requires_grad=True)
+def test_gradient_at_zero_is_zero(loops):
+    x = tensor(loops, np.array([-0.0, 0.0, 1e-300, -1e-300]))
     mf.relu(x).backward(np.full(4, 3.0))
-    assert x.grad.tolist() == [0, 0, 3, 0]
+    assert device.asnumpy(x.grad).tolist() == [0, 0, 3, 0]
 
 
-def test_several_blocks():
+def test_several_blocks(loops):
     """Longer than one block of the elementwise loops, and not a whole number of them."""
-    x = mf.Tensor(np.random.default_rng(0).standard_normal(200_003), requires_grad=True)
-    dy = np.random.default_rng(1).standard_normal(x.shape)
+    values, dy = (np.random.default_rng(seed).standard_normal(200_003) for seed in (0, 1))
+    x = tensor(loops, values)
     y = mf.relu(x)
     y.backward(dy)
-    assert np.array_equal(y.data, np.where(x.data > 0, x.data, 0))
-    assert np.array_equal(x.grad, np.where(x.data > 0, dy, 0))
+    assert np.array_equal(device.asnumpy(y.data), np.where(values > 0, values, 0))
+    assert np.array_equal(device.asnumpy(x.grad), np.where(values > 0, dy, 0))
