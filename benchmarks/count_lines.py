@@ -33,6 +33,10 @@ def main() -> None:
         drawing = path.name.startswith("toytown_")
         parts["drawing toytown" if drawing else "/".join(place.parts[:-1])] += code_lines(source)
         everything += source.count("\n")
+    for path in sorted((ROOT / "kernels").glob("*.cu")):
+        lines = path.read_text(encoding="utf-8").splitlines()
+        parts["kernels"] += sum(bool(line.split("//")[0].strip()) for line in lines)
+        everything += len(lines)
     for part, lines in parts.items():
         print(f"{part:<20} {lines:>6}")
     print(f"{'all':<20} {sum(parts.values()):>6} lines of code, {everything} with blank lines, comments and docstrings")

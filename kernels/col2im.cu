@@ -1,8 +1,8 @@
 // The adjoint of im2col: each number of dx is the sum of those elements of dcols that im2col copied it to.
 //
-// NumPy    dpadded[n, oy sy : oy sy + KH, ox sx : ox sx + KW] += dcols[n, oy, ox]        for every oy, ox; dx is the inside
-// Threads  a row of threads (one threadIdx.y) makes one pixel of dx, channels along threadIdx.x. It gathers, tap by tap,
-//          so no two threads add to the same number: no atomics, and one fixed order
+// NumPy    dpadded[n, oy sy : oy sy + KH, ox sx : ox sx + KW] += dcols[n, oy, ox]      for every oy, ox; dx is the inside
+// Threads  a row of threads (one threadIdx.y) makes one pixel of dx, channels along threadIdx.x. It gathers from the
+//          patches that hold the pixel, so no two threads add to the same number: no atomics, and one fixed order
 // Launch   block (bx, by), grid ceil(pixels / by); any bx
 // Traffic  reads at most KH KW / (sy sx), writes 1 number an element of dx
 //
@@ -21,18 +21,18 @@ extern "C" __global__ void col2im(const real* __restrict__ dcols, real* __restri
     int ix = (int)(p % W) + px; // in the padded picture
     int iy = (int)(p / W % rows) + first + py;
     long long n = p / W / rows;
+    int oy0 = iy < KH ? 0 : (iy - KH) / sy + 1, oy1 = iy / sy; // the patches that hold it
+    int ox0 = ix < KW ? 0 : (ix - KW) / sx + 1, ox1 = min(OW - 1, ix / sx);
+    oy0 = max(oy0, ofirst);
+    oy1 = min(oy1, ofirst + orows - 1);
 
     for (int c = threadIdx.x; c < C; c += blockDim.x) {
         real sum = 0;
-        for (int ky = 0; ky < KH; ky++) {
-            int oy = (iy - ky) / sy - ofirst;
-            if (iy < ky || (iy - ky) % sy != 0 || oy < 0 || oy >= orows) continue;
-            for (int kx = 0; kx < KW; kx++) {
-                int ox = (ix - kx) / sx;
-                if (ix < kx || (ix - kx) % sx != 0 || ox >= OW) continue;
-                sum += dcols[((((n * orows + oy) * OW + ox) * KH + ky) * KW + kx) * C + c];
+        for (int oy = oy0; oy <= oy1; oy++)
+            for (int ox = ox0; ox <= ox1; ox++) {
+                int ky = iy - oy * sy, kx = ix - ox * sx;
+                sum += dcols[((((n * orows + oy - ofirst) * OW + ox) * KH + ky) * KW + kx) * C + c];
             }
-        }
         dx[p * C + c] = sum;
     }
 }

@@ -1,8 +1,8 @@
 // The patches of x that output pixels see, gathered into the rows of a matrix: a convolution is then a matrix product.
 //
-// NumPy    cols[p] = padded[n, oy sy + ky0 :, ox sx :][:KH, :KW].ravel()        p the pixel (n, oy, ox); padded: x with zeros around
-// Threads  a row of threads (one threadIdx.y) makes one row of cols, all (ky, kx, c) of it in turn, channels fastest:
-//          neighbouring threads read and write neighbouring numbers
+// NumPy    cols[p] = padded[n, oy sy + ky0 :, ox sx :][:KH, :KW].ravel()   p the pixel (n, oy, ox), padded: zeros around x
+// Threads  a row of threads (one threadIdx.y) makes one row of cols, kernel row by kernel row: KW C numbers that lie side by
+//          side in x as in cols, so neighbouring threads read and write neighbouring numbers
 // Launch   block (bx, by), grid ceil(pixels / by); any bx
 // Traffic  reads 1, writes 1 number an element of cols
 //
@@ -20,20 +20,18 @@ __device__ void gather(const T* __restrict__ x, T* __restrict__ cols, long long 
     if (row >= pixels) return;
 
     long long p = first + row; // the output pixel, counted through all pictures
-    int ox = (int)(p % OW);
-    int oy = (int)(p / OW % OH);
+    int left = (int)(p % OW) * sx - px; // its patch's corner; may lie outside the picture
+    int top = (int)(p / OW % OH) * sy - py + ky0;
     long long n = p / OW / OH;
-    int top = oy * sy - py + ky0; // of its patch; may lie outside the picture
-    int left = ox * sx - px;
 
-    int width = KH * KW * C; // of cols
-    for (int e = threadIdx.x; e < width; e += blockDim.x) {
-        int c = e % C;
-        int iy = top + e / C / KW;
-        int ix = left + e / C % KW;
-        T value = T(); // zero outside the picture
-        if (iy >= 0 && iy < H && ix >= 0 && ix < W) value = x[((n * H + iy) * W + ix) * C + c];
-        cols[row * width + e] = value;
+    int width = KW * C; // numbers in a row of the patch, of which inside .. outside - 1 lie in the picture
+    int inside = max(0, -left) * C, outside = min(KW, W - left) * C;
+    for (int ky = 0; ky < KH; ky++) {
+        int iy = top + ky;
+        bool in_picture = iy >= 0 && iy < H;
+        long long from = ((n * H + iy) * W + left) * C, to = (row * KH + ky) * width;
+        for (int e = threadIdx.x; e < width; e += blockDim.x)
+            cols[to + e] = in_picture && e >= inside && e < outside ? x[from + e] : T(); // T(): zero
     }
 }
 

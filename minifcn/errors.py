@@ -3,6 +3,8 @@
 import sys
 from collections.abc import Callable
 
+LESS_MEMORY = "use a smaller --batch, --crop, --low-memory, or trunk vgg_quarter"
+
 
 class InputError(Exception):
     """Something the user gave cannot be used. The message names the file and the value and says what to do."""
@@ -15,6 +17,11 @@ def command_line(main: Callable[[], int | None]) -> None:
     except (InputError, OSError, MemoryError) as error:
         print(f"error: {describe(error)}", file=sys.stderr)
         status = 2
+    except RuntimeError as error:
+        if not type(error).__module__.startswith("cupy"):  # cuBLAS and the driver have errors of their own
+            raise
+        print(f"error: the GPU: {describe(error)}. If its memory is full, {LESS_MEMORY}", file=sys.stderr)
+        status = 2
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         status = 130
@@ -24,7 +31,7 @@ def command_line(main: Callable[[], int | None]) -> None:
 def describe(error: BaseException) -> str:
     """One line for an error, naming the file of an operating-system error."""
     if isinstance(error, MemoryError):
-        return f"out of memory ({error}). Use a smaller --batch, --crop, --low-memory, or trunk vgg_quarter"
+        return f"out of memory ({error}): {LESS_MEMORY}"
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
     return " ".join(str(error).split())

@@ -50,7 +50,7 @@ def resident(loops=cpu) -> int | None:
 def peak(loops=cpu) -> int | None:
     """Return the most bytes this process has held, of the GPU's if told, or None where the system does not say."""
     if loops is gpu:
-        return gpu.memory_held()  # its pool never shrinks
+        return gpu.memory_held()  # its pool shrinks only where memory runs short
     try:
         import resource
     except ImportError:  # Windows

@@ -124,8 +124,8 @@ def im2col(x, strip, out_size, kernel, stride, padding, ky0=0):
     if is_copy((H, W), out_size, kernel, stride, padding, ky0):
         return x.reshape(N * H, W, C)[strip].reshape(-1, C)
     (OH, OW), (KH, KW) = out_size, kernel
-    pixels, width = (strip.stop - strip.start) * OW, KH * KW * C
-    cols = cuda.xp.empty((pixels, width), x.dtype)
+    pixels = (strip.stop - strip.start) * OW
+    cols = cuda.xp.empty((pixels, KH * KW * C), x.dtype)
     sizes = (strip.start * OW, pixels, H, W, C, OH, OW, KH, KW, *stride, *padding, ky0)
-    cuda.per_pixel("im2col", pixels, width // 4 if C % 4 == 0 else width, (x, cols, *sizes))  # wide loads take four
+    cuda.per_pixel("im2col", pixels, KW * C // 4 if C % 4 == 0 else KW * C, (x, cols, *sizes))  # wide loads take four
     return cols

@@ -6,6 +6,7 @@
 `xp` is the module cupy. On machines without a GPU the tests put a stand-in there, and all of gpu/ runs through it.
 """
 
+import os
 from functools import cache
 from types import ModuleType
 
@@ -31,16 +32,32 @@ def start(device: int = 0) -> None:
 
 
 def use(module: ModuleType, device: int = 0) -> None:
-    """Let gpu/ work through `module`, which is cupy or behaves like it, on the device with that number."""
+    """Let gpu/ work through `module`, which is cupy or behaves like it, on the device with that number.
+
+    Raises InputError where there is no such device, or where it can neither multiply matrices nor compile kernels.
+    """
     global xp, number
+    if os.environ.get("CUPY_CUDA_PER_THREAD_DEFAULT_STREAM") == "1":
+        raise InputError(
+            "CUPY_CUDA_PER_THREAD_DEFAULT_STREAM=1: batches go up from a thread of their own and must come before the "
+            "kernels that read them; unset it"
+        )
     try:
         count = module.cuda.runtime.getDeviceCount()
     except module.cuda.runtime.CUDARuntimeError as error:
         raise InputError(f"--device gpu: CUDA finds no usable GPU ({error}); use --device cpu") from error
     if not 0 <= device < count:
         raise InputError(f"--device gpu:{device}: this machine has {count} GPU(s), numbered from 0; choose one of them")
-    xp, number = module, device
     module.cuda.Device(device).use()
+    try:
+        module.matmul(module.ones((1, 1)), module.ones((1, 1)))
+        function(module, kernels()["relu_forward"], "float")
+    except Exception as error:  # of many kinds: cuBLAS, NVRTC or CUDA's headers are missing, or the card is too old
+        raise InputError(
+            f"--device gpu:{device}: CuPy cannot multiply or compile there ({type(error).__name__}: {error}); "
+            "pip install 'cupy-cuda13x[ctk]', or the CuPy for your CUDA, or use --device cpu"
+        ) from error
+    xp, number = module, device
 
 
 def owns(x) -> bool:
@@ -55,7 +72,7 @@ def asarray(x, dtype=None):
 
 
 def memory_held() -> int:
-    """The bytes of device memory that this process has taken so far: CuPy's pool keeps what arrays have freed."""
+    """The bytes of device memory that CuPy's pool holds: it keeps what arrays have freed, until memory runs short."""
     return xp.get_default_memory_pool().total_bytes()
 
 

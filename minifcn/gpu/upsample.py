@@ -12,11 +12,11 @@ def upsample_forward(x, stride):
 
 
 def upsample_backward(dy, stride):
-    """dx (N,H,W,C) from dy (N,(H+1) stride,(W+1) stride,C), the axes in the opposite order."""
+    """dx (N,H,W,C) from dy (N,(H+1) stride,(W+1) stride,C), the width first: the larger launch then has more rows."""
     N, OH, OW, C = dy.shape
     H, W = OH // stride - 1, OW // stride - 1
-    dwide = _along("upsample_backward", dy, (N, H, OW, C), N, H, OW * C, H, stride)
-    return _along("upsample_backward", dwide, (N, H, W, C), N * H, W, C, W, stride)
+    dtall = _along("upsample_backward", dy, (N, OH, W, C), N * OH, W, C, W, stride)
+    return _along("upsample_backward", dtall, (N, H, W, C), N, H, W * C, H, stride)
 
 
 def _along(name, source, shape, outer, size, inner, length, stride):

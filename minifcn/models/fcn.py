@@ -136,5 +136,5 @@ def is_bilinear(weight) -> bool:
     k = device.of(weight).asarray(bilinear_kernel(weight.shape[0] // 2, weight.dtype))
     label = xp.arange(weight.shape[2])
     own = weight[:, :, label, label]  # (2 stride, 2 stride, L): each class's weights for itself
-    bilinear = (own == (k[:, None] * k)[:, :, None]).all()
-    return bool(bilinear) and int(xp.count_nonzero(weight)) == int(xp.count_nonzero(own))
+    alike = (own == (k[:, None] * k)[:, :, None]).all()
+    return bool(alike & (xp.count_nonzero(weight) == xp.count_nonzero(own)))  # one question to the device

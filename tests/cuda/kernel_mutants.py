@@ -3,10 +3,12 @@
 Not here, because the kernel would be as right as before, or because nothing without a GPU can tell:
 - argmax: a lane without a class that starts as winner 0. It only wins where all scores are -inf, and there 0 is right.
 - argmax: the mask of a whole warp in a warp that has fewer lanes. Lanes that do not exist count as exited.
-- col2im without `iy < ky`: a row above the first is rejected by `oy < 0` as well.
+- col2im with oy0 below 0: ofirst, which is not below 0, bounds it as well.
+- im2col with `inside` below 0: e counts from 0.
+- im2col without its wide loads where they are possible: slower, the same result.
+- im2col, col2im: `blockIdx.x * blockDim.y` in 32 bits without a sign. 2^32 doubles are more than the emulator holds.
 - max_pool's backward with oy0 one too low: the same result, one row of windows more is read. test_traffic sees that.
 - cross_entropy: `i += 32` in the sum over warps. A first warp of fewer than 32 lanes is the only one.
-- cross_entropy: warp_max without its guard. The emulator fills missing lanes with NaN, which loses each comparison.
 - upsample_backward: `t * inner` in 32 bits. Only a sum of more than 2^31 numbers would overflow.
 """
 
@@ -60,6 +62,9 @@ INT_ROW_P = "int p = blockIdx.x * blockDim.y + threadIdx.y;"
 QUAD_I = "long long i = 4 * ((long long)blockIdx.x * blockDim.x + threadIdx.x);"
 INT_QUAD_I = "int i = 4 * (blockIdx.x * blockDim.x + threadIdx.x);"
 GUARD = "if (p >= pixels) return;"
+CHANNELS = "    for (int c = threadIdx.x; c < C; c += blockDim.x) {\n"
+INSIDE = "in_picture && e >= inside && e < outside"
+PLACED = f"cols[to + e] = {INSIDE} ? x[from + e] : T();"
 COUNT, WIDE_COUNT = "counts[label * L + prediction]", "counts[(long long)label * L + prediction]"
 
 ARGMAX = of(
@@ -106,17 +111,39 @@ BIAS_RELU = of(
 COL2IM = of(
     "col2im.cu",
     ("no guard", GUARD, "", OUT_READ),
-    ("sy for sx", "(ix - kx) / sx", "(ix - kx) / sy", WRONG),
-    ("left of the output", "if (ix < kx || ", "if (", WRONG),
-    ("one row too many", "oy >= orows", "oy > orows", OUT_READ),
-    ("one column too many", "ox >= OW", "ox > OW", OUT_READ),
-    ("rows between strides count", " || (iy - ky) % sy != 0", "", WRONG),
-    ("sign of the padding", "(int)(p % W) + px", "(int)(p % W) - px", WRONG),
+    ("first row of patches too early", "(iy - KH) / sy + 1", "(iy - KH) / sy", WRONG),
+    ("first column of patches too early", "(ix - KW) / sx + 1", "(ix - KW) / sx", WRONG),
+    ("rows: iy = KH in patch 0", "iy < KH", "iy <= KH", WRONG),
+    ("columns: ix = KW in patch 0", "ix < KW", "ix <= KW", WRONG),
+    ("rows: negative numbers divided", "iy < KH ? 0 : (iy", "(iy", WRONG),
+    ("columns: negative numbers divided", "ix < KW ? 0 : (ix", "(ix", WRONG),
+    ("last row of patches missing", "oy <= oy1", "oy < oy1", WRONG),
+    ("last column of patches missing", "ox <= ox1", "ox < ox1", WRONG),
+    ("one row of patches too many", "oy1 = iy / sy", "oy1 = iy / sy + 1", WRONG),
+    ("one column of patches too many", "ix / sx)", "ix / sx + 1)", WRONG),
+    ("right of the output", "min(OW - 1, ix / sx)", "ix / sx", OUT_READ),
+    ("one column over the output", "min(OW - 1, ", "min(OW, ", OUT_READ),
+    ("above the strip", "    oy0 = max(oy0, ofirst);\n", "", OUT_READ),
+    ("below the strip", "    oy1 = min(oy1, ofirst + orows - 1);\n", "", OUT_READ),
+    ("one row over the strip", "min(oy1, ofirst + orows - 1)", "min(oy1, ofirst + orows)", OUT_READ),
+    ("strip ends as if it began at 0", "min(oy1, ofirst + orows - 1)", "min(oy1, orows - 1)", WRONG),
+    ("strip begins at 0", "oy - ofirst) * OW", "oy) * OW", OUT_READ),
+    ("sy for sx, first patch", "(ix - KW) / sx", "(ix - KW) / sy", WRONG),
+    ("sy for sx, last patch", "ix / sx)", "ix / sy)", WRONG),
+    ("sx for sy, last patch", "iy / sy;", "iy / sx;", WRONG),
+    ("sx for sy, tap", "oy * sy", "oy * sx", WRONG),
+    ("KH for KW", "(ix - KW) / sx", "(ix - KH) / sx", WRONG),
+    ("sign of px", "(int)(p % W) + px", "(int)(p % W) - px", WRONG),
+    ("sign of py", "first + py", "first - py", WRONG),
     ("first forgotten", " + first + py", " + py", WRONG),
-    ("ofirst forgotten", "/ sy - ofirst", "/ sy", WRONG),
     ("adds to what is there", "dx[p * C + c] = sum", "dx[p * C + c] += sum", UNWRITTEN),
+    ("one sum for all channels", f"{CHANNELS}        real sum = 0;", f"    real sum = 0;\n{CHANNELS}", WRONG),
+    ("last patch only", "sum += dcols", "sum = dcols", WRONG),
+    ("pixels in no patch not written", "        dx[p", "        if (oy0 <= oy1 && ox0 <= ox1) dx[p", NOT_WRITTEN),
     ("kx, ky exchanged", "* KH + ky) * KW + kx)", "* KW + kx) * KH + ky)", WRONG),
     ("pictures of the output's height", "p / W / rows", "p / W / orows", OUT_READ),
+    ("channels by 32, not by the block", "c += blockDim.x", "c += 32", NOT_WRITTEN),
+    ("one channel too many", "c < C;", "c <= C;", RACE_WRITES),
     ("pixel in 32 bits", ROW_P, INT_ROW_P, OVERFLOW),
     ("row of dcols in 32 bits", "((((n * orows", "(((((int)n * orows", OVERFLOW),
 )
@@ -151,6 +178,7 @@ CROSS_ENTROPY = of(
     ("maximum not subtracted", "total += exp(s[l] - largest)", "total += exp(s[l])", WRONG),
     ("maximum not broadcast", "return __shfl_sync(mask, v, 0);", "return v;", WRONG, 0),
     ("sum not broadcast", "return __shfl_sync(mask, v, 0);", "return v;", WRONG, 1),
+    ("maximum over lanes beyond the width", "if ((int)threadIdx.x % 32 + step < lanes) v = v", "v = v", WRONG),
     ("sum over lanes beyond the width", "if ((int)threadIdx.x % 32 + step < lanes) v += other;", "v += other;", WRONG),
     ("mask one lane short", "0xffffffffu >> (32 - lanes)", "0x7fffffffu >> (32 - lanes)", LACKS_LANE),
     ("blocks write to each other's sums", "sums[2 * blockIdx.x] = loss", "sums[blockIdx.x] = loss", RACE_WRITES),
@@ -167,23 +195,47 @@ CROSS_ENTROPY = of(
 IM2COL = of(
     "im2col.cu",
     ("no guard", "if (row >= pixels) return;", "", OUT_WRITE),
-    ("sx for sy", "oy * sy", "oy * sx", WRONG),
-    ("H and W exchanged", "(n * H + iy) * W + ix", "(n * W + iy) * H + ix", WRONG),
-    ("sign of the padding", "oy * sy - py", "oy * sy + py", WRONG),
+    ("sx for sy", "% OH) * sy", "% OH) * sx", WRONG),
+    ("sy for sx", "(int)(p % OW) * sx", "(int)(p % OW) * sy", WRONG),
+    ("sign of py", "sy - py", "sy + py", WRONG),
+    ("sign of px", "sx - px", "sx + px", WRONG),
     ("ky0 forgotten", " - py + ky0", " - py", WRONG),
     ("first forgotten", "first + row", "row", WRONG),
-    ("one column too many", "ix < W)", "ix <= W)", OUT_READ),
-    ("above the picture", "iy >= 0 && ", "", OUT_READ),
-    ("KH for KW", "e / C / KW", "e / C / KH", WRONG),
-    ("padding not written", "cols[row * width + e] =", "if (iy >= 0) cols[row * width + e] =", NOT_WRITTEN),
     ("OH and OW exchanged", "p / OW % OH", "p / OH % OW", WRONG),
+    ("pictures of the input's height", "p / OW / OH", "p / OW / H", WRONG),
+    ("H and W exchanged", "(n * H + iy) * W + left", "(n * W + iy) * H + left", WRONG),
+    ("above the picture", "iy >= 0 && ", "", OUT_READ),
+    ("first row of the picture missing", "iy >= 0", "iy > 0", WRONG),
+    ("below the picture", " && iy < H", "", OUT_READ),
+    ("one row too many", "iy < H", "iy <= H", OUT_READ),
+    ("left of the picture", "e >= inside && ", "", OUT_READ),
+    ("first column missing", "e >= inside", "e > inside", WRONG),
+    ("one column too many on the left", "max(0, -left)", "max(0, -left - 1)", OUT_READ),
+    ("right of the picture", " && e < outside", "", OUT_READ),
+    ("one column too many on the right", "W - left)", "W - left + 1)", OUT_READ),
+    ("last column missing", "W - left)", "W - left - 1)", WRONG),
+    ("left edge in pixels", "max(0, -left) * C", "max(0, -left)", OUT_READ),
+    ("right edge in pixels", "min(KW, W - left) * C", "min(KW, W - left)", WRONG),
+    ("KH for KW", "int width = KW * C", "int width = KH * C", OUT_WRITE),
+    ("rows of cols of KW taps", "(row * KH + ky)", "(row * KW + ky)", RACE_WRITES),
+    ("last row of the patch missing", "ky < KH;", "ky < KH - 1;", NOT_WRITTEN),
+    ("last number of the row missing", "e < width;", "e < width - 1;", NOT_WRITTEN),
     ("elements by 32, not by the block", "e += blockDim.x", "e += 32", NOT_WRITTEN),
+    ("padding not written", "            cols[to + e] =", "            if (in_picture) cols[to + e] =", NOT_WRITTEN),
+    # The emulator does not see a local variable that nobody wrote, but what happens to be in it is a number of x.
+    ("zero not set", PLACED, f"{{ T v; if ({INSIDE}) v = x[from + e]; cols[to + e] = v; }}", WRONG),
     ("wide for any number of channels", "C % 4 == 0 && aligned", "aligned", NOT_WRITTEN),
+    ("wide for an even number of channels", "C % 4 == 0", "C % 2 == 0", NOT_WRITTEN),
     ("alignment not checked", "C % 4 == 0 && aligned", "C % 4 == 0", MISALIGNED),
     ("alignment of cols not checked", " | (unsigned long long)cols", "", MISALIGNED),
-    ("four times the channels", "W, C / 4, OH", "W, C, OH", OUT_READ),
-    ("row of cols in 32 bits", "cols[row * width + e]", "cols[(int)row * width + e]", OVERFLOW),
-    ("element of x in 32 bits", "((n * H + iy)", "(((int)n * H + iy)", OVERFLOW),
+    ("alignment of x not checked", "(unsigned long long)x | ", "", MISALIGNED),
+    ("channels counted one by one, wide", "W, C / 4, OH", "W, C, OH", OUT_READ),
+    ("row in 32 bits", "long long row = (long long)", "int row = ", OVERFLOW),
+    ("output pixel in 32 bits", "long long p =", "int p =", WRONG),
+    ("row of cols in 32 bits", "to = (row * KH", "to = ((int)row * KH", OVERFLOW),
+    ("place in cols in 32 bits", "cols[to + e]", "cols[(int)to + e]", OUT_WRITE),
+    ("row of x in 32 bits", "from = ((n * H", "from = (((int)n * H", OVERFLOW),
+    ("place in x in 32 bits", "x[from + e]", "x[(int)from + e]", OUT_READ),
 )
 MAX_POOL = of(
     "max_pool.cu",

@@ -60,6 +60,20 @@ def im2col():
     return last("im2col", "", pixels, BLOCK, make)
 
 
+def im2col_pixels():
+    """More than 2^31 pixels of the output, of one channel: a window of one pixel, all pixels but the first few."""
+    H, W, first = 46400, 46300, 5
+    pixels = H * W - first
+
+    def make(real):
+        x = edge((1,), real)
+        sizes = dict(H=H, W=W, C=1, OH=H, OW=W, KH=1, KW=1, sy=1, sx=1, py=0, px=0, ky0=0)
+        args = dict(x=row_part((1, H, W, 1), x), cols=Parts((pixels, 1), ()), first=first, pixels=pixels)
+        return Work(args | sizes, dict(cols=tail((pixels, 1), x[-DONE:])))
+
+    return last("im2col", "-pixels", pixels, BLOCK, make)
+
+
 def col2im():
     """A 1x2 kernel with stride 2: each pixel of dx has its own number."""
     OW = WIDTH // 2
@@ -227,6 +241,7 @@ def confusion():
 
 CASES = [
     im2col(),
+    im2col_pixels(),
     col2im(),
     *pools(""),
     *pools("_large"),

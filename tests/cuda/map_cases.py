@@ -55,6 +55,12 @@ CONVS = [
     Geometry(1, 2, 3, 40, (3, 2), (1, 1), (2, 1)),  # four channels at a time
     Geometry(2, 3, 4, 8, (2, 3), (2, 1), (3, 0)),  # windows all in the padding
     Geometry(1, 1, 1, 1, (1, 1)),
+    Geometry(1, 2, 3, 3, (2, 2), (1, 1), (4, 5)),  # windows wholly above, below, left and right of the picture
+    Geometry(2, 3, 2, 8, (2, 3), (3, 2), (5, 6)),  # the same, four channels at a time
+    Geometry(2, 7, 9, 3, (2, 1), (3, 4), (1, 1)),  # rows and columns in no window, at the edges and in between
+    Geometry(1, 2, 2, 300, (2, 3), (1, 2), (1, 1)),  # more channels than threads in a row of most blocks
+    Geometry(1, 3, 5, 6, (2, 4), (1, 1), (0, 1)),  # two channels too many for four at a time
+    Geometry(1, 3, 2, 301, (3, 2), (2, 1), (0, 1)),
 ]
 POOLS = [
     Geometry(2, 5, 7, 3, (2, 3), (2, 1), (1, 1)),
@@ -114,11 +120,15 @@ def im2col(g, block, label="", strip=slice(None), ky0=0, out=None, shifted=None)
     return rows_case("im2col", f"{g}{label}", pixels, block, make)
 
 
-def col2im(g, block, label="", height=None):
-    """height: the rows of the pictures to make, from the rows of the output that reach them; None for all."""
+def col2im(g, block, label="", height=None, seen=None):
+    """height: the rows of the pictures to make; None for all, from the whole output.
+
+    seen: the rows of the output to make them from; None for those that reach them.
+    """
     (OH, OW), (KH, KW), (sy, sx), (py, px) = g.out, g.kernel, g.stride, g.padding
-    height, seen = height or slice(0, g.H), slice(0, OH)
-    if height != slice(0, g.H):
+    if height is None:
+        height, seen = slice(0, g.H), slice(0, OH)
+    elif seen is None:
         reaching = [oy for oy in range(OH) if any(0 <= iy + py - oy * sy < KH for iy in range(g.H)[height])]
         seen = slice(reaching[0], reaching[-1] + 1)
     rows, orows = height.stop - height.start, seen.stop - seen.start
@@ -127,7 +137,7 @@ def col2im(g, block, label="", height=None):
     def make(real):
         dcols = whole(2, (g.N, OH, OW, KH, KW, g.C))
         dpadded = np.zeros((g.N, OH * sy + KH + py + g.H, OW * sx + KW + px + g.W, g.C))
-        for oy, ox in np.ndindex(OH, OW):
+        for oy, ox in product(range(OH)[seen], range(OW)):
             dpadded[:, oy * sy :, ox * sx :][:, :KH, :KW] += dcols[:, oy, ox]
         dx = dpadded[:, py : py + g.H, px : px + g.W][:, height]
         sizes = dict(pixels=pixels, rows=rows, first=height.start, W=g.W, C=g.C, orows=orows, ofirst=seen.start, OW=OW)
@@ -147,12 +157,18 @@ def convolution_cases():
     tall = CONVS[0]
     yield im2col(tall, (32, 2), "-strip", slice(7, 19))
     yield im2col(CONVS[5], (5, 3), "-strip", slice(2, 3))
+    yield im2col(CONVS[6], (7, 33), "-strip", slice(20, 50))  # four channels at a time, across two pictures
+    yield im2col(CONVS[5]._replace(kernel=(1, 2)), (5, 3), "-row1", ky0=1, out=CONVS[5].out)
     yield im2col(tall, (32, 8), "-empty", slice(3, 3))
     for ky0 in range(3):  # one row of a kernel: the output has the size that all rows give
         yield im2col(tall._replace(kernel=(1, 2)), (32, 2), f"-row{ky0}", ky0=ky0, out=tall.out)
     yield col2im(tall, (32, 2), "-top", slice(0, 2))
     yield col2im(tall, (5, 3), "-middle", slice(2, 4))
-    yield col2im(CONVS[2], (32, 8), "-bottom", slice(3, 7))
+    yield col2im(CONVS[2], (32, 8), "-bottom", slice(3, 7))  # one picture
+    yield col2im(CONVS[10], (5, 3), "-middle", slice(1, 5))  # its first and last row in no window
+    yield col2im(CONVS[11], (48, 2), "-bottom", slice(1, 2))
+    yield col2im(tall, (32, 2), "-part", slice(1, 5), slice(2, 3))  # and from just some of the rows that reach them
+    yield col2im(CONVS[2], (5, 3), "-part", slice(2, 6), slice(1, 2))
     yield col2im(tall._replace(N=0), (32, 8), "-empty")
 
 

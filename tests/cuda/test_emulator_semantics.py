@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 from emulator import KernelError, Module, array, empty
-from emulator_helpers import GUIDE, LANES, REALS, both_dtypes, every_order, guide, needs_compiler, zeros
+from emulator_helpers import GUIDE, LANES, REALS, both_dtypes, every_order, guide, kernel, needs_compiler, zeros
 
 pytestmark = needs_compiler
 
@@ -63,6 +63,79 @@ def test_votes(order, seed):
     assert np.array_equal(ballot.reshape(4, 32), np.repeat(warps @ (1 << LANES), 32).reshape(4, 32))
     assert np.array_equal(any_.reshape(4, 32), np.repeat(warps.any(axis=1), 32).reshape(4, 32))
     assert np.array_equal(all_.reshape(4, 32), np.repeat(warps.all(axis=1), 32).reshape(4, 32))
+
+
+POISON = {  # what a lane gives that takes no part, as a float; as an integer its bits
+    ("forward", 0): np.nan,
+    ("reverse", 0): np.inf,
+    ("random", 0): np.nan,
+    ("random", 1): np.inf,
+    ("random", 2): -np.inf,
+    ("random", 3): np.nan,
+    ("random", 4): np.inf,
+}
+ABSENT = {  # threads of the block, and a shuffle from lane 20 that is undefined in the lanes below 8
+    "never there": (20, "y[t] = __shfl_sync(0xffffffffu, value, 20);"),
+    "exited": (32, "if (t == 20) return;\ny[t] = __shfl_sync(0xffffffffu, value, 20);"),
+    "outside the mask": (32, "if (t < 8) y[t] = __shfl_sync(0xffu, value, 20);"),
+}
+
+
+@pytest.mark.parametrize("absent", ABSENT)
+@pytest.mark.parametrize("name, dtype", [("float", np.float32), ("double", np.float64), ("int", np.int32)])
+@pytest.mark.parametrize("order, seed", POISON)
+def test_value_of_an_absent_lane(absent, name, dtype, order, seed):
+    """Warp Shuffle Functions: "If the target thread is inactive, the retrieved value is undefined". Here, poison."""
+    (threads, line), y = ABSENT[absent], empty(32, dtype)
+    module = kernel(f"int t = threadIdx.x;\n{name} value = t;\n{line}", f"{name}* y")
+    module.launch("k", (1,), (threads,), (y,), order=order, seed=seed)
+    poison = np.full(8, POISON[order, seed], np.float64 if name == "double" else np.float32)
+    if name == "int":
+        poison = np.where(np.isnan(poison), -1, poison.view(np.int32))
+    assert np.array_equal(y[:8], poison, equal_nan=name != "int")
+
+
+@pytest.mark.parametrize("name, dtype", [("long long", np.int64), ("unsigned int", np.uint32)])
+def test_value_of_an_absent_lane_as_an_integer(name, dtype):
+    """No lane's number, and in one order larger than all that a kernel may hold against it."""
+    values = []
+    for order in POISON:
+        y = empty(8, dtype)
+        line = "y[threadIdx.x] = __shfl_sync(0xffffffffu, value, 9);"
+        kernel(f"{name} value = 5;\n{line}", f"{name}* y").launch("k", (1,), (8,), (y,), order=order[0], seed=order[1])
+        assert not np.isin(y, LANES).any()
+        values.append(int(y[0]))
+    assert max(values) >= {8: 0x7FF0000000000000, 4: 0x7F800000}[np.dtype(dtype).itemsize]
+    assert len(set(values)) == 3
+
+
+REDUCE = """int t = threadIdx.x;
+real v = x[t];
+for (int step = 16; step > 0; step /= 2) {{
+    real other = __shfl_down_sync(0xffffffffu, v, step);
+    {guard}v = {joined};
+}}
+if (t == 0) y[0] = v;"""
+JOINED = {"max": "v < other ? other : v", "min": "other < v ? other : v", "sum": "v + other"}
+
+
+@pytest.mark.parametrize("joined", JOINED)
+@both_dtypes
+def test_reduction_without_its_guard(joined, dtype):
+    """Twenty lanes: with the guard no order shows anything, without it at least one does."""
+    x = np.random.default_rng(8).integers(-99, 99, 20).astype(dtype)
+
+    def results(guard):
+        body = REDUCE.format(guard=guard, joined=JOINED[joined]).replace("real", REALS[dtype]["REAL"])
+        module, y = kernel(body, "const real* x, real* y".replace("real", REALS[dtype]["REAL"])), empty(1, dtype)
+        for order, seed in POISON:
+            module.launch("k", (1,), (20,), (array(x), y), order=order, seed=seed)
+            yield float(y[0])
+
+    right = getattr(x, joined)()
+    assert all(result == right for result in results("if (t + step < 20) "))
+    wrong = [order for order, result in zip(POISON, results(""), strict=True) if result != right]
+    assert {"max": ("reverse", 0), "min": ("random", 2), "sum": ("forward", 0)}[joined] in wrong
 
 
 @every_order

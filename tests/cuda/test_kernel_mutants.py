@@ -21,7 +21,7 @@ from minifcn.gpu.signatures import folder, kernels
 pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="the emulator needs g++")
 
 FLOAT = np.dtype(np.float32)
-ORDERS = [("forward", 0), ("random", 1)]
+ORDERS = [("forward", 0), ("random", 1)]  # lanes that are not there give NaN in the first and infinity in the second
 PLACE = re.compile(r"^\w+: block \(\d+,\d+,\d+\) thread \(\d+,\d+,\d+\): ")
 
 

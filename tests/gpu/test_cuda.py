@@ -8,7 +8,7 @@ from small_data import TINY, exit_status, fails, make_set
 
 import minifcn as mf
 from minifcn import check_gradients, device, evaluate, gpu, predict, train
-from minifcn.errors import InputError
+from minifcn.errors import InputError, command_line
 from minifcn.models import TRUNKS
 
 COMMANDS = {
@@ -66,6 +66,39 @@ def test_the_second_gpu(emulated_gpu):
     model = mf.models.fcn32s(3, trunk=TINY, pad="same").to("gpu:1")
     assert {p.data.device.id for p in model.parameters().values()} == {1}
     assert model(np.zeros((1, 33, 40, 3), np.float32)).data.device.id == 1
+
+
+def test_a_cupy_that_can_neither_multiply_nor_compile(emulated_gpu, checkpoint, monkeypatch, capsys):
+    """As without CUDA's libraries: importing works, computing does not."""
+
+    def missing(*_, **__):
+        raise ImportError("libcublas.so.13: cannot open shared object file")
+
+    for name in ("matmul", "RawModule"):
+        with monkeypatch.context() as patch:
+            xp = type(gpu.cuda.xp)()
+            patch.setattr(xp, name, missing, raising=False)
+            patch.setattr(gpu.cuda, "xp", xp)
+            line = fails(capsys, check_gradients.main, "--device", "gpu")
+        assert "CuPy cannot multiply or compile there (ImportError: libcublas" in line and "cupy-cuda13x[ctk]" in line
+
+
+def test_a_stream_for_each_thread_is_refused(emulated_gpu, monkeypatch):
+    monkeypatch.setenv("CUPY_CUDA_PER_THREAD_DEFAULT_STREAM", "1")
+    with pytest.raises(InputError, match="must come before the kernels that read them; unset it"):
+        device.start("gpu")
+
+
+def test_errors_of_cublas_and_the_driver_are_one_line(capsys):
+    class CUBLASError(RuntimeError):
+        __module__ = "cupy_backends.cuda.libs.cublas"
+
+    def main(_):
+        raise CUBLASError("CUBLAS_STATUS_ALLOC_FAILED")
+
+    assert "the GPU: CUBLAS_STATUS_ALLOC_FAILED. If its memory is full, use a smaller --batch" in fails(capsys, main)
+    with pytest.raises(RuntimeError, match="a bug of ours"):  # which deserves its traceback
+        command_line(lambda: (_ for _ in ()).throw(RuntimeError("a bug of ours")))
 
 
 def test_nothing_is_written_where_there_is_no_device(tmp_path, monkeypatch, capsys):

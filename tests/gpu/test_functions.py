@@ -27,13 +27,14 @@ def test_everything_asked_of_a_device_is_there_on_both_with_the_same_signature()
 
 
 def test_every_kernel_has_a_timing_that_runs(emulated_gpu):
-    jobs = list(timings.jobs(1000, (36, 40, 5), 3))
+    jobs = list(timings.jobs(1000, (36, 40, 5), 1, 3))
     for job in jobs:
         before = len(gpu.cuda.xp.launches)
         job.work()
-        assert {name for name, *_ in gpu.cuda.xp.launches[before:]} == {job.kernel}
+        launched = {name for name, *_ in gpu.cuda.xp.launches[before:]}
+        assert launched == (set() if job.kernel.startswith(timings.PRODUCT) else {job.kernel})
         assert job.moved > 0 and job.elements > 0
-    assert {job.kernel for job in jobs} == set(kernels())
+    assert {job.kernel for job in jobs} == {*kernels(), f"{timings.PRODUCT} bias_grad"}
 
 
 # N, H, W, C, K, KH, KW, stride, padding

@@ -45,11 +45,11 @@ static const int warpSize = 32;
 inline void __syncthreads(int line = __builtin_LINE()) { emu::block_barrier(line); }
 
 inline void __syncwarp(unsigned mask = 0xffffffffu, int line = __builtin_LINE()) {
-    emu::warp_operation(emu::WarpOp::SYNC, mask, 0, 0, 32, line);
+    emu::warp_operation(emu::WarpOp::SYNC, mask, 0, 0, 0, 32, line);
 }
 
 inline unsigned __ballot_sync(unsigned mask, int predicate, int line = __builtin_LINE()) {
-    return (unsigned)emu::warp_operation(emu::WarpOp::BALLOT, mask, predicate != 0, 0, 32, line);
+    return (unsigned)emu::warp_operation(emu::WarpOp::BALLOT, mask, predicate != 0, 0, 0, 32, line);
 }
 inline int __any_sync(unsigned mask, int predicate, int line = __builtin_LINE()) {
     return __ballot_sync(mask, predicate, line) != 0;
@@ -63,7 +63,7 @@ template <class T> T shuffle(WarpOp op, unsigned mask, T value, unsigned operand
     static_assert(std::is_arithmetic<T>::value && sizeof(T) >= 4, "CUDA shuffles values of 4 or 8 bytes");
     uint64_t bits = 0;
     memcpy(&bits, &value, sizeof value);
-    bits = warp_operation(op, mask, bits, operand, width, line);
+    bits = warp_operation(op, mask, bits, sizeof value, operand, width, line);
     memcpy(&value, &bits, sizeof value);
     return value;
 }

@@ -31,9 +31,10 @@ EMU_EXPORT void block_barrier(int line);
 
 enum class WarpOp { SHUFFLE, SHUFFLE_UP, SHUFFLE_DOWN, SHUFFLE_XOR, BALLOT, SYNC };
 
-// Waits for all live lanes of `mask`, exchanges, and returns what this lane receives. `operand` is the source lane,
-// delta or lane mask of a shuffle.
-EMU_EXPORT uint64_t warp_operation(WarpOp op, unsigned mask, uint64_t value, unsigned operand, int width, int line);
+// Waits for all live lanes of `mask`, exchanges, and returns what this lane receives. `bytes` is the size of a shuffled
+// value, `operand` the source lane, delta or lane mask of a shuffle.
+EMU_EXPORT uint64_t warp_operation(WarpOp op, unsigned mask, uint64_t value, unsigned bytes, unsigned operand,
+                                   int width, int line);
 
 // Checks an atomic access; the caller then reads and writes the memory itself.
 EMU_EXPORT void atomic_access(void* address, size_t bytes, int line);

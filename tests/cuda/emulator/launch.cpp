@@ -135,6 +135,7 @@ static void prepare(const Module* module, const Kernel* kernel, const Launch* la
     now.launch_start = now.block_start = ++now.phase;
     now.bytes_read = now.bytes_written = 0;
     set_order(static_cast<Order>(launch->order), launch->seed);
+    set_poison(static_cast<Order>(launch->order), launch->seed);
 }
 
 // Which block runs i-th. In random order the whole list is needed.

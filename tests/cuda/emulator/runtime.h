@@ -14,7 +14,7 @@ struct Fiber; // a stack of its own (fibers.cpp)
 
 struct WarpRequest {
     WarpOp op;
-    unsigned mask, operand;
+    unsigned mask, bytes, operand;
     int width;
     uint64_t value; // given, later received
 };

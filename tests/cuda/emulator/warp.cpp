@@ -3,7 +3,7 @@
 // The rule of CUDA's Programming Guide: each calling lane names itself in the mask, and all lanes of the mask that have
 // not exited execute the same operation with the same mask. Lanes that do not exist, in the last warp of a block whose
 // size is no multiple of 32, are like exited ones. Here "the same" includes the line.
-#include "runtime.h"
+#include "scheduler.h"
 
 #include <algorithm>
 
@@ -67,6 +67,28 @@ static unsigned source_of(const WarpRequest& request, unsigned lane) {
     }
 }
 
+// What a lane that takes no part gives: reading it is legal, using it is not. No value shows every use: NaN loses each
+// comparison, and infinity is the maximum of what has it already. So it differs from order to order, and in random
+// order from seed to seed.
+enum class Poison { NOT_A_NUMBER, INFINITE, MINUS_INFINITE }; // as integers: -1, very large, very small
+static Poison poison;
+
+void set_poison(Order order, uint64_t seed) {
+    poison = order == Order::FORWARD   ? Poison::NOT_A_NUMBER
+             : order == Order::REVERSE ? Poison::INFINITE
+                                       : static_cast<Poison>(seed % 3);
+}
+
+static uint64_t poison_of(unsigned bytes) {
+    uint64_t infinity = bytes == 4 ? 0x7f800000 : 0x7ff0000000000000; // of float, of double
+    uint64_t sign = bytes == 4 ? 0x80000000 : 0x8000000000000000;
+    switch (poison) {
+    case Poison::INFINITE: return infinity;
+    case Poison::MINUS_INFINITE: return infinity | sign;
+    default: return ~0ull;
+    }
+}
+
 static void exchange(Thread* lanes, unsigned group) {
     uint64_t given[WARP], ballot = 0;
     for (unsigned lane = 0; lane < WARP; lane++) {
@@ -82,8 +104,8 @@ static void exchange(Thread* lanes, unsigned group) {
             request.value = ballot;
         else if (group >> source & 1)
             request.value = given[source];
-        else // undefined on the device; here NaN, or -1
-            request.value = ~0ull;
+        else // undefined on the device
+            request.value = poison_of(request.bytes);
     }
 }
 
@@ -129,14 +151,15 @@ static bool try_complete(const Thread& waiting, const Thread* current) {
     return true;
 }
 
-uint64_t warp_operation(WarpOp op, unsigned mask, uint64_t value, unsigned operand, int width, int line) {
+uint64_t warp_operation(WarpOp op, unsigned mask, uint64_t value, unsigned bytes, unsigned operand, int width,
+                        int line) {
     Thread& me = *now.thread;
     Site here{nullptr, line};
     count_step(here);
     if (!(mask >> me.lane & 1)) fail(here, "%s: mask %08x lacks the calling lane %u", name_of(op), mask, me.lane);
     if (width < 1 || width > 32 || (width & (width - 1)))
         fail(here, "%s: width %d is no power of two up to 32", name_of(op), width);
-    me.request = {op, mask, operand, width, value};
+    me.request = {op, mask, bytes, operand, width, value};
     me.line = line;
     me.state = Thread::AT_WARP;
     if (!try_complete(me, &me)) suspend();

@@ -128,6 +128,6 @@ extern "C" __global__ void partial_warp(int* __restrict__ y, int n)
     int t = threadIdx.x;
     if (t >= n) return;
     unsigned present = __ballot_sync(0xffffffffu, 1);
-    int missing = __shfl_sync(0xffffffffu, t, 31); // of a lane that is not there
-    y[t] = missing == -1 && __all_sync(0xffffffffu, 1) ? __popc(present) : 0;
+    int missing = __shfl_sync(0xffffffffu, t % 32, 31); // of a lane that is not there: no lane's number
+    y[t] = (missing < 0 || missing > 31) && __all_sync(0xffffffffu, 1) ? __popc(present) : 0;
 }
