@@ -10,7 +10,9 @@ import argparse
 import sys
 import time
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
+from shutil import which
 
 import numpy as np
 
@@ -55,10 +57,12 @@ def main(argv=None) -> int:
 
 
 def emulate() -> None:
-    """Let gpu/ run through the emulator. Raises InputError outside a source checkout."""
+    """Let gpu/ run through the emulator. Raises InputError outside a source checkout, and without CuPy or g++."""
     folder = SOURCE / "tests" / "cuda"
     if not folder.is_dir():
         raise InputError(f"--emulate: no emulator at {folder}; it is part of a source checkout, not of the package")
+    if find_spec("cupy") is None or which("g++") is None:
+        raise InputError("--emulate: needs g++, and CuPy for its names: pip install -e '.[emulator]'")
     sys.path.insert(0, str(folder))
     import standin
 

@@ -132,6 +132,12 @@ def test_emulate_needs_a_source_checkout(monkeypatch, capsys, tmp_path):
     assert "--emulate: no emulator at" in fails(capsys, gpu_selftest.main, "--emulate")
 
 
+@pytest.mark.parametrize("name", ["find_spec", "which"])
+def test_emulate_needs_cupy_and_a_compiler(name, monkeypatch, capsys):
+    monkeypatch.setattr(gpu_selftest, name, lambda _: None)
+    assert "--emulate: needs g++, and CuPy" in fails(capsys, gpu_selftest.main, "--emulate")
+
+
 def test_the_steps_that_are_timed(emulated_gpu):
     """Both run, here on tiny pictures and a narrow network."""
     job = {
