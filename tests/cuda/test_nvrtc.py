@@ -200,3 +200,11 @@ def test_occupancy_by_hand(registers, shared, block, arch, blocks):
 def test_dynamic_shared_memory_counts_too():
     assert nvrtc.occupancy(needs(16, 1 << 10), 64, 80, dynamic_shared=80 << 10).blocks == 2
     assert nvrtc.occupancy(needs(16, 1 << 10), 64, 80, dynamic_shared=81 << 10).blocks == 1
+
+
+@pytest.mark.parametrize("real, width", [("float", "v4.f32"), ("double", "v2.f64")])  # 16 bytes, the widest there is
+@pytest.mark.parametrize("name", ["im2col", "bias_relu", "sgd"])
+def test_kernels_move_quads_in_wide_accesses(name, real, width):
+    file = next(file for file in KERNELS if file.stem == name)
+    code = nvrtc.ptx(file.read_text(encoding="utf-8"), file.name, 80, {"REAL": real})
+    assert f"ld.global.nc.{width}" in code and f"st.global.{width}" in code
