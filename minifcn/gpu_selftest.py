@@ -22,7 +22,7 @@ from .gpu import comparisons, timings
 from .ops import softmax_cross_entropy
 from .optim import SGD
 
-NO_GPU = 3  # exit status
+NO_GPU = 3  # exit status, where 2 is a device that is not there and 1 one that computes wrongly
 TOLERANCE = {"float32": 1e-5, "float64": 1e-12}  # relative error of a kernel's result against the CPU's
 STEPS = 10
 TRAINING = {"float32": 1e-4, "float64": 1e-9}  # relative error of their losses, in float64 of each weight's change too
@@ -41,7 +41,7 @@ def main(argv=None) -> int:
     else:
         try:
             device.start(args.device)
-        except InputError as error:
+        except gpu.NoGPU as error:
             print(f"no GPU to test: {error}")
             return NO_GPU
     print(gpu.describe())

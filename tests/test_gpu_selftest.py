@@ -28,6 +28,11 @@ def test_no_gpu_is_exit_status_3(monkeypatch, capsys):
     assert "no GPU to test: --device gpu: no CuPy" in capsys.readouterr().out
 
 
+def test_a_device_that_is_not_there_is_exit_status_2(emulated_gpu, capsys):
+    assert "this machine has 2 GPU(s)" in fails(capsys, gpu_selftest.main, "--device", "gpu:5")
+    assert "expected cpu, gpu or gpu:N" in fails(capsys, gpu_selftest.main, "--device", "cuda")
+
+
 def test_emulated(emulated_gpu, short, capsys):
     assert exit_status(gpu_selftest.main, "--emulate") == 0
     out = capsys.readouterr().out

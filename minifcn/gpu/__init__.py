@@ -2,7 +2,7 @@
 
 from .classes import argmax, confusion_counts
 from .conv import WORKSPACE, bias_grad, conv_forward, conv_input_grad, conv_weight_grad
-from .cuda import asarray, describe, memory_held, owns, start
+from .cuda import NoGPU, asarray, describe, memory_held, owns, start
 from .elementwise import relu_backward, relu_forward, sgd_update, sum_of_squares
 from .loss import cross_entropy
 from .pool import pool_backward, pool_forward
@@ -10,6 +10,7 @@ from .upsample import upsample_backward, upsample_forward
 
 __all__ = [
     "WORKSPACE",
+    "NoGPU",
     "argmax",
     "asarray",
     "bias_grad",

@@ -19,6 +19,10 @@ xp: ModuleType | None = None
 number = 0  # of the device
 
 
+class NoGPU(InputError):
+    """There is no GPU to work on, or no CuPy to reach it by."""
+
+
 def start(device: int = 0) -> None:
     """Choose the device, importing CuPy first. Raises InputError, with the way out, where that cannot be."""
     if xp is not None:
@@ -27,7 +31,7 @@ def start(device: int = 0) -> None:
     try:
         import cupy
     except ImportError as error:
-        raise InputError(f"--device gpu: no CuPy ({error}); pip install 'minifcn[gpu]', or --device cpu") from error
+        raise NoGPU(f"--device gpu: no CuPy ({error}); pip install 'minifcn[gpu]', or --device cpu") from error
     use(cupy, device)
 
 
@@ -45,7 +49,7 @@ def use(module: ModuleType, device: int = 0) -> None:
     try:
         count = module.cuda.runtime.getDeviceCount()
     except module.cuda.runtime.CUDARuntimeError as error:
-        raise InputError(f"--device gpu: CUDA finds no usable GPU ({error}); use --device cpu") from error
+        raise NoGPU(f"--device gpu: CUDA finds no usable GPU ({error}); use --device cpu") from error
     if not 0 <= device < count:
         raise InputError(f"--device gpu:{device}: this machine has {count} GPU(s), numbered from 0; choose one of them")
     module.cuda.Device(device).use()
@@ -61,7 +65,9 @@ def use(module: ModuleType, device: int = 0) -> None:
 
 
 def owns(x) -> bool:
-    """Whether x is an array on the device."""
+    """Whether x is an array on the device; the first such array that somebody brings along starts CuPy here too."""
+    if xp is None and type(x).__module__.partition(".")[0] == "cupy":
+        start(x.device.id)
     return xp is not None and isinstance(x, xp.ndarray)
 
 

@@ -68,6 +68,18 @@ def test_the_second_gpu(emulated_gpu):
     assert model(np.zeros((1, 33, 40, 3), np.float32)).data.device.id == 1
 
 
+def test_an_array_that_somebody_brings_along_starts_its_device(emulated_gpu, monkeypatch):
+    """A user's own CuPy array, without --device or start before."""
+    xp = gpu.cuda.xp
+    with xp.cuda.Device(1):
+        x = xp.ones((2, 3), np.float32)
+    monkeypatch.setattr(gpu.cuda, "xp", None)
+    monkeypatch.setattr(type(x), "__module__", "cupy")
+    monkeypatch.setitem(sys.modules, "cupy", xp)
+    y = mf.relu(x)
+    assert gpu.cuda.number == 1 and y.data.device.id == 1 and device.asnumpy(y.data).tolist() == [[1, 1, 1]] * 2
+
+
 def test_a_cupy_that_can_neither_multiply_nor_compile(emulated_gpu, checkpoint, monkeypatch, capsys):
     """As without CUDA's libraries: importing works, computing does not."""
 
