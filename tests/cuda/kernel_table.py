@@ -5,6 +5,7 @@ shared memory come from NVRTC, occupancy from both and the limits of each archit
 """
 
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -91,10 +92,18 @@ def resources(real: str) -> list[str]:
     return rows
 
 
+def tools() -> str:
+    """The compilers that the figures come from; others may give others."""
+    gcc = (
+        subprocess.run(["g++", "-dumpversion"], capture_output=True, text=True, check=True).stdout.split(".")[0].strip()
+    )
+    return f"Made with NVRTC {'.'.join(map(str, nvrtc.version()))} and g++ {gcc}."
+
+
 def tables() -> str:
     """All of it, as it stands between the marks of the page."""
     return f"""
-What each file computes, and how it is launched:
+{tools()} What each file computes, and how it is launched:
 
 {NEWLINE.join(headers())}
 

@@ -69,6 +69,14 @@ def _compiler():
     return compiler
 
 
+def version() -> tuple[int, int]:
+    """NVRTC's version, such as (13, 0). Raises Unavailable without NVRTC."""
+    _compiler()
+    from cupy_backends.cuda.libs import nvrtc
+
+    return nvrtc.getVersion()
+
+
 def _run(source, name, arch, defines, method, *options) -> tuple[bytes, str]:
     compiler = _compiler()
     options = (*OPTIONS, *(f"-D{key}={value}" for key, value in defines.items()), *options)

@@ -14,7 +14,9 @@ def test_the_tables_are_up_to_date():
 
     text = kernel_table.README.read_text(encoding="utf-8")
     try:
-        made = kernel_table.page(text)
+        tools = kernel_table.tools()
     except nvrtc.Unavailable as missing:
         pytest.skip(str(missing))
-    assert made == text, "run: python tests/cuda/kernel_table.py"
+    if tools not in text:
+        pytest.skip(f"the tables were made with other compilers than these: {tools}")
+    assert kernel_table.page(text) == text, "run: python tests/cuda/kernel_table.py"
