@@ -15,6 +15,7 @@ from .signatures import REALS, Kernel, kernels
 
 OPTIONS = ("-std=c++17",)
 THREADS = 256  # a block
+INSTALL = "pip install 'cupy-cuda13x[ctk]', or the CuPy for your CUDA"
 xp: ModuleType | None = None
 number = 0  # of the device
 
@@ -31,7 +32,7 @@ def start(device: int = 0) -> None:
     try:
         import cupy
     except ImportError as error:
-        raise NoGPU(f"--device gpu: no CuPy ({error}); pip install 'minifcn[gpu]', or --device cpu") from error
+        raise NoGPU(f"--device gpu: no CuPy ({error}); {INSTALL}, or use --device cpu") from error
     use(cupy, device)
 
 
@@ -59,7 +60,7 @@ def use(module: ModuleType, device: int = 0) -> None:
     except Exception as error:  # of many kinds: cuBLAS, NVRTC or CUDA's headers are missing, or the card is too old
         raise InputError(
             f"--device gpu:{device}: CuPy cannot multiply or compile there ({type(error).__name__}: {error}); "
-            "pip install 'cupy-cuda13x[ctk]', or the CuPy for your CUDA, or use --device cpu"
+            f"{INSTALL}, or use --device cpu"
         ) from error
     xp, number = module, device
 

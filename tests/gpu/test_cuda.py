@@ -43,7 +43,7 @@ def test_without_cupy_every_command_says_how_to_get_it(command, checkpoint, monk
     monkeypatch.setitem(sys.modules, "cupy", None)  # as if it were not installed
     main, arguments = COMMANDS[command]
     line = fails(capsys, main, *arguments, "--device", "gpu")
-    assert "--device gpu: no CuPy" in line and "pip install 'minifcn[gpu]'" in line and "--device cpu" in line
+    assert "--device gpu: no CuPy" in line and "pip install 'cupy-cuda13x[ctk]'" in line and "--device cpu" in line
 
 
 @pytest.mark.parametrize("command", COMMANDS)
