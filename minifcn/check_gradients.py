@@ -126,9 +126,9 @@ def network_cases(seed: int, where: str = "cpu", small: bool = False) -> Iterato
     far from every ReLU's kink; equal positive values there would be ties in every pool.
     """
     variants = [((1, 9, 14, 3), 100, "learnt"), ((1, 45, 70, 3), "same", "learnt"), ((1, 45, 70, 3), "same", "fixed")]
-    for (name, build), (shape, pad, upsampling) in product(
-        models.MODELS.items(), [((1, 9, 14, 3), "same", "learnt")] if small else variants
-    ):
+    if small:
+        variants = [((1, 9, 14, 3), "same", "learnt")]
+    for (name, build), (shape, pad, upsampling) in product(models.MODELS.items(), variants):
         rng = counted_rng(seed, 1)
         model = build(3, TINY, pad, skip_scale=(0.5, 0.3), upsampling=upsampling, dtype=np.float64).eval()
         for parameter in model.parameters().values():  # nothing zero: a zero score layer would hide all below it

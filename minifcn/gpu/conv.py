@@ -50,8 +50,8 @@ def conv_input_grad(dy, w, x_shape, stride, padding, b=None, out=None):
     heights = list(pieces(H, H if rows >= OH else (rows - 1) * sy + 1 - KH))
     for pictures, height in ((p, h) for p in batches for h in heights):
         # rows `height` of dx are reached by rows oy0 .. oy1 - 1 of dy
-        oy0 = max(0, -(-(height.start + py - KH + 1) // sy)) if len(heights) > 1 else 0
-        oy1 = min(OH, (height.stop - 1 + py) // sy + 1) if len(heights) > 1 else OH
+        oy0 = max(0, -(-(height.start + py - KH + 1) // sy))
+        oy1 = min(OH, (height.stop - 1 + py) // sy + 1)
         part = dx[pictures, height]
         if oy0 >= oy1:  # dy reaches none of these rows
             part.fill(0)
@@ -74,6 +74,7 @@ def conv_weight_grad(x, dy, w_shape, stride, padding, out=None, emit=None):
     xp, x, dy = cuda.xp, cuda.xp.ascontiguousarray(x), cuda.xp.ascontiguousarray(dy)
     KH, KW, C, K = w_shape
     large = KH * KW * C * K >= LARGE
+    rows = 1 if large else KH  # of the kernel at a time
     if emit is not None and large:
         slab = xp.empty((1, KW, C, K), x.dtype)
         for ky in range(KH):
@@ -81,8 +82,8 @@ def conv_weight_grad(x, dy, w_shape, stride, padding, out=None, emit=None):
             emit(ky, slab[0])
         return None
     dw = xp.empty(w_shape, x.dtype) if out is None else out
-    for ky in range(0, KH, 1 if large else KH):  # the same products as with emit
-        _weight_grad(x, dy, dw[ky : ky + (1 if large else KH)], ky, stride, padding)
+    for ky in range(0, KH, rows):  # the same products as with emit
+        _weight_grad(x, dy, dw[ky : ky + rows], ky, stride, padding)
     if emit is None:
         return dw
     emit(..., dw)

@@ -15,10 +15,9 @@ def cross_entropy(scores, labels, class_weight, ignore_label):
     host arrays.
     """
     scores = cuda.xp.ascontiguousarray(scores)
-    weights = np.ones(scores.shape[1], scores.dtype) if class_weight is None else class_weight
-    sums, dscores = partial_sums(
-        scores, cuda.asarray(labels.astype(np.int32)), cuda.asarray(weights), int(ignore_label)
-    )
+    labels = cuda.asarray(labels.astype(np.int32))
+    weights = cuda.xp.ones(scores.shape[1], scores.dtype) if class_weight is None else cuda.asarray(class_weight)
+    sums, dscores = partial_sums(scores, labels, weights, int(ignore_label))
     loss, weight = cuda.xp.asnumpy(sums).sum(axis=0)
     return loss, weight, dscores
 
