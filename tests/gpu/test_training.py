@@ -1,6 +1,7 @@
 """Whole runs on the emulated GPU: step by step as on the CPU, with less memory, across devices, by commands."""
 
 import json
+import threading
 from contextlib import nullcontext
 from types import SimpleNamespace
 
@@ -148,8 +149,14 @@ def test_evaluate_and_predict_as_on_the_cpu(data, tmp_path, capsys):
 
 def test_pictures_go_up_in_the_background(data):
     """The loader's thread brings them to the device: the main thread gets arrays that are there already."""
-    dataset = mf.datasets.open_dataset(data, "train")
-    batches = list(Loader(dataset, 2, Preprocessing(), place=gpu.asarray).epoch(0))
+    dataset, threads = mf.datasets.open_dataset(data, "train"), set()
+
+    def place(x):
+        threads.add(threading.current_thread().name)
+        return gpu.asarray(x)
+
+    batches = list(Loader(dataset, 2, Preprocessing(), place=place).epoch(0))
+    assert threads == {"minifcn-loader"}
     host = list(Loader(dataset, 2, Preprocessing()).epoch(0))
     assert all(gpu.owns(x) and isinstance(labels, np.ndarray) for x, labels in batches)
     for (x, labels), (expected, same) in zip(batches, host, strict=True):
