@@ -1,6 +1,7 @@
 """The figures of docs/results.md: what was trained, on which machine, with which scores.
 
     python benchmarks/results.py run             FCN-32s, 16s, 8s from scratch on toytown, three seeds: nine runs
+    python benchmarks/results.py chain           the main job from scratch and from the shipped weights, three seeds
     python benchmarks/results.py add RUN NAME    record another run (its folder) as docs/results/NAME.json
     python benchmarks/results.py report          write docs/results.md from docs/results/*.json
 
@@ -24,6 +25,8 @@ from minifcn.datasets.toytown import LARGE, THIN, Toytown
 ROOT = Path(__file__).resolve().parent.parent
 RECORDS, PAGE = ROOT / "docs" / "results", ROOT / "docs" / "results.md"
 LONG = "toytown_long_fcn32s"  # an FCN-32s trained for longer: what colour and position alone are compared with
+FULL_WIDTH = "full_width_fcn16s"  # benchmarks/full_width.py makes it
+CHAIN, INITS = "toytown_chain", ("scratch", "vgg")  # a record: the main job; what it starts from
 STEPS, SEEDS, MODELS = 800, (0, 1, 2), ("fcn32s", "fcn16s", "fcn8s")
 
 
@@ -31,6 +34,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("run")
+    commands.add_parser("chain")
     adding = commands.add_parser("add")
     adding.add_argument("run", type=Path)
     adding.add_argument("name")
@@ -39,6 +43,8 @@ def main() -> None:
     args = parser.parse_args()
     if args.command == "run":
         run_all()
+    elif args.command == "chain":
+        run_chains()
     elif args.command == "add":
         add(args.run, args.name, args.commit)
     else:
@@ -54,7 +60,7 @@ def run_all() -> None:
         seed, model = task
         name = f"toytown_{model}_seed{seed}"
         command = [sys.executable, "-m", "minifcn.train", "--model", model, "--seed", str(seed)]
-        command += ["--steps", str(STEPS), "--val-every", "0", "--name", name]
+        command += ["--init", "scratch", "--steps", str(STEPS), "--val-every", "0", "--name", name]
         environment = os.environ | {"MINIFCN_THREADS": "1"}
         subprocess.run(command, cwd=ROOT, env=environment, stderr=subprocess.DEVNULL, check=True)
         add(ROOT / "runs" / name, name)
@@ -63,21 +69,44 @@ def run_all() -> None:
         list(pool.map(run, product(SEEDS, MODELS)))
 
 
-def add(run: Path, name: str, commit: str | None = None) -> None:
+def run_chains() -> None:
+    """Run the main job, FCN-32s then 16s on toytown, from scratch and from the shipped weights: one after the other."""
+    found = {init: [] for init in INITS}
+    for seed, init in product(SEEDS, INITS):
+        name = f"chain_{init}_seed{seed}"
+        options = ["--init", init, "--seed", str(seed), "--name", name]
+        subprocess.run([sys.executable, "-m", "minifcn.train", *options], cwd=ROOT, check=True)
+        config, metrics = (json.loads((ROOT / "runs" / name / f).read_text()) for f in ("config.json", "metrics.json"))
+        found[init].append({"seed": seed, **{model: summary(m) for model, m in metrics.items()}})
+    record = {"chains": found, "steps": config["stages"][0]["steps"], "machine": machine(config), "commit": commit()}
+    write(CHAIN, record)
+
+
+def summary(metrics: dict) -> dict:
+    return {"jaccard": metrics["test"]["jaccard"], "train_seconds": metrics["train_seconds"]}
+
+
+def add(run: Path, name: str, at: str | None = None) -> None:
     config, metrics = (json.loads((run / file).read_text()) for file in ("config.json", "metrics.json"))
     settings = config["stages"][-1]
     settings["data"] = Path(settings["data"]).name  # not where it lies on this machine
     settings["init"] = settings["init"] and Path(settings["init"]).name
-    changed = "+changes" if git("status", "--porcelain", "minifcn") else ""
-    record = {
-        "settings": settings,
-        "commit": commit or git("rev-parse", "--short", "HEAD") + changed,
-        "machine": config["machine"] | {"cpu": cpu_name()},
-        "metrics": metrics,
-    }
+    write(name, {"settings": settings, "commit": at or commit(), "machine": machine(config), "metrics": metrics})
+
+
+def write(name: str, record: dict) -> None:
     RECORDS.mkdir(exist_ok=True)
     (RECORDS / f"{name}.json").write_text(json.dumps(record, indent=1) + "\n")
     print(f"wrote {(RECORDS / name).relative_to(ROOT)}.json")
+
+
+def machine(config: dict) -> dict:
+    return config["machine"] | {"cpu": cpu_name()}
+
+
+def commit() -> str:
+    """The present commit, and whether the package differs from it."""
+    return git("rev-parse", "--short", "HEAD") + ("+changes" if git("status", "--porcelain", "minifcn") else "")
 
 
 def git(*args: str) -> str:
@@ -98,6 +127,10 @@ def report() -> str:
     others = {name: r for name, r in records.items() if name not in toytown and "settings" in r}
     lines = ["# Results", "", "Written by `python benchmarks/results.py report` from docs/results/*.json.", ""]
     lines += toytown_section(toytown)
+    if CHAIN in records:
+        lines += chain_section(records[CHAIN])
+    if FULL_WIDTH in records:
+        lines += full_width_section(records[FULL_WIDTH])
     if "colour_position" in records:
         lines += colour_section(records["colour_position"], records[LONG])
     for name, record in others.items():
@@ -138,10 +171,52 @@ def toytown_section(records: dict) -> list[str]:
     return [*lines, "", *class_table(records), ""]
 
 
+def chain_section(record: dict) -> list[str]:
+    """The main job before and after there were pretrained weights to start from."""
+    lines = [
+        "## The main job, from scratch and from the shipped VGG weights",
+        "",
+        f"`python benchmarks/results.py chain`: FCN-32s, then FCN-16s from its weights, {record['steps']} steps of 2 "
+        f"pictures each, all by default but --init and --seed ({', '.join(map(str, SEEDS))}). Jaccard in per cent on "
+        "the 200 test pictures: mean, and in brackets the lowest and highest.",
+        "",
+        machine_line(record["machine"], [record["commit"]]),
+        "",
+        "| --init | FCN-32s | FCN-16s | training both, s |",
+        "|---|---|---|---|",
+    ]
+    for init, chains in record["chains"].items():
+        columns = [[100 * chain[model]["jaccard"] for chain in chains] for model in ("fcn32s", "fcn16s")]
+        columns.append([sum(chain[m]["train_seconds"] for m in ("fcn32s", "fcn16s")) for chain in chains])
+        cells = [f"{mean(c):.1f} ({min(c):.1f} to {max(c):.1f})" for c in columns]
+        lines.append(f"| {init} | {' | '.join(cells)} |")
+    return [*lines, ""]
+
+
+def full_width_section(record: dict) -> list[str]:
+    return [
+        "## FCN-16s at full width, from a torchvision file",
+        "",
+        f"`python benchmarks/full_width.py CAMVID`, which runs `{record['command']}`: {record['steps']} steps on whole "
+        "CamVid pictures of 360 x 480. The file is written by PyTorch as the published one is; its values are random.",
+        "",
+        machine_line(record["machine"], [record["commit"]]),
+        "",
+        "| seconds a step | peak memory, GB | an epoch of 8,498 SBD pictures, hours | loss, first 10 steps | last 10 |",
+        "|---|---|---|---|---|",
+        f"| {record['seconds_a_step']:.2f} | {record['peak_memory_bytes'] / 1e9:.2f} | "
+        f"{record['hours_an_epoch_of_sbd']:.1f} | {record['loss_first_10']:.2f} | {record['loss_last_10']:.2f} |",
+        "",
+        "SBD's pictures are up to 500 x 500, 1.4 times as many pixels, so its epoch is that much longer at most.",
+        "",
+    ]
+
+
 def command(settings: dict) -> str:
     """The command that makes this run again; options that are not named have their defaults."""
     named = ("model", "data", "steps", "batch", "lr", "warmup", "clip", "dropout", "val_every", "seed")
     options = " ".join(f"--{name.replace('_', '-')} {settings[name]}" for name in named)
+    options += f" --init {settings['init'] or 'scratch'}"
     return f"`python -m minifcn.train {options}`"
 
 

@@ -11,11 +11,13 @@ from .autograd import Tensor, no_grad
 from .gradients import gradcheck
 from .ops import (
     add,
+    batch_norm,
     bilinear_upsample,
     conv2d,
     conv_transpose2d,
     crop,
     dropout,
+    global_average,
     max_pool2d,
     relu,
     scale,
@@ -27,11 +29,13 @@ __version__ = "0.1.0"
 __all__ = [
     "Tensor",
     "add",
+    "batch_norm",
     "bilinear_upsample",
     "conv2d",
     "conv_transpose2d",
     "crop",
     "dropout",
+    "global_average",
     "gradcheck",
     "load_weights",
     "max_pool2d",

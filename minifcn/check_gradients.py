@@ -92,6 +92,12 @@ def pooling_and_upsampling_cases(rng) -> Iterator[Case]:
     for N, H, W, C in SIZES:
         function = partial(ops.crop, top=1, left=2, height=H - 2, width=W - 3)
         yield "crop", f"N,H,W,C {N, H, W, C}, top 1, left 2", function, [rng.standard_normal((N, H, W, C))], True
+    for shape in SIZES:
+        yield "global_average", f"N,H,W,C {shape}", ops.global_average, [rng.standard_normal(shape)], True
+
+
+def batch_norm(x, b, relu):
+    return ops.batch_norm(x, b, relu)[0]
 
 
 def elementwise_cases(rng) -> Iterator[Case]:
@@ -100,6 +106,10 @@ def elementwise_cases(rng) -> Iterator[Case]:
         away_from_zero = a + np.sign(a)  # |x| > 1: no step reaches the kink
         yield "relu", f"shape {shape}", ops.relu, [away_from_zero], False
         yield "add", f"shape {shape}", ops.add, [a, b], True
+        for relu in (False, True):
+            bias = rng.uniform(-0.5, 0.5, shape[3:])
+            function = partial(batch_norm, relu=relu)
+            yield "batch_norm", f"shape {shape}, ReLU {relu}", function, [a, bias], False
         yield "add", f"shape {shape}, of a tensor to itself", lambda a: a + a, [a], True
         yield "scale", f"shape {shape}, by -2.5", lambda x: x * -2.5, [a], True
         for p in (0.3, 0.5):

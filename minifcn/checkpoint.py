@@ -85,7 +85,7 @@ def save(path: str | os.PathLike, tensors: dict[str, np.ndarray], meta: dict[str
         TypeError: a tensor is not a NumPy array of a plain number type, or `meta` is not JSON.
     """
     document = json.dumps({"format": FORMAT, "meta": meta})
-    header = _header(tensors, {"minifcn": document, "crc32": _checksum(document, tensors)})
+    header = _header(tensors, {"minifcn": document, "crc32": checksum(document, tensors)})
     try:
         with atomic_file(path) as file:
             file.write(len(header).to_bytes(8, "little"))
@@ -114,7 +114,7 @@ def load(path: str | os.PathLike) -> tuple[dict[str, np.ndarray], dict[str, Any]
     try:
         with safe_open(name, framework="np") as file:
             metadata = file.metadata() or {}
-            meta = _read_document(name, metadata)
+            meta = read_document(name, metadata)
             tensors = {key: file.get_tensor(key) for key in file.keys()}
     except OSError as error:
         # safetensors raises OSErrors without an errno
@@ -125,12 +125,12 @@ def load(path: str | os.PathLike) -> tuple[dict[str, np.ndarray], dict[str, Any]
             f"{name}: not a whole safetensors file ({error}). It is truncated, damaged or of another kind; "
             "use another copy or an earlier checkpoint"
         ) from error
-    if metadata.get("crc32") != _checksum(metadata["minifcn"], tensors):
+    if metadata.get("crc32") != checksum(metadata["minifcn"], tensors):
         raise InputError(f"{name}: damaged, its checksum does not match. Use another copy or an earlier checkpoint")
     return tensors, meta
 
 
-def _read_document(name: str, metadata: dict[str, str]) -> dict[str, Any]:
+def read_document(name: str, metadata: dict[str, str]) -> dict[str, Any]:
     """Return `meta` from a file's metadata, having checked that this version can read the format."""
     if "minifcn" not in metadata:
         raise InputError(
@@ -172,7 +172,7 @@ def _bytes_of(x: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(x, x.dtype.newbyteorder("<")).reshape(-1).view(np.uint8)
 
 
-def _checksum(document: str, tensors: dict[str, np.ndarray]) -> str:
+def checksum(document: str, tensors: dict[str, np.ndarray]) -> str:
     """Return a CRC-32 over the document and every tensor's name, dtype, shape and bytes. safetensors itself has none.
 
     Raises:

@@ -24,24 +24,6 @@ TEXT = "#222222"
 FAINT = "#9a9a9a"
 
 
-def distinct_palette(n: int) -> np.ndarray:
-    """Return PASCAL VOC's colours for n classes, (n, 3) uint8: class 0 is black; none is another's, or void's.
-
-    The bits of the class index, dealt in turn to red, green and blue, become the highest bits of each.
-
-    Raises:
-        ValueError: n is not in 0 .. 255.
-    """
-    if not 0 <= n <= VOID:
-        raise ValueError(f"palette: expected 0 to {VOID} classes, got {n}")
-    index = np.arange(n)[:, None]  # (n, 1)
-    channel = np.arange(3)  # red, green, blue
-    palette = np.zeros((n, 3), np.uint8)
-    for place in range(3):
-        palette |= ((index >> (3 * place + channel) & 1) << (7 - place)).astype(np.uint8)
-    return palette
-
-
 def colourise(labels: np.ndarray, palette: np.ndarray) -> np.ndarray:
     """Return the colours of labels (H, W) of any integer dtype, (H, W, 3) uint8; 255 is void.
 
@@ -124,13 +106,14 @@ def samples(
         figure.savefig(file, format="png", dpi=figure.dpi)
 
 
-def curves(path: str | os.PathLike, log: dict[str, list[float]]) -> None:
-    """Draw the course of a training run over its steps: loss, validation Jaccard in per cent, learning rate.
+def curves(path: str | os.PathLike, log: dict[str, list[float]], score: str = "Jaccard") -> None:
+    """Draw the course of a training run over its steps: loss, a validation score in per cent, learning rate.
 
     Args:
         path: the PNG to write.
-        log: "step", "loss" and "lr" of equal length, and "val_step" and "jaccard" (fractions) of equal length; the last
+        log: "step", "loss" and "lr" of equal length, and "val_step" and "score" (fractions) of equal length; the last
             two may be empty or missing. NaN and None leave a gap.
+        score: what the score is called.
 
     Raises:
         ValueError: the lengths differ.
@@ -138,17 +121,17 @@ def curves(path: str | os.PathLike, log: dict[str, list[float]]) -> None:
     """
     from matplotlib.figure import Figure
 
-    steps, loss, lr, val_steps, jaccard = (
-        np.array(log.get(name, []), np.float64) for name in ("step", "loss", "lr", "val_step", "jaccard")
+    steps, loss, lr, val_steps, scores = (
+        np.array(log.get(name, []), np.float64) for name in ("step", "loss", "lr", "val_step", "score")
     )
-    if not steps.shape == loss.shape == lr.shape or val_steps.shape != jaccard.shape:
-        lengths = {name: len(log.get(name, [])) for name in ("step", "loss", "lr", "val_step", "jaccard")}
-        raise ValueError(f"log: expected as many loss and lr as step, as many jaccard as val_step, got {lengths}")
+    if not steps.shape == loss.shape == lr.shape or val_steps.shape != scores.shape:
+        lengths = {name: len(log.get(name, [])) for name in ("step", "loss", "lr", "val_step", "score")}
+        raise ValueError(f"log: expected as many loss and lr as step, as many score as val_step, got {lengths}")
     figure = Figure(figsize=(8, 7), dpi=130, facecolor="white", layout="constrained")
     figure.get_layout_engine().set(w_pad=0.12, h_pad=0.12)
     top, middle, bottom = figure.subplots(3, 1, sharex=True, height_ratios=[3, 3, 1])
     _draw_loss(top, steps, loss)
-    _draw_jaccard(middle, val_steps, 100 * jaccard)
+    _draw_scores(middle, val_steps, 100 * scores, score)
     bottom.plot(steps, lr, color="#555555", linewidth=1.4)
     bottom.set_ylabel("learning rate", color=TEXT)
     bottom.set_ylim(0, 1.15 * np.nanmax(lr, initial=0) or 1)
@@ -267,9 +250,9 @@ def _draw_loss(axes, steps: np.ndarray, loss: np.ndarray) -> None:
     axes.legend(frameon=False, labelcolor=TEXT, fontsize=9, loc="lower right", bbox_to_anchor=(1.01, 1), ncols=2)
 
 
-def _draw_jaccard(axes, steps: np.ndarray, per_cent: np.ndarray) -> None:
-    """Validation Jaccard, its best value marked."""
-    axes.set_ylabel("validation Jaccard (%)", color=TEXT)
+def _draw_scores(axes, steps: np.ndarray, per_cent: np.ndarray, name: str) -> None:
+    """A validation score, its best value marked."""
+    axes.set_ylabel(f"validation {name} (%)", color=TEXT)
     axes.set_ylim(0, min(100, max(10, 1.2 * np.nanmax(per_cent, initial=0))))
     if np.isnan(per_cent).all():  # also when empty
         axes.text(0.5, 0.5, "no validation yet", transform=axes.transAxes, ha="center", va="center", color=FAINT)

@@ -1,4 +1,7 @@
-"""log.csv: a row a step, with the validation scores where they were measured. Floats read back exactly."""
+"""log.csv: a row a step, with the validation scores where they were measured. Floats read back exactly.
+
+step, epoch, lr, loss, val_jaccard, val_pixel_accuracy            the last ones after what the run measures
+"""
 
 import csv
 import io
@@ -8,14 +11,14 @@ from pathlib import Path
 from .checkpoint import atomic_file
 from .errors import InputError
 
-LOG_FIELDS = ["step", "epoch", "lr", "loss", "val_jaccard", "val_pixel_accuracy"]
+FIELDS = ["step", "epoch", "lr", "loss"]
 
 
 class Log:
     """log.csv, a row a step. Numbers are written so that they read back exactly."""
 
-    def __init__(self, file):
-        self._file, self._writer = file, csv.DictWriter(file, LOG_FIELDS, lineterminator="\n")
+    def __init__(self, file, fields: list[str]):
+        self._file, self._writer = file, csv.DictWriter(file, fields, lineterminator="\n")
 
     def __enter__(self):
         return self
@@ -45,16 +48,20 @@ class Log:
         return OSError(error.errno, error.strerror, self._file.name)
 
 
-def open_log(path: Path, rows: list[dict]) -> Log:
-    """Open log.csv with the rows so far: those after the checkpoint go, as their steps are run again."""
+def open_log(path: Path, rows: list[dict], scores: tuple[str, ...]) -> Log:
+    """Open log.csv with the rows so far: those after the checkpoint go, as their steps are run again.
+
+    scores: the names of what is measured in validation.
+    """
+    fields = [*FIELDS, *(f"val_{name}" for name in scores)]
     with atomic_file(path) as file:
         text = io.TextIOWrapper(file, encoding="utf-8", newline="")
-        writer = csv.DictWriter(text, LOG_FIELDS, lineterminator="\n")
+        writer = csv.DictWriter(text, fields, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
         text.flush()
         text.detach()
-    return Log(open(path, "a", newline="", encoding="utf-8"))
+    return Log(open(path, "a", newline="", encoding="utf-8"), fields)
 
 
 def read_log(path: Path, step: int) -> list[dict]:
@@ -70,10 +77,11 @@ def read_log(path: Path, step: int) -> list[dict]:
     return rows
 
 
-def curves_of(log: list[dict]) -> dict[str, list[float]]:
-    validated = [row for row in log if "val_jaccard" in row]
+def curves_of(log: list[dict], score: str) -> dict[str, list[float]]:
+    """The rows as figures.curves takes them, with that score of the validations."""
+    validated = [row for row in log if f"val_{score}" in row]
     return {
         **{name: [row[name] for row in log] for name in ("step", "loss", "lr")},
         "val_step": [row["step"] for row in validated],
-        "jaccard": [row["val_jaccard"] for row in validated],
+        "score": [row[f"val_{score}"] for row in validated],
     }

@@ -8,23 +8,32 @@ layout.
 import argparse
 import json
 import math
-import platform
-import signal
-import sys
-from contextlib import contextmanager
-from dataclasses import asdict, fields, replace
+from dataclasses import fields, replace
 from pathlib import Path
 
-import numpy as np
-
-from . import __version__, checkpoint, cpu, device, figures
+from . import device, figures
 from .datasets import TOYTOWN, has_split, open_dataset
 from .datasets.transforms import Preprocessing
 from .errors import InputError, command_line
 from .evaluate import predict
-from .models import AT_ONCE, MODELS, TRUNKS
-from .trainer import Run, Settings, Stopped, sample_pictures, write_json
-from .weights import load_model
+from .models import AT_ONCE, MODELS
+from .recipes import RECIPES, of_stage
+from .runs import (
+    add_run_options,
+    add_training_options,
+    check_batch,
+    check_ranges,
+    command_parser,
+    go_on_with,
+    new_folder,
+    read_config,
+    stopping,
+    write_config,
+)
+from .segmentation import SegmentationRun, SegmentationSettings, sample_pictures
+from .trainer import Stopped, write_json
+from .weights import load_model, open_weights
+from .weights.shipped import SCRATCH, SHIPPED, find_weights, shipped_trunks
 
 # --- defaults -----------------------------------------------------------------------------------------------------
 # A mean loss does not depend on the size of pictures, a sum does: its learning rate is the mean's, divided by the
@@ -37,70 +46,43 @@ CLIP = 5.0  # norm of the gradient of a mean loss; of a sum, times the pixels
 
 
 def parser() -> argparse.ArgumentParser:
-    p = argparse.ArgumentParser(
-        prog="python -m minifcn.train",
-        usage="python -m minifcn.train [--data DATA] [--model M ...] [options]",
-        formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=28, width=100),
-        description="Train fully convolutional networks.",
-    )
+    p = command_parser("train", "[--data DATA] [--model M ...] [options]", "Train fully convolutional networks.")
     add = p.add_argument
     add("--model", nargs="+", choices=[*MODELS], default=["fcn32s", "fcn16s"], metavar="M",
         help="fcn32s, fcn16s, fcn8s; several: a chain (default: fcn32s fcn16s)")  # fmt: skip
     add("--data", default=TOYTOWN, help="toytown, or a data set's folder (default: toytown)")
-    add("--init", metavar="CHECKPOINT", help="start from these weights")
-    add("--resume", metavar="RUN", type=Path, help="go on with an interrupted run and its settings, bit for bit")
-    add("--name", help="the run's folder under --out (default: after the data)")
-    add("--out", type=Path, default=Path("runs"), help="where runs are kept (default: runs)")
-    add(
-        "--steps",
-        type=int,
-        help=f"updates of each network (default: {TOYTOWN_STEPS} on toytown, or {EPOCHS} epochs)",
-    )
+    add("--init", metavar="FILE", help="weights to start from: a file, vgg, or scratch "
+        "(default: vgg, the shipped ones, for vgg_quarter)")  # fmt: skip
+    add_run_options(p)
+    add("--recipe", choices=RECIPES, default="default", metavar="R",
+        help="what else is not given: default, paper (CVPR 2015) or reference (its Caffe solvers)")  # fmt: skip
+    add("--steps", type=int,
+        help=f"updates of each network (default: {TOYTOWN_STEPS} on toytown, or {EPOCHS} epochs)")  # fmt: skip
     add("--epochs", type=float, help="the same, in passes over the training set")
-    add("--batch", type=int, default=2, help="pictures at a time (default: 2)")
-    add("--accumulate", type=int, default=1, help="batches for each update (default: 1)")
     add("--lr", type=float, help=f"learning rate (default: {MEAN_LR}; for a sum, divided by the pixels)")
     add("--reduction", choices=["mean", "sum"], default="mean", help="of the pixels' losses (default: mean)")
-    add("--schedule", choices=["poly", "constant"], default="poly", help="of the learning rate (default: poly)")
-    add("--warmup", type=int, default=WARMUP, help=f"steps with a rising learning rate (default: {WARMUP})")
-    add(
-        "--clip",
-        type=float,
-        help=f"largest gradient norm, 0: any (default: {CLIP:g}; for a sum, times the pixels)",
-    )
-    add("--momentum", type=float, default=0.9, help="(default: 0.9)")
-    add("--weight-decay", type=float, default=5e-4, metavar="W", help="not on biases (default: 0.0005)")
-    add("--dropout", type=float, default=0.0, help="probability at fc6 and fc7; the paper: 0.5 (default: 0)")
-    add(
-        "--low-memory", action="store_true", help="update while the gradient is computed; the same weights, no clipping"
-    )
+    add("--clip", type=float,
+        help=f"largest gradient norm, 0: any (default: {CLIP:g}; for a sum, times the pixels)")  # fmt: skip
+    add_training_options(p)
+    add("--low-memory", action="store_true",
+        help="update while the gradient is computed; the same weights, no clipping")  # fmt: skip
     add("--balance", action="store_true", help="weight classes by median frequency")
     add("--crop", type=int, nargs=2, metavar=("H", "W"), help="train on random crops of that size")
-    add("--no-flip", dest="flip", action="store_false", help="do not mirror pictures")
     add("--scale-jitter", type=float, default=0.0, metavar="J", help="scale pictures by 1-J..1+J (default: 0)")
-    add("--trunk", choices=[*TRUNKS], default="vgg_quarter", help="width of the network (default: vgg_quarter)")
     add("--pad", choices=["same", "100"], default="same", help="as the reference: 100 (default: same)")
     add("--upsampling", choices=["learnt", "fixed"], default="learnt",
         help="learnt: all but the last, as the paper; fixed: none, as the reference")  # fmt: skip
-    add("--skip-scale", type=float, nargs=2, metavar=("POOL4", "POOL3"), default=(1.0, 1.0),
+    add("--skip-scale", type=float, nargs=2, metavar=("POOL4", "POOL3"),
         help=f"scale the skips before their scores; 8s at once: {AT_ONCE[0]} {AT_ONCE[1]}")  # fmt: skip
-    add(
-        "--val-every",
-        type=int,
-        default=1,
-        metavar="E",
-        help="epochs between validations, 0: one at the end (default: 1)",
-    )
-    add("--seed", type=int, default=0, help="of weights, order and augmentation (default: 0)")
-    device.add_option(p)
+    p.set_defaults(batch=2, warmup=WARMUP)
     return p
 
 
 def main(argv=None) -> int:
-    args = parser().parse_args(argv)
+    args = options(argv)
     device.start(args.device)  # where there is none, before anything is written
     if args.resume is not None:
-        folder, stages = args.resume, read_config(args.resume)
+        folder, stages = args.resume, read_config(args.resume, SegmentationSettings)
     else:
         stages = plan(args)
         folder = new_folder(args.out, args.name or Path(args.data).resolve().name)
@@ -114,8 +96,7 @@ def main(argv=None) -> int:
                     stage = replace(stage, init=str(folders[i - 1] / "last.safetensors"))
                 scores[stage.model] = run_stage(place, stage, args.device, stop)
     except Stopped as stopped:
-        where = "" if args.device == "cpu" else f" --device {args.device}"
-        print(f"\n{stopped}\ngo on with: python -m minifcn.train --resume {folder}{where}")
+        print(f"\n{stopped}\n{go_on_with('train', folder, args.device)}")
         return 130
     if len(stages) > 1:
         compare(folder, folders, args.device)
@@ -124,24 +105,45 @@ def main(argv=None) -> int:
     return 0
 
 
-def plan(args: argparse.Namespace) -> list[Settings]:
+def options(argv=None) -> argparse.Namespace:
+    """Parse the command line; a recipe's presets take the place of the defaults."""
+    p = parser()
+    p.set_defaults(**RECIPES[p.parse_args(argv).recipe])
+    return p.parse_args(argv)
+
+
+def plan(args: argparse.Namespace) -> list[SegmentationSettings]:
     """Turn the command line into the settings of each network to train, checked before anything is written."""
-    for name in ("batch", "accumulate", "steps", "epochs"):
-        if getattr(args, name) is not None and not getattr(args, name) > 0:
-            raise InputError(f"--{name.replace('_', '-')}: expected more than 0, received {getattr(args, name)}")
-    for name in ("warmup", "val_every", "seed", "weight_decay"):
-        if not 0 <= getattr(args, name) < math.inf:
-            raise InputError(f"--{name.replace('_', '-')}: expected 0 or more, received {getattr(args, name)}")
-    for name in ("momentum", "scale_jitter", "dropout"):
-        if not 0 <= getattr(args, name) < 1:
-            raise InputError(f"--{name.replace('_', '-')}: expected 0 <= value < 1, received {getattr(args, name)}")
+    check(args)
+    train_set = open_dataset(args.data, "train")
+    check_batch(args, len(train_set))
+    if args.init is None:
+        args.init = SHIPPED if args.trunk in shipped_trunks() else SCRATCH
+    init = None if args.init == SCRATCH else str(find_weights(args.init, args.trunk))
+    arrays = () if init is None else {array.name for array in open_weights(init).arrays}  # a bad file is told now
+    height, width = args.crop or train_set[0][1].shape
+    pixels = 1 if args.reduction == "mean" else args.batch * args.accumulate * height * width
+    chosen = {f.name: getattr(args, f.name) for f in fields(SegmentationSettings) if f.name not in ("model", "init")}
+    chosen["data"] = args.data if args.data == TOYTOWN else str(Path(args.data).resolve())
+    chosen["pad"] = 100 if args.pad == "100" else "same"
+    chosen["clip"] = CLIP * pixels if args.clip is None else args.clip
+    stages = []
+    for i, model in enumerate(args.model):
+        at_once = i == 0 and model != "fcn32s" and "score_fr.weight" not in arrays
+        preset = {"lr": MEAN_LR / pixels, "skip_scale": (1.0, 1.0)} | of_stage(args.recipe, model, at_once)
+        preset["steps"] = steps_of(args, len(train_set), preset.get("steps"))
+        given = {name: getattr(args, name) for name in ("lr", "skip_scale") if getattr(args, name) is not None}
+        stages.append(SegmentationSettings(model=model, init=init, **chosen | preset | given))
+    return stages
+
+
+def check(args: argparse.Namespace) -> None:
+    """Raise InputError for options that are out of range or do not go together."""
+    check_ranges(args)
     if len(set(args.model)) < len(args.model):
         raise InputError(f"--model: expected each network once, received {' '.join(args.model)}")
-    if not all(map(math.isfinite, args.skip_scale)):
+    if args.skip_scale is not None and not all(map(math.isfinite, args.skip_scale)):
         raise InputError(f"--skip-scale: expected two finite numbers, received {args.skip_scale}")
-    for name in ("lr", "clip"):
-        if getattr(args, name) is not None and not 0 <= getattr(args, name) < math.inf:
-            raise InputError(f"--{name}: expected 0 or more, received {getattr(args, name)}")
     if args.crop is not None and min(args.crop) < 1:
         raise InputError(f"--crop: expected two sides, each more than 0, received {args.crop[0]} {args.crop[1]}")
     if args.low_memory and (args.accumulate > 1 or args.clip):
@@ -149,66 +151,20 @@ def plan(args: argparse.Namespace) -> list[Settings]:
         raise InputError(f"--low-memory and {given}: no gradient is kept to add up or to clip; leave one of them out")
     if args.low_memory:
         args.clip = 0.0
-    if args.init is not None:
-        checkpoint.load(args.init)  # a bad file is told before anything is written
-    train_set = open_dataset(args.data, "train")
-    if args.batch * args.accumulate > len(train_set):
-        raise InputError(
-            f"--batch {args.batch} x --accumulate {args.accumulate} is more than the {len(train_set)} training "
-            f"pictures of {args.data}; choose smaller ones"
-        )
-    if args.steps is None and args.epochs is None and args.data == TOYTOWN:
-        args.steps = TOYTOWN_STEPS
-    per_epoch = max(1, len(train_set) // args.batch // args.accumulate)
-    steps = args.steps or max(1, round((args.epochs or EPOCHS) * per_epoch))
-    height, width = args.crop or train_set[0][1].shape
-    pixels = 1 if args.reduction == "mean" else args.batch * args.accumulate * height * width
-    args.lr = MEAN_LR / pixels if args.lr is None else args.lr
-    args.clip = CLIP * pixels if args.clip is None else args.clip
-    chosen = {f.name: getattr(args, f.name) for f in fields(Settings) if f.name not in ("model", "steps")}
-    chosen["data"] = args.data if args.data == TOYTOWN else str(Path(args.data).resolve())
-    chosen["init"] = args.init and str(Path(args.init).resolve())
-    chosen["pad"] = 100 if args.pad == "100" else "same"
-    return [Settings(model=model, steps=steps, **chosen) for model in args.model]
 
 
-def new_folder(out: Path, name: str) -> Path:
-    """Make the run's folder: out/name, or out/name-2, ... where that exists; an existing one is left alone."""
-    for number in range(1, 10_000):
-        folder = out / (name if number == 1 else f"{name}-{number}")
-        try:
-            folder.mkdir(parents=True)
-            return folder
-        except FileExistsError:
-            continue
-        except OSError as error:
-            raise InputError(
-                f"{folder}: cannot make this folder ({error.strerror}); choose another with --out"
-            ) from error
-    raise InputError(f"{out}: holds too many runs called {name}; choose another --name")
+def steps_of(args: argparse.Namespace, pictures: int, preset: int | None) -> int:
+    """The updates of a network: as told, else the recipe's, else the default of the data."""
+    if args.steps is not None:
+        return args.steps
+    if args.epochs is None and preset is not None:
+        return preset
+    if args.epochs is None and args.data == TOYTOWN:
+        return TOYTOWN_STEPS
+    return max(1, round((args.epochs or EPOCHS) * max(1, pictures // args.batch // args.accumulate)))
 
 
-def write_config(folder: Path, stages: list[Settings], where: str) -> None:
-    machine = {"python": platform.python_version(), "numpy": np.__version__, "blas": cpu.blas_kernel()}
-    machine |= {"device": device.start(where).describe()}
-    machine |= {"threads": cpu.num_threads(), "system": f"{platform.system()} {platform.machine()}"}
-    write_json(
-        folder / "config.json", {"minifcn": __version__, "machine": machine, "stages": [asdict(s) for s in stages]}
-    )
-
-
-def read_config(folder: Path) -> list[Settings]:
-    """Read back the settings of a run to resume."""
-    path = folder / "config.json"
-    try:
-        return [Settings(**stage) for stage in json.loads(path.read_text())["stages"]]
-    except FileNotFoundError:
-        raise InputError(f"{folder}: no run here (no config.json); give the folder of a run") from None
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path}: not the configuration of a run ({error})") from error
-
-
-def run_stage(folder: Path, settings: Settings, where: str, stop) -> dict:
+def run_stage(folder: Path, settings: SegmentationSettings, where: str, stop) -> dict:
     """Train one network, or finish it, or do nothing where it is finished; return its metrics."""
     done = folder / "metrics.json"
     if done.exists():
@@ -216,7 +172,7 @@ def run_stage(folder: Path, settings: Settings, where: str, stop) -> dict:
     folder.mkdir(exist_ok=True)
     if not (folder / "config.json").exists():
         write_config(folder, [settings], where)
-    run = Run(folder, settings, where)
+    run = SegmentationRun(folder, settings, where)
     print(run.describe())
     run.train(stop)
     return run.finish()
@@ -249,27 +205,6 @@ def report(folder: Path, folders: list[Path], scores: dict) -> None:
     for place in dict.fromkeys([*folders, folder]):
         print(f"wrote {', '.join(str(path) for path in sorted(place.iterdir()) if path.is_file())}")
     print(f"look at {folder / 'samples.png'}")
-
-
-@contextmanager
-def stopping():
-    """Within this block Ctrl-C (or SIGTERM) asks for an orderly stop after the step; a second one interrupts."""
-
-    class Stop:
-        requested = False
-
-    def ask(number, _):
-        if Stop.requested:
-            raise KeyboardInterrupt
-        Stop.requested = True
-        print("\nstopping after this step (again: at once)", file=sys.stderr)
-
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield Stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 if __name__ == "__main__":

@@ -2,11 +2,13 @@
 
     config.json           the settings           log.csv       step, epoch, lr, loss, validation scores
     last.safetensors      newest checkpoint      curves.png    the log, drawn
-    best.safetensors      best on validation     samples.png   picture, truth, prediction, overlay
-    metrics.json          written at the end: its presence means that the run is complete
+    best.safetensors      best on validation     metrics.json  written at the end: its presence means: complete
 
 Everything that decides the result is in the settings and the checkpoint, and all randomness is keyed by (seed, step) or
 (seed, epoch, picture), so a run that was killed and resumed ends bit for bit like one that was not.
+
+This file is the loop, for any network; segmentation.py and classification.py say what is trained, on what, and how it
+is scored.
 """
 
 import json
@@ -21,34 +23,23 @@ import numpy as np
 from tqdm import tqdm
 
 from . import checkpoint, device, figures, memory
-from .datasets import has_split, open_dataset
-from .datasets.balance import median_frequency_weights
-from .datasets.loader import Loader
-from .datasets.transforms import Augmentation, Preprocessing
+from .datasets.transforms import Preprocessing
 from .errors import InputError
-from .evaluate import evaluate, predict
-from .models import MODELS
-from .ops import softmax_cross_entropy
 from .optim import SGD, clip_gradients, learning_rate
 from .runlog import curves_of, open_log, read_log
-from .weights import load_weights, restore
+from .weights import Report, load_weights, restore
 
 SAVE_SECONDS = 120  # at least so often a checkpoint is written
-SAMPLE_ROWS = 4
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Settings:
-    """What decides a run's result. minifcn.train fills it from its command line and explains each in --help."""
+    """What decides a run's result. A command fills it from its command line and explains each in --help."""
 
-    model: str
     data: str
     steps: int
     init: str | None = None
     trunk: str = "vgg_quarter"
-    pad: str | int = "same"
-    upsampling: str = "learnt"
-    skip_scale: tuple[float, float] = (1.0, 1.0)
     batch: int = 2
     accumulate: int = 1
     lr: float = 0.01
@@ -59,10 +50,7 @@ class Settings:
     momentum: float = 0.9
     weight_decay: float = 5e-4
     dropout: float = 0.0
-    balance: bool = False
-    crop: tuple[int, int] | None = None
     flip: bool = True
-    scale_jitter: float = 0.0
     val_every: int = 1
     low_memory: bool = False
     seed: int = 0
@@ -76,38 +64,43 @@ class Run:
     """A run in `folder`, which exists; it goes on from last.safetensors if that is there.
 
     where: the device, "cpu", "gpu" or "gpu:1". It does not belong to the settings: a run may go on on another one.
+
+    A subclass says what is particular, in
+
+    title, item, scores, score_label   names: of the run, of what has a loss, of what is measured in validation (the
+                                       first one chooses best.safetensors), and of that one in curves.png
+    open_data()                        sets train_set and val_set (None where there is none), each with `classes`
+    network() -> Module                the network, initialised
+    load_batches() -> Loader           of the training set
+    sum_of_losses(x, labels) -> Tensor of a batch, summed over what is labelled
+    labelled_weight(labels) -> float   how much is labelled in a batch: what a mean divides by
+    score() -> dict                    the network's scores on the validation set, fractions or None
+    model_meta() -> dict               what a checkpoint says of the network and its classes
+    describe_data() -> str             what it trains on
+    test() -> dict                     measures and draws what the finished network can do, for metrics.json
     """
 
     def __init__(self, folder: Path, settings: Settings, where: str = "cpu"):
         self.folder, self.settings, self.where = folder, settings, where
         self.last, self.best = folder / "last.safetensors", folder / "best.safetensors"
-        s = settings
-        self.train_set = open_dataset(s.data, "train")
-        self.val_set = open_dataset(s.data, "val") if has_split(s.data, "val") else None
-        self.test_set = open_dataset(s.data, "test") if has_split(s.data, "test") else None
+        self.open_data()
         self.build()
         self.step, self.seconds, self.best_score, self.validations = 0, 0.0, None, []
         self.preprocessing, self.log = Preprocessing(), []
         if self.last.exists():
             self.load()
-        elif s.init is not None:
-            self.initialise(Path(s.init))
-        self.class_weight = median_frequency_weights(self.train_set) if s.balance else None
-        crop = tuple(s.crop) if s.crop else None
-        augmentation = Augmentation(crop, s.flip, s.scale_jitter)
-        options = {"seed": s.seed, "drop_last": True, "place": self.loops.asarray}
-        self.loader = Loader(self.train_set, s.batch, self.preprocessing, augmentation, **options)
-        self.steps_per_epoch = len(self.loader) // s.accumulate
+        elif settings.init is not None:
+            self.initialise(Path(settings.init))
+        self.loader = self.load_batches()
+        self.steps_per_epoch = len(self.loader) // settings.accumulate
 
     # --- starting ---
 
     def build(self) -> None:
-        s, L = self.settings, len(self.train_set.classes)
+        s = self.settings
         try:
-            build = MODELS[s.model]
-            model = build(L, s.trunk, s.pad, s.skip_scale, s.upsampling, seed=s.seed, dropout=s.dropout)
-            self.model = model.to(self.where)
-            self.loops = model.loops
+            self.model = self.network().to(self.where)
+            self.loops = self.model.loops
             self.optimiser = SGD(
                 self.model.parameters(), s.lr, s.momentum, s.weight_decay, bias_lr=2.0, bias_decay=False
             )
@@ -117,25 +110,14 @@ class Run:
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"{self.folder / 'config.json'}: not a network that can be trained ({error!r})") from error
 
-    def initialise(self, path: Path) -> None:
-        """Take over the weights, and the preprocessing that belongs to them, from another checkpoint."""
+    def initialise(self, path: Path) -> Report:
+        """Take over the weights, and the preprocessing that belongs to them, from another file."""
         report = load_weights(self.model, path)
-        try:
-            self.preprocessing = Preprocessing.from_dict(report.meta["preprocessing"])
-            theirs, ours = report.meta["classes"], self.train_set.classes
-        except (KeyError, TypeError, ValueError) as error:
-            raise InputError(
-                f"{path}: says nothing of its preprocessing or classes; give a checkpoint of a run"
-            ) from error
+        if report.preprocessing is None:
+            raise InputError(f"{path}: says nothing of its preprocessing; give a checkpoint of a run")
+        self.preprocessing = report.preprocessing
         print(f"initialised from {path}:\n{report.table()}")
-        if report.reinitialised:
-            print(
-                f"  the file has {len(theirs)} classes, {self.train_set.name} has {len(ours)}: score layers start anew"
-            )
-        elif theirs != ours:
-            print(
-                f"  NOTE: the file's classes are others ({', '.join(theirs)}); its score layers were kept all the same"
-            )
+        return report
 
     def load(self) -> None:
         """Go on from last.safetensors: weights, momentum, position, and the log up to there."""
@@ -144,6 +126,11 @@ class Run:
             raise InputError(f"{self.last}: checkpoint of a run with other settings than {self.folder / 'config.json'}")
         if meta["classes"] != self.train_set.classes:
             raise InputError(f"{self.settings.data}: its classes are not those of {self.last}; restore the data set")
+        then, now = meta.get("pictures"), len(self.train_set)
+        if then != now:
+            raise InputError(
+                f"{self.settings.data}: {now} training pictures, {self.last} saw {then}; restore the data set"
+            )
         parameters = {f"model/{name}": p.data for name, p in self.model.parameters().items()}
         restore(self.last, tensors, parameters)
         for name, x in tensors.items():
@@ -158,16 +145,13 @@ class Run:
         """What is about to happen, with the figures that users stumble over: learning rate, reduction, memory."""
         s = self.settings
         weights = sum(p.data.size for p in self.model.parameters().values())
-        height, width = s.crop or self.train_set[0][1].shape
-        need = memory.estimate(self.model, s.batch, height, width, s.low_memory)
         return "\n".join(
             [
-                f"{s.model} ({s.trunk}, pad {s.pad}): {weights:,} weights; {self.loops.describe()}",
-                f"{self.train_set.name}: {len(self.train_set)} training pictures, {len(self.train_set.classes)} "
-                f"classes; {s.steps} steps of {s.batch * s.accumulate} = {s.steps / self.steps_per_epoch:.1f} epochs",
-                f"lr {s.lr:g} ({s.schedule}) on the {s.reduction} of the pixels' losses; momentum {s.momentum}, "
+                f"{self.title} ({s.trunk}): {weights:,} weights; {self.loops.describe()}",
+                f"{self.describe_data()}; {s.steps} steps of {s.batch * s.accumulate} = "
+                f"{s.steps / self.steps_per_epoch:.1f} epochs",
+                f"lr {s.lr:g} ({s.schedule}) on the {s.reduction} of the {self.item}s' losses; momentum {s.momentum}, "
                 f"weight decay {s.weight_decay:g}, clip {s.clip:g}; biases lr x 2, no decay",
-                f"memory, estimated: {memory.text(need)} for batches of {s.batch} x {height} x {width}",
             ]
         )
 
@@ -179,13 +163,13 @@ class Run:
         per_step = self.settings.batch * self.settings.accumulate
         every = 0.2 if sys.stderr.isatty() else 30  # seconds; a log file needs fewer lines than a terminal
         bar = tqdm(
-            desc=self.settings.model,
+            desc=self.title,
             total=self.settings.steps * per_step,
             initial=self.step * per_step,
             unit="pic",
             mininterval=every,
         )
-        with bar, open_log(self.folder / "log.csv", self.log) as log:
+        with bar, open_log(self.folder / "log.csv", self.log, self.scores) as log:
             for group in self.groups():
                 with np.errstate(all="ignore"):  # a diverging run is told of in one line, below
                     row = self.train_step(group)
@@ -225,8 +209,7 @@ class Run:
         weight = sum(self.labelled_weight(labels) for _, labels in group) if s.reduction == "mean" else 1.0
         total = 0.0
         for x, labels in group:
-            loss = softmax_cross_entropy(self.model(x), labels, class_weight=self.class_weight, reduction="sum")
-            loss = loss * (1 / weight if weight else 0.0)
+            loss = self.sum_of_losses(x, labels) * (1 / weight if weight else 0.0)
             total += float(loss.data)
             if not math.isfinite(total):  # before the weights are touched
                 raise self.diverged(f"the loss is {total:g}")
@@ -251,10 +234,6 @@ class Run:
             f"with a lower --lr (a tenth), --warmup 100 or --clip 5; {self.folder} keeps the last good checkpoint"
         )
 
-    def labelled_weight(self, labels: np.ndarray) -> float:
-        counts = np.bincount(labels.ravel(), minlength=256)[: len(self.train_set.classes)]
-        return float(counts.sum() if self.class_weight is None else counts @ self.class_weight.astype(np.float64))
-
     def watch(self, bar) -> None:
         """Say once if the loss does not move."""
         when = 200 if self.settings.steps > 200 else self.settings.steps // 2
@@ -277,31 +256,26 @@ class Run:
         """Score the validation set; keep the best network."""
         if self.val_set is None:
             return {}
-        scores = evaluate(self.model, self.val_set, self.preprocessing, "validate").summary()
-        score = scores["jaccard"] or 0.0
+        scores = self.score()
+        score = scores[self.scores[0]] or 0.0
         self.validations.append({"step": self.step, "seconds": seconds, **scores})
         if self.best_score is None or score > self.best_score:
             self.best_score = score
             self.save(self.best)
-        return {"val_jaccard": score, "val_pixel_accuracy": scores["pixel_accuracy"]}
+        return {f"val_{name}": scores[name] or 0.0 for name in self.scores}
 
     def save(self, path: Path) -> None:
         tensors = {f"model/{name}": device.asnumpy(p.data) for name, p in self.model.parameters().items()}
         if not all(np.isfinite(weights).all() for weights in tensors.values()):
             raise self.diverged("a weight is not finite")
         tensors |= {f"momentum/{name}": device.asnumpy(v) for name, v in self.optimiser.momentum_buffers.items()}
-        s = self.settings
-        spec = {"name": s.model, "num_classes": len(self.train_set.classes), "trunk": s.trunk, "pad": s.pad}
-        spec |= {"skip_scale": list(s.skip_scale), "upsampling": s.upsampling, "seed": s.seed, "dropout": s.dropout}
-        meta = {
-            "model": spec,
-            "classes": self.train_set.classes,
-            "palette": self.train_set.palette.tolist(),
+        meta = self.model_meta() | {
             "preprocessing": self.preprocessing.to_dict(),
-            "settings": asdict(s),
+            "settings": asdict(self.settings),
+            "pictures": len(self.train_set),
             "step": self.step,
             "epoch": self.step // self.steps_per_epoch,
-            "seed": s.seed,
+            "seed": self.settings.seed,
             "best_score": self.best_score,
             "validations": self.validations,
             "seconds": self.seconds,
@@ -309,38 +283,13 @@ class Run:
         checkpoint.save(path, tensors, meta)
 
     def finish(self) -> dict:
-        """Draw curves and samples, score the final network on the test set, write metrics.json; return its content."""
-        metrics = {"model": self.settings.model, "steps": self.step, "train_seconds": round(self.seconds, 1)}
+        """Draw the curves, write metrics.json; return its content."""
+        metrics = {"model": self.title, "steps": self.step, "train_seconds": round(self.seconds, 1)}
         metrics |= {"peak_memory_bytes": memory.peak(self.loops), "validations": self.validations}
-        if self.test_set is None:
-            print(f"{self.settings.data} has no test split: the last validation scores stand in metrics.json")
-        else:
-            counts = evaluate(self.model, self.test_set, self.preprocessing, "test")
-            print(f"\n{self.settings.model} on the test split of {self.test_set.name}, {len(self.test_set)} pictures")
-            print(counts.table(self.test_set.classes))
-            class_jaccard = [None if math.isnan(j) else float(j) for j in counts.class_jaccard()]
-            metrics["test"] = counts.summary()
-            metrics["test"]["class_jaccard"] = dict(zip(self.test_set.classes, class_jaccard, strict=True))
-        figures.curves(self.folder / "curves.png", curves_of(self.log))
-        self.draw_samples()
+        metrics |= self.test()
+        figures.curves(self.folder / "curves.png", curves_of(self.log, self.scores[0]), self.score_label)
         write_json(self.folder / "metrics.json", metrics)
         return metrics
-
-    def draw_samples(self) -> None:
-        dataset = self.test_set or self.val_set or self.train_set
-        rows = []
-        for picture, labels in sample_pictures(dataset):
-            predicted = predict(self.model, self.preprocessing.apply(picture)[None])[0]
-            shown = [figures.colourise(labels, dataset.palette), figures.colourise(predicted, dataset.palette)]
-            rows.append([picture, *shown, figures.overlay(picture, predicted, dataset.palette)])
-        titles = ["picture", "truth", self.settings.model, "overlay"]
-        figures.samples(self.folder / "samples.png", rows, titles, dataset.classes, dataset.palette)
-
-
-def sample_pictures(dataset) -> list[tuple[np.ndarray, np.ndarray]]:
-    """The pictures that samples.png shows: a few, spread evenly over the set."""
-    rows = min(SAMPLE_ROWS, len(dataset))
-    return [dataset[i * len(dataset) // rows] for i in range(rows)]
 
 
 def decisive(settings: dict) -> dict:

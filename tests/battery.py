@@ -235,6 +235,32 @@ def crop_cases():
         )
 
 
+def global_average_cases():
+    for shape in ((2, 5, 7, 3), (1, 1, 1, 2), (3, 1, 4, 1)):
+        x = np.random.default_rng(65).standard_normal(shape)
+        yield Case("global_average", f"{shape}", (x,), mf.global_average, reference.global_average)
+
+
+def batch_norm_cases():
+    rng = np.random.default_rng(66)
+
+    def case(options, x, b, relu=False):
+        return Case(
+            "batch_norm",
+            options,
+            (x, b),
+            lambda x, b: mf.batch_norm(x, b, relu)[0],
+            lambda x, b: reference.batch_norm(x, b, relu),
+            linear=False,
+        )
+
+    for N, H, W, K in ((2, 3, 5, 4), (1, 7, 2, 2), (3, 1, 2, 17)):
+        x = rng.standard_normal((N, H, W, K)) * rng.uniform(0.5, 3, K) + rng.uniform(-4, 4, K)
+        yield case(f"{N, H, W, K}", x, rng.standard_normal(K))
+        yield case(f"{N, H, W, K}, ReLU", x, rng.standard_normal(K), relu=True)
+    yield case("two blocks of rows", rng.standard_normal((1, 3, 2, 1 << 14)), rng.standard_normal(1 << 14))
+
+
 def relu_cases():
     rng = np.random.default_rng(70)
 
@@ -316,6 +342,8 @@ MAKERS = (
     bilinear_upsample_cases,
     max_pool2d_cases,
     crop_cases,
+    global_average_cases,
+    batch_norm_cases,
     relu_cases,
     dropout_cases,
     arithmetic_cases,

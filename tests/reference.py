@@ -115,6 +115,26 @@ def crop(x, top, left, height, width):
     return y
 
 
+def global_average(x):
+    N, H, W, C = x.shape
+    y = np.zeros((N, 1, 1, C))
+    for n, h, w in np.ndindex(N, H, W):
+        y[n, 0, 0] += x[n, h, w] / (H * W)
+    return y
+
+
+def batch_norm(x, b, relu, eps=1e-5):
+    y = np.zeros(x.shape)
+    for k in range(x.shape[3]):
+        values = [float(v) for v in x[..., k].ravel()]
+        mean = math.fsum(values) / len(values)
+        var = math.fsum((v - mean) ** 2 for v in values) / len(values)
+        for n, h, w in np.ndindex(*x.shape[:3]):
+            v = (x[n, h, w, k] - mean) / math.sqrt(var + eps) + b[k]
+            y[n, h, w, k] = max(v, 0.0) if relu else v
+    return y
+
+
 def relu(x):
     return np.array([v if v > 0 or math.isnan(v) else 0.0 for v in x.ravel()]).reshape(x.shape)
 

@@ -1,5 +1,12 @@
-"""Tiny sets in the folder layout, a tiny trunk, commands run as users run them: what the tests of training share."""
+"""Tiny sets in the folder layout, a tiny trunk, commands run as users run them: what the tests of training share.
 
+make_voc and make_sbd write sets in the exact layouts of PASCAL VOC and of SBD, make_pictures classified pictures in
+those of ImageNet and Tiny ImageNet.
+"""
+
+import csv
+import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +21,7 @@ CLASSES = ("ground", "square", "disc")
 COLOURS = np.array([(90, 140, 60), (200, 60, 50), (60, 80, 200), (210, 200, 80)], np.uint8)
 TINY = Widths((4, 6, 8, 8, 8), 16)  # a step takes milliseconds
 VOID = 255
+VOC_IDS = np.array([0, 1, 15, 20], np.uint8)  # the classes in make_voc and make_sbd: the first two, person, the last
 
 # What a child process needs to train with --trunk tiny; the rest of its code follows.
 WITH_TINY = """
@@ -57,6 +65,119 @@ def make_set(root, splits=(("train", 12), ("val", 3), ("test", 3)), classes=CLAS
     return str(root)
 
 
+def voc_example(name):
+    """The picture and labels that make_voc and make_sbd give to a name, with void, of a size of its own."""
+    seed = zlib.crc32(name.encode())
+    picture, drawn = draw(seed, 32 + seed % 5, 40 + seed % 7, classes=4)
+    labels = np.where(drawn == VOID, VOID, VOC_IDS[drawn % 4]).astype(np.uint8)
+    labels[0, :3] = VOID
+    return picture, labels
+
+
+def voc_colours():
+    """VOC's colours of the 256 values, as its development kit makes them, bit by bit."""
+    colours = []
+    for value in range(256):
+        red = green = blue = 0
+        for bit in range(8):
+            red, value = red | (value & 1) << (7 - bit), value >> 1
+            green, value = green | (value & 1) << (7 - bit), value >> 1
+            blue, value = blue | (value & 1) << (7 - bit), value >> 1
+        colours.append((red, green, blue))
+    return colours
+
+
+def make_voc(root, lists):
+    """Write a folder such as VOCdevkit/VOC2012 with the pictures in `lists`, names by split; return it."""
+    root = Path(root)
+    for folder in ("Annotations", "ImageSets/Segmentation", "JPEGImages", "SegmentationClass", "SegmentationObject"):
+        (root / folder).mkdir(parents=True)
+    for split, names in lists.items():
+        (root / "ImageSets" / "Segmentation" / f"{split}.txt").write_text("".join(f"{name}\n" for name in names))
+        for name in names:
+            picture, labels = voc_example(name)
+            Image.fromarray(picture).save(root / "JPEGImages" / f"{name}.jpg", quality=95)
+            save_voc_labels(root / "SegmentationClass" / f"{name}.png", labels)
+    return root
+
+
+def save_voc_labels(path, labels, colours=None):
+    image = Image.fromarray(labels)
+    image.putpalette(np.array(colours or voc_colours(), np.uint8).tobytes())
+    image.save(path)
+
+
+def make_sbd(root, lists):
+    """Write a folder such as benchmark_RELEASE/dataset with the pictures in `lists`, names by split; return it."""
+    root = Path(root)
+    for folder in ("img", "cls", "inst"):
+        (root / folder).mkdir(parents=True)
+    for split, names in lists.items():
+        (root / f"{split}.txt").write_text("".join(f"{name}\n" for name in names))
+        for name in names:
+            picture, labels = voc_example(name)
+            Image.fromarray(picture).save(root / "img" / f"{name}.jpg", quality=95)
+            labels[labels == VOID] = 0  # SBD knows no void
+            save_sbd_labels(root / "cls" / f"{name}.mat", labels)
+            save_sbd_labels(root / "inst" / f"{name}.mat", (labels > 0).astype(np.uint8), "GTinst")
+    return root
+
+
+def save_sbd_labels(path, labels, struct="GTcls"):
+    """Write a .mat file with the fields of SBD's: sparse boundaries of each value, the labels, and the values there."""
+    import scipy.io  # only here: most tests do without
+    import scipy.sparse
+
+    boundaries = np.empty((20, 1), object)
+    for k in range(20):
+        boundaries[k, 0] = scipy.sparse.csc_matrix(np.diff(labels.reshape(len(labels), -1) == k + 1, prepend=0) != 0)
+    there = "CategoriesPresent" if struct == "GTcls" else "Categories"
+    fields = {"Boundaries": boundaries, "Segmentation": labels, there: np.unique(labels[labels > 0])[:, None]}
+    scipy.io.savemat(path, {struct: fields}, do_compression=True)
+
+
+COLOUR_CLASSES = ("blue", "green", "red")  # in order of name
+PURE = np.array([(40, 60, 200), (50, 170, 60), (200, 50, 40)], np.uint8)
+
+
+def class_picture(label, seed, size):
+    """A noisy picture uint8 (H, W, 3) of a class's colour."""
+    noise = np.random.default_rng((label, seed)).integers(-35, 36, (*size, 3))
+    return (PURE[label % 3] + noise).clip(0, 255).astype(np.uint8)
+
+
+def make_pictures(root, layout="imagenet", counts=(("train", 6), ("val", 2)), classes=COLOUR_CLASSES, size=(30, 36)):
+    """Write classified pictures, so many of each class in a split, in the layout "imagenet" or "tiny"; return it."""
+    root, lines = Path(root), []
+    for split, count in counts:
+        for label, name in enumerate(classes):
+            for i in range(count):
+                image = Image.fromarray(class_picture(label, i if split == "train" else 1000 + i, size))
+                if layout == "imagenet":
+                    path = root / split / name / f"{split}_{i:02}.png"
+                elif split == "train":
+                    path = root / "train" / name / "images" / f"{name}_{i}.JPEG"
+                else:
+                    path = root / "val" / "images" / f"val_{3 * i + label}.JPEG"  # in another order than the classes
+                    lines.append(f"{path.name}\t{name}\t0\t0\t{size[1] - 1}\t{size[0] - 1}\n")
+                path.parent.mkdir(parents=True, exist_ok=True)
+                image.save(path, quality=95)
+    if layout == "tiny":
+        (root / "words.txt").write_text("".join(f"{name}\t{name}, a colour\n" for name in classes))
+        (root / "val" / "val_annotations.txt").write_text("".join(sorted(lines)))
+    return root
+
+
+def zipped(folder, path, inside="", folders=True):
+    """Pack what is in a folder, in no order, as `inside` in a zip; folders: with entries for those too. Return it."""
+    entries = sorted(Path(folder).rglob("*"), key=lambda entry: zlib.crc32(str(entry.relative_to(folder)).encode()))
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for entry in entries:
+            if folders or entry.is_file():
+                archive.write(entry, f"{inside}{entry.relative_to(folder).as_posix()}")
+    return path
+
+
 def exit_status(main, *argv) -> int:
     """Run a command's main as its command line does; return the exit status."""
     with pytest.raises(SystemExit) as ended:
@@ -79,6 +200,12 @@ def fails(capsys, main, *argv) -> str:
     line = assert_one_error_line(capsys.readouterr().err)
     assert status == 2, line
     return line
+
+
+def read_rows(path):
+    """The rows of a log.csv."""
+    with open(path, newline="") as file:
+        return list(csv.DictReader(file))
 
 
 def assert_same_tensors(path, expected) -> None:

@@ -364,4 +364,4 @@ def test_checksum_is_a_crc32_of_document_and_tensors():
     """Pinned, so that checkpoints of earlier versions stay readable."""
     x = np.arange(3, dtype=np.float32)
     expected = zlib.crc32(b"{}" + b"w float32 (3,)" + x.tobytes())
-    assert checkpoint._checksum("{}", {"w": x}) == f"{expected:08x}"
+    assert checkpoint.checksum("{}", {"w": x}) == f"{expected:08x}"

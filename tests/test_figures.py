@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from minifcn import figures
+from minifcn.datasets import voc
 
 PALETTE = np.array([[0, 0, 0], [200, 30, 40], [10, 220, 50]], np.uint8)
 CLASSES = ["ground", "car", "a$_$"]  # not to be taken for (wrong) mathematics
@@ -31,19 +32,6 @@ def contains(canvas, x):
 
 
 # --- colours ---
-
-
-def test_distinct_palette_is_that_of_voc():
-    palette = figures.distinct_palette(255)
-    assert palette.dtype == np.uint8 and palette.shape == (255, 3)
-    assert palette[:10].tolist() == [
-        *([0, 0, 0], [128, 0, 0], [0, 128, 0], [128, 128, 0], [0, 0, 128]),
-        *([128, 0, 128], [0, 128, 128], [128, 128, 128], [64, 0, 0], [192, 0, 0]),
-    ]
-    assert palette[20].tolist() == [0, 64, 128] and palette[64].tolist() == [32, 0, 0]
-    assert len({*map(tuple, palette.tolist()), figures.VOID_COLOUR}) == 256
-    with pytest.raises(ValueError, match="expected 0 to 255 classes, got 256"):
-        figures.distinct_palette(256)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.int64])
@@ -69,7 +57,7 @@ def test_label_png_holds_the_labels_and_their_colours(tmp_path, L):
     rng = np.random.default_rng(L)
     labels = rng.integers(0, L, (13, 17)).astype(np.uint8)
     labels[rng.random(labels.shape) < 0.2] = 255
-    palette = figures.distinct_palette(L)
+    palette = voc.palette(L)
     figures.save_label_png(tmp_path / "a.png", labels, palette)
     with Image.open(tmp_path / "a.png") as image:
         assert image.mode == "P"
@@ -145,7 +133,7 @@ def test_samples_of_many_sizes_and_class_counts(tmp_path, L):
     """Tiny, wide, tall and large pictures; a legend of many lines; a name wider than the pictures."""
     rows = [[picture(1, 1), picture(3, 200)], [picture(200, 3), picture(700, 900)]]
     classes = [f"class {c}" for c in range(L - 1)] + ["a class with quite a long name " * 4]
-    palette = figures.distinct_palette(L + 1)[1:]
+    palette = voc.palette(L + 1)[1:]
     figures.samples(tmp_path / "s.png", rows, ["a", "a title that does not fit over its column " * 3], classes, palette)
     canvas = read(tmp_path / "s.png")
     assert (canvas[[0, -1]] == 255).all() and (canvas[:, [0, -1]] == 255).all()  # nothing is cut off
@@ -175,7 +163,7 @@ def test_samples_arguments(tmp_path, rows, titles, message):
 def training_log(T=300):
     rng = np.random.default_rng(0)
     log = {"step": list(range(T)), "loss": list(2 * rng.random(T) + 0.5), "lr": [1e-3] * T}
-    return {**log, "val_step": [100, 200, 299], "jaccard": [0.2, 0.5, 0.4]}
+    return {**log, "val_step": [100, 200, 299], "score": [0.2, 0.5, 0.4]}
 
 
 def count_like(path, colour):
@@ -187,7 +175,7 @@ def test_curves_draw_what_is_in_the_log(tmp_path):
     figures.curves(tmp_path / "a.png", training_log())
     assert read(tmp_path / "a.png").shape == (910, 1040, 3)
     assert count_like(tmp_path / "a.png", loss) > 1000 and count_like(tmp_path / "a.png", jaccard) > 1000
-    figures.curves(tmp_path / "b.png", {**training_log(), "val_step": [], "jaccard": []})
+    figures.curves(tmp_path / "b.png", {**training_log(), "val_step": [], "score": []})
     assert count_like(tmp_path / "b.png", loss) > 1000 and count_like(tmp_path / "b.png", jaccard) == 0
 
 
@@ -195,9 +183,9 @@ def test_curves_draw_what_is_in_the_log(tmp_path):
     "log",
     [
         {},
-        {"step": [1], "loss": [0.7], "lr": [0.1], "val_step": [1], "jaccard": [float("nan")]},
+        {"step": [1], "loss": [0.7], "lr": [0.1], "val_step": [1], "score": [float("nan")]},
         {"step": [1, 2, 3], "loss": [float("nan"), float("inf"), None], "lr": [0, 0, 0]},
-        {"step": [5, 6], "loss": [0, 0], "lr": [1e-14, 1e-14], "val_step": [5, 6], "jaccard": [None, 0.0]},
+        {"step": [5, 6], "loss": [0, 0], "lr": [1e-14, 1e-14], "val_step": [5, 6], "score": [None, 0.0]},
     ],
 )
 def test_curves_of_odd_logs(tmp_path, log):
@@ -208,8 +196,8 @@ def test_curves_of_odd_logs(tmp_path, log):
 def test_curves_arguments(tmp_path):
     with pytest.raises(ValueError, match=r"expected as many loss and lr as step.*'loss': 299"):
         figures.curves(tmp_path / "c.png", {**training_log(), "loss": [1.0] * 299})
-    with pytest.raises(ValueError, match=r"as many jaccard as val_step.*'jaccard': 2"):
-        figures.curves(tmp_path / "c.png", {**training_log(), "jaccard": [0.1, 0.2]})
+    with pytest.raises(ValueError, match=r"as many score as val_step.*'score': 2"):
+        figures.curves(tmp_path / "c.png", {**training_log(), "score": [0.1, 0.2]})
 
 
 def test_smoothed():

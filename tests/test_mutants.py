@@ -19,6 +19,7 @@ import minifcn as mf
 from minifcn import autograd, cpu
 from minifcn.models.geometry import Grid, trunk_grids
 from minifcn.ops.arithmetic import Add, Scale
+from minifcn.ops.average import GlobalAverage
 from minifcn.ops.crop import Crop
 from minifcn.ops.dropout import Dropout
 
@@ -363,6 +364,36 @@ def crop_off_by_one(original):
     return wrong
 
 
+def norm_of_n_minus_1(original):
+    def wrong(x, b, eps, relu):
+        n = x.size // x.shape[-1]
+        y, xhat, mean, var = original(x, b * 0, eps, False)
+        shrink = np.sqrt((n - 1) / n).astype(x.dtype)
+        y = y * shrink + b
+        return (np.maximum(y, 0) if relu else y), xhat * shrink, mean, var
+
+    return wrong
+
+
+def norm_statistics_held_constant(_):
+    def wrong(dy, y, xhat, var, eps):
+        dy = dy.reshape(xhat.shape) * (1 if y is None else y > 0)
+        return dy / np.sqrt(var + dy.dtype.type(eps)), dy.sum(0)
+
+    return wrong
+
+
+def norm_relu_let_through(original):
+    return lambda dy, y, xhat, var, eps: original(dy, None, xhat, var, eps)
+
+
+def average_not_divided(_):
+    def wrong(self, dy):
+        return (np.broadcast_to(dy, self.x_shape).copy(),)
+
+    return wrong
+
+
 CONVS = "conv2d conv_transpose2d"
 MUTANTS = [
     # ---- convolutions ----
@@ -395,6 +426,11 @@ MUTANTS = [
     Mutant("pool: gradient to the wrong window", "max_pool2d", cpu, "pool_backward", argument(0, shift(rows=1))),
     Mutant("crop: off by one", "crop", Crop, "__init__", crop_off_by_one),
     Mutant("crop: gradient off by one", "crop", Crop, "backward", crop_gradient_shifted),
+    # ---- means ----
+    Mutant("batch_norm: variance of n - 1", "batch_norm", cpu, "batch_norm_forward", norm_of_n_minus_1),
+    Mutant("batch_norm: constant statistics", "batch_norm", cpu, "batch_norm_backward", norm_statistics_held_constant),
+    Mutant("batch_norm: ReLU let through", "batch_norm", cpu, "batch_norm_backward", norm_relu_let_through),
+    Mutant("global_average: gradient not divided", "global_average", GlobalAverage, "backward", average_not_divided),
     # ---- elementwise ----
     Mutant("relu: leaks", "relu", cpu, "relu_forward", lambda _: lambda x: np.maximum(x, x * x.dtype.type(0.01))),
     Mutant("relu: gradient everywhere", "relu conv2d", cpu, "relu_backward", lambda _: lambda dy, y: dy.copy()),

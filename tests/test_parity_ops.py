@@ -135,6 +135,23 @@ def configuration_crop(rng):
     )
 
 
+def configuration_global_average(rng):
+    shape = sizes(rng, 3, 9, 9, 5)
+    return mf.global_average, lambda x: x.mean((1, 2), keepdim=True), [rng.standard_normal(shape)], f"N,H,W,C {shape}"
+
+
+def configuration_batch_norm(rng):
+    N, H, W, K = (1 + side for side in sizes(rng, 3, 6, 6, 5))
+    relu = bool(rng.random() < 0.5)
+    x = rng.standard_normal((N, H, W, K)) * rng.uniform(0.3, 5, K) + rng.uniform(-3, 3, K)
+
+    def theirs(x, b):
+        y = nhwc(F.batch_norm(nchw(x), None, None, None, b, training=True, eps=1e-5))
+        return F.relu(y) if relu else y
+
+    return lambda x, b: mf.batch_norm(x, b, relu)[0], theirs, [x, rng.standard_normal(K)], f"{N, H, W, K} relu {relu}"
+
+
 def configuration_relu(rng):
     shape = sizes(rng, *[7] * int(rng.integers(1, 5)))
     x = np.where(rng.random(shape) < 0.1, 0, rng.standard_normal(shape))  # some zeros
@@ -195,6 +212,8 @@ CONFIGURATIONS = {
     "bilinear_upsample": configuration_bilinear_upsample,
     "max_pool2d": configuration_max_pool2d,
     "crop": configuration_crop,
+    "global_average": configuration_global_average,
+    "batch_norm": configuration_batch_norm,
     "relu": configuration_relu,
     "dropout": configuration_dropout,
     "add": configuration_add,

@@ -11,11 +11,13 @@ import time
 import pytest
 from small_data import TINY, WITH_TINY, assert_same_run, exit_status, fails, make_set
 
-from minifcn import checkpoint, figures, train, trainer
+from minifcn import checkpoint, figures, segmentation, train, trainer
 from minifcn.errors import InputError
 from minifcn.models import TRUNKS
 from minifcn.optim import SGD
 from minifcn.runlog import open_log, read_log
+from minifcn.runs import read_config
+from minifcn.segmentation import SegmentationRun, SegmentationSettings
 
 # All that a resume could get wrong is on: momentum, dropout, augmentation, accumulation, schedule, class weights.
 OPTIONS = (
@@ -160,7 +162,7 @@ def test_killed_from_outside(data, tmp_path):
 def test_rows_of_the_log_are_never_lost_while_it_is_opened(tmp_path, monkeypatch):
     """Resuming writes log.csv anew, without the rows after the checkpoint: it must be the old one or the new one."""
     rows = [{"step": k, "epoch": 0, "lr": 0.1, "loss": 1 / k} for k in range(1, 6)]
-    with open_log(tmp_path / "log.csv", rows):
+    with open_log(tmp_path / "log.csv", rows, SegmentationRun.scores):
         pass
     assert read_log(tmp_path / "log.csv", 5) == rows
 
@@ -171,9 +173,9 @@ def test_rows_of_the_log_are_never_lost_while_it_is_opened(tmp_path, monkeypatch
         with monkeypatch.context() as patch:
             patch.setattr(os, name, killed)
             with pytest.raises(KeyboardInterrupt):
-                open_log(tmp_path / "log.csv", rows[:4])
+                open_log(tmp_path / "log.csv", rows[:4], SegmentationRun.scores)
         assert read_log(tmp_path / "log.csv", 5) == rows
-    with open_log(tmp_path / "log.csv", rows[:4]):
+    with open_log(tmp_path / "log.csv", rows[:4], SegmentationRun.scores):
         assert read_log(tmp_path / "log.csv", 4) == rows[:4]
     with pytest.raises(InputError, match="expected the rows of steps 1 to 5"):
         read_log(tmp_path / "log.csv", 5)
@@ -181,7 +183,7 @@ def test_rows_of_the_log_are_never_lost_while_it_is_opened(tmp_path, monkeypatch
 
 def test_half_a_row_at_the_end_of_the_log_is_dropped(tmp_path):
     rows = [{"step": k, "epoch": 0, "lr": 0.1, "loss": 0.1 + 0.2} for k in range(1, 4)]
-    with open_log(tmp_path / "log.csv", rows):
+    with open_log(tmp_path / "log.csv", rows, SegmentationRun.scores):
         pass
     whole = (tmp_path / "log.csv").read_bytes()
     for cut in range(len(whole) - 1, len(whole) - 12, -1):
@@ -311,7 +313,7 @@ def test_saves_happen_between_epochs_too(data, tmp_path, monkeypatch):
     settings = train.plan(
         train.parser().parse_args(arguments(data, tmp_path, "--model", "fcn32s", "--val-every", "0"))
     )[0]
-    trainer.Run(tmp_path / "run", settings).train(type("NoStop", (), {"requested": False}))
+    SegmentationRun(tmp_path / "run", settings).train(type("NoStop", (), {"requested": False}))
     assert [step for name, step in saved if name == "last.safetensors"] == list(range(1, 10))
     assert [step for name, step in saved if name == "best.safetensors"] == [9]
 
@@ -319,20 +321,20 @@ def test_saves_happen_between_epochs_too(data, tmp_path, monkeypatch):
 def test_best_is_kept_over_a_resume(data, tmp_path, monkeypatch):
     """The best score came before the interruption; a worse one after it must not replace that network."""
     scores = iter([0.5, 0.6, 0.4])
-    real = trainer.evaluate
+    real = segmentation.evaluate
 
     def evaluate(*positional):
         counts, score = real(*positional), next(scores)
         counts.jaccard = lambda: score
         return counts
 
-    monkeypatch.setattr(trainer, "evaluate", evaluate)
+    monkeypatch.setattr(segmentation, "evaluate", evaluate)
     with monkeypatch.context() as patch:
         signal_in_step(patch, signal.SIGINT, 7)
         assert train.main(arguments(data, tmp_path, "--model", "fcn32s")) == 130
     last, best = tmp_path / "run" / "last.safetensors", tmp_path / "run" / "best.safetensors"
     before = best.read_bytes()
-    run = trainer.Run(tmp_path / "run", train.read_config(tmp_path / "run")[0])
+    run = SegmentationRun(tmp_path / "run", read_config(tmp_path / "run", SegmentationSettings)[0])
     run.train(type("NoStop", (), {"requested": False}))
     assert best.read_bytes() == before and checkpoint.load(best)[1]["step"] == 6
     assert checkpoint.load(last)[1]["best_score"] == 0.6
@@ -345,6 +347,16 @@ def test_the_data_set_must_still_have_its_classes(stopped, data, capsys, tmp_pat
     config["stages"][0]["data"] = other
     (stopped / "config.json").write_text(json.dumps(config))
     assert f"{other}: its classes are not those of" in fails(capsys, train.main, "--resume", stopped)
+
+
+def test_the_data_set_must_still_have_its_pictures(stopped, data, capsys, tmp_path):
+    """With one more, the order of every epoch would be another: the run would not be the same one."""
+    more = make_set(tmp_path / "more", [("train", 13), ("val", 3)])
+    config = json.loads((stopped / "config.json").read_text())
+    config["stages"][0]["data"] = more
+    (stopped / "config.json").write_text(json.dumps(config))
+    line = fails(capsys, train.main, "--resume", stopped)
+    assert f"{more}: 13 training pictures" in line and "saw 12; restore the data set" in line
 
 
 def test_the_log_holds_the_rows_that_the_checkpoint_counts(stopped):

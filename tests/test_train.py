@@ -17,7 +17,7 @@ from minifcn.autograd import Tensor, no_grad
 from minifcn.models import AT_ONCE, MODELS, TRUNKS
 from minifcn.models.fcn import bilinear_weight
 from minifcn.optim import SGD, clip_gradients, learning_rate
-from minifcn.trainer import Run, Settings
+from minifcn.segmentation import SegmentationRun, SegmentationSettings
 from minifcn.weights import load_model
 
 STAGE_FILES = [
@@ -65,7 +65,7 @@ def train_run(folder, data, **settings):
     folder.mkdir()
     defaults = {"model": "fcn32s", "steps": 6, "trunk": "tiny", "batch": 4, "dropout": 0.5, "lr": 0.05}
     defaults |= {"seed": 3, "val_every": 0}
-    run = Run(folder, Settings(data=data, **defaults | settings))
+    run = SegmentationRun(folder, SegmentationSettings(data=data, **defaults | settings))
     run.train(NoStop)
     return run
 
@@ -161,9 +161,10 @@ def test_an_existing_run_is_never_overwritten_and_the_second_equals_it(chain, da
 def test_threads_do_not_change_a_bit(data, tmp_path):
     code = """
 import pathlib, sys
-from minifcn.trainer import Run, Settings
+from minifcn.segmentation import SegmentationRun, SegmentationSettings
 class NoStop: requested = False
-Run(pathlib.Path(sys.argv[1]), Settings("fcn32s", sys.argv[2], 3)).train(NoStop)
+settings = SegmentationSettings(model="fcn32s", data=sys.argv[2], steps=3)
+SegmentationRun(pathlib.Path(sys.argv[1]), settings).train(NoStop)
 """
     children = []
     for threads in ("1", "2", "5"):
@@ -210,7 +211,7 @@ def test_the_second_of_a_chain_is_that_network_started_by_hand(chain, data, tmp_
     [settings] = train.plan(
         train.parser().parse_args([*arguments, "--init", str(chain / "fcn32s" / "last.safetensors")])
     )
-    Run(tmp_path, settings).train(NoStop)
+    SegmentationRun(tmp_path, settings).train(NoStop)
     assert_same_run(tmp_path, chain / "fcn16s")
 
 
@@ -257,7 +258,7 @@ def test_no_network_starts_dead(model, data, tmp_path):
 def test_skip_scales_of_8s_at_once_reach_the_network(data, tmp_path):
     arguments = f"--data {data} --model fcn8s --trunk tiny --lr 0.05 --steps 4 --val-every 0 --skip-scale 0.01 0.0001"
     [settings] = train.plan(train.parser().parse_args(arguments.split()))
-    Run(tmp_path, settings).train(NoStop)
+    SegmentationRun(tmp_path, settings).train(NoStop)
     scaled, meta = load_model(tmp_path / "last.safetensors")
     assert meta["model"]["skip_scale"] == [0.01, 0.0001] == list(AT_ONCE)
     # The scale may as well stand in the weights of the skips' score layers.
@@ -301,13 +302,13 @@ def test_the_first_loss_is_the_logarithm_of_the_classes(data, tmp_path):
 
 
 def test_every_epoch_shows_each_picture_once_in_an_order_of_its_own(data, tmp_path, monkeypatch):
-    seen, real = [], Run.train_step
+    seen, real = [], SegmentationRun.train_step
 
     def spy(run, group):
         seen.append([x.tobytes() for batch, _ in group for x in batch])
         return real(run, group)
 
-    monkeypatch.setattr(Run, "train_step", spy)
+    monkeypatch.setattr(SegmentationRun, "train_step", spy)
     train_run(tmp_path / "run", data, steps=9, batch=2, accumulate=2, flip=False, lr=0.0)
     epochs = [[x for group in seen[k : k + 3] for x in group] for k in (0, 3, 6)]
     assert all(len(set(epoch)) == 12 for epoch in epochs) and len({frozenset(epoch) for epoch in epochs}) == 1
@@ -350,7 +351,7 @@ def test_a_sum_with_its_default_lr_trains_as_a_mean_with_its_own(full_data, tmp_
         [settings] = train.plan(train.parser().parse_args(arguments.split()))
         folder = tmp_path / reduction
         folder.mkdir()
-        runs[reduction] = Run(folder, settings)
+        runs[reduction] = SegmentationRun(folder, settings)
         runs[reduction].train(NoStop)
     assert runs["mean"].settings.lr == 0.01
     assert runs["sum"].settings.lr == pytest.approx(0.01 / (4 * 32 * 40))

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from .batch_norm import batch_norm_backward, batch_norm_forward
 from .classes import argmax, confusion_counts
 from .conv import bias_grad, conv_forward, conv_input_grad, conv_weight_grad
 from .elementwise import relu_backward, relu_forward, sgd_update, sum_of_squares
@@ -15,6 +16,8 @@ asarray = np.asarray
 __all__ = [
     "argmax",
     "asarray",
+    "batch_norm_backward",
+    "batch_norm_forward",
     "bias_grad",
     "bilinear_kernel",
     "blas_kernel",

@@ -1,15 +1,23 @@
 """Data sets: pictures and a class for each of their pixels."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
-from minifcn.datasets import camvid, folder
+from minifcn.datasets import camvid, folder, sbd, voc, voc_sbd
 from minifcn.errors import InputError
 
 TOYTOWN = "toytown"
-_LAYOUTS = {camvid.Camvid: camvid, folder.Folder: folder}
+# What opens a split of each layout, and its module. The first that is recognised counts: voc_sbd holds voc and sbd.
+_LAYOUTS = {
+    camvid.Camvid: camvid,
+    folder.Folder: folder,
+    voc_sbd.open_split: voc_sbd,
+    voc.Voc: voc,
+    sbd.Sbd: sbd,
+}
 
 
 class Dataset(Protocol):
@@ -61,16 +69,19 @@ def _toytown():
     return toytown
 
 
-def _layout(path: Path) -> type:
-    """Return the class for a folder's layout."""
+def _layout(path: Path) -> Callable[[str | Path, str], Dataset]:
+    """Return what opens a split of a folder of this layout."""
     if not path.is_dir():
         raise InputError(f"{path}: no such folder; give the folder of a data set, or {TOYTOWN!r}")
-    for layout, module in _LAYOUTS.items():
+    for opens, module in _LAYOUTS.items():
         if module.recognised(path):
-            return layout
+            return opens
     entries = sorted(entry.name + "/" * entry.is_dir() for entry in path.iterdir())
     found = ", ".join(entries[:10]) + (f" and {len(entries) - 10} more" if len(entries) > 10 else "") or "nothing"
     raise InputError(
         f"{path}: not the layout of a data set. Expected either images/, labels/ and classes.txt, "
-        f"or (CamVid) train/ and trainannot/, val/ and valannot/. Found: {found}"
+        "or (CamVid) train/ and trainannot/, val/ and valannot/, "
+        "or (VOC) JPEGImages/, SegmentationClass/ and ImageSets/Segmentation/train.txt, val.txt, "
+        "or (SBD) img/, cls/ and train.txt, val.txt, "
+        f"or (the reference's setting) VOCdevkit/ and benchmark_RELEASE/. Found: {found}"
     )

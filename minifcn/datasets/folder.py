@@ -24,6 +24,7 @@ from pathlib import Path
 
 import numpy as np
 
+from minifcn.datasets import voc
 from minifcn.datasets.pictures import IGNORE_LABEL, VOID, LabelCoding, list_pictures, read_example
 from minifcn.errors import InputError
 
@@ -118,10 +119,7 @@ def _palette(coding: LabelCoding) -> np.ndarray:
     """The classes' own colours, or the PASCAL VOC colours of their ids -> uint8 (L, 3)."""
     if coding.colours is not None:
         return coding.colours[[name != VOID for name in coding.entries]]
-    # VOC's rule: bits 0, 3, 6 of the id are the highest bits of red, bits 1, 4, 7 of green, bits 2, 5 of blue.
-    ids = np.arange(len(coding.classes))[:, None]  # (L, 1)
-    bits = [(ids >> 3 * i + np.arange(3) & 1) << 7 - i for i in range(3)]  # each (L, 3)
-    return sum(bits).astype(np.uint8)
+    return voc.palette(len(coding.classes))
 
 
 def _names(folder: Path, split: str, pictures: dict[str, Path]) -> list[str]:

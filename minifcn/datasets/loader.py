@@ -33,6 +33,7 @@ class Loader:
         shuffle: a new order every epoch; False keeps the data set's (for evaluation).
         seed: of order and augmentation.
         drop_last: leave out a last batch that is not full.
+        collate: makes a batch of samples that are read and augmented; for other data sets than Dataset describes.
         place: brings x to where it is needed, in the background thread too: a device's asarray, or None for the host.
     """
 
@@ -46,6 +47,7 @@ class Loader:
         seed: int = 0,
         drop_last: bool = False,
         place: Callable | None = None,
+        collate: Callable = collate,
     ):
         if batch_size < 1:
             raise ValueError(f"batch_size: expected at least 1, received {batch_size}")
@@ -53,7 +55,7 @@ class Loader:
             raise ValueError(f"drop_last: no batch of {batch_size} is left of {len(dataset)} pictures")
         self.dataset, self.batch_size, self.preprocessing = dataset, batch_size, preprocessing
         self.augmentation, self.shuffle, self.seed, self.drop_last = augmentation, shuffle, seed, drop_last
-        self.place = place
+        self.place, self.collate = place, collate
 
     def __len__(self) -> int:
         """Batches an epoch."""
@@ -85,7 +87,7 @@ class Loader:
                 rng = counted_rng(self.seed, epoch, index, _AUGMENTATION)
                 picture, labels = self.augmentation(picture, labels, rng, self.preprocessing.fill)
             samples.append((picture, labels))
-        x, labels = collate(samples, self.preprocessing)
+        x, labels = self.collate(samples, self.preprocessing)
         return (self.place(x) if self.place else x), labels
 
 

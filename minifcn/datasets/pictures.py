@@ -18,6 +18,7 @@ is displayed; labels of the stored size (width and height swapped) are turned al
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image
@@ -74,6 +75,13 @@ class LabelCoding:
                 f"{path}: a label picture cannot be of mode {image.mode}; save it as a paletted or grey PNG"
             )
         values = np.asarray(image) // step if image.mode == "L" else np.asarray(image)
+        labels = self.labels_of(path, values)
+        if image.mode == "P" and self.colours is not None:
+            self._check_palette(path, image, np.unique(values[values != IGNORE_LABEL]))
+        return labels
+
+    def labels_of(self, path: str | Path, values: np.ndarray) -> np.ndarray:
+        """The values of a file, integers (H, W) -> uint8 (H, W) of class ids, 255 for void. InputError as for read."""
         values = values.astype(np.int64)  # (H, W)
         bad = (values != IGNORE_LABEL) & ((values < 0) | (values >= len(self.entries)))
         if bad.any():
@@ -81,8 +89,6 @@ class LabelCoding:
             raise InputError(
                 f"{path}: {_places(values, bad, lambda value: f'value {value}')}: expected {expected}; {self.remedy}"
             )
-        if image.mode == "P" and self.colours is not None:
-            self._check_palette(path, image, np.unique(values[values != IGNORE_LABEL]))
         return self._class_of[values]
 
     def _from_colours(self, path: str | Path, pixels: np.ndarray) -> np.ndarray:
@@ -113,9 +119,11 @@ class LabelCoding:
         raise InputError(f"{path}: {clash}; save it as RGB, or with the palette in the order of the classes")
 
 
-def read_picture(path: str | Path) -> np.ndarray:
-    """Read any picture file -> uint8 (H, W, 3) RGB, upright. InputError where it cannot be read, naming the file."""
-    image, _ = _decode(path, "picture")
+def read_picture(path: str | Path, file: BinaryIO | None = None) -> np.ndarray:
+    """Read any picture file -> uint8 (H, W, 3) RGB, upright. InputError where it cannot be read, naming the file.
+
+    file: the open file that holds it, where `path` is but its name (in an archive)."""
+    image, _ = _decode(path, "picture", file)
     if image.mode.startswith("I"):
         values = np.asarray(image).astype(np.int64)  # (H, W)
         if values.min() < 0 or values.max() > 65535:
@@ -161,10 +169,10 @@ def list_pictures(folder: Path) -> dict[str, Path]:
     return found
 
 
-def _decode(path: str | Path, what: str) -> tuple[Image.Image, int]:
+def _decode(path: str | Path, what: str, file: BinaryIO | None = None) -> tuple[Image.Image, int]:
     """Open, decode and turn upright -> the image, and the factor by which Pillow stretched its grey values."""
     try:
-        with Image.open(path) as image:
+        with Image.open(file or path) as image:
             limit = Image.MAX_IMAGE_PIXELS
             if limit is not None and image.width * image.height > limit:
                 raise Image.DecompressionBombError

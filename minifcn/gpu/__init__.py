@@ -1,5 +1,6 @@
 """The hot loops on a GPU: cpu's functions, with the same signatures, by launching kernels/*.cu through CuPy."""
 
+from .batch_norm import batch_norm_backward, batch_norm_forward
 from .classes import argmax, confusion_counts
 from .conv import WORKSPACE, bias_grad, conv_forward, conv_input_grad, conv_weight_grad
 from .cuda import NoGPU, asarray, describe, memory_held, owns, start
@@ -13,6 +14,8 @@ __all__ = [
     "NoGPU",
     "argmax",
     "asarray",
+    "batch_norm_backward",
+    "batch_norm_forward",
     "bias_grad",
     "confusion_counts",
     "conv_forward",

@@ -1,6 +1,8 @@
 """The layers: one file each, with formula, forward pass, backward pass and the public function."""
 
 from .arithmetic import add, scale
+from .average import global_average
+from .batch_norm import batch_norm
 from .conv import conv2d
 from .conv_transpose import conv_transpose2d
 from .crop import crop
@@ -12,11 +14,13 @@ from .upsample import bilinear_upsample
 
 __all__ = [
     "add",
+    "batch_norm",
     "bilinear_upsample",
     "conv2d",
     "conv_transpose2d",
     "crop",
     "dropout",
+    "global_average",
     "max_pool2d",
     "relu",
     "scale",

@@ -79,7 +79,7 @@ def forget_input(y: Tensor) -> None:
 
     Worth it where the first convolution is cheap and its output large. Without effect where nothing was recorded.
     """
-    if y.creator is not None and isinstance(y.creator.parents[0], Conv2d):
+    if isinstance(y.creator, Conv2d) and isinstance(y.creator.parents[0], Conv2d):
         y.creator.x = y.creator.parents[0].y = None
 
 

@@ -1,4 +1,11 @@
-"""Bringing weights from a file into a network, and saying what came of each name."""
+"""Bringing weights from a file into a network, and saying what came of each name.
+
+recognise.py      opens a file: which format, and whether it is whole
+torch_files.py    PyTorch's .pth, legacy and zip; pickles.py reads the pickles in them and can make tensors only
+matconvnet.py     MatConvNet's .mat; matlab.py reads MATLAB's format
+names.py          what their arrays are called here, in which layout, with which preprocessing
+weight_file.py    what all of these return
+"""
 
 from dataclasses import dataclass, field
 
@@ -7,7 +14,14 @@ import numpy as np
 from .. import checkpoint, device, models
 from ..datasets.transforms import Preprocessing
 from ..errors import InputError
+from ..models.classifier import VGGClassifier
 from ..nn import Module
+from .recognise import MOMENTUM, open_weights
+from .weight_file import Array, WeightFile, plain
+
+__all__ = ["Report", "WeightFile", "load_model", "load_weights", "open_weights", "restore"]
+
+BY_CLASS = ("score", "upscore", "fc8")  # layers whose shape depends on the number of classes
 
 
 @dataclass
@@ -16,7 +30,8 @@ class Report:
 
     loaded: copied from the file.  skipped: in the file only.  missing: in the network only, left as initialised.
     reinitialised: in both, but of another shape (another class count): left as initialised.
-    meta: what travels in the checkpoint with the weights (classes, preprocessing, ...).
+    meta: what travels in a checkpoint with the weights.  preprocessing, classes: what the file's network was trained
+    with; None where that is not known.
     """
 
     loaded: list[str] = field(default_factory=list)
@@ -24,6 +39,8 @@ class Report:
     missing: list[str] = field(default_factory=list)
     reinitialised: list[str] = field(default_factory=list)
     meta: dict = field(default_factory=dict)
+    preprocessing: Preprocessing | None = None
+    classes: list[str] | None = None
 
     def table(self) -> str:
         """Return one line for each outcome, with the names it concerns."""
@@ -37,23 +54,39 @@ class Report:
 
 
 def load_weights(model: Module, path) -> Report:
-    """Copy into `model` every parameter that the checkpoint at `path` has under the same name and shape.
+    """Copy into `model` every parameter that the file at `path` has under the same name, or one that maps to it.
 
-    Returns a Report. Raises InputError where the file cannot be read, or where nothing in it fits the network.
+    The file may be a checkpoint or another of the formats in recognise.py. Score and upsampling layers of another class
+    count are left as initialised; the trunk must have the network's width. Arrays are read one at a time.
+
+    Returns a Report. Raises InputError where the file cannot be read, is damaged, or does not fit the network. All of
+    it is checked first, so the network is then as it was; unless the file is altered during the call.
     """
-    tensors, meta = checkpoint.load(path)
-    weights = {name.removeprefix("model/"): x for name, x in tensors.items() if name.startswith("model/")}
-    report = Report(meta=meta, skipped=[name for name in weights if name not in model.parameters()])
-    for name, parameter in model.parameters().items():
-        if name not in weights:
+    file, parameters = open_weights(path), model.parameters()
+    arrays = {array.name: array for array in file.arrays if array.name}
+    others = [plain(array.stored.name) for array in file.arrays if not array.name and array.why != MOMENTUM]
+    if "conv1_1.mean" in arrays and "conv1_1.mean" not in parameters:
+        raise InputError(f"{path}: a classifier in training; give the trunk.safetensors that its run ends with")
+    report = Report(meta=file.meta, preprocessing=file.preprocessing, classes=file.classes)
+    report.skipped = [name for name in arrays if name not in parameters] + others
+    for name, parameter in parameters.items():
+        if name not in arrays:
             report.missing.append(name)
-        elif weights[name].shape != parameter.shape:
+        elif arrays[name].shape == parameter.shape:
+            report.loaded.append(name)
+        elif name.startswith(BY_CLASS):
             report.reinitialised.append(name)
         else:
-            parameter.data = device.of(parameter.data).asarray(weights[name].astype(parameter.dtype))
-            report.loaded.append(name)
+            raise InputError(
+                f"{path}: none of its weights fit this trunk, as {name} is {arrays[name].shape} there and "
+                f"{parameter.shape} here. Choose the --trunk that it has; published files have vgg16"
+            )
     if not any(name.startswith("conv") for name in report.loaded):
-        raise InputError(f"{path}: none of its weights fit the network's trunk; give a checkpoint of the same --trunk")
+        raise InputError(f"{path}: holds none of the network's convolutions. Give weights of a VGG-16 or an FCN")
+    for name in report.loaded:
+        _check_finite(path, arrays[name])
+    for name in report.loaded:
+        restore(path, {name: arrays[name].read()}, {name: parameters[name].data})
     return report
 
 
@@ -67,6 +100,8 @@ def load_model(path, where: str = "cpu") -> tuple[Module, dict]:
     tensors, meta = checkpoint.load(path)
     try:
         spec = dict(meta["model"])
+        if spec["name"] == VGGClassifier.name:
+            raise InputError(f"{path}: a classifier of whole pictures; train an FCN from it (--init) and give that")
         model = models.MODELS[spec.pop("name")](**spec).to(where)
         meta["classes"], meta["palette"], Preprocessing.from_dict(meta["preprocessing"])
     except (KeyError, TypeError, ValueError) as error:
@@ -82,6 +117,16 @@ def restore(path, tensors: dict[str, np.ndarray], targets: dict) -> None:
         if found != target.shape:
             raise InputError(f"{path}: checkpoint of another network: {name} should be {target.shape}, it has {found}")
         target[...] = device.of(target).asarray(tensors[name])
+
+
+def _check_finite(path, array: Array) -> None:
+    """Raise InputError where an array holds NaN or infinity, as torchvision's VGG-16 without a classifier does."""
+    x = array.stored.read()
+    if x.size and not np.isfinite([x.min(), x.max()]).all():  # NaN propagates
+        raise InputError(
+            f"{path}: {plain(array.stored.name)} holds NaN or infinity; the file is damaged, or its network has no "
+            "such layer. Give another one"
+        )
 
 
 def _layers(names: list[str]) -> str:

@@ -86,7 +86,7 @@ def run(data, folder, steps, *more, resume=False):
 
 def interrupt(monkeypatch, after):
     """Let the next run stop as by Ctrl-C after some steps."""
-    original = train.Run.train_step
+    original = train.SegmentationRun.train_step
 
     def step(self, group):
         row = original(self, group)
@@ -95,7 +95,7 @@ def interrupt(monkeypatch, after):
         return row
 
     stop = SimpleNamespace(requested=False)
-    monkeypatch.setattr(train.Run, "train_step", step)
+    monkeypatch.setattr(train.SegmentationRun, "train_step", step)
     monkeypatch.setattr(train, "stopping", lambda: nullcontext(stop))
 
 

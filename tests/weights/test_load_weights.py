@@ -1,16 +1,21 @@
 """Weights from a file into a network: which names are copied, which are not, and that nothing is lost on the way."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from helpers import randomise
 from safetensors.numpy import load_file
 from small_data import TINY
 
+import minifcn as mf
 from minifcn import checkpoint, load_weights
 from minifcn.autograd import no_grad
+from minifcn.datasets.transforms import Preprocessing
 from minifcn.errors import InputError
 from minifcn.models import MODELS, TRUNKS, Widths
-from minifcn.weights import load_model
+from minifcn.models.fcn import is_bilinear
+from minifcn.weights import load_model, open_weights
 
 TRUNK_NAMES = [
     *(f"conv{block}_{i}" for block, convs in enumerate((2, 2, 3, 3, 3), 1) for i in range(1, convs + 1)),
@@ -94,10 +99,13 @@ def test_table(tmp_path):
 def test_a_file_that_fits_nothing_is_refused_and_changes_nothing(tmp_path):
     path, other = save(tmp_path / "old", network("fcn32s")), network("fcn32s", trunk=Widths((3, 5, 5, 5, 5), 7))
     before = {name: p.data.copy() for name, p in other.parameters().items()}
-    with pytest.raises(InputError, match=f"{path}: none of its weights fit"):
+    message = (
+        rf"{path}: none of its weights fit this trunk, as conv1_1.weight is \(3, 3, 3, 4\) there and \(3, 3, 3, 3\)"
+    )
+    with pytest.raises(InputError, match=message):
         load_weights(other, path)
     checkpoint.save(tmp_path / "strange", {"model/conv9.weight": np.zeros(3), "score_fr.bias": np.zeros(3)}, {})
-    with pytest.raises(InputError, match=f"{tmp_path / 'strange'}: none of its weights fit"):
+    with pytest.raises(InputError, match=f"{tmp_path / 'strange'}: holds none of the network's convolutions"):
         load_weights(other, tmp_path / "strange")
     for name, p in other.parameters().items():
         if name.startswith(("conv", "fc")):
@@ -151,3 +159,94 @@ def test_the_plain_library_reads_the_same_arrays(tmp_path):
     for name, p in model.parameters().items():
         assert arrays[f"model/{name}"].dtype == np.float32
         np.testing.assert_array_equal(arrays[f"model/{name}"], p.data)
+
+
+# --- checkpoints as one of several formats ---
+
+
+def test_a_checkpoint_brings_its_preprocessing_and_classes(tmp_path):
+    path = save(tmp_path / "old", network("fcn16s"))
+    report = load_weights(network("fcn16s"), path)
+    assert report.preprocessing == Preprocessing("RGB", (1, 2, 3), (1, 1, 2)) and report.classes == ["a", "b", "c"]
+    file = open_weights(path)
+    assert file.format == "minifcn checkpoint" and file.meta == report.meta
+    assert {array.name for array in file.arrays if array.name} == set(network("fcn16s").parameters())
+    tensors, _ = checkpoint.load(path)
+    checkpoint.save(path, tensors, {})
+    report = load_weights(network("fcn16s"), path)
+    assert report.preprocessing is report.classes is None and report.meta == {} and report.skipped == []
+
+
+@pytest.mark.parametrize(
+    "meta", [{"preprocessing": {"order": "XYZ"}}, {"preprocessing": 3}, {"classes": 3}, [], "text"]
+)
+def test_a_checkpoint_that_says_strange_things(meta, tmp_path):
+    tensors = {f"model/{name}": p.data for name, p in network("fcn32s").parameters().items()}
+    checkpoint.save(tmp_path / "a", tensors, meta)
+    if meta in ([], "text"):
+        assert load_weights(network("fcn32s"), tmp_path / "a").preprocessing is None
+        return
+    with pytest.raises(InputError, match=f"{tmp_path / 'a'}: not a checkpoint of a run"):
+        load_weights(network("fcn32s"), tmp_path / "a")
+
+
+def test_half_precision(tmp_path):
+    """A checkpoint of half the size, as an exhibit is: read by the same entry, computed with in float32."""
+    old, new = network("fcn8s"), network("fcn8s", seed=1)
+    randomise(old)
+    tensors = {f"model/{name}": p.data.astype(np.float16) for name, p in old.parameters().items()}
+    checkpoint.save(tmp_path / "half", tensors, {"classes": ["a", "b", "c"], "preprocessing": PREPROCESSING})
+    report = load_weights(new, tmp_path / "half")
+    assert sorted(report.loaded) == sorted(new.parameters())
+    for name, p in new.parameters().items():
+        assert p.data.dtype == np.float32
+        np.testing.assert_array_equal(p.data, tensors[f"model/{name}"].astype(np.float32), err_msg=name)
+
+
+def test_a_checkpoint_is_read_one_array_at_a_time(tmp_path):
+    """Neither momenta nor all weights at once are in memory beside the network's own."""
+    model = network("fcn32s", trunk=Widths((8, 8, 16, 32, 64), 192))
+    path = save(tmp_path / "old", model)
+    largest = max(p.data.nbytes for p in model.parameters().values())
+    tracemalloc.start()
+    report = load_weights(model, path)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(report.loaded) == 33 and peak < largest + 2**18 < path.stat().st_size / 2
+
+
+def test_pytorch_reads_a_network_that_was_trained_here(tmp_path):
+    """Trained a little, saved as a checkpoint, read in PyTorch through safetensors, turned to its layout, and run."""
+    torch = pytest.importorskip("torch")
+    from safetensors.torch import load_file as load_tensors
+    from twin import Twin
+
+    model = network("fcn8s", dropout=0)
+    randomise(model, last_upscore=False)
+    rng = np.random.default_rng(0)
+    pictures = rng.integers(0, 256, (2, 37, 45, 3), dtype=np.uint8)
+    preprocessing = Preprocessing.from_dict(PREPROCESSING)
+    x = np.stack([preprocessing.apply(picture) / 100 for picture in pictures])
+    labels = np.zeros((2, 37, 45), np.uint8)
+    labels[:, 12:], labels[:, :, 30:] = 1, 2
+    optimiser, losses = mf.optim.SGD(model.parameters(), 0.02), []
+    for step in range(8):
+        optimiser.zero_grad()
+        model.start_step(step)
+        loss = mf.softmax_cross_entropy(model(x), labels)
+        loss.backward()
+        optimiser.step()
+        losses.append(float(loss.data))
+    assert losses[-1] < 0.9 * losses[0]
+    with no_grad():
+        expected = model.eval()(x).data
+    arrays = load_tensors(save(tmp_path / "trained.safetensors", model))
+    twin = Twin("fcn8s", "same", {})
+    for name, tensor in arrays.items():
+        if name.startswith("model/"):
+            moved = tensor.permute(3, 2, 0, 1).contiguous() if name.endswith(".weight") else tensor
+            twin.w[name.removeprefix("model/")] = moved
+    with torch.no_grad():
+        scores = twin(x).numpy()
+    assert np.ptp(expected) > 1 and not is_bilinear(model.parameters()["upscore2.weight"].data)
+    assert np.linalg.norm(scores - expected) < 1e-5 * np.linalg.norm(expected)

@@ -1,0 +1,273 @@
+"""Pictures with one class each, from a folder or straight from a zip, for minifcn.pretrain.
+
+ImageNet's layout, a folder a class:              Tiny ImageNet's, as its zip unpacks:
+
+    DIR/train/CLASS/NAME.jpg                          DIR/train/WNID/images/NAME.JPEG
+    DIR/val/CLASS/NAME.jpg                            DIR/val/images/NAME.JPEG
+                                                      DIR/val/val_annotations.txt      NAME.JPEG <tab> WNID <tab> ...
+
+DIR, in a zip and on the disk, may be what is given or a folder in it. Without val/ nothing is held out. Classes are the
+folders of train/ in order of name. Whatever begins with a dot, __MACOSX/ and files that are no pictures are left aside,
+and so is test/, whose pictures have no labels. Nothing is unpacked: a picture's bytes go from the archive to the
+decoder.
+"""
+
+import io
+import os
+import threading
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from minifcn.datasets.pictures import EXTENSIONS, read_picture
+from minifcn.datasets.transforms import Preprocessing
+from minifcn.errors import InputError
+
+SPLITS = ("train", "val")
+ANNOTATIONS = ("val", "val_annotations.txt")
+UNPACK = "unpack the archive and give the folder"
+
+Parts = tuple[str, ...]  # of a path, from the folder that holds train/: ("train", "CLASS", "NAME.jpg")
+
+
+class Pictures:
+    """One split of a set of classified pictures: data[i] is a picture uint8 (H, W, 3) in RGB and its class, an int.
+
+    where: a folder, a zip, or the Files of one. classes: their names, one word or WordNet id each. names: the pictures'
+    paths. Construction only lists files. InputError: no such file, layout or split; on reading, a bad picture.
+    """
+
+    def __init__(self, where: "str | Path | Files", split: str):
+        self.files = where if isinstance(where, Files) else Files(where)
+        self.split = split
+        self.name = title(self.files.where)
+        self.classes = self._classes()
+        by_class = self._by_class()
+        self._examples = [(path, label) for label, name in enumerate(self.classes) for path in by_class.get(name, [])]
+        self.names = ["/".join(path) for path, _ in self._examples]
+        if not self.names:
+            hint = "; ImageNet's val must be sorted into such folders first" if split == "val" else ""
+            raise InputError(f"{self.files.where}: no pictures in {split}/; expected {split}/CLASS/NAME.jpg{hint}")
+
+    def __len__(self) -> int:
+        return len(self._examples)
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, int]:
+        path, label = self._examples[index]
+        return self.files.picture(path), label
+
+    def _classes(self) -> list[str]:
+        """The folders of train/; each must hold a picture, or copying was not finished."""
+        with_pictures = _by_folder(self.files.paths, "train").keys()
+        folders = self.files.folders | {path[:-1] for path in self.files.paths}
+        for name in sorted({path[1] for path in folders if path[:1] == ("train",) and path[1:]} - with_pictures):
+            where = f"{self.files.where}: train/{name}"
+            raise InputError(f"{where} holds no pictures ({', '.join(EXTENSIONS)}); add some, or remove the folder")
+        return sorted(with_pictures)
+
+    def _by_class(self) -> dict[str, list[Parts]]:
+        """The pictures of the split by class: from its folders, or from Tiny ImageNet's list."""
+        by_class = _by_folder(self.files.paths, self.split)
+        if self.split == "val" and "images" in by_class and ANNOTATIONS in self.files.paths:
+            return self._listed()
+        for name in sorted(by_class.keys() - set(self.classes)):
+            what = f"{self.files.where}: {self.split}/{name} is a class that train/ does not have"
+            lost = f", and there is no {'/'.join(ANNOTATIONS)}; restore it" if name == "images" else ""
+            raise InputError(f"{what}{lost or '; remove or rename it'}")
+        return by_class
+
+    def _listed(self) -> dict[str, list[Parts]]:
+        """The pictures in val/images/ by class, by the lines of val_annotations.txt; others are left aside."""
+        by_class: dict[str, list[Parts]] = {name: [] for name in self.classes}
+        lines: dict[Parts, int] = {}
+        for number, line in enumerate(self.files.text(ANNOTATIONS).splitlines(), 1):
+            if not line.strip():
+                continue
+            name, label = (*line.split("\t"), "")[:2]
+            path, complaint = ("val", "images", name), None
+            if path not in self.files.paths:
+                complaint = f"no picture {name[:60]!r} in val/images/"
+            elif label not in by_class:
+                complaint = f"no class {label[:60]!r} in train/"
+            elif path in lines:
+                complaint = f"{name!r} a second time (first in line {lines[path]})"
+            if complaint:
+                raise InputError(f"{self.files.name(ANNOTATIONS)}, line {number}: {complaint}; correct the line")
+            lines[path] = number
+            by_class[label].append(path)
+        return by_class
+
+
+def open_pictures(where: str | Path) -> tuple[Pictures, Pictures | None]:
+    """Return the splits train and val of a folder or zip; None for val where there is no val/. InputError as above."""
+    files = Files(where)
+    has_val = any(path[0] == "val" for path in files.folders | files.paths.keys())
+    return Pictures(files, "train"), Pictures(files, "val") if has_val else None
+
+
+def title(where: str | Path) -> str:
+    """The name of a set of pictures, after its folder or zip."""
+    where = Path(where).resolve()
+    return where.name if where.is_dir() else where.stem
+
+
+class Files:
+    """What a folder or a zip holds, but for hidden files; opened or unpacked only when asked for.
+
+    paths: the files, in order, from the folder that holds train/; with the name that each has in `where`.
+    folders: the folders that are told of, which may be empty ones.
+    """
+
+    def __init__(self, where: str | Path):
+        self.where = Path(where)
+        self._archive = None if self.where.is_dir() else _open_zip(self.where)
+        self._lock = threading.Lock()  # validation may begin while training pictures are still read ahead
+        names = _walk(self.where) if self._archive is None else self._archive.namelist()
+        paths, folders = {}, set()
+        for name in names:
+            parts = tuple(part for part in name.split("/") if part not in ("", "."))
+            if any(part.startswith(".") or part == "__MACOSX" for part in parts):
+                continue
+            if name.endswith("/"):
+                folders.add(parts)
+            else:
+                paths[parts] = name
+        root = _root(self.where, folders | paths.keys())
+        depth = len(root)
+        self.paths = {parts[depth:]: paths[parts] for parts in sorted(paths) if parts[:depth] == root}
+        self.folders = {parts[depth:] for parts in folders if parts[:depth] == root and len(parts) > depth}
+
+    def name(self, path: Parts) -> Path:
+        """The name of a file for messages."""
+        return self.where / self.paths[path].lstrip("/")
+
+    def picture(self, path: Parts) -> np.ndarray:
+        """Read a picture uint8 (H, W, 3) in RGB."""
+        if self._archive is None:
+            return read_picture(self.name(path))
+        return read_picture(self.name(path), io.BytesIO(self._unpack(path)))
+
+    def text(self, path: Parts) -> str:
+        """Read a text."""
+        content = self.name(path).read_bytes() if self._archive is None else self._unpack(path)
+        try:
+            return content.decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise InputError(f"{self.name(path)}: not a text in UTF-8 ({error}); copy it again") from error
+
+    def _unpack(self, path: Parts) -> bytes:
+        try:
+            with self._lock:
+                return self._archive.read(self.paths[path])
+        except NotImplementedError as error:
+            raise InputError(f"{self.name(path)}: packed in a way that is not read ({error}); {UNPACK}") from error
+        except MemoryError:
+            raise
+        except Exception as error:  # damaged archives make zipfile and its decompressors raise many kinds
+            if self._archive.getinfo(self.paths[path]).flag_bits & 1:
+                raise InputError(f"{self.name(path)}: encrypted; {UNPACK}") from error
+            raise InputError(f"{self.name(path)}: cannot be unpacked ({error}); copy the archive again") from error
+
+
+class Resized:
+    """A random crop of a picture whose shorter side is scaled to `size`, mirrored or not: a Loader's augmentation.
+
+    Simonyan, Zisserman 2015, section 3.1, with 256 and 224.
+    """
+
+    def __init__(self, size: int, crop: int, flip: bool):
+        if not 1 <= crop <= size:
+            raise ValueError(f"crop: expected 1 to {size} (the size), received {crop}")
+        self.size, self.crop, self.flip = size, crop, flip
+
+    def __call__(self, picture: np.ndarray, label: int, rng: np.random.Generator, _) -> tuple[np.ndarray, int]:
+        picture = resize(picture, self.size)
+        H, W, _ = picture.shape
+        top, left = rng.integers(0, H - self.crop + 1), rng.integers(0, W - self.crop + 1)
+        picture = picture[top : top + self.crop, left : left + self.crop]
+        if self.flip and rng.random() < 0.5:
+            picture = picture[:, ::-1]
+        return picture, label
+
+
+class Centred:
+    """The middle square of a picture whose shorter side is scaled to `size`; takes and ignores the random draws."""
+
+    def __init__(self, size: int):
+        self.size = size
+
+    def __call__(self, picture: np.ndarray, label: int, *_) -> tuple[np.ndarray, int]:
+        picture = resize(picture, self.size)
+        H, W, _ = picture.shape
+        top, left = (H - self.size) // 2, (W - self.size) // 2
+        return picture[top : top + self.size, left : left + self.size], label
+
+
+def resize(picture: np.ndarray, size: int) -> np.ndarray:
+    """Scale a picture uint8 (H, W, 3) bilinearly so that its shorter side has `size` pixels."""
+    H, W, _ = picture.shape
+    scale = size / min(H, W)
+    height, width = max(size, round(H * scale)), max(size, round(W * scale))
+    if (height, width) == (H, W):
+        return picture
+    return np.asarray(Image.fromarray(picture).resize((width, height), Image.Resampling.BILINEAR))
+
+
+def collate(samples: list[tuple[np.ndarray, int]], preprocessing: Preprocessing) -> tuple[np.ndarray, np.ndarray]:
+    """Preprocess N pictures of one size -> x float32 (N, H, W, 3), classes int64 (N, 1, 1)."""
+    x = np.stack([preprocessing.apply(picture) for picture, _ in samples])
+    return x, np.array([label for _, label in samples], np.int64).reshape(-1, 1, 1)
+
+
+def _open_zip(path: Path) -> zipfile.ZipFile:
+    if not path.exists():
+        raise InputError(f"{path}: no such folder or zip; give the pictures to train on with --data")
+    try:
+        return zipfile.ZipFile(path)
+    except MemoryError:
+        raise
+    except Exception as error:  # as in reading
+        if isinstance(error, OSError) and error.filename:
+            raise
+        raise InputError(f"{path}: not a whole zip ({error}); copy it again, or give a folder") from error
+
+
+def _walk(where: Path) -> Iterator[str]:
+    """The files, and with a slash at the end the folders, below train/ and val/ in a folder or in the folders in it."""
+
+    def refuse(error: OSError) -> None:
+        raise error
+
+    for folder, folders, names in os.walk(where, onerror=refuse, followlinks=True):
+        inside = Path(folder).relative_to(where).parts
+        if not set(inside) & set(SPLITS):  # above train/: what else is there may be large
+            splits = [name for name in folders if name in SPLITS]
+            folders[:] = splits if inside or "train" in splits else [name for name in folders if name[0] != "."]
+        start = "".join(f"{part}/" for part in inside)
+        yield from (f"{start}{name}/" for name in folders)
+        yield from (f"{start}{name}" for name in names)
+
+
+def _root(where: Path, paths: set[Parts]) -> Parts:
+    """The folder that holds train/: the top, else the only folder there that does."""
+    if any(path[0] == "train" for path in paths):
+        return ()
+    roots = sorted({path[0] for path in paths if path[1:2] == ("train",)})
+    if len(roots) > 1:
+        raise InputError(f"{where}: train/ is in {', '.join(roots[:10])}; give one of these folders")
+    if not roots:
+        found = ", ".join(sorted({path[0] for path in paths})[:10]) or "nothing"
+        raise InputError(f"{where}: expected train/CLASS/NAME.jpg, and val/ beside train/; found: {found}")
+    return (roots[0],)
+
+
+def _by_folder(paths: dict[Parts, str], split: str) -> dict[str, list[Parts]]:
+    """split/CLASS/NAME.jpg or split/CLASS/images/NAME.JPEG -> the pictures of each class, in order of name."""
+    by_class: dict[str, list[Parts]] = {}
+    for path in paths:
+        if path[0] == split and len(path) >= 3 and path[-1].lower().endswith(EXTENSIONS):
+            by_class.setdefault(path[1], []).append(path)
+    return by_class

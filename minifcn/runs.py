@@ -1,0 +1,149 @@
+"""The folder of a run, its config.json, and stopping in good order: what the commands that train have in common."""
+
+import argparse
+import json
+import math
+import platform
+import signal
+import sys
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from . import __version__, cpu, device
+from .errors import InputError
+from .models import TRUNKS
+from .trainer import Settings, write_json
+
+NOT_NEGATIVE = ("warmup", "val_every", "seed", "weight_decay", "lr", "clip")
+POSITIVE = ("batch", "accumulate", "steps", "epochs")
+BELOW_ONE = ("momentum", "dropout", "scale_jitter")
+
+
+def command_parser(name: str, usage: str, description: str) -> argparse.ArgumentParser:
+    """Return a parser whose help fits a screen."""
+    return argparse.ArgumentParser(
+        prog=f"python -m minifcn.{name}",
+        usage=f"python -m minifcn.{name} {usage}",
+        formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=28, width=100),
+        description=description,
+    )
+
+
+def add_run_options(parser: argparse.ArgumentParser) -> None:
+    """Give a command that trains the options for its folder."""
+    add = parser.add_argument
+    add("--resume", metavar="RUN", type=Path, help="go on with an interrupted run and its settings, bit for bit")
+    add("--name", help="the run's folder under --out (default: after the data)")
+    add("--out", type=Path, default=Path("runs"), help="where runs are kept (default: runs)")
+
+
+def add_training_options(parser: argparse.ArgumentParser) -> None:
+    """Give a command that trains the options that every network has; set_defaults() is to say batch and warmup."""
+    add = parser.add_argument
+    add("--trunk", choices=[*TRUNKS], default="vgg_quarter", help="width of the network (default: vgg_quarter)")
+    add("--batch", type=int, help="pictures at a time (default: %(default)s)")
+    add("--accumulate", type=int, default=1, help="batches for each update (default: 1)")
+    add("--schedule", choices=["poly", "constant"], default="poly", help="of the learning rate (default: poly)")
+    add("--warmup", type=int, help="steps with a rising learning rate (default: %(default)s)")
+    add("--momentum", type=float, default=0.9, help="(default: 0.9)")
+    add("--weight-decay", type=float, default=5e-4, metavar="W", help="not on biases (default: 0.0005)")
+    add("--dropout", type=float, default=0.0, help="probability at fc6 and fc7; the papers: 0.5 (default: 0)")
+    add("--no-flip", dest="flip", action="store_false", help="do not mirror pictures")
+    add(
+        "--val-every",
+        type=int,
+        default=1,
+        metavar="E",
+        help="epochs between validations, 0: one at the end (default: 1)",
+    )
+    add("--seed", type=int, default=0, help="of weights, order and augmentation (default: 0)")
+    device.add_option(parser)
+
+
+def check_ranges(args: argparse.Namespace) -> None:
+    """Raise InputError for an option out of its range."""
+    for names, low, high, what in (
+        (POSITIVE, math.nextafter(0, 1), math.inf, "more than 0"),
+        (NOT_NEGATIVE, 0, math.inf, "0 or more"),
+        (BELOW_ONE, 0, 1, "0 <= value < 1"),
+    ):
+        for name in names:
+            value = getattr(args, name, None)
+            if value is not None and not low <= value < high:
+                raise InputError(f"--{name.replace('_', '-')}: expected {what}, received {value}")
+
+
+def check_batch(args: argparse.Namespace, pictures: int) -> None:
+    """Raise InputError where an update would need more pictures than there are."""
+    if args.batch * args.accumulate > pictures:
+        raise InputError(
+            f"--batch {args.batch} x --accumulate {args.accumulate} is more than the {pictures} training "
+            f"pictures of {args.data}; choose smaller ones"
+        )
+
+
+def go_on_with(command: str, folder: Path, where: str) -> str:
+    """How to resume a run that was stopped."""
+    return f"go on with: python -m minifcn.{command} --resume {folder}" + (
+        "" if where == "cpu" else f" --device {where}"
+    )
+
+
+def new_folder(out: Path, name: str) -> Path:
+    """Make the run's folder: out/name, or out/name-2, ... where that exists; an existing one is left alone."""
+    for number in range(1, 10_000):
+        folder = out / (name if number == 1 else f"{name}-{number}")
+        try:
+            folder.mkdir(parents=True)
+            return folder
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise InputError(
+                f"{folder}: cannot make this folder ({error.strerror}); choose another with --out"
+            ) from error
+    raise InputError(f"{out}: holds too many runs called {name}; choose another --name")
+
+
+def write_config(folder: Path, stages: list, where: str) -> None:
+    machine = {"python": platform.python_version(), "numpy": np.__version__, "blas": cpu.blas_kernel()}
+    machine |= {"device": device.start(where).describe()}
+    machine |= {"threads": cpu.num_threads(), "system": f"{platform.system()} {platform.machine()}"}
+    write_json(
+        folder / "config.json", {"minifcn": __version__, "machine": machine, "stages": [asdict(s) for s in stages]}
+    )
+
+
+def read_config(folder: Path, kind: type[Settings]) -> list[Settings]:
+    """Read back the settings of a run to resume; kind: their class."""
+    path = folder / "config.json"
+    try:
+        return [kind(**stage) for stage in json.loads(path.read_text())["stages"]]
+    except FileNotFoundError:
+        raise InputError(f"{folder}: no run here (no config.json); give the folder of a run") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path}: not the configuration of a run ({error})") from error
+
+
+@contextmanager
+def stopping():
+    """Within this block Ctrl-C (or SIGTERM) asks for an orderly stop after the step; a second one interrupts."""
+
+    class Stop:
+        requested = False
+
+    def ask(number, _):
+        if Stop.requested:
+            raise KeyboardInterrupt
+        Stop.requested = True
+        print("\nstopping after this step (again: at once)", file=sys.stderr)
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield Stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

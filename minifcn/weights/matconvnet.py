@@ -1,0 +1,64 @@
+"""MatConvNet's networks, as imagenet-vgg-verydeep-16.mat: which arrays they have, and the mean of the pictures.
+
+    layers     a cell of structs: name, type, weights {filters, biases}; in older files fields filters and biases
+    meta       normalization.averageImage: the mean of the pictures, RGB, of each pixel or one for all;
+               in older files normalization is a variable of its own
+
+Filters are (KH,KW,C,K), as minifcn's. MATLAB drops sizes of 1 at the end, and has biases as rows or columns.
+"""
+
+from mmap import mmap
+
+import numpy as np
+
+from ..datasets.transforms import Preprocessing
+from ..errors import InputError
+from .matlab import read_variables
+from .weight_file import Stored
+
+VGG_MEAN = (123.68, 116.779, 103.939)  # of the pictures VGG was trained on, for files that do not say
+
+
+def read_matconvnet(data: mmap) -> tuple[list[Stored], Preprocessing]:
+    """Return a network's arrays, called NAME.filters and NAME.biases, and its preprocessing.
+
+    Raises InputError where the file is damaged or holds no network.
+    """
+    variables = read_variables(data, ("layers", "meta", "normalization", "params"))
+    if "layers" not in variables:
+        what = "a DagNN network, of which only simple ones are read" if "params" in variables else "no network"
+        raise InputError(f"a MATLAB file, but {what}. Give imagenet-vgg-verydeep-16.mat")
+    found = {}
+    for layer in map(struct_of, variables["layers"] if isinstance(variables["layers"], list) else []):
+        weights = layer.get("weights") or [layer.get("filters"), layer.get("biases")]
+        if isinstance(weights, list) and isinstance(layer.get("name"), str):
+            for kind, x in zip(("filters", "biases"), weights, strict=False):
+                if isinstance(x, np.ndarray):
+                    name = f"{layer['name']}.{kind}"
+                    found[name] = Stored(name, x.shape, x.dtype.name, lambda x=x: x)
+    normalization = struct_of(variables.get("normalization")) or field(variables.get("meta"), "normalization")
+    return list(found.values()), preprocessing_of(normalization.get("averageImage"))
+
+
+def struct_of(value: object) -> dict:
+    """A struct, which comes as a list of one; {} for anything else."""
+    if isinstance(value, list):
+        value = value[0] if len(value) == 1 else None
+    return value if isinstance(value, dict) else {}
+
+
+def field(value: object, name: str) -> dict:
+    """The struct in a field of a struct."""
+    return struct_of(struct_of(value).get(name))
+
+
+def preprocessing_of(average) -> Preprocessing:
+    """average: averageImage, (H,W,3), or three numbers, or None where the file has none."""
+    if average is None:
+        return Preprocessing("RGB", VGG_MEAN, (1, 1, 1))
+    if not isinstance(average, np.ndarray) or average.size == 0 or 3 not in (average.size, average.shape[-1]):
+        raise InputError("its averageImage is not one of three colours. Get the file again")
+    mean = average.reshape(-1, 3, order="F").mean(axis=0, dtype=np.float64)
+    if not ((mean >= 0) & (mean <= 255)).all():
+        raise InputError("damaged: its averageImage is no mean of pictures. Get the file again")
+    return Preprocessing("RGB", tuple(mean), (1, 1, 1))

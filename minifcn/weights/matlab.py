@@ -1,0 +1,164 @@
+"""MATLAB's file format 5 (save -v6 and -v7): cells, structs, texts and arrays of numbers.
+
+    header       128 bytes: text, version 0x0100, "IM" (the bytes of "MI" in little-endian order)
+    elements     tag: type, bytes, 4 each; content; padding to a multiple of 8
+                 or, where the upper half of the type is not 0: type, bytes, 2 each; content in the other 4 bytes
+
+An element of type 14 is a matrix, whose content is elements again:
+
+    flags (the class in the lowest byte), sizes, name, and then
+    numbers      an element with them, in Fortran's order
+    char         an element with the text
+    cell         a matrix for each cell
+    struct       length of the fields' names, the names, a matrix for each field of each struct
+
+An element of type 15 is another one, compressed by zlib. (The MathWorks, MAT-File Format.)
+
+This is written out here, since scipy's reader crashes the process on a file of 1 MB (a cell in a cell in a cell ...),
+and holds every variable in memory.
+"""
+
+import math
+import struct
+import zlib
+from mmap import mmap
+
+import numpy as np
+
+from ..errors import InputError
+
+DTYPES = {
+    **{1: "i1", 2: "u1", 3: "<i2", 4: "<u2", 5: "<i4", 6: "<u4"},
+    **{7: "<f4", 9: "<f8", 12: "<i8", 13: "<u8"},
+}
+ENCODINGS = {1: "utf-8", 2: "utf-8", 4: "utf-16-le", 16: "utf-8", 17: "utf-16-le"}
+MATRIX, COMPRESSED = 14, 15
+CELL, STRUCT, CHAR, NUMBERS = 1, 2, 4, range(6, 16)
+DEPTH = 16  # MatConvNet nests matrices five deep
+LONGEST = 1 << 30  # bytes of a variable; VGG-16 is half of that
+STEP = 1 << 20  # bytes decompressed at a time
+DAMAGED = "truncated or damaged: its MATLAB elements make no sense. Get the file again"
+
+
+def read_variables(data: mmap, wanted: tuple[str, ...]) -> dict[str, object]:
+    """Return the wanted variables of a file.
+
+    Structs come as a list of dict, cells as a list, char as str, numbers as an array that is a view of the file or of
+    the decompressed variable, all else as None. Raises InputError for a damaged file.
+    """
+    if data[124:128] != b"\0\1IM":
+        raise InputError("a MATLAB file of another version or byte order. Save it again in MATLAB, with -v7")
+    variables, elements = {}, Elements(data, 128, len(data))
+    while elements.at < elements.stop:
+        kind, start, stop = elements.take()
+        buffer = data
+        if kind == COMPRESSED:
+            buffer = inflate(data, start, stop)
+            kind, start, stop = Elements(buffer, 0, len(buffer)).take()
+        if kind == MATRIX:
+            name, value = read_matrix(buffer, start, stop, wanted)
+            if name in wanted:
+                variables[name] = value
+    return variables
+
+
+def inflate(data: mmap, start: int, stop: int) -> bytearray:
+    """Return the element that a compressed one holds. Weights hardly shrink: one that grows beyond all measure is
+    refused."""
+    limit = min(LONGEST, (1 << 24) + 16 * (stop - start))
+    stream, content, at = zlib.decompressobj(), bytearray(), start
+    while not stream.eof:
+        rest = stream.unconsumed_tail
+        piece = rest or data[at : min(at + STEP, stop)]
+        at += 0 if rest else len(piece)
+        try:
+            grown = stream.decompress(piece, STEP)
+        except zlib.error as error:
+            raise InputError(DAMAGED) from error
+        content += grown
+        if len(content) > limit:
+            raise InputError(f"damaged: a compressed variable is longer than {limit:,} bytes. Get the file again")
+        if not piece and not grown:  # it ends before its end
+            raise InputError(DAMAGED)
+    return content
+
+
+class Elements:
+    """The elements between two positions, to be taken one after the other. depth: of the matrix that they are in."""
+
+    def __init__(self, data, at: int, stop: int, depth: int = 0):
+        if depth > DEPTH:
+            raise InputError("damaged: its MATLAB cells are nested without end. Get the file again")
+        self.data, self.at, self.stop, self.depth = data, at, stop, depth
+
+    def take(self) -> tuple[int, int, int]:
+        """Return the type of the next element, and where its content starts and stops."""
+        if self.at + 8 > self.stop:
+            raise InputError(DAMAGED)
+        kind, size = struct.unpack_from("<II", self.data, self.at)
+        start, after = self.at + 8, self.at + 8 + size + (-size % 8 if kind != COMPRESSED else 0)
+        if kind >> 16:  # a short one
+            kind, size, start, after = kind & 0xFFFF, kind >> 16, self.at + 4, self.at + 8
+        self.at = after
+        if start + size > min(after, self.stop):
+            raise InputError(DAMAGED)
+        return kind, start, start + size
+
+    def numbers(self, *kinds: str) -> np.ndarray:
+        """Return the numbers in the next element, a view (n,). kinds: types that are possible, by default any."""
+        kind, start, stop = self.take()
+        if DTYPES.get(kind, "") not in (kinds or DTYPES.values()):
+            raise InputError(DAMAGED)
+        dtype = np.dtype(DTYPES[kind])
+        return np.ndarray((stop - start) // dtype.itemsize, dtype, self.data, start)
+
+    def text(self) -> str:
+        """Return the text in the next element."""
+        kind, start, stop = self.take()
+        if kind not in ENCODINGS:
+            raise InputError(DAMAGED)
+        return bytes(self.data[start:stop]).decode(ENCODINGS[kind], "replace")
+
+    def matrix(self) -> object:
+        """Return the value of the matrix that the next element is."""
+        kind, start, stop = self.take()
+        if kind != MATRIX:
+            raise InputError(DAMAGED)
+        return read_matrix(self.data, start, stop, depth=self.depth + 1)[1]
+
+    def field_names(self) -> list[str]:
+        """Return the names in the next two elements: each takes as many bytes as the first one says."""
+        length, names = self.numbers("<i4"), self.numbers("i1").tobytes()
+        if len(length) != 1 or length[0] < 1:
+            raise InputError(DAMAGED)
+        step = int(length[0])
+        return [names[i : i + step].split(b"\0")[0].decode("latin-1") for i in range(0, len(names), step)]
+
+
+def read_matrix(data, start: int, stop: int, wanted: tuple[str, ...] = (), depth: int = 0) -> tuple[str, object]:
+    """Return name and value of the matrix between two positions. wanted: the names that matter; none: all do."""
+    if start == stop:  # []
+        return "", None
+    elements = Elements(data, start, stop, depth)
+    flags, sizes, name = elements.numbers("<u4"), elements.numbers("<i4"), elements.text()
+    if len(flags) == 0 or not 1 <= len(sizes) <= 8 or min(sizes) < 0:
+        raise InputError(DAMAGED)
+    kind, sizes = int(flags[0]) & 0xFF, tuple(map(int, sizes))
+    count = math.prod(sizes)
+    if wanted and name not in wanted:
+        return name, None
+    if kind in NUMBERS:
+        x = elements.numbers()
+        if len(x) != count:
+            raise InputError(DAMAGED)
+        return name, x.reshape(sizes, order="F")
+    if kind == CHAR:
+        return name, elements.text()
+    if kind not in (CELL, STRUCT):  # sparse matrices, objects, functions
+        return name, None
+    fields = elements.field_names() if kind == STRUCT else [""]
+    if 8 * count * max(1, len(fields)) > stop - start:  # there is not even room for their tags
+        raise InputError(DAMAGED)
+    if kind == CELL:
+        return name, [elements.matrix() for _ in range(count)]
+    return name, [{field: elements.matrix() for field in fields} for _ in range(count)]

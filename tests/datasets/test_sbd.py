@@ -1,0 +1,198 @@
+"""SBD in its exact layout, made small, and every way in which a .mat file can be wrong."""
+
+import struct
+import sys
+import zlib
+
+import numpy as np
+import pytest
+import scipy.io
+from PIL import Image
+from small_data import VOC_IDS, VOID, make_sbd, make_voc, save_sbd_labels, voc_colours, voc_example
+
+from minifcn.check_data import main
+from minifcn.datasets import has_split, list_splits, open_dataset
+from minifcn.datasets.sbd import Sbd
+from minifcn.errors import InputError
+
+TRAIN = ["2008_000002", "2008_000003", "2011_003276"]
+VAL = ["2008_000051", "2010_005991"]
+
+
+@pytest.fixture
+def root(tmp_path):
+    return make_sbd(tmp_path / "benchmark_RELEASE" / "dataset", {"train": TRAIN, "val": VAL})
+
+
+def without_void(name):
+    labels = voc_example(name)[1]
+    return np.where(labels == VOID, 0, labels)
+
+
+def test_the_small_files_nest_as_the_real_ones(root):
+    """What readers of SBD rely on: mat["GTcls"][0]["Segmentation"][0] and ["Boundaries"][0][k][0], a sparse matrix."""
+    struct = scipy.io.loadmat(root / "cls" / f"{TRAIN[0]}.mat")["GTcls"]
+    assert struct.shape == (1, 1) and set(struct.dtype.names) == {"Boundaries", "Segmentation", "CategoriesPresent"}
+    labels = struct[0]["Segmentation"][0]
+    assert labels.dtype == np.uint8
+    np.testing.assert_array_equal(labels, without_void(TRAIN[0]))
+    assert struct[0]["Boundaries"][0][0][0].toarray().shape == labels.shape
+
+
+def test_what_a_split_is(root):
+    data = open_dataset(root, "train")
+    assert isinstance(data, Sbd)
+    assert (data.name, data.split, data.ignore_label, len(data)) == ("sbd", "train", 255, 3)
+    assert data.names == TRAIN and open_dataset(str(root), "val").names == VAL
+    assert len(data.classes) == 21 and [data.classes[k] for k in (0, 15, 20)] == ["background", "person", "tvmonitor"]
+    np.testing.assert_array_equal(data.palette, voc_colours()[:21])
+
+
+def test_pixels(root):
+    data = open_dataset(root, "train")
+    for i, name in enumerate(TRAIN):
+        picture, labels = data[i]
+        with Image.open(root / "img" / f"{name}.jpg") as image:
+            np.testing.assert_array_equal(picture, np.array(image))
+        np.testing.assert_array_equal(labels, without_void(name))
+        assert labels.dtype == np.uint8
+    assert {*np.unique(np.concatenate([data[i][1].ravel() for i in range(3)]))} == {*VOC_IDS}
+
+
+def test_splits(root):
+    assert list_splits(root) == ["train", "val"] and not has_split(root, "test")
+    with pytest.raises(InputError, match=r"no split 'test'; there are: train, val\."):
+        open_dataset(root, "test")
+    (root / "train.txt").unlink()
+    assert list_splits(root) == ["val"]
+    with pytest.raises(InputError, match=r"no split 'train'; there are: val\. It takes train.txt"):
+        open_dataset(root, "train")
+
+
+def test_every_folder_of_the_archive_is_accepted(root, tmp_path):
+    for folder in (root, root.parent, tmp_path):
+        data = open_dataset(folder, "val")
+        assert data.names == VAL and data[1][1].shape == voc_example(VAL[1])[1].shape
+
+
+def test_lists_may_have_blanks(root):
+    (root / "val.txt").write_bytes("{} \r\n{}\r\n".format(*VAL).encode())
+    assert open_dataset(root, "val").names == VAL
+
+
+@pytest.mark.parametrize("part", ["img", "cls"])
+def test_half_of_it_is_another_layout(root, part):
+    (root / part).rename(root / "elsewhere")
+    with pytest.raises(InputError, match=r"not the layout of a data set.*\(SBD\) img/, cls/ and train.txt, val.txt"):
+        open_dataset(root, "train")
+
+
+def test_missing_files_are_named_on_reading(root):
+    (root / "img" / f"{TRAIN[0]}.jpg").unlink()
+    (root / "cls" / f"{TRAIN[1]}.mat").unlink()
+    data = open_dataset(root, "train")
+    with pytest.raises(InputError, match=rf"img.{TRAIN[0]}.jpg: this picture is missing"):
+        data[0]
+    with pytest.raises(InputError, match=rf"cls.{TRAIN[1]}.mat: these labels are missing; add the file"):
+        data[1]
+    assert data[2][1].shape == voc_example(TRAIN[2])[1].shape
+
+
+@pytest.mark.parametrize("kept", [0, 1, 60, 127, 128, 131, 140, 0.5, 0.9, -1])
+def test_truncated_files(root, kept):
+    path = root / "cls" / f"{TRAIN[0]}.mat"
+    content = path.read_bytes()
+    path.write_bytes(content[: kept if isinstance(kept, int) else int(kept * len(content))])
+    with pytest.raises(
+        InputError, match=rf"{TRAIN[0]}.mat: no GTcls.Segmentation can be read \(.*unpack the file again"
+    ):
+        open_dataset(root, "train")[0]
+
+
+def test_a_changed_byte_anywhere_in_the_data(root):
+    path = root / "cls" / f"{TRAIN[0]}.mat"
+    content, data = bytearray(path.read_bytes()), open_dataset(root, "train")
+    for place in range(136, len(content), 7):
+        content[place] ^= 0x20
+        path.write_bytes(content)
+        with pytest.raises(InputError, match=rf"{TRAIN[0]}.mat: no GTcls.Segmentation can be read \(error: Error"):
+            data[0]
+        content[place] ^= 0x20
+
+
+def test_damage_that_hides_the_checksum(root):
+    """Where the compressed data do not come to their end, scipy takes them as they are, and may crash."""
+    path = root / "cls" / f"{TRAIN[0]}.mat"
+    content = path.read_bytes()
+    packer = zlib.compressobj()
+    endless = packer.compress(zlib.decompress(content[136:])) + packer.flush(zlib.Z_SYNC_FLUSH)
+    path.write_bytes(content[:128] + struct.pack("<2I", 15, len(endless)) + endless)
+    np.testing.assert_array_equal(scipy.io.loadmat(path)["GTcls"][0]["Segmentation"][0], without_void(TRAIN[0]))
+    with pytest.raises(InputError, match=rf"{TRAIN[0]}.mat: no GTcls.* incomplete or truncated stream"):
+        open_dataset(root, "train")[0]
+
+
+@pytest.mark.parametrize("content", [b"a text\n" * 100, b"\x89HDF\r\n\x1a\n" + bytes(600), bytes(1000)])
+def test_files_that_are_no_mat_files(root, content):
+    (root / "cls" / f"{TRAIN[0]}.mat").write_bytes(content)
+    with pytest.raises(InputError, match=rf"cls.{TRAIN[0]}.mat: no GTcls.Segmentation can be read"):
+        open_dataset(root, "train")[0]
+
+
+def test_the_labels_of_instances_are_no_labels_of_classes(root):
+    (root / "inst" / f"{TRAIN[0]}.mat").replace(root / "cls" / f"{TRAIN[0]}.mat")
+    with pytest.raises(InputError, match=rf"{TRAIN[0]}.mat: no GTcls.Segmentation can be read \(KeyError: 'GTcls'\)"):
+        open_dataset(root, "train")[0]
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (lambda labels: labels[:-1], r"\d+ x \d+ pixels \(width x height\), but its picture .*.jpg has"),
+        (lambda labels: labels.T.copy(), r"\d+ x \d+ pixels \(width x height\), but its picture .*.jpg has"),
+        (
+            lambda labels: np.stack([labels] * 3, axis=2),
+            r"GTcls.Segmentation is uint8 \(\d+, \d+, 3\), expected integers",
+        ),
+        (lambda labels: labels / 2, r"GTcls.Segmentation is float64 \(\d+, \d+\), expected integers \(H, W\)"),
+        (
+            lambda labels: np.where(labels == 15, 21, labels),
+            r"value 21 at \d+ pixels?, first at row .*: expected 0 to 20",
+        ),
+        (
+            lambda labels: labels.astype(np.int16) - 1,
+            r"value -1 at \d+ pixels, first at row 0, column 0: expected 0 to 20",
+        ),
+    ],
+)
+def test_wrong_labels(root, change, expected):
+    save_sbd_labels(root / "cls" / f"{TRAIN[0]}.mat", change(without_void(TRAIN[0])))
+    with pytest.raises(InputError, match=rf"cls.{TRAIN[0]}.mat: {expected}"):
+        open_dataset(root, "train")[0]
+
+
+def test_other_integers_and_255(root):
+    """The real files hold uint8 and no 255; converted ones may, and then it is void."""
+    labels = voc_example(TRAIN[0])[1]
+    save_sbd_labels(root / "cls" / f"{TRAIN[0]}.mat", labels.astype(np.int32))
+    found = open_dataset(root, "train")[0][1]
+    np.testing.assert_array_equal(found, labels)
+    assert found.dtype == np.uint8
+
+
+def test_scipy_is_asked_for_only_on_reading_a_mat_file(root, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "scipy.io", None)
+    data = open_dataset(root, "train")
+    assert len(data) == 3
+    with pytest.raises(InputError, match=rf"{TRAIN[0]}.mat: it takes scipy to read .mat files; .*pip install scipy"):
+        data[0]
+    assert open_dataset(make_voc(tmp_path / "VOC2012", {"train": TRAIN}), "train")[0][1].any()
+
+
+def test_check_data(root, capsys):
+    assert main([str(root)]) == 0
+    capsys.readouterr()
+    (root / "cls" / f"{VAL[1]}.mat").write_bytes(b"nothing")
+    assert main([str(root)]) == 1
+    out = capsys.readouterr().out
+    assert f"bad: val: {root / 'cls' / VAL[1]}.mat: no GTcls.Segmentation" in out and out.splitlines()[-1] == "1 bad"

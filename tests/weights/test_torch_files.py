@@ -1,0 +1,345 @@
+"""What torch.save wrote in its ten years, as PyTorch itself reads it; and containers that are damaged."""
+
+import struct
+import zipfile
+import zlib
+from collections import OrderedDict
+
+import handmade as by
+import numpy as np
+import pytest
+
+from minifcn import load_weights
+from minifcn.errors import InputError
+from minifcn.models import Widths, fcn32s
+from minifcn.weights import open_weights
+
+ARRAYS = by.trunk()
+
+
+def write(path, content):
+    path.write_bytes(content)
+    return path
+
+
+def arrays_of(path):
+    """minifcn's name -> array as stored."""
+    return {array.name or array.stored.name: array.stored.read() for array in open_weights(path).arrays}
+
+
+def refused(path, message):
+    with pytest.raises(InputError, match=message) as caught:
+        open_weights(path)
+    assert str(caught.value).startswith(f"{path}: ") and "\n" not in str(caught.value)
+
+
+def legacy(entries, arrays=ARRAYS):
+    return by.legacy(by.state_dict(entries), by.contents(arrays))
+
+
+def zipped(entries, arrays=ARRAYS, **options):
+    return by.zipped(by.state_dict(entries), by.contents(arrays), **options)
+
+
+# --- how a tensor was said over the years ---
+
+
+def rebuild_tensor(key, x):
+    """2017: torch._utils._rebuild_tensor, without gradient and hooks."""
+    strides = [stride // 4 for stride in x.strides]
+    parts = (by.storage(key, x.size), by.integer(0), *(by.tuple_of(*map(by.integer, n)) for n in (x.shape, strides)))
+    return by.name("torch._utils", "_rebuild_tensor") + by.tuple_of(*parts) + b"R"
+
+
+def parameter(key, x):
+    """2017: a Parameter called with its tensor; then its state."""
+    state = by.tuple_of(b"\x88", b"\x89", by.name("collections", "OrderedDict") + b")R")
+    return by.name("torch.nn.parameter", "Parameter") + rebuild_tensor(key, x) + b"\x85R" + state + b"b"
+
+
+def empty_parameter(key, x):
+    """2016: a Parameter made empty; its state is data, gradient, hooks, requires_grad, volatile."""
+    state = by.tuple_of(rebuild_tensor(key, x), b"N", b"N", b"\x88", b"\x89")
+    return by.name("torch.nn.parameter", "Parameter") + b")\x81" + state + b"b"
+
+
+def float_tensor(key, x):
+    """2016: a FloatTensor made empty; its state is storage, offset, shape, strides."""
+    strides = [stride // 4 for stride in x.strides]
+    sizes = (by.tuple_of(*map(by.integer, numbers)) for numbers in (x.shape, strides))
+    state = by.tuple_of(by.storage(key, x.size), by.integer(0), *sizes)
+    return by.name("torch", "FloatTensor") + b")\x81" + state + b"b"
+
+
+def rebuild_parameter(key, x):
+    """Today: a Parameter."""
+    hooks = by.name("collections", "OrderedDict") + b")R"
+    strides = [stride // 4 for stride in x.strides]
+    data = by.tensor(by.storage(key, x.size), 0, x.shape, strides)
+    return by.name("torch._utils", "_rebuild_parameter") + by.tuple_of(data, b"\x88", hooks) + b"R"
+
+
+def on_a_gpu(key, x):
+    """Until 2020, a tensor that was on a GPU."""
+    strides = [stride // 4 for stride in x.strides]
+    return by.tensor(by.storage(key, x.size), 0, x.shape, strides).replace(b"ctorch\nFloat", b"ctorch.cuda\nFloat")
+
+
+WAYS = [rebuild_tensor, parameter, empty_parameter, float_tensor, rebuild_parameter, on_a_gpu]
+
+
+@pytest.mark.parametrize("way", WAYS, ids=[way.__name__ for way in WAYS])
+def test_tensors_as_they_were_said_over_the_years(way, tmp_path):
+    entries = {name: way(str(i), x) for i, (name, x) in enumerate(ARRAYS.items())}
+    path = write(tmp_path / "old.pth", legacy(entries))
+    found = arrays_of(path)
+    assert found.keys() == ARRAYS.keys()
+    for name, x in ARRAYS.items():
+        np.testing.assert_array_equal(found[name], x)
+    torch = pytest.importorskip("torch")
+    if way is on_a_gpu:
+        return
+    theirs = torch.load(path, weights_only=True)  # it still knows all of them
+    np.testing.assert_array_equal(theirs["conv3_2.weight"].detach().numpy(), ARRAYS["conv3_2.weight"])
+
+
+def test_a_file_from_python_2(tmp_path):
+    """Its strings are bytes, and an ordered dictionary is given its pairs at once."""
+
+    def string(value):
+        return b"U" + bytes([len(value)]) + value.encode()
+
+    def tensor(key, x):
+        sizes = (by.tuple_of(*map(by.integer, n)) for n in (x.shape, [stride // 4 for stride in x.strides]))
+        stored = by.tuple_of(
+            string("storage"), by.name("torch", "FloatStorage"), string(key), string("cpu"), by.integer(x.size), b"N"
+        )
+        return by.name("torch._utils", "_rebuild_tensor") + by.tuple_of(stored + b"Q", b"K\0", *sizes) + b"R"
+
+    pairs = b"".join(b"](" + string(name) + tensor(str(i), x) + b"e" for i, (name, x) in enumerate(ARRAYS.items()))
+    saved = b"\x80\x02" + by.name("collections", "OrderedDict") + b"](" + pairs + b"e\x85R."
+    found = arrays_of(write(tmp_path / "old.pth", by.legacy(saved, by.contents(ARRAYS))))
+    for name, x in ARRAYS.items():
+        np.testing.assert_array_equal(found[name], x)
+
+
+# --- what torch.save writes today ---
+
+
+@pytest.fixture
+def torch():
+    return pytest.importorskip("torch")
+
+
+FORMATS = pytest.mark.parametrize("new", [False, True], ids=["legacy", "zip"])
+
+
+def state_of(torch, arrays=ARRAYS):
+    return OrderedDict((name, torch.tensor(x)) for name, x in arrays.items())
+
+
+@FORMATS
+def test_views_that_share_a_storage(torch, new, tmp_path):
+    """Transposed, strided and shifted tensors are written as views of storages that others use as well."""
+    state, pool = state_of(torch), torch.arange(4000.0)
+    state["conv1_1.bias"] = pool[7:10]
+    state["conv1_2.bias"] = pool[100:115:5]
+    state["conv1_2.weight"] = pool[:81].view(3, 3, 3, 3).permute(3, 2, 0, 1)
+    state["conv2_1.weight"] = pool[60:168].view(3, 3, 3, 4).permute(3, 2, 1, 0)[1:3]
+    state["conv2_1.bias"] = pool[1000:1002]
+    torch.save(state, tmp_path / "views.pth", _use_new_zipfile_serialization=new)
+    assert (tmp_path / "views.pth").stat().st_size < 16_000 + sum(x.nbytes for x in ARRAYS.values()) + 16_000
+    found = arrays_of(tmp_path / "views.pth")
+    for name, x in state.items():
+        np.testing.assert_array_equal(found[name], x.numpy(), err_msg=name)
+    model = fcn32s(2, Widths(by.BLOCKS, 3), "same")
+    load_weights(model, tmp_path / "views.pth")
+    expected = state["conv1_2.weight"].numpy().transpose(2, 3, 1, 0)
+    np.testing.assert_array_equal(model.parameters()["conv1_2.weight"].data, expected)
+
+
+@FORMATS
+@pytest.mark.parametrize("wrapper", ["model_state_dict", "state_dict", "model"])
+def test_checkpoints_of_training_scripts(torch, wrapper, new, tmp_path):
+    """Weights under a key, names with DataParallel's prefix, an optimiser with its momenta and step numbers."""
+    state = state_of(torch)
+    momenta = {i: {"momentum_buffer": torch.full_like(x, 9)} for i, x in enumerate(state.values())}
+    optimiser = {"state": momenta, "param_groups": [{"lr": 1e-10, "params": [0, 1], "nesterov": False}]}
+    wrapped = OrderedDict((f"module.{name}", x) for name, x in state.items())
+    saved = {"epoch": 12, "arch": "FCN32s", "optim_state_dict": optimiser, wrapper: wrapped, "best_mean_iu": 0.63}
+    torch.save(saved, tmp_path / "file", _use_new_zipfile_serialization=new)
+    file = open_weights(tmp_path / "file")
+    assert [array.name for array in file.arrays] == [*ARRAYS]
+    assert file.arrays[0].stored.name == "module.conv1_1.weight"
+    np.testing.assert_array_equal(arrays_of(tmp_path / "file")["conv2_1.bias"], ARRAYS["conv2_1.bias"])
+
+
+@FORMATS
+def test_modules_state_dicts_carry_metadata(torch, new, tmp_path):
+    """OrderedDict._metadata is set by BUILD; it is dropped."""
+    layers = torch.nn.ModuleDict({layer: torch.nn.Conv2d(3, 3, 3) for layer in by.CONVS})
+    assert layers.state_dict()._metadata
+    torch.save(layers.state_dict(), tmp_path / "file", _use_new_zipfile_serialization=new)
+    assert len(open_weights(tmp_path / "file").arrays) == 26
+
+
+@FORMATS
+def test_a_whole_module_is_refused(torch, new, tmp_path, recwarn):
+    torch.save(torch.nn.Conv2d(3, 3, 3), tmp_path / "file", _use_new_zipfile_serialization=new)
+    refused(tmp_path / "file", r"asks for torch.nn.modules.conv.Conv2d, .* save its state_dict\(\) alone")
+
+
+@FORMATS
+@pytest.mark.parametrize("saved", [{}, [], {"epoch": 3}, {"state_dict": {"lr": 0.1}}, 7])
+def test_nothing_but_numbers(torch, saved, new, tmp_path):
+    torch.save(saved, tmp_path / "file", _use_new_zipfile_serialization=new)
+    refused(tmp_path / "file", "holds no dictionary of tensors")
+
+
+def test_integers_are_no_weights(torch, tmp_path):
+    torch.save(state_of(torch) | {"conv1_1.bias": torch.arange(3)}, tmp_path / "file")
+    refused(tmp_path / "file", "conv1_1.bias is of type int64; expected one of float32")
+
+
+def test_numbers_of_a_big_endian_machine(tmp_path):
+    swapped = {str(i): x.byteswap() for i, x in enumerate(ARRAYS.values())}
+    saved = by.state_dict(by.tensors(ARRAYS))
+    whole = by.zipped(saved, swapped).replace(b"little", b"big\0\0\0")  # in place: lengths and checksum follow
+    with zipfile.ZipFile(tmp_path / "big.pth", "w") as archive:
+        archive.writestr("weights/data.pkl", saved)
+        archive.writestr("weights/byteorder", "big")
+        for key, x in swapped.items():
+            archive.writestr(f"weights/data/{key}", x.tobytes())
+    found = arrays_of(tmp_path / "big.pth")
+    for name, x in ARRAYS.items():
+        np.testing.assert_array_equal(found[name], x)
+        assert found[name].dtype.isnative
+    (tmp_path / "damaged.pth").write_bytes(whole)
+    refused(tmp_path / "damaged.pth", "weights/byteorder has another checksum")
+
+
+# --- containers ---
+
+
+def test_every_flipped_bit_of_the_numbers_is_noticed_in_a_zip(torch, tmp_path):
+    torch.save(state_of(torch), tmp_path / "file")
+    whole = (tmp_path / "file").read_bytes()
+    start = whole.index(ARRAYS["conv3_2.weight"].tobytes())
+    for position in range(start, start + ARRAYS["conv3_2.weight"].nbytes, 13):
+        damaged = bytearray(whole)
+        damaged[position] ^= 1 << position % 8
+        refused(write(tmp_path / "damaged", damaged), r"damaged: file/data/\d+ has another checksum")
+
+
+def test_a_zip_without_checksums(torch, tmp_path):
+    """PyTorch can leave them out, for speed; they are 0 then."""
+    torch.serialization.set_crc32_options(False)
+    try:
+        torch.save(state_of(torch), tmp_path / "file")
+    finally:
+        torch.serialization.set_crc32_options(True)
+    np.testing.assert_array_equal(arrays_of(tmp_path / "file")["conv1_1.bias"], ARRAYS["conv1_1.bias"])
+
+
+def test_compressed_zips_are_refused_without_being_unpacked(tmp_path):
+    bomb = {"0": np.zeros(2**22, np.float32)}
+    saved = by.state_dict({"conv1_1.weight": by.tensor(by.storage("0", 2**22), 0, (2**22,), (1,))})
+    path = write(tmp_path / "bomb.pth", by.zipped(saved, bomb, compression=zipfile.ZIP_DEFLATED))
+    assert path.stat().st_size < 2**16
+    refused(path, "a compressed or encrypted zip archive. Give the .pth as PyTorch saved it")
+
+
+def test_other_zips(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+        archive.writestr("conv1_1.npy", b"x")
+    refused(tmp_path / "a.npz", "a zip archive, but not of torch.save: it holds no data.pkl")
+    with zipfile.ZipFile(tmp_path / "empty.zip", "w"):
+        pass
+    refused(tmp_path / "empty.zip", "a zip archive, but not of torch.save")
+    refused(
+        write(tmp_path / "script", zipped(by.tensors(ARRAYS), extra=[("weights/constants.pkl", b"")])), "TorchScript"
+    )
+    with zipfile.ZipFile(write(tmp_path / "outer.zip", b""), "w") as archive:
+        archive.writestr("vgg16.pth", zipped(by.tensors(ARRAYS)))
+    refused(tmp_path / "outer.zip", "not in an archive of your own")
+
+
+def directory_of(whole):
+    """Where the directory of a zip archive starts, and where its end record does."""
+    end = len(whole) - 22
+    return struct.unpack_from("<I", whole, end + 16)[0], end
+
+
+@pytest.mark.parametrize(
+    "offset, form, value, message",
+    [  # of the first entry, data.pkl, in the directory
+        (20, "<I", 2**31, "a compressed"),
+        (24, "<I", 2**31, "a compressed"),
+        (16, "<I", 1, "data.pkl has another checksum"),
+        (42, "<I", 2**31, "no zip header where weights/data.pkl should be"),
+        (42, "<I", 7, "no zip header where weights/data.pkl should be"),
+        (8, "<H", 1, "a compressed or encrypted"),
+        (10, "<H", 8, "a compressed or encrypted"),
+        (28, "<H", 60_000, "its zip directory makes no sense"),
+        (0, "<I", 0, "its zip directory makes no sense"),
+    ],
+)
+def test_zip_directories_that_lie(offset, form, value, message, tmp_path):
+    whole = bytearray(zipped(by.tensors(ARRAYS)))
+    struct.pack_into(form, whole, directory_of(whole)[0] + offset, value)
+    refused(write(tmp_path / "file", whole), message)
+
+
+@pytest.mark.parametrize(
+    "offset, form, value, message",
+    [
+        (10, "<H", 60_000, "its zip directory makes no sense"),
+        (12, "<I", 2**32 - 1, "its zip directory is out of place"),
+        (16, "<I", 2**32 - 1, "its zip directory is out of place"),
+        (16, "<I", 0, "its zip directory makes no sense"),
+        (0, "<I", 0, "truncated: a zip archive"),
+    ],
+)
+def test_zip_ends_that_lie(offset, form, value, message, tmp_path):
+    whole = bytearray(zipped(by.tensors(ARRAYS)))
+    struct.pack_into(form, whole, directory_of(whole)[1] + offset, value)
+    refused(write(tmp_path / "file", whole), message)
+
+
+def test_zip_entries_that_are_larger_than_the_file_or_overlap(tmp_path):
+    whole = bytearray(zipped(by.tensors(ARRAYS)))
+    start, _ = directory_of(whole)
+    for size, message in ((2**31, "claims more than there is"), (len(whole) - 200, "claims more than there is")):
+        struct.pack_into("<II", whole, start + 20, size, size)
+        refused(write(tmp_path / "file", whole), message)
+
+
+def test_storages_of_another_size_than_their_tensors(tmp_path):
+    short = {**ARRAYS, "conv2_1.weight": ARRAYS["conv2_1.weight"][:-1]}
+    for whole in (legacy(by.tensors(ARRAYS), short), zipped(by.tensors(ARRAYS), short)):
+        refused(write(tmp_path / "file", whole), r"damaged: storage 4 is")
+
+
+def test_legacy_storages_that_do_not_match(tmp_path):
+    saved = by.state_dict(by.tensors(ARRAYS))
+    contents = by.contents(ARRAYS)
+    missing = dict(list(contents.items())[:-1])
+    refused(write(tmp_path / "file", by.legacy(saved, missing)), "it lacks storages that its tensors use")
+    refused(
+        write(tmp_path / "file", by.legacy(saved, {**contents, "99": contents["0"]})), "storages that no tensor uses"
+    )
+    whole = by.legacy(saved, contents)
+    twice = whole.replace(by.text("1") + b"q\x02", by.text("3") + b"q\x02")  # in the list of keys; of one size
+    assert twice != whole
+    refused(write(tmp_path / "file", twice), "storages that no tensor uses")
+    refused(write(tmp_path / "file", whole[:-1]), "truncated: storage 25 ends beyond the file's end")
+    swapped = whole.replace(b"little_endian\x71\x02\x88", b"little_endian\x71\x02\x89")
+    assert swapped != whole
+    refused(write(tmp_path / "file", swapped), "another byte order")
+
+
+def test_crc_of_the_format_is_zlibs():
+    """Pinned: what the directory has is the CRC-32 of zlib."""
+    whole = zipped(by.tensors(ARRAYS))
+    start, _ = directory_of(whole)
+    assert struct.unpack_from("<I", whole, start + 16)[0] == zlib.crc32(by.state_dict(by.tensors(ARRAYS)))
