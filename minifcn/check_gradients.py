@@ -17,6 +17,7 @@ from . import device, models, ops
 from .autograd import Tensor
 from .errors import command_line
 from .gradients import GradientError, check
+from .models.classifier import VGGClassifier
 from .randomness import counted_rng
 
 SIZES = [(1, 5, 4, 3), (2, 6, 7, 2), (3, 4, 9, 1)]  # N, H, W, C
@@ -149,6 +150,20 @@ def network_cases(seed: int, where: str = "cpu", small: bool = False) -> Iterato
         inputs = [rng.standard_normal(shape), *model.to(where).parameters().values()]
         options = f"N,H,W,C {shape}, pad {pad}, upsampling {upsampling}"
         yield name, options, lambda x, *_, model=model: model(x), inputs, False
+    if not small:
+        yield classifier_case(seed, where)
+
+
+def classifier_case(seed: int, where: str = "cpu") -> Case:
+    """The classifier in training: every layer normalised over the batch."""
+    rng, shape = counted_rng(seed, 2), (2, 33, 40, 3)
+    model = VGGClassifier(3, TINY, np.float64, dropout=0.0)
+    learnt = [p for p in model.parameters().values() if p.requires_grad]
+    for parameter in learnt:  # nothing zero, as above
+        parameter.data = rng.standard_normal(parameter.shape)
+    model.to(where)
+    inputs = [rng.standard_normal(shape), *learnt]
+    return VGGClassifier.name, f"N,H,W,C {shape}, batch-normalised", lambda x, *_: model(x), inputs, False
 
 
 if __name__ == "__main__":

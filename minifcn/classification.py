@@ -14,7 +14,7 @@ from .errors import InputError
 from .models.classifier import VGGClassifier, fold_all
 from .ops import softmax_cross_entropy
 from .trainer import Run, Settings
-from .weights import Report, WeightFile
+from .weights import WeightFile
 
 NO_LABEL = -1  # every picture has a class
 TRUNK_FILE = "trunk.safetensors"
@@ -35,6 +35,7 @@ class ClassificationRun(Run):
     scores = ("top1", "top5")
     score_label = "top-1 accuracy"
     item = "picture"
+    head = "fc8"
 
     @property
     def title(self) -> str:
@@ -58,16 +59,6 @@ class ClassificationRun(Run):
 
     def labelled_weight(self, labels: np.ndarray) -> float:
         return float(labels.size)
-
-    def initialise(self, path: Path) -> Report:
-        report = super().initialise(path)
-        theirs, ours = report.classes, self.train_set.classes
-        if report.reinitialised:
-            count = "other" if theirs is None else len(theirs)
-            print(f"  the file has {count} classes, {self.train_set.name} has {len(ours)}: fc8 starts anew")
-        elif theirs != ours:
-            print("  NOTE: the file's classes are others; its fc8 was kept all the same")
-        return report
 
     def score(self) -> dict:
         return accuracy(self.model, self.val_set, self.preprocessing, self.settings.size, "validate")

@@ -19,7 +19,7 @@ def describe(path, file: WeightFile) -> str:
     widths = [max(len(cells[i]) for cells in rows) for i in range(3)]
     lines = [
         f"{path}: {file.format}",
-        f"preprocessing: {preprocessing(file)}",
+        f"preprocessing: {file.preprocessing.describe() if file.preprocessing else 'not said'}",
         f"classes: {', '.join(map(plain, file.classes)) if file.classes else 'not said'}",
         f"{len(file.arrays)} arrays, {size / 1e6:.1f} MB",
         "",
@@ -36,13 +36,6 @@ def row(array: Array) -> tuple[str, str, str, str]:
 
 def sizes(shape: tuple[int, ...]) -> str:
     return "x".join(map(str, shape)) or "one number"
-
-
-def preprocessing(file: WeightFile) -> str:
-    if file.preprocessing is None:
-        return "not said"
-    mean, std = (" ".join(f"{x:.6g}" for x in values) for values in (file.preprocessing.mean, file.preprocessing.std))
-    return f"{file.preprocessing.order}, minus {mean}, divided by {std}"
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -43,12 +43,12 @@ class Module:
         return self
 
     def train(self) -> "Module":
-        """Switch dropout on."""
+        """Switch dropout on, and a classifier's normalisation to the batch's statistics."""
         self.training = True
         return self
 
     def eval(self) -> "Module":
-        """Switch dropout off."""
+        """Switch dropout off, and a classifier's normalisation to the averages."""
         self.training = False
         return self
 

@@ -51,6 +51,7 @@ def parser() -> argparse.ArgumentParser:
     add("--lr", type=float, default=LR, help=f"learning rate (default: {LR})")
     add("--clip", type=float, default=CLIP, help=f"largest gradient norm, 0: any (default: {CLIP:g})")
     add_training_options(p)
+    p.epilog = "Layers are normalised over each batch by itself, also where several are accumulated for an update."
     p.set_defaults(batch=BATCH, warmup=WARMUP)
     return p
 
@@ -59,7 +60,7 @@ def main(argv=None) -> int:
     args = parser().parse_args(argv)
     device.start(args.device)
     if args.resume is not None:
-        folder, stages = args.resume, read_config(args.resume, ClassificationSettings)
+        folder, stages = args.resume, read_config(args.resume, ClassificationSettings, args.data)
         if len(stages) != 1:
             raise InputError(f"{folder / 'config.json'}: not the configuration of a run of minifcn.pretrain")
         settings = stages[0]

@@ -6,11 +6,13 @@ reference  the authors' Caffe solvers and networks        batch 1, SUM of the pi
 
 Both published ones use a fixed learning rate, twice that for biases, no decay of biases, whole pictures, neither
 mirrored nor scaled, and dropout. From FCN-32s to 16s to 8s the learning rate falls a hundredfold each time (the paper
-says so of 16s). A network with skips that does not start from an FCN is trained "at once", as the reference's
-fcn8s-atonce: with the first learning rate, three times as long, and its skips scaled down.
+says so of 16s). A network with skips whose score layers do not come from an FCN of the same classes is trained "at
+once", as the reference's fcn8s-atonce: with the first learning rate and its skips scaled down, in the reference three
+times as long. The networks after it in a chain keep those scales, as they keep its weights.
 
 A sum over the pixels makes the gradient, and so the step, as many times larger: 1e-10 on the sum over a picture of
-375 x 500 is 1.9e-5 on its mean.
+375 x 500 is 1.9e-5 on its mean. Caffe sums over the pixels of a picture, but takes the mean over pictures: with more
+than one picture a step, the reference's rate is divided by their number.
 """
 
 from .models import AT_ONCE
@@ -24,18 +26,19 @@ PUBLISHED = {
     "flip": False,
     "pad": "100",
 }
-PAPER = PUBLISHED | {"batch": 1, "accumulate": 20, "reduction": "mean", "momentum": 0.9, "upsampling": "learnt"}
+PAPER = PUBLISHED | {"batch": 1, "accumulate": None, "reduction": "mean", "momentum": 0.9, "upsampling": "learnt"}
 REFERENCE = PUBLISHED | {"batch": 1, "reduction": "sum", "momentum": 0.99, "upsampling": "fixed"}
 RECIPES = {"default": {}, "paper": PAPER, "reference": REFERENCE}
+PAPER_PICTURES = 20  # an update, whatever --batch
 LR = {"paper": 1e-4, "reference": 1e-10}  # of 32s; a hundredth for each skip
 ITERATIONS = 100_000  # of the reference; at once: three times as many
 SKIPS = {"fcn32s": 0, "fcn16s": 1, "fcn8s": 2}
 
 
-def of_stage(recipe: str, model: str, at_once: bool) -> dict:
+def of_stage(recipe: str, model: str, at_once: bool, pictures: int) -> dict:
     """Return what a published recipe sets for one network of a chain: lr, skip_scale, and the reference's steps.
 
-    at_once: it has skips and does not start from an FCN.
+    at_once: its score layers are new, and it has skips.  pictures: of an update.
     """
     if recipe == "default":
         return {}
@@ -43,5 +46,6 @@ def of_stage(recipe: str, model: str, at_once: bool) -> dict:
     if at_once:
         chosen["skip_scale"] = AT_ONCE
     if recipe == "reference":
+        chosen["lr"] /= pictures
         chosen["steps"] = ITERATIONS * (3 if at_once else 1)
     return chosen

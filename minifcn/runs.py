@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from . import __version__, cpu, device
+from .datasets import TOYTOWN
 from .errors import InputError
 from .models import TRUNKS
 from .trainer import Settings, write_json
@@ -51,7 +52,7 @@ def add_training_options(parser: argparse.ArgumentParser) -> None:
     add("--momentum", type=float, default=0.9, help="(default: 0.9)")
     add("--weight-decay", type=float, default=5e-4, metavar="W", help="not on biases (default: 0.0005)")
     add("--dropout", type=float, default=0.0, help="probability at fc6 and fc7; the papers: 0.5 (default: 0)")
-    add("--no-flip", dest="flip", action="store_false", help="do not mirror pictures")
+    add("--flip", action=argparse.BooleanOptionalAction, default=True, help="mirror half of the pictures (default)")
     add(
         "--val-every",
         type=int,
@@ -117,11 +118,16 @@ def write_config(folder: Path, stages: list, where: str) -> None:
     )
 
 
-def read_config(folder: Path, kind: type[Settings]) -> list[Settings]:
-    """Read back the settings of a run to resume; kind: their class."""
+def read_config(folder: Path, kind: type[Settings], data: str | None = None) -> list[Settings]:
+    """Read back the settings of a run to resume; kind: their class.  data: where its data set is now, if it moved."""
     path = folder / "config.json"
+    moved = {} if data is None else {"data": data if data == TOYTOWN else str(Path(data).resolve())}
     try:
-        return [kind(**stage) for stage in json.loads(path.read_text())["stages"]]
+        stages = json.loads(path.read_text())["stages"]
+        if any(("model" in stage) != hasattr(kind, "pad") for stage in stages):
+            other = "train" if "model" in stages[0] else "pretrain"
+            raise InputError(f"{folder}: a run of minifcn.{other}; resume it with that command")
+        return [kind(**stage | moved) for stage in stages]
     except FileNotFoundError:
         raise InputError(f"{folder}: no run here (no config.json); give the folder of a run") from None
     except (ValueError, KeyError, TypeError) as error:

@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -15,7 +14,6 @@ from .evaluate import evaluate, predict
 from .models import MODELS
 from .ops import softmax_cross_entropy
 from .trainer import Run, Settings
-from .weights import Report
 
 SAMPLE_ROWS = 4
 
@@ -39,6 +37,7 @@ class SegmentationRun(Run):
     scores = ("jaccard", "pixel_accuracy")
     score_label = "Jaccard"
     item = "pixel"
+    head = "score layers"
 
     @property
     def title(self) -> str:
@@ -68,23 +67,14 @@ class SegmentationRun(Run):
         counts = np.bincount(labels.ravel(), minlength=256)[: len(self.train_set.classes)]
         return float(counts.sum() if self.class_weight is None else counts @ self.class_weight.astype(np.float64))
 
-    def initialise(self, path: Path) -> Report:
-        report = super().initialise(path)
-        theirs, ours = report.classes, self.train_set.classes
-        if report.reinitialised:
-            count = "other" if theirs is None else len(theirs)
-            print(f"  the file has {count} classes, {self.train_set.name} has {len(ours)}: score layers start anew")
-        elif theirs != ours and any(name.startswith("score") for name in report.loaded):
-            names = "not named" if theirs is None else f"others ({', '.join(theirs)})"
-            print(f"  NOTE: the file's classes are {names}; its score layers were kept all the same")
-        return report
-
     def describe(self) -> str:
+        """The same, and an estimate of the memory it takes."""
         s = self.settings
         height, width = s.crop or self.train_set[0][1].shape
         need = memory.estimate(self.model, s.batch, height, width, s.low_memory)
         estimated = f"memory, estimated: {memory.text(need)} for batches of {s.batch} x {height} x {width}"
-        return f"{super().describe()}\npad {s.pad}, upsampling {s.upsampling}; {estimated}"
+        scales = " and ".join(f"{scale:g}" for scale in s.skip_scale)
+        return f"{super().describe()}\npad {s.pad}, upsampling {s.upsampling}, skips times {scales}; {estimated}"
 
     def describe_data(self) -> str:
         data = self.train_set

@@ -17,7 +17,7 @@ from .datasets.transforms import Preprocessing
 from .errors import InputError, command_line
 from .evaluate import predict
 from .models import AT_ONCE, MODELS
-from .recipes import RECIPES, of_stage
+from .recipes import PAPER_PICTURES, RECIPES, of_stage
 from .runs import (
     add_run_options,
     add_training_options,
@@ -32,7 +32,7 @@ from .runs import (
 )
 from .segmentation import SegmentationRun, SegmentationSettings, sample_pictures
 from .trainer import Stopped, write_json
-from .weights import load_model, open_weights
+from .weights import check_trunk, load_model, open_weights
 from .weights.shipped import SCRATCH, SHIPPED, find_weights, shipped_trunks
 
 # --- defaults -----------------------------------------------------------------------------------------------------
@@ -50,7 +50,7 @@ def parser() -> argparse.ArgumentParser:
     add = p.add_argument
     add("--model", nargs="+", choices=[*MODELS], default=["fcn32s", "fcn16s"], metavar="M",
         help="fcn32s, fcn16s, fcn8s; several: a chain (default: fcn32s fcn16s)")  # fmt: skip
-    add("--data", default=TOYTOWN, help="toytown, or a data set's folder (default: toytown)")
+    add("--data", help="toytown, or a data set's folder (default: toytown); with --resume: where it is now")
     add("--init", metavar="FILE", help="weights to start from: a file, vgg, or scratch "
         "(default: vgg, the shipped ones, for vgg_quarter)")  # fmt: skip
     add_run_options(p)
@@ -82,7 +82,7 @@ def main(argv=None) -> int:
     args = options(argv)
     device.start(args.device)  # where there is none, before anything is written
     if args.resume is not None:
-        folder, stages = args.resume, read_config(args.resume, SegmentationSettings)
+        folder, stages = args.resume, read_config(args.resume, SegmentationSettings, args.data)
     else:
         stages = plan(args)
         folder = new_folder(args.out, args.name or Path(args.data).resolve().name)
@@ -114,32 +114,52 @@ def options(argv=None) -> argparse.Namespace:
 
 def plan(args: argparse.Namespace) -> list[SegmentationSettings]:
     """Turn the command line into the settings of each network to train, checked before anything is written."""
+    args.data = args.data or TOYTOWN
     check(args)
     train_set = open_dataset(args.data, "train")
     check_batch(args, len(train_set))
-    if args.init is None:
-        args.init = SHIPPED if args.trunk in shipped_trunks() else SCRATCH
-    init = None if args.init == SCRATCH else str(find_weights(args.init, args.trunk))
-    arrays = () if init is None else {array.name for array in open_weights(init).arrays}  # a bad file is told now
+    init, start = find_start(args, len(train_set.classes))
     height, width = args.crop or train_set[0][1].shape
-    pixels = 1 if args.reduction == "mean" else args.batch * args.accumulate * height * width
+    pictures = args.batch * args.accumulate
+    pixels = 1 if args.reduction == "mean" else pictures * height * width
     chosen = {f.name: getattr(args, f.name) for f in fields(SegmentationSettings) if f.name not in ("model", "init")}
     chosen["data"] = args.data if args.data == TOYTOWN else str(Path(args.data).resolve())
     chosen["pad"] = 100 if args.pad == "100" else "same"
     chosen["clip"] = CLIP * pixels if args.clip is None else args.clip
-    stages = []
+    given = {name: getattr(args, name) for name in ("lr", "skip_scale") if getattr(args, name) is not None}
+    stages, scale = [], tuple(start.get("skip_scale", (1.0, 1.0)))
     for i, model in enumerate(args.model):
-        at_once = i == 0 and model != "fcn32s" and "score_fr.weight" not in arrays
-        preset = {"lr": MEAN_LR / pixels, "skip_scale": (1.0, 1.0)} | of_stage(args.recipe, model, at_once)
+        at_once = i == 0 and model != "fcn32s" and not start
+        preset = {"lr": MEAN_LR / pixels, "skip_scale": scale} | of_stage(args.recipe, model, at_once, pictures)
         preset["steps"] = steps_of(args, len(train_set), preset.get("steps"))
-        given = {name: getattr(args, name) for name in ("lr", "skip_scale") if getattr(args, name) is not None}
         stages.append(SegmentationSettings(model=model, init=init, **chosen | preset | given))
+        scale = stages[-1].skip_scale  # score layers that the next one takes over were trained with it
     return stages
+
+
+def find_start(args: argparse.Namespace, num_classes: int) -> tuple[str | None, dict]:
+    """The file to start from, and how the FCN in it was built; {} where its score layers would not be taken over."""
+    if args.init is None:
+        args.init = SHIPPED if args.trunk in shipped_trunks() else SCRATCH
+    if args.init == SCRATCH:
+        return None, {}
+    path = find_weights(args.init, args.trunk)
+    file = open_weights(path)  # a bad file is told before anything is written
+    check_trunk(path, file, args.trunk)
+    scores = [array for array in file.arrays if array.name == "score_fr.bias" and array.shape == (num_classes,)]
+    return str(path), {"skip_scale": (1.0, 1.0)} | file.meta.get("model", {}) if scores else {}
 
 
 def check(args: argparse.Namespace) -> None:
     """Raise InputError for options that are out of range or do not go together."""
+    if args.accumulate is None:
+        args.accumulate = max(1, PAPER_PICTURES // args.batch) if args.batch > 0 else 1
     check_ranges(args)
+    wanted = RECIPES[args.recipe].get("reduction", args.reduction)
+    if args.reduction != wanted and args.lr is None:
+        raise InputError(
+            f"--recipe {args.recipe} with --reduction {args.reduction}: its rate is for a {wanted}; give --lr too"
+        )
     if len(set(args.model)) < len(args.model):
         raise InputError(f"--model: expected each network once, received {' '.join(args.model)}")
     if args.skip_scale is not None and not all(map(math.isfinite, args.skip_scale)):

@@ -27,7 +27,7 @@ from .datasets.transforms import Preprocessing
 from .errors import InputError
 from .optim import SGD, clip_gradients, learning_rate
 from .runlog import curves_of, open_log, read_log
-from .weights import Report, load_weights, restore
+from .weights import load_weights, restore
 
 SAVE_SECONDS = 120  # at least so often a checkpoint is written
 
@@ -67,8 +67,9 @@ class Run:
 
     A subclass says what is particular, in
 
-    title, item, scores, score_label   names: of the run, of what has a loss, of what is measured in validation (the
-                                       first one chooses best.safetensors), and of that one in curves.png
+    title, item, head                  names: of the run, of what has a loss, of the layers that depend on the classes
+    scores, score_label                what validation measures, the first of it chooses best.safetensors; that one's
+                                       name in curves.png
     open_data()                        sets train_set and val_set (None where there is none), each with `classes`
     network() -> Module                the network, initialised
     load_batches() -> Loader           of the training set
@@ -110,14 +111,20 @@ class Run:
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"{self.folder / 'config.json'}: not a network that can be trained ({error!r})") from error
 
-    def initialise(self, path: Path) -> Report:
+    def initialise(self, path: Path) -> None:
         """Take over the weights, and the preprocessing that belongs to them, from another file."""
         report = load_weights(self.model, path)
         if report.preprocessing is None:
             raise InputError(f"{path}: says nothing of its preprocessing; give a checkpoint of a run")
         self.preprocessing = report.preprocessing
-        print(f"initialised from {path}:\n{report.table()}")
-        return report
+        print(f"initialised from {path}:\n{report.table()}\n  preprocessing: {self.preprocessing.describe()}")
+        theirs, ours = report.classes, self.train_set.classes
+        if report.reinitialised:
+            count = "other" if theirs is None else len(theirs)
+            print(f"  the file has {count} classes, {self.train_set.name} has {len(ours)}: new {self.head}")
+        elif theirs != ours and any(name.startswith(("score", "fc8")) for name in report.loaded):
+            names = "not named" if theirs is None else f"others ({', '.join(theirs)})"
+            print(f"  NOTE: the file's classes are {names}; kept its {self.head} all the same")
 
     def load(self) -> None:
         """Go on from last.safetensors: weights, momentum, position, and the log up to there."""
@@ -126,7 +133,8 @@ class Run:
             raise InputError(f"{self.last}: checkpoint of a run with other settings than {self.folder / 'config.json'}")
         if meta["classes"] != self.train_set.classes:
             raise InputError(f"{self.settings.data}: its classes are not those of {self.last}; restore the data set")
-        then, now = meta.get("pictures"), len(self.train_set)
+        now = len(self.train_set)
+        then = meta.get("pictures", now)
         if then != now:
             raise InputError(
                 f"{self.settings.data}: {now} training pictures, {self.last} saw {then}; restore the data set"
@@ -142,7 +150,7 @@ class Run:
         self.log = read_log(self.folder / "log.csv", self.step)
 
     def describe(self) -> str:
-        """What is about to happen, with the figures that users stumble over: learning rate, reduction, memory."""
+        """What is about to happen, with the figures that users stumble over: learning rate and reduction."""
         s = self.settings
         weights = sum(p.data.size for p in self.model.parameters().values())
         return "\n".join(

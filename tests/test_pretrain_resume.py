@@ -168,9 +168,11 @@ def test_other_settings_and_other_runs_are_refused(stopped, tmp_path, capsys):
     for name, value in {"lr": 0.1, "size": 40, "crop": 20, "seed": 1, "batch": 2, "dropout": 0.0}.items():
         path.write_text(json.dumps({**config, "stages": [{**config["stages"][0], name: value}]}))
         assert "other settings than" in fails(capsys, pretrain.main, "--resume", stopped), name
-    for stages in ([], config["stages"] * 2, [{**config["stages"][0], "model": "fcn32s"}]):
+    for stages in ([], config["stages"] * 2, [{**config["stages"][0], "colour": "red"}]):
         path.write_text(json.dumps({**config, "stages": stages}))
         assert f"{path}: not the configuration of a run" in fails(capsys, pretrain.main, "--resume", stopped)
+    path.write_text(json.dumps({**config, "stages": [{**config["stages"][0], "model": "fcn32s"}]}))
+    assert f"{stopped}: a run of minifcn.train; resume it" in fails(capsys, pretrain.main, "--resume", stopped)
     path.write_bytes(before[path])
     assert files_of(stopped) == before
     assert f"{tmp_path}: no run here" in fails(capsys, pretrain.main, "--resume", tmp_path)
@@ -205,9 +207,9 @@ def test_a_start_from_another_run(names, undisturbed, tmp_path, capsys):
         else:
             np.testing.assert_array_equal(parameter.data, theirs[f"model/{name}"], err_msg=name)
     if len(names) == 4:
-        assert "REINITIALISED" in out and "the file has 3 classes, inks has 4: fc8 starts anew" in out
+        assert "REINITIALISED" in out and "the file has 3 classes, inks has 4: new fc8" in out
     else:
-        assert "NOTE: the file's classes are others; its fc8 was kept all the same" in out
+        assert "NOTE: the file's classes are others (" in out and "; kept its fc8 all the same" in out
     assert run.step == 0 and not run.optimiser.momentum_buffers
 
 

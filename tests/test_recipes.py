@@ -7,6 +7,7 @@ import pytest
 from small_data import TINY, VOID, make_set
 
 from minifcn import segmentation, softmax_cross_entropy, train
+from minifcn.errors import InputError
 from minifcn.models import MODELS, TRUNKS
 
 
@@ -154,10 +155,59 @@ def test_what_is_given_counts_more_than_the_recipe(data):
     assert (s.momentum, s.pad, s.reduction) == (0.5, "same", "sum")
 
 
-def test_from_an_fcn_it_is_not_at_once(data, tmp_path):
+@pytest.fixture
+def saved(data, tmp_path):
+    """Train nothing, save a network: saved("fcn32s ...") -> its checkpoint, of three classes."""
+
+    def save(command):
+        [settings] = plan(data, f"--steps 1 --model {command}")
+        (tmp_path / "run").mkdir()
+        segmentation.SegmentationRun(tmp_path / "run", settings).save(tmp_path / "first.safetensors")
+        return tmp_path / "first.safetensors"
+
+    return save
+
+
+def test_from_an_fcn_it_is_not_at_once(data, saved):
     """16s from 32s weights, in a run of its own: the second rate of the chain, no scaling."""
-    [settings] = plan(data, "--model fcn32s --steps 1")
-    (tmp_path / "run").mkdir()
-    segmentation.SegmentationRun(tmp_path / "run", settings).save(tmp_path / "first.safetensors")
-    [s] = plan(data, f"--recipe reference --model fcn16s --init {tmp_path / 'first.safetensors'}")
+    [s] = plan(data, f"--recipe reference --model fcn16s --init {saved('fcn32s')}")
     assert (s.lr, s.skip_scale) == (pytest.approx(1e-12), (1.0, 1.0))
+
+
+def test_from_an_fcn_of_other_classes_it_is_at_once(tmp_path, saved):
+    """Its score layers start anew, as from VGG."""
+    other = make_set(tmp_path / "other", [("train", 20)], classes=("lawn", "brick"))
+    [s] = plan(other, f"--recipe reference --model fcn16s --init {saved('fcn32s')}")
+    assert (s.lr, s.skip_scale, s.steps) == (pytest.approx(1e-10), (0.01, 0.0001), 300_000)
+
+
+def test_skip_scales_stay_with_the_score_layers_they_were_trained_with(data, saved):
+    """Along a chain that begins at once, and from a file; one that is given counts more."""
+    first, second = plan(data, "--recipe reference --model fcn16s fcn8s")
+    assert first.skip_scale == second.skip_scale == (0.01, 0.0001)
+    assert (first.lr, second.lr) == (pytest.approx(1e-10), pytest.approx(1e-14))
+    path = saved("fcn16s --skip-scale 0.5 0.25")
+    assert tuple(plan(data, f"--model fcn8s --init {path}")[0].skip_scale) == (0.5, 0.25)
+    assert tuple(plan(data, f"--model fcn8s --init {path} --skip-scale 1 2")[0].skip_scale) == (1, 2)
+
+
+def test_caffe_takes_the_mean_over_pictures_and_the_sum_over_pixels(data):
+    [s] = plan(data, "--recipe reference --model fcn32s --batch 2 --accumulate 5")
+    assert s.lr == pytest.approx(1e-11)
+
+
+def test_the_paper_s_update_is_of_20_pictures_whatever_the_batch(data):
+    found = [plan(data, f"--recipe paper --model fcn32s {batch}")[0] for batch in ("", "--batch 4", "--accumulate 2")]
+    assert [(s.batch, s.accumulate) for s in found] == [(1, 20), (4, 5), (1, 2)]
+
+
+def test_another_reduction_needs_a_rate_of_its_own(data):
+    for command in ("--recipe reference --reduction mean", "--recipe paper --reduction sum"):
+        with pytest.raises(InputError, match=r"its rate is for a (sum|mean); give --lr too"):
+            plan(data, f"{command} --model fcn32s")
+        assert plan(data, f"{command} --model fcn32s --lr 0.5")[0].lr == 0.5
+
+
+def test_flip_can_be_switched_on_again(data):
+    assert plan(data, "--recipe paper --model fcn32s --flip")[0].flip is True
+    assert plan(data, "--model fcn32s --no-flip")[0].flip is False

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -291,6 +292,17 @@ def test_resuming_what_is_no_run(tmp_path, capsys):
         capsys, train.main, "--resume", tmp_path
     )
     assert "config.json" in fails(capsys, train.main, "--resume", tmp_path / "config.json")
+
+
+def test_a_moved_data_set_is_given_again(stopped, data, tmp_path, capsys):
+    moved = shutil.copytree(data, tmp_path / "moved")
+    config = json.loads((stopped / "config.json").read_text())
+    config["stages"][0]["data"] = str(tmp_path / "gone")
+    (stopped / "config.json").write_text(json.dumps(config))
+    assert f"{tmp_path / 'gone'}: no such folder" in fails(capsys, train.main, "--resume", stopped)
+    assert train.main(["--resume", str(stopped), "--data", str(moved)]) == 0
+    train_all(data, tmp_path / "again", "--model", "fcn32s")
+    assert_same_run(stopped, tmp_path / "again" / "run")
 
 
 def test_a_moved_run_goes_on(stopped, data, tmp_path):

@@ -221,7 +221,7 @@ def test_another_class_count_starts_the_score_layers_anew_and_says_so(chain, tmp
     train_run(tmp_path / "run", data, init=str(init), lr=0.0, steps=1)
     out = capsys.readouterr().out
     assert "REINITIALISED" in out and "score_fr" in out
-    assert "the file has 3 classes, four has 4: score layers start anew" in out
+    assert "the file has 3 classes, four has 4: new score layers" in out
     ours = weights_of(tmp_path / "run" / "last.safetensors")
     assert ours["score_fr.weight"].shape == (1, 1, 16, 4) and not ours["score_fr.weight"].any()
     np.testing.assert_array_equal(ours["fc7.weight"], weights_of(init)["fc7.weight"])

@@ -28,6 +28,7 @@ from minifcn.errors import InputError
 
 SPLITS = ("train", "val")
 ANNOTATIONS = ("val", "val_annotations.txt")
+LONGEST = 10  # times a picture's shorter side
 UNPACK = "unpack the archive and give the folder"
 
 Parts = tuple[str, ...]  # of a path, from the folder that holds train/: ("train", "CLASS", "NAME.jpg")
@@ -208,12 +209,21 @@ class Centred:
 
 def resize(picture: np.ndarray, size: int) -> np.ndarray:
     """Scale a picture uint8 (H, W, 3) bilinearly so that its shorter side has `size` pixels."""
+    picture = cut_to_aspect(picture)
     H, W, _ = picture.shape
     scale = size / min(H, W)
     height, width = max(size, round(H * scale)), max(size, round(W * scale))
     if (height, width) == (H, W):
         return picture
     return np.asarray(Image.fromarray(picture).resize((width, height), Image.Resampling.BILINEAR))
+
+
+def cut_to_aspect(picture: np.ndarray) -> np.ndarray:
+    """The middle of a picture (H, W, 3) more than LONGEST times as long as wide: enlarged it would be huge."""
+    H, W, _ = picture.shape
+    height, width = min(H, LONGEST * W), min(W, LONGEST * H)
+    top, left = (H - height) // 2, (W - width) // 2
+    return picture[top : top + height, left : left + width]
 
 
 def collate(samples: list[tuple[np.ndarray, int]], preprocessing: Preprocessing) -> tuple[np.ndarray, np.ndarray]:

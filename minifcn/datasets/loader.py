@@ -69,7 +69,7 @@ class Loader:
         return counted_rng(self.seed, epoch, 0, _ORDER).permutation(len(self.dataset))
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yield the batches of an epoch from number `start` on: x float32 (N, H, W, 3), labels uint8 (N, H, W).
+        """Yield the batches of an epoch from number `start` on: x float32 (N, H, W, 3), labels as collate makes them.
 
         An error while loading is raised here, in the caller. Leaving the loop early ends the loading.
         """

@@ -189,7 +189,10 @@ def _decode(path: str | Path, what: str, file: BinaryIO | None = None) -> tuple[
     except MemoryError:
         raise
     except Exception as error:  # damaged files make Pillow's decoders raise many kinds
-        reason = str(error).replace(str(path), "file").rstrip(".") or type(error).__name__
+        reason = (
+            str(error).replace(repr(file or str(path)), "file").replace(str(path), "file").rstrip(".")
+            or type(error).__name__
+        )
         raise InputError(f"{path}: unreadable {what} ({reason}); save or copy it again") from error
 
 

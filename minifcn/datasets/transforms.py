@@ -50,6 +50,11 @@ class Preprocessing:
         red, green, blue = self.mean if self.order == "RGB" else self.mean[::-1]
         return tuple(int(min(max(round(value), 0), 255)) for value in (red, green, blue))
 
+    def describe(self) -> str:
+        """Return it in words, for people."""
+        mean, std = (" ".join(f"{x:.6g}" for x in values) for values in (self.mean, self.std))
+        return f"{self.order} of 0..255, minus {mean}, divided by {std}"
+
     def to_dict(self) -> dict:
         """Return a dict that JSON can hold."""
         return asdict(self) | {"mean": list(self.mean), "std": list(self.std)}

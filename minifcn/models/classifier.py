@@ -21,7 +21,7 @@ from ..ops import batch_norm, conv2d, global_average
 from ..ops.batch_norm import EPS
 from .vgg import VGG
 
-KEPT = 0.95  # of the averages of mean and var, at each step
+KEPT = 0.95  # of the averages of mean and var, at each batch
 
 
 class VGGClassifier(VGG):
@@ -52,8 +52,10 @@ class VGGClassifier(VGG):
         w, b, mean, var = (self._parameters[f"{name}.{part}"] for part in ("weight", "bias", "mean", "var"))
         if not self.training:
             return conv2d(x, *fold(w.data, b.data, mean.data, var.data), 1, padding, relu)
-        y, statistics = batch_norm(conv2d(x, w, None, 1, padding), b, relu)
-        for average, now in zip((mean.data, var.data), statistics, strict=True):
+        y, (batch_mean, batch_var) = batch_norm(conv2d(x, w, None, 1, padding), b, relu)
+        M = y.data.size // y.shape[3]
+        unbiased = batch_var * batch_var.dtype.type(M / max(1, M - 1))  # as Ioffe and Szegedy, algorithm 2
+        for average, now in ((mean.data, batch_mean), (var.data, unbiased)):
             average *= average.dtype.type(KEPT)
             average += now * now.dtype.type(1 - KEPT)
         return y

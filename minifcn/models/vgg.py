@@ -61,7 +61,7 @@ class VGG(Module):
         self.add_conv("fc7", 1, self.widths.fc, self.widths.fc)
 
     def features(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """x (N,H,W,3) -> pool3, pool4 and fc7, of strides 8, 16 and 32."""
+        """x (N,H,W,3) -> pool3, pool4 and fc7, of strides 8, 16 and 32. The classifier has a `conv` of its own."""
         pools = {}
         for block, convs in enumerate(CONVS, 1):
             for i in range(1, convs + 1):

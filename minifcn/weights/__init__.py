@@ -21,6 +21,8 @@ from .weight_file import Array, WeightFile, plain
 
 __all__ = ["Report", "WeightFile", "load_model", "load_weights", "open_weights", "restore"]
 
+IN_TRAINING = "a classifier in training; give the trunk.safetensors that its run ends with"
+OTHER_TRUNK = "Choose the --trunk that it has; published files have vgg16"
 BY_CLASS = ("score", "upscore", "fc8")  # layers whose shape depends on the number of classes
 
 
@@ -66,7 +68,7 @@ def load_weights(model: Module, path) -> Report:
     arrays = {array.name: array for array in file.arrays if array.name}
     others = [plain(array.stored.name) for array in file.arrays if not array.name and array.why != MOMENTUM]
     if "conv1_1.mean" in arrays and "conv1_1.mean" not in parameters:
-        raise InputError(f"{path}: a classifier in training; give the trunk.safetensors that its run ends with")
+        raise InputError(f"{path}: {IN_TRAINING}")
     report = Report(meta=file.meta, preprocessing=file.preprocessing, classes=file.classes)
     report.skipped = [name for name in arrays if name not in parameters] + others
     for name, parameter in parameters.items():
@@ -79,7 +81,7 @@ def load_weights(model: Module, path) -> Report:
         else:
             raise InputError(
                 f"{path}: none of its weights fit this trunk, as {name} is {arrays[name].shape} there and "
-                f"{parameter.shape} here. Choose the --trunk that it has; published files have vgg16"
+                f"{parameter.shape} here. {OTHER_TRUNK}"
             )
     if not any(name.startswith("conv") for name in report.loaded):
         raise InputError(f"{path}: holds none of the network's convolutions. Give weights of a VGG-16 or an FCN")
@@ -90,6 +92,21 @@ def load_weights(model: Module, path) -> Report:
     return report
 
 
+def check_trunk(path, file: WeightFile, trunk: str) -> None:
+    """Raise InputError unless the convolutions of a weight file have that trunk's widths."""
+    blocks = models.TRUNKS[trunk].blocks
+    if any(array.name == "conv1_1.mean" for array in file.arrays):
+        raise InputError(f"{path}: {IN_TRAINING}")
+    for array in file.arrays:
+        if array.name.startswith("conv") and array.name.endswith(".bias"):
+            width = blocks[int(array.name[4]) - 1]
+            if array.shape != (width,):
+                raise InputError(
+                    f"{path}: none of its weights fit --trunk {trunk}: {array.name} has {array.shape[0]} numbers, "
+                    f"not {width}. {OTHER_TRUNK}"
+                )
+
+
 def load_model(path, where: str = "cpu") -> tuple[Module, dict]:
     """Build the network that the checkpoint at `path` describes, with its weights; return it and the checkpoint's meta.
 
@@ -97,11 +114,19 @@ def load_model(path, where: str = "cpu") -> tuple[Module, dict]:
 
     Raises InputError where the file cannot be read or does not hold exactly the weights of that network.
     """
+    file = open_weights(path)
+    if not file.meta:
+        raise InputError(
+            f"{path}: {file.format}, which says nothing of its classes. Make a checkpoint of it first: "
+            "python -m minifcn.train --init FILE --steps 1 --lr 0, on data with its classes"
+        )
     tensors, meta = checkpoint.load(path)
     try:
         spec = dict(meta["model"])
         if spec["name"] == VGGClassifier.name:
-            raise InputError(f"{path}: a classifier of whole pictures; train an FCN from it (--init) and give that")
+            raise InputError(
+                f"{path}: a classifier of whole pictures; train an FCN from trunk.safetensors (--init) and give that"
+            )
         model = models.MODELS[spec.pop("name")](**spec).to(where)
         meta["classes"], meta["palette"], Preprocessing.from_dict(meta["preprocessing"])
     except (KeyError, TypeError, ValueError) as error:

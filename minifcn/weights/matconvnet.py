@@ -4,7 +4,8 @@
     meta       normalization.averageImage: the mean of the pictures, RGB, of each pixel or one for all;
                in older files normalization is a variable of its own
 
-Filters are (KH,KW,C,K), as minifcn's. MATLAB drops sizes of 1 at the end, and has biases as rows or columns.
+Filters are (KH,KW,C,K), as minifcn's. MATLAB drops sizes of 1 at the end, and has biases as rows or columns. A file
+that is compressed (-v7) must be decompressed whole: it is the one format that is held in memory beside the network.
 """
 
 from mmap import mmap

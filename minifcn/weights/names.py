@@ -73,6 +73,11 @@ def place(stored: list[Stored]) -> tuple[str, Preprocessing | None, list[Array]]
             f"weights of another network: its arrays are {some}, ... Expected a VGG-16 of torchvision "
             "(features.0.weight, ...), an FCN of pytorch-fcn (conv1_1.weight, ...) or a checkpoint of minifcn"
         )
+    if source is TORCHVISION and "classifier.1.weight" in theirs:
+        raise InputError(
+            "has torchvision's names, but layers of a VGG-16 that came from Caffe, which takes BGR of 0..255. Give "
+            "torchvision's own file, or imagenet-vgg-verydeep-16.mat, whose weights are those of Caffe"
+        )
     lacking = [name for name, ours in names.items() if ours.startswith("conv") and name not in theirs]
     if lacking:
         raise InputError(

@@ -177,3 +177,12 @@ def test_draws_are_counted_by_seed_epoch_and_picture():
     assert places_by_index(batches(2, 1)) == one  # whatever the batch
     for other in (places_by_index(batches(7, 2)), places_by_index(batches(7, 1, seed=4))):
         assert sum(other[index] == one[index] for index in one) < 4
+
+
+def test_a_picture_like_a_thread_is_cut_to_its_middle():
+    """Enlarged whole, 4 x 40,000 pixels would take gigabytes."""
+    picture = np.zeros((4, 40_000, 3), np.uint8)
+    picture[:, 19_980:20_020] = 200
+    resized = resize(picture, 64)
+    assert resized.shape == (64, 640, 3) and (resized == 200).all()
+    assert resize(picture.transpose(1, 0, 2), 64).shape == (640, 64, 3)

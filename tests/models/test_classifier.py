@@ -26,7 +26,7 @@ class Twin:
             self.w[f"{name}.weight"] = weight.requires_grad_()
         self.w["fc8.bias"] = self.arrays["fc8.bias"].requires_grad_()
         for name in LAYERS:
-            norm = torch.nn.BatchNorm2d(len(self.arrays[f"{name}.bias"]), eps=1e-5, dtype=torch.float64)
+            norm = torch.nn.BatchNorm2d(len(self.arrays[f"{name}.bias"]), eps=1e-5, momentum=0.05, dtype=torch.float64)
             norm.weight.requires_grad_(False)  # 1
             norm.bias.data[:] = self.arrays[f"{name}.bias"]
             norm.running_mean[:], norm.running_var[:] = (self.arrays[f"{name}.{part}"] for part in ("mean", "var"))
@@ -168,8 +168,8 @@ def test_dropout_in_training_alone():
 
 
 def test_averages_by_hand(loops):
-    """Each step keeps 0.95 of an average and takes 0.05 of the batch's; the variance is divided by the count, not by
-    the count less one, as nn.BatchNorm2d's is."""
+    """Each step keeps 0.95 of an average and takes 0.05 of the batch's; the variance is divided by the count less one,
+    as nn.BatchNorm2d's is."""
     model = VGGClassifier(4, TINY, np.float64, dropout=0.0)
     twin = Twin(arrays_of(model)).train()
     model.to("cpu" if loops is cpu else "gpu").train()
@@ -180,13 +180,13 @@ def test_averages_by_hand(loops):
         twin(x)
         for name, y in twin.normalised.items():
             y = y.numpy().transpose(1, 0, 2, 3).reshape(y.shape[1], -1)  # (K, M)
-            for part, now in (("mean", y.mean(1)), ("var", ((y - y.mean(1)[:, None]) ** 2).sum(1) / y.shape[1])):
+            for part, now in (("mean", y.mean(1)), ("var", ((y - y.mean(1)[:, None]) ** 2).sum(1) / (y.shape[1] - 1))):
                 expected[f"{name}.{part}"] = 0.95 * expected[f"{name}.{part}"] + 0.05 * now
     found = arrays_of(model)
     for name in LAYERS:
         for part in ("mean", "var"):
             assert_close(found[f"{name}.{part}"], expected[f"{name}.{part}"], "network", f"{name}.{part}")
-    assert relative_error(found["fc7.var"], twin.norms["fc7"].running_var.numpy()) > 1e-2  # so few places that it tells
+        assert_close(found[f"{name}.var"], twin.norms[name].running_var.numpy(), "network", f"{name}.var of PyTorch")
 
 
 def test_evaluation_uses_the_averages_and_leaves_them(loops):

@@ -41,9 +41,7 @@ def write_torch(path, new):
 
 def write_mat(path, compressed):
     written = pytest.importorskip("written")
-    written.write_mat(
-        path, {f"{name}": written.torch.tensor(x) for name, x in by.trunk().items()}, compressed=compressed
-    )
+    written.write_mat(path, {name: written.torch.tensor(x) for name, x in by.trunk().items()}, compressed=compressed)
 
 
 WRITERS = {

@@ -35,7 +35,7 @@ def test_torchvision(tmp_path, capsys):
     size = sum(x.nbytes for x in arrays.values()) / 1e6
     assert head == [
         f"{tmp_path / 'a'}: torchvision VGG-16, safetensors",
-        "preprocessing: RGB, minus 123.675 116.28 103.53, divided by 58.395 57.12 57.375",
+        "preprocessing: RGB of 0..255, minus 123.675 116.28 103.53, divided by 58.395 57.12 57.375",
         "classes: not said",
         f"29 arrays, {size:.1f} MB",
         "",
@@ -53,7 +53,7 @@ def test_pytorch_fcn(tmp_path, capsys):
     (tmp_path / "a").write_bytes(by.legacy(by.state_dict(by.tensors(by.trunk())), by.contents(by.trunk())))
     shown = lines(capsys, tmp_path / "a")
     assert shown[0] == f"{tmp_path / 'a'}: pytorch-fcn, legacy pickle"
-    assert shown[1] == "preprocessing: BGR, minus 104.007 116.669 122.679, divided by 1 1 1"
+    assert shown[1] == "preprocessing: BGR of 0..255, minus 104.007 116.669 122.679, divided by 1 1 1"
 
 
 def test_checkpoint(tmp_path, capsys):
@@ -62,7 +62,7 @@ def test_checkpoint(tmp_path, capsys):
     checkpoint.save(tmp_path / "a", tensors, {"classes": ["sky", "Straße\n"], "preprocessing": preprocessing})
     shown = lines(capsys, tmp_path / "a")
     assert shown[0] == f"{tmp_path / 'a'}: minifcn checkpoint" and shown[3] == "2 arrays, 0.0 MB"
-    assert shown[1] == "preprocessing: RGB, minus 1 2.5 3, divided by 1 1 2"
+    assert shown[1] == "preprocessing: RGB of 0..255, minus 1 2.5 3, divided by 1 1 2"
     assert shown[2] == r"classes: sky, Stra\xdfe\n"
     assert columns(shown[6]) == ["model/conv1_1.bias", "3", "float16", "conv1_1.bias 3"]
     assert columns(shown[7]) == [
