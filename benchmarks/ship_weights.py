@@ -20,6 +20,7 @@ from results import ROOT, commit, machine, machine_line
 from minifcn import checkpoint, figures, load_weights
 from minifcn.classification import TRUNK_FILE, accuracy
 from minifcn.datasets.classification import Pictures
+from minifcn.datasets.transforms import Preprocessing
 from minifcn.models.classifier import EPS, VGGClassifier
 from minifcn.runlog import read_log
 
@@ -45,10 +46,9 @@ then twice as large ones, of which fc6's 7x7 kernel sees more. {seen:,} pictures
 
 {commands}
 
-Input: {order}, mean {mean}, std {std}, in units of 0 to 255; the file says so too, and an FCN that starts from it
-keeps that.
+Input: {pixels}. The file says so too, and an FCN that starts from it keeps that.
 
-**Machine.** {machine} One thread; other work was on the second core.
+{machine} One thread; other work was on the second core, and the minutes differ with it.
 
 **Course.** [The log]({trunk}.csv), a row for every hundred steps, and its curve:
 
@@ -160,7 +160,7 @@ def card(trunk: str, runs: list[dict], scores: dict, at: str) -> str:
         "seen": sum(run["settings"]["steps"] * run["settings"]["batch"] for run in runs),
         "hours": f"{sum(run['metrics']['train_seconds'] for run in runs) / 3600:.1f}",
         "commands": "\n".join(f"    {command(run)}" for run in runs),
-        **meta["preprocessing"],
+        "pixels": Preprocessing.from_dict(meta["preprocessing"]).describe(),
         "machine": machine_line(runs[-1]["machine"], [at]),
         "table": "\n".join(table),
         "bytes": path.stat().st_size,

@@ -59,7 +59,7 @@ def preprocessing_of(average) -> Preprocessing:
         return Preprocessing("RGB", VGG_MEAN, (1, 1, 1))
     if not isinstance(average, np.ndarray) or average.size == 0 or 3 not in (average.size, average.shape[-1]):
         raise InputError("its averageImage is not one of three colours. Get the file again")
-    mean = average.reshape(-1, 3, order="F").mean(axis=0, dtype=np.float64)
+    mean = average.reshape(-1, 3).mean(axis=0, dtype=np.float64)
     if not ((mean >= 0) & (mean <= 255)).all():
         raise InputError("damaged: its averageImage is no mean of pictures. Get the file again")
     return Preprocessing("RGB", tuple(mean), (1, 1, 1))

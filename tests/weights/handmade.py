@@ -6,6 +6,10 @@ import struct
 import zipfile
 
 import numpy as np
+import pytest
+
+from minifcn.errors import InputError
+from minifcn.weights import open_weights
 
 STORAGES = {"float32": "FloatStorage", "float64": "DoubleStorage", "float16": "HalfStorage", "int64": "LongStorage"}
 CONVS = [f"conv{block}_{i}" for block, n in enumerate((2, 2, 3, 3, 3), 1) for i in range(1, n + 1)]
@@ -117,3 +121,23 @@ def matrix(kind, sizes, content, called=b""):
     """A MATLAB matrix. kind: 1 a cell, 2 a struct, 4 text, 7 single."""
     head = element(6, struct.pack("<II", kind, 0)) + element(5, struct.pack(f"<{len(sizes)}i", *sizes))
     return element(14, head + element(1, called) + content)
+
+
+# --- files ---
+
+
+def write(path, content):
+    path.write_bytes(content)
+    return path
+
+
+def refused(path, message):
+    """The file is refused in one line, which begins with its name."""
+    with pytest.raises(InputError, match=message) as caught:
+        open_weights(path)
+    assert str(caught.value).startswith(f"{path}: ") and "\n" not in str(caught.value)
+
+
+def arrays_of(path):
+    """minifcn's name -> array as stored."""
+    return {array.name or array.stored.name: array.stored.read() for array in open_weights(path).arrays}

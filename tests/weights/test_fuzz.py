@@ -17,7 +17,7 @@ from minifcn.models import Widths, fcn16s
 from minifcn.weights import open_weights
 
 WIDTHS = Widths(by.BLOCKS, 3)
-CASES = 300  # of each kind and format
+CASES = 200  # of each kind and format
 LIMIT = 2**25  # bytes at any moment: 16 MiB of decompressed variable and the step that is one too many; files are small
 EVIL = by.name("builtins", "exec") + by.text("open('canary', 'w').close()") + b"\x85R"
 

@@ -1,11 +1,12 @@
 """Weights from a file into a network: which names are copied, which are not, and that nothing is lost on the way."""
 
+import json
 import tracemalloc
 
 import numpy as np
 import pytest
 from helpers import randomise
-from safetensors.numpy import load_file
+from safetensors.numpy import load_file, save_file
 from small_data import TINY
 
 import minifcn as mf
@@ -187,6 +188,29 @@ def test_a_checkpoint_that_says_strange_things(meta, tmp_path):
         assert load_weights(network("fcn32s"), tmp_path / "a").preprocessing is None
         return
     with pytest.raises(InputError, match=f"{tmp_path / 'a'}: not a checkpoint of a run"):
+        load_weights(network("fcn32s"), tmp_path / "a")
+
+
+def test_flipped_bits_of_a_checkpoint_are_noticed(tmp_path):
+    """Wherever among the numbers, the momenta's too, and before anything is copied."""
+    whole = save(tmp_path / "old", network("fcn32s", seed=1)).read_bytes()
+    model = network("fcn32s")
+    before = {name: p.data.copy() for name, p in model.parameters().items()}
+    start = 8 + int.from_bytes(whole[:8], "little")
+    for position in range(start, len(whole), len(whole) // 40):
+        damaged = bytearray(whole)
+        damaged[position] ^= 1
+        (tmp_path / "damaged").write_bytes(damaged)
+        with pytest.raises(InputError, match="damaged, its checksum does not match"):
+            load_weights(model, tmp_path / "damaged")
+    for name, p in model.parameters().items():
+        np.testing.assert_array_equal(p.data, before[name], err_msg=name)
+
+
+def test_a_checkpoint_of_a_later_version(tmp_path):
+    document = json.dumps({"format": checkpoint.FORMAT + 1, "meta": {}})
+    save_file({"model/conv1_1.bias": np.zeros(3, np.float32)}, tmp_path / "a", metadata={"minifcn": document})
+    with pytest.raises(InputError, match=f"^{tmp_path / 'a'}: checkpoint of format 2, expected 1"):
         load_weights(network("fcn32s"), tmp_path / "a")
 
 

@@ -1,6 +1,7 @@
 """MATLAB's format against scipy, which reads and writes it; and what damaged or hostile files do: an error, no more."""
 
 import mmap
+import struct
 import tracemalloc
 import zlib
 
@@ -118,6 +119,7 @@ HOSTILE = {
     "field names of no length": layers(by.element(5, bytes(4)) + by.element(1, b"name"), 2),
     "field names of negative length": layers(by.element(5, b"\xff" * 4) + by.element(1, b"name"), 2),
     "negative sizes": layers(b"", sizes=(-1, -1)),
+    "negative sizes of numbers": by.matrix(7, (-2, -2), single(4), b"layers"),
     "no sizes": layers(b"", sizes=()),
     "a hundred sizes": layers(b"", sizes=(1,) * 100),
     "more numbers than there are": by.matrix(7, (1000, 1000), single(4), b"layers"),
@@ -165,6 +167,17 @@ def test_the_hostile_files_are_made_as_good_ones_are(tmp_path):
     assert read(tmp_path / "a.mat", "layers")["layers"][0][0] is not None
     theirs = scipy_io().loadmat(tmp_path / "a.mat")["layers"]
     assert theirs[0, 0][0, 0].shape == (1, 1)
+
+
+def test_short_elements_hold_four_bytes_at_most(tmp_path):
+    """A name of five, whose last one is also the type of what follows, is none."""
+    head = by.element(6, struct.pack("<II", 7, 0)) + by.element(5, struct.pack("<2i", 1, 1))
+    content = head + struct.pack("<HH", 1, 5) + b"abcd" + single(1)
+    (tmp_path / "a.mat").write_bytes(by.matlab(by.element(14, content)))
+    with pytest.raises(InputError):
+        read(tmp_path / "a.mat", "abcd\7")
+    (tmp_path / "a.mat").write_bytes(by.matlab(by.element(14, content.replace(b"\1\0\5\0abcd", b"\1\0\4\0abcd"))))
+    assert read(tmp_path / "a.mat", "abcd")["abcd"].item() == 0
 
 
 # --- what MatConvNet's files may look like ---
