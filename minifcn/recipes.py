@@ -12,7 +12,7 @@ times as long. The networks after it in a chain keep those scales, as they keep 
 
 A sum over the pixels makes the gradient, and so the step, as many times larger: 1e-10 on the sum over a picture of
 375 x 500 is 1.9e-5 on its mean. Caffe sums over the pixels of a picture, but takes the mean over pictures: with more
-than one picture a step, the reference's rate is divided by their number.
+than one picture a step, the reference's rate is divided by their number, and its decay multiplied.
 """
 
 from .models import AT_ONCE
@@ -27,7 +27,7 @@ PUBLISHED = {
     "pad": "100",
 }
 PAPER = PUBLISHED | {"batch": 1, "accumulate": None, "reduction": "mean", "momentum": 0.9, "upsampling": "learnt"}
-REFERENCE = PUBLISHED | {"batch": 1, "reduction": "sum", "momentum": 0.99, "upsampling": "fixed"}
+REFERENCE = PUBLISHED | {"batch": 1, "reduction": "sum", "momentum": 0.99, "upsampling": "fixed", "weight_decay": None}
 RECIPES = {"default": {}, "paper": PAPER, "reference": REFERENCE}
 PAPER_PICTURES = 20  # an update, whatever --batch
 LR = {"paper": 1e-4, "reference": 1e-10}  # of 32s; a hundredth for each skip
@@ -36,7 +36,7 @@ SKIPS = {"fcn32s": 0, "fcn16s": 1, "fcn8s": 2}
 
 
 def of_stage(recipe: str, model: str, at_once: bool, pictures: int) -> dict:
-    """Return what a published recipe sets for one network of a chain: lr, skip_scale, and the reference's steps.
+    """Return what a published recipe sets for one network of a chain: lr, skip_scale, the reference's decay and steps.
 
     at_once: its score layers are new, and it has skips.  pictures: of an update.
     """
@@ -47,5 +47,6 @@ def of_stage(recipe: str, model: str, at_once: bool, pictures: int) -> dict:
         chosen["skip_scale"] = AT_ONCE
     if recipe == "reference":
         chosen["lr"] /= pictures
+        chosen["weight_decay"] = PUBLISHED["weight_decay"] * pictures
         chosen["steps"] = ITERATIONS * (3 if at_once else 1)
     return chosen

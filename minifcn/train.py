@@ -126,7 +126,7 @@ def plan(args: argparse.Namespace) -> list[SegmentationSettings]:
     chosen["data"] = args.data if args.data == TOYTOWN else str(Path(args.data).resolve())
     chosen["pad"] = 100 if args.pad == "100" else "same"
     chosen["clip"] = CLIP * pixels if args.clip is None else args.clip
-    given = {name: getattr(args, name) for name in ("lr", "skip_scale") if getattr(args, name) is not None}
+    given = {x: getattr(args, x) for x in ("lr", "skip_scale", "weight_decay") if getattr(args, x) is not None}
     stages, scale = [], tuple(start.get("skip_scale", (1.0, 1.0)))
     for i, model in enumerate(args.model):
         at_once = i == 0 and model != "fcn32s" and not start

@@ -193,7 +193,11 @@ def test_skip_scales_stay_with_the_score_layers_they_were_trained_with(data, sav
 
 def test_caffe_takes_the_mean_over_pictures_and_the_sum_over_pixels(data):
     [s] = plan(data, "--recipe reference --model fcn32s --batch 2 --accumulate 5")
-    assert s.lr == pytest.approx(1e-11)
+    assert (s.lr, s.weight_decay) == (pytest.approx(1e-11), pytest.approx(5e-3))
+    [s] = plan(data, "--recipe reference --model fcn32s --batch 2 --weight-decay 0.25")
+    assert s.weight_decay == 0.25
+    [s] = plan(data, "--recipe reference --model fcn32s")
+    assert s.weight_decay == 5e-4
 
 
 def test_the_paper_s_update_is_of_20_pictures_whatever_the_batch(data):

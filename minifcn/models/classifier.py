@@ -5,9 +5,9 @@
 fc6, fc7 and fc8 are convolutions already, so pictures may have any size; the map of class scores is averaged
 (Simonyan, Zisserman 2015, section 3.2). An FCN takes over everything but fc8.
 
-From He's initial weights so deep a trunk needs many epochs before it learns at all. So while it is trained every layer
-of the trunk is batch-normalised (Ioffe, Szegedy 2015), and afterwards that is folded into weights and bias: the result
-is a plain VGG that computes the same.
+From He's initial weights so deep a trunk is slow to start learning. So while it is trained every layer of the trunk is
+batch-normalised (Ioffe, Szegedy 2015), and afterwards that is folded into weights and bias: the result is a plain VGG
+that computes the same.
 
     training   y = max(0, (conv(x, w) - mean) / sqrt(var + eps) + b)        mean, var: of the batch; averages are kept
     after      y = max(0, conv(x, w / sqrt(var + eps)) + b - mean / sqrt(var + eps))              of those averages
