@@ -9,22 +9,10 @@ import json
 from dataclasses import fields
 from pathlib import Path
 
-from . import device
+from . import device, runs
 from .classification import TRUNK_FILE, ClassificationRun, ClassificationSettings, check_start
 from .datasets.classification import open_pictures, title
 from .errors import InputError, command_line
-from .runs import (
-    add_run_options,
-    add_training_options,
-    check_batch,
-    check_ranges,
-    command_parser,
-    go_on_with,
-    new_folder,
-    read_config,
-    stopping,
-    write_config,
-)
 from .trainer import Stopped
 from .weights import open_weights
 
@@ -39,18 +27,19 @@ STRIDE = 32  # of fc6
 
 
 def parser() -> argparse.ArgumentParser:
-    p = command_parser("pretrain", "--data PICTURES [options]", "Train a VGG trunk as a classifier of whole pictures.")
+    p = runs.command_parser(
+        "pretrain", "--data PICTURES [options]", "Train a VGG trunk as a classifier of whole pictures."
+    )
     add = p.add_argument
     add("--data", help="folder or zip: train/CLASS/NAME.jpg and val/ alike, or Tiny ImageNet's layout")
     add("--init", metavar="FILE", help="start from another run's last.safetensors (default: from scratch)")
-    add_run_options(p)
     add("--steps", type=int, help=f"updates (default: {EPOCHS} epochs)")
     add("--epochs", type=float, help="the same, in passes over the pictures")
     add("--size", type=int, default=128, help="pictures are scaled to this shorter side (default: 128)")
     add("--crop", type=int, help="train on random squares of this side (default: 7/8 of --size)")
     add("--lr", type=float, default=LR, help=f"learning rate (default: {LR})")
     add("--clip", type=float, default=CLIP, help=f"largest gradient norm, 0: any (default: {CLIP:g})")
-    add_training_options(p)
+    runs.add_training_options(p)
     p.epilog = "Layers are normalised over each batch by itself, also where several are accumulated for an update."
     p.set_defaults(batch=BATCH, warmup=WARMUP)
     return p
@@ -60,18 +49,18 @@ def main(argv=None) -> int:
     args = parser().parse_args(argv)
     device.start(args.device)
     if args.resume is not None:
-        folder, stages = args.resume, read_config(args.resume, ClassificationSettings, args.data)
+        folder, stages = args.resume, runs.read_config(args.resume, ClassificationSettings, args.data)
         if len(stages) != 1:
             raise InputError(f"{folder / 'config.json'}: not the configuration of a run of minifcn.pretrain")
         settings = stages[0]
     else:
         settings = plan(args)
-        folder = new_folder(args.out, args.name or title(args.data))
-        write_config(folder, [settings], args.device)
+        folder = runs.new_folder(args.out, args.name or title(args.data))
+        runs.write_config(folder, [settings], args.device)
     try:
         metrics = train(folder, settings, args.device)
     except Stopped as stopped:
-        print(f"\n{stopped}\n{go_on_with('pretrain', folder, args.device)}")
+        print(f"\n{stopped}\n{runs.go_on_with('pretrain', folder, args.device)}")
         return 130
     report(folder, settings, metrics)
     return 0
@@ -81,7 +70,7 @@ def plan(args: argparse.Namespace) -> ClassificationSettings:
     """Turn the command line into settings, checked before anything is written."""
     if args.data is None:
         raise InputError("--data: give a folder or zip of classified pictures; data/README.md says where to get some")
-    check_ranges(args)
+    runs.check_ranges(args)
     if args.size < 1:
         raise InputError(f"--size: expected 1 or more, received {args.size}")
     args.crop = max(1, args.size * 7 // 8) if args.crop is None else args.crop
@@ -97,8 +86,8 @@ def plan(args: argparse.Namespace) -> ClassificationSettings:
     train_set, val_set = open_pictures(args.data)
     for pictures in (train_set, val_set or train_set):
         pictures[0]  # an encrypted or strangely packed archive is told now
-    check_batch(args, len(train_set))
-    steps = args.steps or max(1, round((args.epochs or EPOCHS) * (len(train_set) // args.batch // args.accumulate)))
+    runs.check_batch(args, len(train_set))
+    steps = runs.steps_for(args, len(train_set), EPOCHS)
     names = {f.name for f in fields(ClassificationSettings)} & vars(args).keys()
     chosen = {name: getattr(args, name) for name in names} | {"data": str(Path(args.data).resolve()), "steps": steps}
     chosen["init"] = args.init and str(Path(args.init).resolve())
@@ -110,7 +99,7 @@ def train(folder: Path, settings: ClassificationSettings, where: str) -> dict:
     done = folder / "metrics.json"
     if done.exists():
         return json.loads(done.read_text())
-    with stopping() as stop:
+    with runs.stopping() as stop:
         run = ClassificationRun(folder, settings, where)
         print(run.describe())
         run.train(stop)

@@ -7,7 +7,7 @@ import platform
 import signal
 import sys
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 
 import numpy as np
@@ -33,17 +33,12 @@ def command_parser(name: str, usage: str, description: str) -> argparse.Argument
     )
 
 
-def add_run_options(parser: argparse.ArgumentParser) -> None:
-    """Give a command that trains the options for its folder."""
+def add_training_options(parser: argparse.ArgumentParser) -> None:
+    """Give a command that trains the options that every network has; set_defaults() is to say batch and warmup."""
     add = parser.add_argument
     add("--resume", metavar="RUN", type=Path, help="go on with an interrupted run and its settings, bit for bit")
     add("--name", help="the run's folder under --out (default: after the data)")
     add("--out", type=Path, default=Path("runs"), help="where runs are kept (default: runs)")
-
-
-def add_training_options(parser: argparse.ArgumentParser) -> None:
-    """Give a command that trains the options that every network has; set_defaults() is to say batch and warmup."""
-    add = parser.add_argument
     add("--trunk", choices=[*TRUNKS], default="vgg_quarter", help="width of the network (default: vgg_quarter)")
     add("--batch", type=int, help="pictures at a time (default: %(default)s)")
     add("--accumulate", type=int, default=1, help="batches for each update (default: 1)")
@@ -86,6 +81,11 @@ def check_batch(args: argparse.Namespace, pictures: int) -> None:
         )
 
 
+def steps_for(args: argparse.Namespace, pictures: int, epochs: float) -> int:
+    """The updates that --steps or --epochs ask for, or `epochs` where neither is given."""
+    return args.steps or max(1, round((args.epochs or epochs) * (pictures // args.batch // args.accumulate)))
+
+
 def go_on_with(command: str, folder: Path, where: str) -> str:
     """How to resume a run that was stopped."""
     return f"go on with: python -m minifcn.{command} --resume {folder}" + (
@@ -124,8 +124,9 @@ def read_config(folder: Path, kind: type[Settings], data: str | None = None) -> 
     moved = {} if data is None else {"data": data if data == TOYTOWN else str(Path(data).resolve())}
     try:
         stages = json.loads(path.read_text())["stages"]
-        if any(("model" in stage) != hasattr(kind, "pad") for stage in stages):
-            other = "train" if "model" in stages[0] else "pretrain"
+        segments = "model" in (f.name for f in fields(kind))  # only an FCN has a choice of model
+        if any(("model" in stage) != segments for stage in stages):
+            other = "pretrain" if segments else "train"
             raise InputError(f"{folder}: a run of minifcn.{other}; resume it with that command")
         return [kind(**stage | moved) for stage in stages]
     except FileNotFoundError:

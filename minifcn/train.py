@@ -11,25 +11,13 @@ import math
 from dataclasses import fields, replace
 from pathlib import Path
 
-from . import device, figures
+from . import device, figures, runs
 from .datasets import TOYTOWN, has_split, open_dataset
 from .datasets.transforms import Preprocessing
 from .errors import InputError, command_line
 from .evaluate import predict
 from .models import AT_ONCE, MODELS
 from .recipes import PAPER_PICTURES, RECIPES, of_stage
-from .runs import (
-    add_run_options,
-    add_training_options,
-    check_batch,
-    check_ranges,
-    command_parser,
-    go_on_with,
-    new_folder,
-    read_config,
-    stopping,
-    write_config,
-)
 from .segmentation import SegmentationRun, SegmentationSettings, sample_pictures
 from .trainer import Stopped, write_json
 from .weights import check_trunk, load_model, open_weights
@@ -46,14 +34,13 @@ CLIP = 5.0  # norm of the gradient of a mean loss; of a sum, times the pixels
 
 
 def parser() -> argparse.ArgumentParser:
-    p = command_parser("train", "[--data DATA] [--model M ...] [options]", "Train fully convolutional networks.")
+    p = runs.command_parser("train", "[--data DATA] [--model M ...] [options]", "Train fully convolutional networks.")
     add = p.add_argument
     add("--model", nargs="+", choices=[*MODELS], default=["fcn32s", "fcn16s"], metavar="M",
         help="fcn32s, fcn16s, fcn8s; several: a chain (default: fcn32s fcn16s)")  # fmt: skip
     add("--data", help="toytown, or a data set's folder (default: toytown); with --resume: where it is now")
     add("--init", metavar="FILE", help="weights to start from: a file, vgg, or scratch "
         "(default: vgg, the shipped ones, for vgg_quarter)")  # fmt: skip
-    add_run_options(p)
     add("--recipe", choices=RECIPES, default="default", metavar="R",
         help="what else is not given: default, paper (CVPR 2015) or reference (its Caffe solvers)")  # fmt: skip
     add("--steps", type=int,
@@ -63,7 +50,7 @@ def parser() -> argparse.ArgumentParser:
     add("--reduction", choices=["mean", "sum"], default="mean", help="of the pixels' losses (default: mean)")
     add("--clip", type=float,
         help=f"largest gradient norm, 0: any (default: {CLIP:g}; for a sum, times the pixels)")  # fmt: skip
-    add_training_options(p)
+    runs.add_training_options(p)
     add("--low-memory", action="store_true",
         help="update while the gradient is computed; the same weights, no clipping")  # fmt: skip
     add("--balance", action="store_true", help="weight classes by median frequency")
@@ -82,21 +69,21 @@ def main(argv=None) -> int:
     args = options(argv)
     device.start(args.device)  # where there is none, before anything is written
     if args.resume is not None:
-        folder, stages = args.resume, read_config(args.resume, SegmentationSettings, args.data)
+        folder, stages = args.resume, runs.read_config(args.resume, SegmentationSettings, args.data)
     else:
         stages = plan(args)
-        folder = new_folder(args.out, args.name or Path(args.data).resolve().name)
-        write_config(folder, stages, args.device)
+        folder = runs.new_folder(args.out, args.name or Path(args.data).resolve().name)
+        runs.write_config(folder, stages, args.device)
     folders = [folder] if len(stages) == 1 else [folder / s.model for s in stages]
     scores = {}
     try:
-        with stopping() as stop:
+        with runs.stopping() as stop:
             for i, (stage, place) in enumerate(zip(stages, folders, strict=True)):
                 if i > 0:
                     stage = replace(stage, init=str(folders[i - 1] / "last.safetensors"))
                 scores[stage.model] = run_stage(place, stage, args.device, stop)
     except Stopped as stopped:
-        print(f"\n{stopped}\n{go_on_with('train', folder, args.device)}")
+        print(f"\n{stopped}\n{runs.go_on_with('train', folder, args.device)}")
         return 130
     if len(stages) > 1:
         compare(folder, folders, args.device)
@@ -117,7 +104,7 @@ def plan(args: argparse.Namespace) -> list[SegmentationSettings]:
     args.data = args.data or TOYTOWN
     check(args)
     train_set = open_dataset(args.data, "train")
-    check_batch(args, len(train_set))
+    runs.check_batch(args, len(train_set))
     init, start = find_start(args, len(train_set.classes))
     height, width = args.crop or train_set[0][1].shape
     pictures = args.batch * args.accumulate
@@ -154,7 +141,7 @@ def check(args: argparse.Namespace) -> None:
     """Raise InputError for options that are out of range or do not go together."""
     if args.accumulate is None:
         args.accumulate = max(1, PAPER_PICTURES // args.batch) if args.batch > 0 else 1
-    check_ranges(args)
+    runs.check_ranges(args)
     wanted = RECIPES[args.recipe].get("reduction", args.reduction)
     if args.reduction != wanted and args.lr is None:
         raise InputError(
@@ -175,13 +162,9 @@ def check(args: argparse.Namespace) -> None:
 
 def steps_of(args: argparse.Namespace, pictures: int, preset: int | None) -> int:
     """The updates of a network: as told, else the recipe's, else the default of the data."""
-    if args.steps is not None:
-        return args.steps
-    if args.epochs is None and preset is not None:
-        return preset
-    if args.epochs is None and args.data == TOYTOWN:
-        return TOYTOWN_STEPS
-    return max(1, round((args.epochs or EPOCHS) * max(1, pictures // args.batch // args.accumulate)))
+    if args.steps is None and args.epochs is None and (preset is not None or args.data == TOYTOWN):
+        return preset or TOYTOWN_STEPS
+    return runs.steps_for(args, pictures, EPOCHS)
 
 
 def run_stage(folder: Path, settings: SegmentationSettings, where: str, stop) -> dict:
@@ -191,7 +174,7 @@ def run_stage(folder: Path, settings: SegmentationSettings, where: str, stop) ->
         return json.loads(done.read_text())
     folder.mkdir(exist_ok=True)
     if not (folder / "config.json").exists():
-        write_config(folder, [settings], where)
+        runs.write_config(folder, [settings], where)
     run = SegmentationRun(folder, settings, where)
     print(run.describe())
     run.train(stop)

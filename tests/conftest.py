@@ -3,9 +3,11 @@
 import shutil
 
 import pytest
+from small_data import TINY
 
-from minifcn import cpu, gpu
+from minifcn import cpu, figures, gpu
 from minifcn.gpu import signatures
+from minifcn.models import TRUNKS
 
 
 @pytest.fixture(params=["im2col", "winograd"])
@@ -54,3 +56,30 @@ def real_gpu(monkeypatch):
 def loops(request):
     """cpu, and gpu twice: whose functions compute. Arrays go there by loops.asarray and come back by device.asnumpy."""
     return cpu if request.param == "cpu" else request.getfixturevalue(request.param)
+
+
+@pytest.fixture(scope="module")
+def tiny_trunk():
+    """--trunk tiny, whose steps take milliseconds."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(TRUNKS, "tiny", TINY)
+        yield
+
+
+@pytest.fixture(scope="module")
+def no_drawing():
+    """Empty files for pictures: drawing takes longer than training here."""
+    with pytest.MonkeyPatch.context() as patch:
+        leave_undrawn(patch)
+        yield
+
+
+@pytest.fixture
+def undrawn(monkeypatch):
+    """The same for one test."""
+    leave_undrawn(monkeypatch)
+
+
+def leave_undrawn(patch):
+    for name in ("curves", "samples"):
+        patch.setattr(figures, name, lambda path, *_: path.write_bytes(b""))

@@ -12,7 +12,6 @@ import pytest
 from PIL import Image
 from small_data import (
     CLASSES,
-    TINY,
     WITH_TINY,
     assert_one_error_line,
     assert_same_run,
@@ -22,17 +21,10 @@ from small_data import (
     make_set,
 )
 
-from minifcn import checkpoint, evaluate, figures, predict, train, trainer
-from minifcn.models import MODELS, TRUNKS
+from minifcn import checkpoint, evaluate, predict, train, trainer
+from minifcn.models import MODELS
 
-
-@pytest.fixture(scope="module", autouse=True)
-def tiny_trunk_and_no_drawing():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(TRUNKS, "tiny", TINY)
-        for name in ("curves", "samples"):
-            patch.setattr(figures, name, lambda path, *_: path.write_bytes(b""))
-        yield
+pytestmark = pytest.mark.usefixtures("tiny_trunk", "no_drawing")
 
 
 @pytest.fixture(scope="module")

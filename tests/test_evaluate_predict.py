@@ -7,24 +7,19 @@ import numpy as np
 import pytest
 from helpers import randomise
 from PIL import Image
-from small_data import CLASSES, TINY, draw, exit_status, make_set
+from small_data import CLASSES, draw, exit_status, make_set
 
 from minifcn import checkpoint, evaluate, predict
 from minifcn.autograd import no_grad
 from minifcn.figures import VOID_COLOUR
-from minifcn.models import MODELS, TRUNKS
+from minifcn.models import MODELS
 from minifcn.weights import load_model
+
+pytestmark = pytest.mark.usefixtures("tiny_trunk")
 
 PALETTE = [[10, 20, 30], [200, 100, 0], [0, 90, 180]]
 IMAGENET = {"order": "RGB", "mean": [123.675, 116.28, 103.53], "std": [58.395, 57.12, 57.375]}
 CAFFE = {"order": "BGR", "mean": [104.0, 117.0, 123.0], "std": [1.0, 2.0, 4.0]}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def tiny_trunk():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(TRUNKS, "tiny", TINY)
-        yield
 
 
 def make_checkpoint(path, name="fcn8s", preprocessing=IMAGENET, classes=CLASSES):

@@ -5,26 +5,20 @@ import json
 import numpy as np
 import pytest
 from PIL import Image
-from small_data import COLOUR_CLASSES, TINY, class_picture, fails, make_pictures, make_set, read_rows
+from small_data import COLOUR_CLASSES, class_picture, fails, make_pictures, make_set, read_rows
 
 import minifcn as mf
-from minifcn import checkpoint, figures, predict, pretrain, train
+from minifcn import checkpoint, predict, pretrain, train
 from minifcn.autograd import Tensor, no_grad
 from minifcn.datasets.classification import Pictures
 from minifcn.datasets.transforms import Preprocessing
 from minifcn.errors import InputError
-from minifcn.models import TRUNKS
 from minifcn.models.classifier import VGGClassifier
+
+pytestmark = pytest.mark.usefixtures("tiny_trunk")
 
 FILES = ["best.safetensors", "config.json", "curves.png", "last.safetensors", "log.csv", "metrics.json"]
 FILES += ["trunk.safetensors"]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def tiny_trunk():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(TRUNKS, "tiny", TINY)
-        yield
 
 
 @pytest.fixture(scope="module")
@@ -41,12 +35,6 @@ def finished(data, tmp_path_factory):
         patch.setattr("builtins.print", lambda *text, **_: said.append(" ".join(map(str, text))))
         assert pretrain.main(arguments(data, out, "--epochs", 20, "--batch", 9, "--val-every", 4)) == 0
     return out / "colours", "\n".join(said)
-
-
-@pytest.fixture
-def undrawn(monkeypatch):
-    for name in ("curves", "samples"):
-        monkeypatch.setattr(figures, name, lambda path, *_: path.write_bytes(b""))
 
 
 def arguments(data, out, *more):

@@ -6,19 +6,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from small_data import TINY, fails, make_pictures, make_set, zipped
+from small_data import fails, make_pictures, make_set, zipped
 
-from minifcn import figures, pretrain, train
-from minifcn.models import TRUNKS
+from minifcn import pretrain, train
 
-
-@pytest.fixture(scope="module", autouse=True)
-def tiny_trunk_and_no_drawing():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(TRUNKS, "tiny", TINY)
-        for name in ("curves", "samples"):
-            patch.setattr(figures, name, lambda path, *_: path.write_bytes(b""))
-        yield
+pytestmark = pytest.mark.usefixtures("tiny_trunk", "no_drawing")
 
 
 @pytest.fixture(scope="module")

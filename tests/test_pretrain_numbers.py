@@ -7,21 +7,15 @@ import sys
 import numpy as np
 import pytest
 from helpers import TOLERANCE, relative_error
-from small_data import TINY, assert_same_run, make_pictures, read_rows, zipped
+from small_data import assert_same_run, make_pictures, read_rows, zipped
 
 from minifcn import checkpoint, cpu, figures, pretrain
 from minifcn.autograd import Tensor
 from minifcn.classification import ClassificationRun, accuracy, ranks_of
 from minifcn.datasets.classification import Pictures
 from minifcn.datasets.transforms import Preprocessing
-from minifcn.models import TRUNKS
 
-
-@pytest.fixture(scope="module", autouse=True)
-def tiny_trunk():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(TRUNKS, "tiny", TINY)
-        yield
+pytestmark = pytest.mark.usefixtures("tiny_trunk")
 
 
 @pytest.fixture(scope="module")

@@ -11,27 +11,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from small_data import TINY, assert_same_run, assert_same_tensors, exit_status, fails, make_pictures, zipped
+from small_data import assert_same_run, assert_same_tensors, exit_status, fails, make_pictures, zipped
 from test_resume import KILLER, signal_in_step, steps_logged
 
-from minifcn import checkpoint, figures, pretrain
-from minifcn.models import TRUNKS
+from minifcn import checkpoint, pretrain
 from minifcn.models.classifier import VGGClassifier
 
 # All that a resume could get wrong is on: momentum, dropout, augmentation, accumulation, schedule, batch averages.
 OPTIONS = "--trunk tiny --size 32 --crop 28 --batch 3 --accumulate 2 --lr 0.05 --warmup 3 --dropout 0.5 --seed 5"
 STEPS = 9  # three epochs
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL and no fork")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def tiny_trunk_and_no_drawing():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(TRUNKS, "tiny", TINY)
-        for name in ("curves", "samples"):
-            patch.setattr(figures, name, lambda path, *_: path.write_bytes(b""))
-        yield
+pytestmark = [
+    pytest.mark.usefixtures("tiny_trunk", "no_drawing"),
+    pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL and no fork"),
+]
 
 
 @pytest.fixture(scope="module")

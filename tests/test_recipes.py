@@ -4,16 +4,13 @@ from functools import partial
 
 import numpy as np
 import pytest
-from small_data import TINY, VOID, make_set
+from small_data import VOID, make_set
 
 from minifcn import segmentation, softmax_cross_entropy, train
 from minifcn.errors import InputError
-from minifcn.models import MODELS, TRUNKS
+from minifcn.models import MODELS
 
-
-@pytest.fixture(autouse=True)
-def tiny_trunk(monkeypatch):
-    monkeypatch.setitem(TRUNKS, "tiny", TINY)
+pytestmark = pytest.mark.usefixtures("tiny_trunk")
 
 
 @pytest.fixture(scope="module")

@@ -10,11 +10,10 @@ import sys
 import time
 
 import pytest
-from small_data import TINY, WITH_TINY, assert_same_run, exit_status, fails, make_set
+from small_data import WITH_TINY, assert_same_run, exit_status, fails, make_set
 
-from minifcn import checkpoint, figures, segmentation, train, trainer
+from minifcn import checkpoint, segmentation, train, trainer
 from minifcn.errors import InputError
-from minifcn.models import TRUNKS
 from minifcn.optim import SGD
 from minifcn.runlog import open_log, read_log
 from minifcn.runs import read_config
@@ -71,16 +70,10 @@ for left in [*kills, 0]:
 """
 )
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL and no fork")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def tiny_trunk_and_no_drawing():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(TRUNKS, "tiny", TINY)
-        for name in ("curves", "samples"):  # drawing takes longer than training here
-            patch.setattr(figures, name, lambda path, *_: path.write_bytes(b""))
-        yield
+pytestmark = [
+    pytest.mark.usefixtures("tiny_trunk", "no_drawing"),
+    pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL and no fork"),
+]
 
 
 @pytest.fixture(scope="module")

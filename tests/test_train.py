@@ -10,15 +10,17 @@ import numpy as np
 import pytest
 from helpers import assert_close, relative_error
 from PIL import Image
-from small_data import CLASSES, TINY, assert_same_run, assert_same_tensors, exit_status, fails, make_set
+from small_data import CLASSES, assert_same_run, assert_same_tensors, exit_status, fails, make_set
 
-from minifcn import checkpoint, figures, train, trainer
+from minifcn import checkpoint, train, trainer
 from minifcn.autograd import Tensor, no_grad
-from minifcn.models import AT_ONCE, MODELS, TRUNKS
+from minifcn.models import AT_ONCE, MODELS
 from minifcn.models.fcn import bilinear_weight
 from minifcn.optim import SGD, clip_gradients, learning_rate
 from minifcn.segmentation import SegmentationRun, SegmentationSettings
 from minifcn.weights import load_model
+
+pytestmark = pytest.mark.usefixtures("tiny_trunk")
 
 STAGE_FILES = [
     "best.safetensors",
@@ -33,13 +35,6 @@ STAGE_FILES = [
 
 class NoStop:
     requested = False
-
-
-@pytest.fixture(scope="module", autouse=True)
-def tiny_trunk():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(TRUNKS, "tiny", TINY)
-        yield
 
 
 @pytest.fixture(scope="module")
@@ -68,13 +63,6 @@ def train_run(folder, data, **settings):
     run = SegmentationRun(folder, SegmentationSettings(data=data, **defaults | settings))
     run.train(NoStop)
     return run
-
-
-@pytest.fixture
-def undrawn(monkeypatch):
-    """Drawing takes longer than training here; the chain above is drawn."""
-    for name in ("curves", "samples"):
-        monkeypatch.setattr(figures, name, lambda path, *_: path.write_bytes(b""))
 
 
 def read_rows(path):

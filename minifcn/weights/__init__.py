@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from .. import checkpoint, device, models
+from .. import device, models
 from ..datasets.transforms import Preprocessing
 from ..errors import InputError
 from ..models.classifier import VGGClassifier
@@ -120,7 +120,7 @@ def load_model(path, where: str = "cpu") -> tuple[Module, dict]:
             f"{path}: {file.format}, which says nothing of its classes. Make a checkpoint of it first: "
             "python -m minifcn.train --init FILE --steps 1 --lr 0, on data with its classes"
         )
-    tensors, meta = checkpoint.load(path)
+    meta = file.meta
     try:
         spec = dict(meta["model"])
         if spec["name"] == VGGClassifier.name:
@@ -131,7 +131,10 @@ def load_model(path, where: str = "cpu") -> tuple[Module, dict]:
         meta["classes"], meta["palette"], Preprocessing.from_dict(meta["preprocessing"])
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path}: does not describe a network that minifcn can build ({error!r})") from error
-    restore(path, tensors, {f"model/{name}": p.data for name, p in model.parameters().items()})
+    arrays = {array.stored.name: array for array in file.arrays}
+    for name, parameter in model.parameters().items():
+        key = f"model/{name}"
+        restore(path, {key: arrays[key].read()} if key in arrays else {}, {key: parameter.data})
     return model, meta
 
 

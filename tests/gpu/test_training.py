@@ -11,7 +11,7 @@ from helpers import TOLERANCE, assert_close
 from small_data import TINY, exit_status, make_set
 
 import minifcn as mf
-from minifcn import checkpoint, device, evaluate, gpu, predict, train
+from minifcn import checkpoint, device, evaluate, gpu, predict, runs, train
 from minifcn.datasets.loader import Loader
 from minifcn.datasets.transforms import Preprocessing
 from minifcn.models import TRUNKS
@@ -96,7 +96,7 @@ def interrupt(monkeypatch, after):
 
     stop = SimpleNamespace(requested=False)
     monkeypatch.setattr(train.SegmentationRun, "train_step", step)
-    monkeypatch.setattr(train, "stopping", lambda: nullcontext(stop))
+    monkeypatch.setattr(runs, "stopping", lambda: nullcontext(stop))
 
 
 def test_train_command_and_a_checkpoint_that_moves_between_devices(data, tmp_path, monkeypatch, capsys):

@@ -6,14 +6,10 @@ from safetensors.numpy import save_file
 from small_data import TINY, assert_one_error_line, exit_status, fails, make_set
 
 from minifcn import checkpoint, evaluate, train
-from minifcn.models import TRUNKS
 from minifcn.models.vgg import CONVS
 from minifcn.weights.names import FEATURES
 
-
-@pytest.fixture(autouse=True)
-def tiny_trunk(monkeypatch):
-    monkeypatch.setitem(TRUNKS, "tiny", TINY)
+pytestmark = pytest.mark.usefixtures("tiny_trunk")
 
 
 @pytest.fixture(scope="module")
