@@ -86,7 +86,7 @@ def main(argv=None) -> int:
         print(f"\n{stopped}\n{runs.go_on_with('train', folder, args.device)}")
         return 130
     if len(stages) > 1:
-        compare(folder, folders, args.device)
+        compare(folder, folders, stages[0].data, args.device)
         write_json(folder / "metrics.json", scores)
     report(folder, folders, scores)
     return 0
@@ -181,10 +181,9 @@ def run_stage(folder: Path, settings: SegmentationSettings, where: str, stop) ->
     return run.finish()
 
 
-def compare(folder: Path, folders: list[Path], where: str) -> None:
+def compare(folder: Path, folders: list[Path], data: str, where: str) -> None:
     """samples.png of a chain: picture, truth, and each network's prediction."""
     networks = [load_model(place / "last.safetensors", where) for place in folders]
-    data = json.loads((folder / "config.json").read_text())["stages"][0]["data"]
     dataset = open_dataset(data, next(split for split in ("test", "val", "train") if has_split(data, split)))
     rows = []
     for picture, labels in sample_pictures(dataset):

@@ -298,6 +298,16 @@ def test_a_moved_data_set_is_given_again(stopped, data, tmp_path, capsys):
     assert_same_run(stopped, tmp_path / "again" / "run")
 
 
+def test_a_chain_whose_data_moved_goes_on_to_its_last_picture(data, tmp_path, monkeypatch):
+    there = shutil.copytree(data, tmp_path / "there")
+    with monkeypatch.context() as patch:
+        signal_in_step(patch, signal.SIGINT, 5)
+        assert train.main(arguments(str(there), tmp_path, "--model", "fcn32s", "fcn16s")) == 130
+    moved = there.rename(tmp_path / "moved")
+    assert train.main(["--resume", str(tmp_path / "run"), "--data", str(moved)]) == 0
+    assert (tmp_path / "run" / "samples.png").exists()
+
+
 def test_a_moved_run_goes_on(stopped, data, tmp_path):
     """Folders may have moved: only what decides the result must agree."""
     moved = tmp_path / "elsewhere"
