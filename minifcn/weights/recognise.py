@@ -142,13 +142,15 @@ class OneByOne:
 
 def open_checkpoint(name: str, file, metadata: dict[str, str]) -> WeightFile:
     """Return a checkpoint of minifcn. Its weights are called model/NAME."""
-    meta = checkpoint.read_document(name, metadata)
+    document = checkpoint.read_document(name, metadata)
+    meta = document if isinstance(document, dict) else {}
     stored = [stored_in(file, key) for key in file.keys()]
     if metadata.get("crc32") != checkpoint.checksum(metadata["minifcn"], OneByOne(file)):
         raise InputError("damaged, its checksum does not match. Use another copy or an earlier checkpoint")
     try:
         preprocessing = Preprocessing.from_dict(meta["preprocessing"]) if "preprocessing" in meta else None
         classes = list(map(str, meta["classes"])) if "classes" in meta else None
+        dict(meta.get("model", {}))  # whoever reads it may take it for one
     except (TypeError, ValueError) as error:
         raise InputError(f"not a checkpoint of a run: {plain(str(error))}. Use another checkpoint") from error
     arrays = [
