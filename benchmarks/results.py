@@ -238,7 +238,8 @@ def command(settings: dict) -> str:
     """The command that makes this run again; options that are not named have their defaults."""
     named = ("model", "data", "steps", "batch", "lr", "warmup", "clip", "dropout", "val_every", "seed")
     options = " ".join(f"--{name.replace('_', '-')} {settings[name]}" for name in named)
-    options += f" --init {settings['init'] or 'scratch'}"
+    shipped = f"{settings['trunk']}.safetensors"
+    options += f" --init {'vgg' if settings['init'] == shipped else settings['init'] or 'scratch'}"
     return f"`python -m minifcn.train {options}`"
 
 
