@@ -134,7 +134,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         description="Open every picture and label of a data set, name whatever is wrong, and count the classes.",
         epilog="Exit status: 0 if all is well, 1 if any file is bad, 2 if DATA is no data set.",
     )
-    parser.add_argument("data", metavar="DATA", help="a folder with a data set, or toytown")
+    parser.add_argument("data", metavar="DATA", help="a folder with a data set, toytown, or toytown_sizes")
     reports = check(parser.parse_args(argv).data)
     errors = [f"{report.split}: {error}" for report in reports for error in report.errors]
     for error in errors:

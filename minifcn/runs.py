@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from . import __version__, cpu, device
-from .datasets import TOYTOWN
+from .datasets import lasting_name
 from .errors import InputError
 from .models import TRUNKS
 from .trainer import Settings, write_json
@@ -50,10 +50,10 @@ def add_training_options(parser: argparse.ArgumentParser) -> None:
     add("--flip", action=argparse.BooleanOptionalAction, default=True, help="mirror half of the pictures (default)")
     add(
         "--val-every",
-        type=int,
+        type=float,
         default=1,
         metavar="E",
-        help="epochs between validations, 0: one at the end (default: 1)",
+        help="epochs between validations, such as 0.5; 0: one at the end (default: 1)",
     )
     add("--seed", type=int, default=0, help="of weights, order and augmentation (default: 0)")
     device.add_option(parser)
@@ -121,7 +121,7 @@ def write_config(folder: Path, stages: list, where: str) -> None:
 def read_config(folder: Path, kind: type[Settings], data: str | None = None) -> list[Settings]:
     """Read back the settings of a run to resume; kind: their class.  data: where its data set is now, if it moved."""
     path = folder / "config.json"
-    moved = {} if data is None else {"data": data if data == TOYTOWN else str(Path(data).resolve())}
+    moved = {} if data is None else {"data": lasting_name(data)}
     try:
         stages = json.loads(path.read_text())["stages"]
         segments = "model" in (f.name for f in fields(kind))  # only an FCN has a choice of model

@@ -5,15 +5,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from . import figures, memory
+from . import checkpoint, figures, memory
 from .datasets import has_split, open_dataset
 from .datasets.balance import median_frequency_weights
 from .datasets.loader import Loader
 from .datasets.transforms import Augmentation
+from .datasets.views import hold_out, scaled, thinned
 from .evaluate import evaluate, predict
 from .models import MODELS
 from .ops import softmax_cross_entropy
 from .trainer import Run, Settings
+from .weights import restore
 
 SAMPLE_ROWS = 4
 
@@ -29,6 +31,13 @@ class SegmentationSettings(Settings):
     balance: bool = False
     crop: tuple[int, int] | None = None
     scale_jitter: float = 0.0
+    # of minifcn.table1: all pictures at this scale; this share of the training pictures; whether the last tenth of them
+    # is held out, to choose the checkpoint on, so that test (or val, where there is none) is scored only once; and
+    # whether it is not scored at all
+    scale: float = 1.0
+    fraction: float = 1.0
+    held_out: bool = False
+    trial: bool = False
 
 
 class SegmentationRun(Run):
@@ -44,10 +53,16 @@ class SegmentationRun(Run):
         return self.settings.model
 
     def open_data(self) -> None:
-        data = self.settings.data
-        self.train_set = open_dataset(data, "train")
-        self.val_set = open_dataset(data, "val") if has_split(data, "val") else None
-        self.test_set = open_dataset(data, "test") if has_split(data, "test") else None
+        s = self.settings
+        self.train_set, self.val_set, self.test_set = (
+            scaled(open_dataset(s.data, split), s.scale) if has_split(s.data, split) else None
+            for split in ("train", "val", "test")
+        )
+        if s.held_out:
+            self.test_set = self.test_set or self.val_set
+            self.train_set, self.val_set = hold_out(self.train_set)
+        self.train_set = thinned(self.train_set, s.fraction)
+        self.test_set = None if s.trial else self.test_set
 
     def network(self):
         s, L = self.settings, len(self.train_set.classes)
@@ -90,7 +105,10 @@ class SegmentationRun(Run):
         return {"model": spec, "classes": self.train_set.classes, "palette": self.train_set.palette.tolist()}
 
     def test(self) -> dict:
-        """Score the final network on the test set and draw samples.png."""
+        """Score the final network, or the one chosen on held-out pictures, on the test set, and draw samples.png."""
+        if self.settings.held_out:
+            tensors, _ = checkpoint.load(self.best)
+            restore(self.best, tensors, {f"model/{name}": p.data for name, p in self.model.parameters().items()})
         self.draw_samples()
         if self.test_set is None:
             print(f"{self.settings.data} has no test split: the last validation scores stand in metrics.json")

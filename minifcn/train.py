@@ -12,7 +12,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 from . import device, figures, runs
-from .datasets import TOYTOWN, has_split, open_dataset
+from .datasets import DRAWN, TOYTOWN, has_split, lasting_name, open_dataset
 from .datasets.transforms import Preprocessing
 from .errors import InputError, command_line
 from .evaluate import predict
@@ -109,8 +109,9 @@ def plan(args: argparse.Namespace) -> list[SegmentationSettings]:
     height, width = args.crop or train_set[0][1].shape
     pictures = args.batch * args.accumulate
     pixels = 1 if args.reduction == "mean" else pictures * height * width
-    chosen = {f.name: getattr(args, f.name) for f in fields(SegmentationSettings) if f.name not in ("model", "init")}
-    chosen["data"] = args.data if args.data == TOYTOWN else str(Path(args.data).resolve())
+    names = {f.name for f in fields(SegmentationSettings)} - {"model", "init"}
+    chosen = {name: value for name, value in vars(args).items() if name in names}
+    chosen["data"] = lasting_name(args.data)
     chosen["pad"] = 100 if args.pad == "100" else "same"
     chosen["clip"] = CLIP * pixels if args.clip is None else args.clip
     given = {x: getattr(args, x) for x in ("lr", "skip_scale", "weight_decay") if getattr(args, x) is not None}
@@ -162,7 +163,7 @@ def check(args: argparse.Namespace) -> None:
 
 def steps_of(args: argparse.Namespace, pictures: int, preset: int | None) -> int:
     """The updates of a network: as told, else the recipe's, else the default of the data."""
-    if args.steps is None and args.epochs is None and (preset is not None or args.data == TOYTOWN):
+    if args.steps is None and args.epochs is None and (preset is not None or args.data in DRAWN):
         return preset or TOYTOWN_STEPS
     return runs.steps_for(args, pictures, EPOCHS)
 

@@ -16,7 +16,7 @@ import math
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -51,13 +51,17 @@ class Settings:
     weight_decay: float = 5e-4
     dropout: float = 0.0
     flip: bool = True
-    val_every: int = 1
+    val_every: float = 1.0
     low_memory: bool = False
     seed: int = 0
 
 
 class Stopped(Exception):
     """The user asked to stop; a checkpoint was saved."""
+
+
+class Diverged(InputError):
+    """The loss, its gradient or a weight is no longer finite; the last good checkpoint was kept."""
 
 
 class Run:
@@ -129,7 +133,8 @@ class Run:
     def load(self) -> None:
         """Go on from last.safetensors: weights, momentum, position, and the log up to there."""
         tensors, meta = checkpoint.load(self.last)
-        if decisive(meta.get("settings", {})) != decisive(json.loads(json.dumps(asdict(self.settings)))):
+        defaults = {f.name: f.default for f in fields(self.settings)}  # of what an older version did not write
+        if decisive(defaults | meta.get("settings", {})) != decisive(asdict(self.settings)):
             raise InputError(f"{self.last}: checkpoint of a run with other settings than {self.folder / 'config.json'}")
         if meta["classes"] != self.train_set.classes:
             raise InputError(f"{self.settings.data}: its classes are not those of {self.last}; restore the data set")
@@ -182,7 +187,7 @@ class Run:
                 with np.errstate(all="ignore"):  # a diverging run is told of in one line, below
                     row = self.train_step(group)
                 epoch_ends = self.step % self.steps_per_epoch == 0
-                if self.step == self.settings.steps or (epoch_ends and self.validation_due()):
+                if self.step == self.settings.steps or self.validation_due():
                     row |= self.validate(self.seconds + time.monotonic() - started)
                 log.writerow(row)
                 self.log.append(row)
@@ -235,9 +240,9 @@ class Run:
         self.step += 1
         return row
 
-    def diverged(self, what: str) -> InputError:
+    def diverged(self, what: str) -> Diverged:
         s = self.settings
-        return InputError(
+        return Diverged(
             f"{what} at step {self.step}, with lr {s.lr:g} on a {s.reduction} loss and --clip {s.clip:g}. Start again "
             f"with a lower --lr (a tenth), --warmup 100 or --clip 5; {self.folder} keeps the last good checkpoint"
         )
@@ -258,15 +263,17 @@ class Run:
 
     def validation_due(self) -> bool:
         every = self.settings.val_every
-        return every > 0 and (self.step // self.steps_per_epoch) % every == 0
+        return every > 0 and self.step % max(1, round(every * self.steps_per_epoch)) == 0
 
     def validate(self, seconds: float) -> dict:
         """Score the validation set; keep the best network."""
         if self.val_set is None:
             return {}
+        started = time.monotonic()
         scores = self.score()
         score = scores[self.scores[0]] or 0.0
-        self.validations.append({"step": self.step, "seconds": seconds, **scores})
+        took = time.monotonic() - started
+        self.validations.append({"step": self.step, "seconds": seconds, "took": took, **scores})
         if self.best_score is None or score > self.best_score:
             self.best_score = score
             self.save(self.best)
@@ -302,7 +309,8 @@ class Run:
 
 def decisive(settings: dict) -> dict:
     """The settings that must agree for a run to go on; folders may have moved."""
-    return {name: value for name, value in settings.items() if name not in ("data", "init")}
+    settings = {name: value for name, value in settings.items() if name not in ("data", "init")}
+    return json.loads(json.dumps(settings))  # with lists for tuples, as the settings of a checkpoint have them
 
 
 def write_json(path: Path, content: dict) -> None:

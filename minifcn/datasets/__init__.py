@@ -10,6 +10,7 @@ from minifcn.datasets import camvid, folder, sbd, voc, voc_sbd
 from minifcn.errors import InputError
 
 TOYTOWN = "toytown"
+DRAWN = {TOYTOWN: "Toytown", "toytown_sizes": "ToytownSizes"}  # sets that have a name, not a folder; their classes
 # What opens a split of each layout, and its module. The first that is recognised counts: voc_sbd holds voc and sbd.
 _LAYOUTS = {
     camvid.Camvid: camvid,
@@ -41,19 +42,19 @@ class Dataset(Protocol):
 
 
 def open_dataset(where: str | Path, split: str) -> Dataset:
-    """Open a split of "toytown", or of the data set in a folder, whose layout is recognised.
+    """Open a split of "toytown" or "toytown_sizes", or of the data set in a folder, whose layout is recognised.
 
     InputError: the folder or its layout is unknown (the message shows those expected and what is there), it has no
     such split (the message lists those it has), or the split is empty.
     """
-    if str(where) == TOYTOWN:
-        return _toytown().Toytown(split)
+    if str(where) in DRAWN:
+        return getattr(_toytown(), DRAWN[str(where)])(split)
     return _layout(Path(where))(where, split)
 
 
 def list_splits(where: str | Path) -> list[str]:
     """Return the splits that a data set has, such as ["train", "val"]. InputError as for open_dataset."""
-    if str(where) == TOYTOWN:
+    if str(where) in DRAWN:
         return list(_toytown().SPLITS)
     return _LAYOUTS[_layout(Path(where))].splits(Path(where))
 
@@ -61,6 +62,11 @@ def list_splits(where: str | Path) -> list[str]:
 def has_split(where: str | Path, split: str) -> bool:
     """Whether a data set has a split. InputError where there is no data set at all."""
     return split in list_splits(where)
+
+
+def lasting_name(where: str | Path) -> str:
+    """Return how a configuration names a data set, wherever it is read: a drawn one's name, a folder's full path."""
+    return str(where) if str(where) in DRAWN else str(Path(where).resolve())
 
 
 def _toytown():
@@ -72,7 +78,7 @@ def _toytown():
 def _layout(path: Path) -> Callable[[str | Path, str], Dataset]:
     """Return what opens a split of a folder of this layout."""
     if not path.is_dir():
-        raise InputError(f"{path}: no such folder; give the folder of a data set, or {TOYTOWN!r}")
+        raise InputError(f"{path}: no such folder; give the folder of a data set, or {' or '.join(map(repr, DRAWN))}")
     for opens, module in _LAYOUTS.items():
         if module.recognised(path):
             return opens

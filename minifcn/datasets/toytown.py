@@ -4,6 +4,9 @@ The first use of a split draws it (some 50 ms a picture) and keeps it as PNG fil
 
     <root>/<version>/seed<seed>/<split>/pictures/train_000.png     RGB, 160 x 192
                                         labels/train_000.png       paletted, class index or 255 (void)
+                     sizes1/seed<seed>/...                         the same of toytown_sizes
+
+toytown_sizes is the same town with cars, persons and signs of four sizes: it tells what size alone does to a network.
 
 `root` is data/toytown of a source checkout, or the user's cache folder where the package is installed. Drawing is
 deterministic in (seed, split, index): an interrupted cache is completed, a deleted one comes back the same.
@@ -29,6 +32,8 @@ MANY = 64  # pictures from which a second process is worth its start
 SPLITS = {"train": 600, "val": 100, "test": 200}
 THIN = ("person", "pole", "sign")  # narrower than the 32 pixels that one score of an FCN-32s covers
 LARGE = tuple(name for name in CLASSES if name not in THIN)
+# Of cars, persons and signs in toytown_sizes. Larger ones fill the picture, hide one another, and its edge cuts them.
+SIZES = (0.25, 0.5, 1.0, 2.0)
 PALETTE = np.array(
     [
         (112, 178, 224),  # sky
@@ -58,16 +63,17 @@ class Toytown:
     """
 
     name = "toytown"
+    variant = ""  # the folder, below that of the version, in which the cache of another kind of town is
     ignore_label = VOID
 
     def __init__(self, split: str, seed: int = 0, root: str | Path | None = None):
         if split not in SPLITS:
-            raise InputError(f"toytown has the splits {', '.join(SPLITS)}; got {split!r}")
+            raise InputError(f"{self.name} has the splits {', '.join(SPLITS)}; got {split!r}")
         self.split = split
         self.classes = list(CLASSES)
         self.palette = PALETTE.copy()
         self.names = [f"{split}_{index:03d}" for index in range(SPLITS[split])]
-        self.folder = Path(root or default_root()) / VERSION / f"seed{seed}" / split
+        self.folder = Path(root or default_root()) / VERSION / self.variant / f"seed{seed}" / split
         self._draw_missing(seed)
 
     def __len__(self) -> int:
@@ -75,6 +81,11 @@ class Toytown:
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         return self._read("pictures", index, "RGB"), self._read("labels", index, "P")
+
+    @staticmethod
+    def scene(seed: int, split: str, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """Draw an item."""
+        return draw_scene(seed, list(SPLITS).index(split), index)
 
     def _path(self, kind: str, index: int) -> Path:
         return self.folder / kind / f"{self.names[index]}.png"
@@ -97,18 +108,42 @@ class Toytown:
             return
         for kind in ("pictures", "labels"):
             (self.folder / kind).mkdir(parents=True, exist_ok=True)
-        with tqdm(desc=f"drawing toytown/{self.split}", total=len(missing), unit="picture") as bar:
-            with helper(self.folder, self.split, seed, missing):
-                for _ in draw(self.folder, self.split, seed, missing):
+        with tqdm(desc=f"drawing {self.name}/{self.split}", total=len(missing), unit="picture") as bar:
+            with helper(type(self), self.folder, self.split, seed, missing):
+                for _ in draw(type(self), self.folder, self.split, seed, missing):
                     bar.update()
 
 
-def draw(folder: Path, split: str, seed: int, indices: list[int]) -> Iterator[int]:
+class ToytownSizes(Toytown):
+    """One split of street scenes in which the size of the compact things varies: cars, persons and the boards of signs.
+
+    Picture i has them SIZES[i % 4] times as large as they are in toytown. Each picture of "train" (600) and "val" (100)
+    is another scene; "test" (200) is 50 scenes, each at all four sizes and otherwise the same (see draw_scene).
+    Arguments and errors are Toytown's.
+
+    Attributes:
+        sizes: a number for each picture.
+    """
+
+    name = "toytown_sizes"
+    variant = "sizes1"  # raise its number when what this class adds changes any pixel
+
+    def __init__(self, split: str, seed: int = 0, root: str | Path | None = None):
+        super().__init__(split, seed, root)
+        self.sizes = [SIZES[index % len(SIZES)] for index in range(len(self))]
+
+    @staticmethod
+    def scene(seed: int, split: str, index: int) -> tuple[np.ndarray, np.ndarray]:
+        number = index // len(SIZES) if split == "test" else index
+        return draw_scene(seed, list(SPLITS).index(split), number, SIZES[index % len(SIZES)])
+
+
+def draw(kind: type[Toytown], folder: Path, split: str, seed: int, indices: list[int]) -> Iterator[int]:
     """Draw these pictures of a split, but for those that are there; yield each index when its files are complete."""
     for index in indices:
         name = f"{split}_{index:03d}.png"
         if not (folder / "labels" / name).exists():
-            picture, labels = draw_scene(seed, list(SPLITS).index(split), index)
+            picture, labels = kind.scene(seed, split, index)
             paletted = Image.fromarray(labels).convert("P")
             paletted.putpalette(void_white(PALETTE).tobytes())
             write_png(Image.fromarray(picture), folder / "pictures" / name)
@@ -117,13 +152,13 @@ def draw(folder: Path, split: str, seed: int, indices: list[int]) -> Iterator[in
 
 
 @contextmanager
-def helper(folder: Path, split: str, seed: int, indices: list[int]) -> Iterator[None]:
+def helper(kind: type[Toytown], folder: Path, split: str, seed: int, indices: list[int]) -> Iterator[None]:
     """Inside this block, where it is worth it, another process draws too, from the last picture to the first."""
     if len(indices) < MANY or (os.cpu_count() or 1) < 2:
         yield
         return
-    code = "import sys; from pathlib import Path; from minifcn.datasets.toytown import draw; "
-    code += f"list(draw(Path(sys.argv[1]), {split!r}, {seed}, {indices[::-1]}))"
+    code = "import sys; from pathlib import Path; from minifcn.datasets import toytown; "
+    code += f"list(toytown.draw(toytown.{kind.__name__}, Path(sys.argv[1]), {split!r}, {seed}, {indices[::-1]}))"
     process = subprocess.Popen([sys.executable, "-c", code, str(folder.resolve())], stderr=subprocess.DEVNULL)
     try:
         yield
@@ -148,7 +183,7 @@ def write_png(image: Image.Image, path: Path) -> None:
 
 
 def default_root() -> Path:
-    """Return where toytown is cached: $MINIFCN_CACHE, data/ of a source checkout, or the user's cache folder."""
+    """Return where toytown and toytown_sizes are cached: $MINIFCN_CACHE, data/ of a checkout, or the user's cache folder."""
     if os.environ.get("MINIFCN_CACHE"):
         return Path(os.environ["MINIFCN_CACHE"]) / "toytown"
     checkout = Path(__file__).resolve().parents[2]

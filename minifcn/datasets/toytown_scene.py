@@ -4,6 +4,8 @@ Colour and position are made to say little: houses, cars, clothes and signs shar
 pavement and walls are of the same stones; there are suns, fogs and nights; and the camera stands anywhere, high or
 low, looking along the street or across it. What tells the classes apart is their texture and shape: windows, slabs,
 speckle, leaves, wheels, limbs. benchmarks/colour_position.py measures how little colour and position alone achieve.
+
+A scene can be drawn again with its cars, persons and signs of another size, and nothing else changed.
 """
 
 import numpy as np
@@ -12,12 +14,14 @@ from PIL import Image, ImageFilter
 from minifcn.datasets.toytown_buildings import Building, draw_building, draw_skyline
 from minifcn.datasets.toytown_canvas import SCALE, Camera, Canvas, Frame, H, Light, W
 from minifcn.datasets.toytown_cars import SHAPES, draw_car
+from minifcn.datasets.toytown_enlarge import enlarged, enlarged_cast
 from minifcn.datasets.toytown_ground import Street, bare_labels, draw_ground, draw_sky
 from minifcn.datasets.toytown_paint import hsv, pick
 from minifcn.datasets.toytown_things import draw_lamp, draw_person, draw_sign, draw_tree
 from minifcn.randomness import counted_rng
 
 NOWHERE = 1e6  # metres: the place of things that a scene lacks
+ENLARGED = ("car", "person")  # about their feet; a sign's board grows too, but on its pole as it was (see draw_thing)
 WEATHERS = {  # share of scenes, height of the sun (radians), light of sky and sun (RGB), reach of the view (m), clouds
     "clear": (0.30, (0.4, 1.1), (0.49, 0.55, 0.64), (0.62, 0.56, 0.46), 400, -0.2),
     "overcast": (0.25, (0.5, 1.2), (0.85, 0.85, 0.85), (0.12, 0.11, 0.09), 220, 1.0),
@@ -28,32 +32,61 @@ WEATHERS = {  # share of scenes, height of the sun (radians), light of sky and s
 }
 
 
-def draw_scene(seed: int, split_index: int, index: int) -> tuple[np.ndarray, np.ndarray]:
-    """Draw one scene, the same for the same three integers.
+def draw_scene(seed: int, split_index: int, index: int, size: float | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Draw one scene, the same for the same arguments.
+
+    size: None, or how many times as large as usual cars, persons and the boards of signs are. Scenes that differ in it
+    alone have the same weather, street, camera, houses, trees, lamps and ground, and the same cars, persons and signs,
+    each with its foot in the same place: where none of these or their shadows is, their pixels are equal. (They are not
+    those of the scene with size None, which draws all its details from one stream of random numbers.)
 
     Returns the picture (160, 192, 3) uint8, RGB, and the labels (160, 192) uint8: classes 0 to 8, void 255 on borders.
     """
     rng = counted_rng(seed, split_index, index)
+
+    def own(number: int) -> np.random.Generator:
+        """The random numbers of one part of the scene. With a size, they do not depend on those of other parts."""
+        return rng if size is None else counted_rng(seed, split_index, index, number)
+
     light, sky = make_weather(rng)
     street = make_street(rng)
     camera = place_camera(street, rng)
     buildings, parks = make_rows(street, camera, rng)
     things = place_things(street, camera, parks, rng)
-    casts = [cast for box in buildings for cast in box.shadow(light.sun)]
-    casts += [cast for kind, place, size in things for cast in thing_shadow(kind, place, size, light.sun)]
+    still = [cast for box in buildings for cast in box.shadow(light.sun)]
+    casts = still + [cast for thing in things for cast in cast_shadow(camera, thing, light.sun, size)]
     pools = [place for kind, place, _ in things if kind == "lamp"] if light.lamps else []
     canvas = Canvas(camera, light, draw_sky(sky, rng), bare_labels(camera))
     draw_skyline(canvas, rng)
     for box in sorted(buildings, key=lambda box: -max(0, box.z0, -box.z1)):
         draw_building(canvas, box, rng)
+    meter = None
+    if size is not None:  # the exposure is that of the street without things, whatever size they have
+        empty = Canvas(camera, light, np.array(canvas.picture), np.array(canvas.labels))
+        draw_ground(empty, street, still, pools, own(0))
+        meter, _ = empty.finish()
     glows = []
-    for kind, place, size in sorted(things, key=lambda thing: -camera.depth([thing[1][0], 0, thing[1][1]])):
-        glow = draw_thing(canvas, street, kind, place, size, rng)
+    for number, thing in sorted(enumerate(things, 2), key=lambda one: -camera.depth([one[1][1][0], 0, one[1][1][1]])):
+        canvas.camera = seen_by(camera, thing, size)
+        glow = draw_thing(canvas, street, *thing, own(number), size or 1.0)
         if glow is not None:
             glows.append(glow)
-    draw_ground(canvas, street, casts, pools, rng)
+    canvas.camera = camera
+    draw_ground(canvas, street, casts, pools, own(0))
     picture, labels = canvas.finish()
-    return develop(picture, glows if light.lamps else [], rng), labels
+    return develop(picture, glows if light.lamps else [], own(1), meter), labels
+
+
+def seen_by(camera: Camera, thing: tuple, size: float | None) -> Camera:
+    """The camera through which a thing is drawn: one that sees it `size` times as large, if it is of those kinds."""
+    kind, place, _ = thing
+    return camera if size is None or kind not in ENLARGED else enlarged(camera, place, size)
+
+
+def cast_shadow(camera: Camera, thing: tuple, sun: np.ndarray, size: float | None) -> list[np.ndarray]:
+    """The shadow of a thing on the ground, enlarged as the thing is: polygons (n, 3)."""
+    casts, larger = thing_shadow(*thing, sun), seen_by(camera, thing, size)
+    return casts if larger is camera else [cast for x in casts for cast in enlarged_cast(camera, larger, x)]
 
 
 def make_weather(rng: np.random.Generator) -> tuple[Light, dict]:
@@ -211,8 +244,12 @@ def strip(a: np.ndarray, b: np.ndarray, half: float) -> list[np.ndarray]:
     return [np.stack([a - side, a + side, b + side, b - side])]
 
 
-def draw_thing(canvas: Canvas, street: Street, kind: str, place, size, rng: np.random.Generator):
-    """Paint one thing. Returns the canvas position of its light, if it has one."""
+def draw_thing(canvas: Canvas, street: Street, kind: str, place, size, rng: np.random.Generator, board: float = 1.0):
+    """Paint one thing. Returns the canvas position of its light, if it has one.
+
+    board: how many times as large as usual the board of a sign is: about its middle, since about the pole's foot large
+    ones would leave the picture.
+    """
     if kind == "car":
         heading = (0.0 if place[0] > 0 else np.pi) + rng.normal(0, 0.06)
         return draw_car(canvas, place, heading, size, rng)
@@ -222,23 +259,31 @@ def draw_thing(canvas: Canvas, street: Street, kind: str, place, size, rng: np.r
     if kind == "lamp":
         return draw_lamp(canvas, frame, size, rng)
     if kind == "sign":
-        return draw_sign(canvas, frame, size, rng.uniform(0.65, 0.95), rng)
+        width = board * rng.uniform(0.65, 0.95)
+        return draw_sign(canvas, frame, max(size, 0.85 * width), width, rng)  # no board reaches into the ground
     species = "bush" if kind == "bush" else pick(rng, ["broad"] * 12 + ["poplar"] * 4 + ["conifer"] * 4 + ["bare"])
     return draw_tree(canvas, frame, size, species, rng)
 
 
-def develop(picture: np.ndarray, glows: list, rng: np.random.Generator) -> np.ndarray:
-    """Finish a picture as a camera does: glow of lamps, white balance, gamma, contrast, vignette, noise."""
+def develop(picture: np.ndarray, glows: list, rng: np.random.Generator, meter: np.ndarray | None = None) -> np.ndarray:
+    """Finish a picture as a camera does: glow of lamps, white balance, gamma, contrast, vignette, noise.
+
+    meter: the picture whose brightness sets the exposure, where it is another one.
+    """
     if rng.random() < 0.2:
         picture = np.asarray(Image.fromarray(picture).filter(ImageFilter.GaussianBlur(rng.uniform(0.2, 0.4))))
     y, x = np.mgrid[:H, :W].astype(np.float32)
-    developed = picture.astype(np.float32)
-    for u, v in glows:
-        near = (x - u / SCALE) ** 2 + (y - v / SCALE) ** 2
-        developed += (90 / (1 + near / 18))[..., None] * np.float32([1, 0.82, 0.5])
     balance = np.exp(rng.normal(0, 0.09, 3)).astype(np.float32)
-    developed = np.clip(developed * balance / 255, 0, 1)
-    mean = float(developed.mean())
+
+    def lit(picture: np.ndarray) -> np.ndarray:
+        light = picture.astype(np.float32)
+        for u, v in glows:
+            near = (x - u / SCALE) ** 2 + (y - v / SCALE) ** 2
+            light += (90 / (1 + near / 18))[..., None] * np.float32([1, 0.82, 0.5])
+        return np.clip(light * balance / 255, 0, 1)
+
+    developed = lit(picture)
+    mean = float((developed if meter is None else lit(meter)).mean())
     target = rng.uniform(0.25, 0.58) if mean > 0.2 else rng.uniform(0.17, 0.3)  # nights stay dark
     middle = np.float32(255 * target)
     developed = 255 * developed ** np.float32(np.clip(np.log(target) / np.log(mean), 0.5, 1.45))

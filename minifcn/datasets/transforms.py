@@ -107,7 +107,7 @@ class Augmentation:
             raise ValueError(f"labels: expected {expected} as the picture, received {labels.dtype} {labels.shape}")
         if self.scale_jitter:
             scale = rng.uniform(1 - self.scale_jitter, 1 + self.scale_jitter)
-            picture, labels = _resize(picture, labels, scale)
+            picture, labels = resize(picture, labels, scale)
         if self.crop is not None:
             height, width = self.crop
             picture, labels = _pad(picture, labels, height, width, fill)
@@ -141,7 +141,7 @@ def collate(
     return x, padded
 
 
-def _resize(picture: np.ndarray, labels: np.ndarray, scale: float) -> tuple[np.ndarray, np.ndarray]:
+def resize(picture: np.ndarray, labels: np.ndarray, scale: float) -> tuple[np.ndarray, np.ndarray]:
     """Scale a picture bilinearly and its labels by nearest neighbour, both to round(size * scale), at least 1."""
     H, W = labels.shape
     size = (max(1, round(W * scale)), max(1, round(H * scale)))  # Pillow's order

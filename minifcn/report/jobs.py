@@ -1,0 +1,117 @@
+"""The runs of a report: what each waits for, and their processes, as many at a time as there are cores.
+
+A run's folder is named after it and holds record.json once it is finished; what is finished is not done again. If the
+command is stopped or killed, each run keeps its checkpoint (see worker.py) and the same command goes on from there.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from tqdm import tqdm
+
+from .. import cpu
+from ..errors import InputError
+from ..segmentation import SegmentationSettings
+from ..trainer import Stopped
+from .worker import RECORD
+
+POLL = 0.5  # seconds
+OUTPUT = "output.txt"
+
+
+@dataclass
+class Job:
+    """A run to do.
+
+    settings: makes them from the records of all runs so far, which include those named in `after`.
+    keep: whether its checkpoint is of use to anybody once it is scored.
+    """
+
+    name: str
+    steps: int
+    settings: Callable[[dict[str, dict]], SegmentationSettings]
+    after: list[str] = field(default_factory=list)
+    keep: bool = True
+
+
+def read_records(root: Path, jobs: list[Job]) -> dict[str, dict]:
+    """The records of those jobs that are finished, by name."""
+    paths = {job.name: root / job.name / RECORD for job in jobs}
+    return {name: json.loads(path.read_text()) for name, path in paths.items() if path.exists()}
+
+
+def run_jobs(jobs: list[Job], root: Path, workers: int, stop) -> dict[str, dict]:
+    """Do all jobs, each once those it waits for are finished; return their records by name.
+
+    Raises Stopped when `stop.requested`, InputError when a run ends with an error, which it names.
+    """
+    records, running = read_records(root, jobs), {}
+    waiting = [job for job in jobs if job.name not in records]
+    by_name, steps = {job.name: job for job in jobs}, {job.name: job.steps for job in jobs}
+    done = sum(steps[name] for name in records)
+    bar = tqdm(desc="runs", total=sum(steps.values()), initial=done, unit="step", disable=None if waiting else True)
+    with bar:
+        try:
+            while waiting or running:
+                for job in [job for job in waiting if all(name in records for name in job.after)]:
+                    if len(running) < workers:
+                        running[job.name] = start(job, root / job.name, records, workers)
+                        waiting.remove(job)
+                time.sleep(POLL)
+                for name in [name for name, process in running.items() if process.poll() is not None]:
+                    records[name] = ended(running.pop(name), root / name)
+                    if not by_name[name].keep:
+                        (root / name / "best.safetensors").unlink(missing_ok=True)
+                if stop.requested:
+                    raise Stopped("stopping: each run saves its checkpoint")
+                finished = sum(steps[name] for name in records)
+                bar.n = finished + sum(steps_done(root / name) for name in running)
+                bar.set_postfix_str(" ".join(running))
+        finally:
+            for process in running.values():
+                process.stdin.close()  # it saves and stops
+            for process in running.values():
+                process.wait()
+    return records
+
+
+def start(job: Job, folder: Path, records: dict[str, dict], workers: int) -> subprocess.Popen:
+    """Start a run, or go on with it, in a session of its own: Ctrl-C is for its parent, which ends it in good order."""
+    folder.mkdir(parents=True, exist_ok=True)
+    threads = max(1, cpu.num_threads() // workers)
+    with open(folder / OUTPUT, "ab") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "minifcn.report.worker", str(folder)],
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=output,
+            env=os.environ | {"MINIFCN_THREADS": str(threads)},
+            start_new_session=True,
+        )
+    process.stdin.write(json.dumps(asdict(job.settings(records))).encode() + b"\n")
+    process.stdin.flush()
+    return process
+
+
+def ended(process: subprocess.Popen, folder: Path) -> dict:
+    """The record of a run that has ended. Raises InputError with the last line of its output where it has none."""
+    process.stdin.close()
+    if process.returncode == 0:
+        return json.loads((folder / RECORD).read_text())
+    lines = (folder / OUTPUT).read_text(errors="replace").split("\n")
+    last = next((line.strip() for line in reversed(lines) if line.strip()), "no output")
+    raise InputError(f"{folder}: this run ended with status {process.returncode}: {last} (all of it: {OUTPUT} there)")
+
+
+def steps_done(folder: Path) -> int:
+    """How far a run is, by its log."""
+    try:
+        return max(0, (folder / "log.csv").read_bytes().count(b"\n") - 1)
+    except OSError:
+        return 0

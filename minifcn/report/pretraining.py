@@ -1,0 +1,172 @@
+"""The claims that pretrained weights cut the time to an acceptable result, and that from scratch is inefficient.
+
+Two kinds of runs tell. The table's, three seeds: when does a network from VGG weights reach nine tenths of what the
+same network from scratch ends with? And a grid of FCN-16s: both starts, the same learning rates, 1/8 to all of the
+training pictures, each run of the same number of steps.
+"""
+
+from .blocks import Block, Claim, Heading, Plot, Table, Text, Verdict
+from .jobs import Job
+from .plan import SCRATCH, VGG, Options, best_lr, held_out_score, trial_name
+from .plots_runs import fractions
+from .table import run_name
+
+MODEL = "fcn16s"
+STARTS = (VGG, SCRATCH)
+NAMES = {VGG: "from VGG weights", SCRATCH: "from scratch"}
+FRACTIONS = (0.125, 0.25, 0.5, 1.0)
+SHARE = 0.9  # of the final Jaccard from scratch: "an acceptable result"
+PAIRS = (("fcn32s_vgg", "fcn32s_scratch"), ("fcn16s_vgg", "fcn16s_scratch"))
+PRETRAINING_SECONDS = 6386  # of the shipped weights, one core; data/weights/README.md gives the minutes
+
+TIME = Claim(
+    "pretraining",
+    "Pretrained weights cut the time to an acceptable result.",
+    "for FCN-32s and FCN-16s and every seed, the run from VGG weights reaches nine tenths of the final Jaccard of the "
+    "run from scratch (both on the held-out tenth) in at most half of the steps that that run needs for it.",
+    "for either network and every seed it needs as many steps or more, or does not reach it at all.",
+)
+INEFFICIENT = Claim(
+    "scratch",
+    "Training from scratch is inefficient.",
+    "the run from VGG weights is also ahead with the time of pretraining added to its own: its seconds to nine tenths, "
+    "plus those of pretraining, are fewer than those from scratch, for both networks and every seed.",
+    "they are more, for both networks and every seed.",
+)
+
+
+def grid_name(start: str, fraction: float) -> str:
+    return f"pretraining/{start}/{fraction:g}"
+
+
+def jobs(options: Options) -> list[Job]:
+    """The grid, with the first seed."""
+    made = []
+    for start in STARTS:
+        for fraction in FRACTIONS:
+            for lr in options.lrs:
+
+                def settings(_, start=start, fraction=fraction, lr=lr):
+                    return options.settings(MODEL, start, lr=lr, fraction=fraction, seed=options.seeds[0])
+
+                name = trial_name(grid_name(start, fraction), lr)
+                made.append(Job(name, options.steps, settings, keep=False))
+    return made
+
+
+# --- what was found ---
+
+
+def reached(record: dict, score: float) -> tuple[int, float] | None:
+    """Steps and seconds after which a run first scored so much on the held-out tenth; None: it never did."""
+    return next(((step, seconds) for step, seconds, jaccard in record["course"] if (jaccard or 0) >= score), None)
+
+
+def races(records: dict[str, dict], seeds: list[int]) -> list[dict]:
+    """For each network and seed: when each start reached nine tenths of the final score from scratch."""
+    found = []
+    for vgg, scratch in PAIRS:
+        for seed in seeds:
+            runs = {VGG: records[run_name(vgg, seed)], SCRATCH: records[run_name(scratch, seed)]}
+            goal = SHARE * (runs[SCRATCH]["course"][-1][2] or 0)
+            race = {"model": runs[VGG]["settings"]["model"], "seed": seed, "goal": goal}
+            found.append(race | {start: reached(run, goal) for start, run in runs.items()})
+    return found
+
+
+def verdicts(races: list[dict], pretraining: float | None) -> list[Verdict]:
+    """pretraining: its seconds, None where they are not known."""
+    models = sorted({race["model"] for race in races})
+
+    def ratios(extra: float, unit: int) -> dict[str, list[float]]:
+        """For each network: steps (unit 0) or seconds (1) from VGG weights over those from scratch, a seed each."""
+        taken = {
+            model: [
+                (race[VGG][unit] + extra) / race[SCRATCH][unit] if race[VGG] else float("inf")
+                for race in races
+                if race["model"] == model
+            ]
+            for model in models
+        }
+        return taken
+
+    steps = ratios(0, 0)
+    verdict = "undecided"
+    if all(r <= 0.5 for model in models for r in steps[model]):
+        verdict = "supported"
+    elif any(all(r >= 1 for r in steps[model]) for model in models):
+        verdict = "refuted"
+    found = [Verdict(TIME, verdict, f"steps from VGG weights over steps from scratch: {text(steps)}.")]
+    if pretraining is not None:
+        seconds = ratios(pretraining, 1)
+        every = [r for model in models for r in seconds[model]]
+        verdict = "supported" if max(every) < 1 else "refuted" if min(every) > 1 else "undecided"
+        figures = f"seconds with {pretraining:.0f} s of pretraining over seconds from scratch: {text(seconds)}."
+        found.append(Verdict(INEFFICIENT, verdict, figures))
+    return found
+
+
+def text(ratios: dict[str, list[float]]) -> str:
+    return "; ".join(
+        f"{model} {', '.join('not reached' if r == float('inf') else f'{r:.2f}' for r in values)}"
+        for model, values in ratios.items()
+    )
+
+
+def grid(records: dict[str, dict], lrs: list[float]) -> dict[str, list[dict]]:
+    """For each start: the record of the best learning rate of each fraction, by the held-out tenth."""
+    return {
+        start: [records[trial_name(grid_name(start, f), best_lr(grid_name(start, f), lrs, records))] for f in FRACTIONS]
+        for start in STARTS
+    }
+
+
+def blocks(records: dict[str, dict], seeds: list[int], lrs: list[float], pretraining: float | None) -> list[Block]:
+    found = races(records, seeds)
+    best = grid(records, lrs)
+    scores = {start: [100 * r["scores"]["jaccard"] for r in best[start]] for start in STARTS}
+    held_out = [
+        [
+            f"{start}, {fraction:g}",
+            *(percent(held_out_score(records[trial_name(grid_name(start, fraction), lr)])) for lr in lrs),
+        ]
+        for start in STARTS
+        for fraction in FRACTIONS
+    ]
+    return [
+        Heading("Do pretrained weights cut the time?"),
+        *verdicts(found, pretraining),
+        Text(
+            "To nine tenths of the final Jaccard from scratch, on the held-out tenth (validations are in the seconds):"
+        ),
+        Table(
+            ["network", "seed", "goal", "from VGG: steps", "s", "from scratch: steps", "s"],
+            [
+                [race["model"], str(race["seed"]), percent(race["goal"]), *cells(race[VGG]), *cells(race[SCRATCH])]
+                for race in found
+            ],
+        ),
+        Text(
+            f"{MODEL} on a part of the training pictures, seed {seeds[0]}, each run {best[VGG][0]['steps']} steps: "
+            "Jaccard on the reported split of the learning rate that scored best on the held-out tenth."
+        ),
+        Table(
+            ["start", *(f"{f:g} of the pictures" for f in FRACTIONS)],
+            [[start, *(f"{s:.1f}" for s in scores[start])] for start in STARTS],
+        ),
+        Text("Jaccard on the held-out tenth for each learning rate of the grid:"),
+        Table(["start, fraction", *(f"lr {lr:g}" for lr in lrs)], held_out),
+        Plot(
+            "fractions",
+            fractions(FRACTIONS, {NAMES[start]: scores[start] for start in STARTS}),
+            "Jaccard against the share of training pictures",
+        ),
+    ]
+
+
+def cells(reached: tuple[int, float] | None) -> list[str]:
+    return ["not reached", "-"] if reached is None else [str(reached[0]), f"{reached[1]:.0f}"]
+
+
+def percent(score: float) -> str:
+    return "diverged" if score < 0 else f"{100 * score:.1f}"

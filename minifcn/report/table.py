@@ -1,0 +1,147 @@
+"""The report's table: its five networks, FCN-8s twice, and a control, each with several seeds.
+
+    FCN-32s from VGG --+--> FCN-16s from 32s ----> FCN-8s from 16s          from scratch: 32s, 16s
+                       +--> FCN-32s, trained on    (the control)            from VGG:     16s, 8s ("at once")
+
+Every run has the same number of steps after whatever it starts from; with the same seed, the same order of pictures and
+augmentation. The learning rate of a row is chosen by short runs with the first seed, the checkpoint of a run by its
+course, both on a held-out tenth of train; the reported split is scored once a run.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean, stdev
+
+from .blocks import Block, Heading, Plot, Table, Text
+from .jobs import Job
+from .plan import SCRATCH, VGG, Options, best_lr, checkpoint_of, trials
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the table. start: VGG, SCRATCH, or the row whose network of the same seed it goes on from."""
+
+    name: str
+    model: str
+    start: str
+
+
+ROWS = {
+    "fcn32s_vgg": Row("FCN-32s from VGG weights", "fcn32s", VGG),
+    "fcn32s_scratch": Row("FCN-32s from scratch", "fcn32s", SCRATCH),
+    "fcn16s_fcn32s": Row("FCN-16s from 32s weights", "fcn16s", "fcn32s_vgg"),
+    "fcn16s_vgg": Row("FCN-16s from VGG weights", "fcn16s", VGG),
+    "fcn16s_scratch": Row("FCN-16s from scratch", "fcn16s", SCRATCH),
+    "fcn8s_fcn16s": Row("FCN-8s from 16s weights", "fcn8s", "fcn16s_fcn32s"),
+    "fcn8s_vgg": Row("FCN-8s at once, from VGG weights", "fcn8s", VGG),
+    "fcn32s_on": Row("control: FCN-32s trained on", "fcn32s", "fcn32s_vgg"),
+}
+PAIRS = (
+    ("fcn32s_vgg", "fcn32s_scratch", "VGG weights, in 32s"),
+    ("fcn16s_vgg", "fcn16s_scratch", "VGG weights, in 16s"),
+    ("fcn16s_fcn32s", "fcn32s_vgg", "the skip and the longer training"),
+    ("fcn16s_fcn32s", "fcn32s_on", "the skip, for as many steps in all"),
+    ("fcn16s_fcn32s", "fcn16s_vgg", "the way over 32s (and twice the steps)"),
+    ("fcn8s_fcn16s", "fcn16s_fcn32s", "the second skip and the longer training"),
+    ("fcn8s_fcn16s", "fcn8s_vgg", "the way over 32s and 16s (and three times the steps)"),
+    ("fcn8s_vgg", "fcn16s_vgg", "the second skip, for as many steps"),
+)
+
+
+def run_name(row: str, seed: int) -> str:
+    return f"table/{row}/seed{seed}"
+
+
+def lineage(row: str) -> list[str]:
+    """The rows that lead to this one, itself last."""
+    start = ROWS[row].start
+    return [*(lineage(start) if start in ROWS else []), row]
+
+
+def jobs(options: Options, root: Path) -> list[Job]:
+    """The runs of the table, in an order in which each comes after those it needs."""
+    made = []
+    for row in sorted(ROWS, key=lambda row: len(lineage(row))):
+        model, start = ROWS[row].model, ROWS[row].start
+        first = [run_name(start, options.seeds[0])] if start in ROWS else []
+        tried = trials(f"table/{row}", options, first, model, start_of(row, options.seeds[0], root))
+        made += tried
+        for seed in options.seeds:
+
+            def settings(records, seed=seed, row=row, model=model):
+                lr = best_lr(f"table/{row}", options.lrs, records)
+                return options.settings(model, start_of(row, seed, root), lr=lr, seed=seed)
+
+            after = [job.name for job in tried] + ([run_name(start, seed)] if start in ROWS else [])
+            made.append(Job(run_name(row, seed), options.steps, settings, after))
+    return made
+
+
+def start_of(row: str, seed: int, root: Path) -> str:
+    """What a row's run with a seed starts from: VGG, SCRATCH, or the chosen checkpoint of another run."""
+    start = ROWS[row].start
+    return checkpoint_of(root, run_name(start, seed)) if start in ROWS else start
+
+
+# --- what was found ---
+
+
+def blocks(records: dict[str, dict], seeds: list[int], plot: bytes) -> list[Block]:
+    """The table, the paired differences and the courses, from the records of the runs."""
+    some = records[run_name("fcn32s_vgg", seeds[0])]
+    return [
+        Heading("The table"),
+        Text(
+            f"Jaccard in per cent on {some['split']}, scored once a run. Every run: {some['steps']} steps of "
+            f"{some['settings']['batch']} pictures. lr: the best of the grid in short runs on the held-out tenth of "
+            "train, on which each run's checkpoint was chosen too. Chain: steps and seconds with the networks it "
+            "started from; neither pretraining nor the short runs are counted. Seconds are means over the seeds."
+        ),
+        Table(HEADER + [f"seed {seed}" for seed in seeds], [line(row, records, seeds) for row in ROWS]),
+        Text(
+            "Differences between runs of the same seed, in points of Jaccard: mean, standard deviation over the seeds, "
+            "and each of them."
+        ),
+        Table(DIFFERENCES + [f"seed {seed}" for seed in seeds], differences(records, seeds)),
+        Plot("courses", plot, "Jaccard on the held-out tenth over the steps of each run: mean of the seeds, and range"),
+    ]
+
+
+HEADER = ["network", "Jaccard", "s.d.", "lr", "chain, steps", "chain, s", "training, ms/picture", "memory, GB"]
+HEADER += ["inference, pictures/s"]
+DIFFERENCES = ["difference", "what it tells", "mean", "s.d."]
+
+
+def line(row: str, records: dict[str, dict], seeds: list[int]) -> list[str]:
+    runs = [records[run_name(row, seed)] for seed in seeds]
+    scores = [100 * run["scores"]["jaccard"] for run in runs]
+    chain = [[records[run_name(part, seed)] for part in lineage(row)] for seed in seeds]
+    return [
+        ROWS[row].name,
+        f"{mean(scores):.1f}",
+        spread(scores),
+        f"{runs[0]['settings']['lr']:g}",
+        str(sum(run["steps"] for run in chain[0])),
+        f"{mean(sum(run['seconds'] for run in runs) for runs in chain):.0f}",
+        f"{1000 * mean(run['seconds_a_picture'] for run in runs):.0f}",
+        f"{max(run['peak_memory_bytes'] for run in runs) / 1e9:.2f}",
+        f"{1 / mean(run['inference_seconds_a_picture'] for run in runs):.1f}",
+        *(f"{score:.1f}" for score in scores),
+    ]
+
+
+def differences(records: dict[str, dict], seeds: list[int]) -> list[list[str]]:
+    lines = []
+    for a, b, what in PAIRS:
+        found = [
+            100 * (records[run_name(a, s)]["scores"]["jaccard"] - records[run_name(b, s)]["scores"]["jaccard"])
+            for s in seeds
+        ]
+        cells = [f"{d:+.1f}" for d in (mean(found), *found)]
+        lines.append([f"{ROWS[a].name} - {ROWS[b].name}", what, cells[0], spread(found), *cells[1:]])
+    return lines
+
+
+def spread(values: list[float]) -> str:
+    """The standard deviation, or a dash where one value has none."""
+    return f"{stdev(values):.1f}" if len(values) > 1 else "-"
