@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 
-.PHONY: setup data train test lint results bench clean
+.PHONY: setup data train table1 test lint results bench clean
 
 setup: $(VENV)/ready-to-test
 
@@ -24,6 +24,10 @@ data: $(VENV)/ready
 
 train: data
 	$(PY) -m minifcn.train
+
+# the lab report's table and its claims, on toytown: runs/table1_toytown/report.html; about an hour on two cores
+table1: data
+	$(PY) -m minifcn.table1
 
 test: setup
 	$(PY) -m pytest -n 2

@@ -5,33 +5,66 @@ import sys
 from . import cpu, gpu
 from .cpu.winograd import CHUNK
 from .models.fcn import FCN32s
-from .models.vgg import CONVS
+from .models.vgg import CONVS, LARGE
+
+RECOMPUTED = 3  # blocks whose first map a run with low_memory does not keep (trainer.py)
 
 
 def estimate(model: FCN32s, batch: int, height: int, width: int, low_memory: bool = False) -> int:
-    """Return the bytes that training on batches of that size will hold at its peak, roughly.
+    """Return the bytes that training on batches of that size will hold at its peak, roughly: estimate_parts' sum.
 
-    Weights, gradients (not with low_memory) and momentum; what the trunk keeps for backward; score maps at full
-    resolution with the loss's gradient; the tiles that Winograd's weight gradient has in work (on a GPU the strips of
-    im2col); 10 % on top for gradients in flight and other workspace. Python and its libraries come to some 0.1 GB more.
+    Python and its libraries come to some 0.1 GB more.
+    """
+    return sum(estimate_parts(model, batch, height, width, low_memory).values())
+
+
+def estimate_parts(model: FCN32s, batch: int, height: int, width: int, low_memory: bool = False) -> dict[str, int]:
+    """Return the same bytes by part, as they are when the forward pass is done and at the peak after it.
+
+    weights       all parameters
+    momentum      of those that are learnt
+    gradients     of the same, from one step to the next; none with low_memory
+    activations   what the graph keeps for backward: the trunk's maps and winners, and the loss's gradient
+    workspace     maps that are computed once more in backward (all of them, although only one block's are alive at a
+                  time), a second one of conv1's, the scores themselves, the tiles that Winograd's weight gradient has
+                  in work (on a GPU the strips of im2col), and 10 % of everything for gradients in flight and the rest
     """
     item = model.dtype.itemsize
-    copies = 2 if low_memory else 3
-    parameters = sum(p.data.size * (copies if p.requires_grad else 1) for p in model.parameters().values())
-    h, w = height + 2 * model.conv1_padding - 2, width + 2 * model.conv1_padding - 2
-    conv1 = batch * h * w * model.widths.blocks[0]
-    kept = batch * height * width * 3 + conv1  # two of conv1's maps are alive in backward
-    if model.loops is gpu:
-        workspace = min(gpu.WORKSPACE, 9 * conv1)
-    else:
-        workspace = 2 * min(CHUNK, 36 * conv1 // 16)  # v and dm
-    for convs, channels in zip(CONVS, model.widths.blocks, strict=True):
-        kept += batch * h * w * channels * (convs - 1)  # the last one of a block is pooled and freed
+    parameters = model.parameters().values()
+    weights = sum(p.data.size for p in parameters)
+    learnt = sum(p.data.size for p in parameters if p.requires_grad)
+    kept, in_flight = _maps(model, batch, height, width, RECOMPUTED if low_memory else 0)
+    parts = {"weights": weights, "momentum": learnt, "gradients": 0 if low_memory else learnt, "activations": kept}
+    parts = {name: int(item * size) for name, size in parts.items()}
+    needed = sum(parts.values()) + item * (in_flight + _tiles(model, batch, height, width))
+    return parts | {"workspace": int(1.1 * needed) - sum(parts.values())}
+
+
+def _maps(model: FCN32s, batch: int, height: int, width: int, recomputed: int) -> tuple[float, int]:
+    """Elements of the maps that the graph keeps, and of those that are alive for a while beside them."""
+    scores = batch * height * width * model.num_classes
+    h, w = _conv1_size(model, height, width)
+    kept = batch * height * width * 3 + scores
+    in_flight = batch * h * w * model.widths.blocks[0] + scores
+    for block, (convs, channels) in enumerate(zip(CONVS, model.widths.blocks, strict=True), 1):
+        size = batch * h * w * channels
+        again = block <= recomputed or size >= LARGE  # the first map is not kept: models/vgg.py
+        kept += size * (convs - 1 - again)  # the last one of a block is pooled and freed
+        in_flight += size * again
         h, w = -(-h // 2), -(-w // 2)
-        kept += batch * h * w * channels * (1 + 1 / item)  # the pool's output and its winners
-    kept += batch * h * w * model.widths.fc * 4
-    scores = batch * height * width * model.num_classes * 2
-    return int(item * (parameters + kept + scores + workspace) * 1.1)
+        kept += batch * h * w * channels * (1 + 1 / model.dtype.itemsize)  # the pool's output and its winners
+    return kept + batch * h * w * model.widths.fc * 4, in_flight
+
+
+def _tiles(model: FCN32s, batch: int, height: int, width: int) -> int:
+    """Elements of a convolution's own workspace."""
+    h, w = _conv1_size(model, height, width)
+    conv1 = batch * h * w * model.widths.blocks[0]
+    return min(gpu.WORKSPACE, 9 * conv1) if model.loops is gpu else 2 * min(CHUNK, 36 * conv1 // 16)  # v and dm
+
+
+def _conv1_size(model: FCN32s, height: int, width: int) -> tuple[int, int]:
+    return height + 2 * model.conv1_padding - 2, width + 2 * model.conv1_padding - 2
 
 
 def resident(loops=cpu) -> int | None:
@@ -51,6 +84,11 @@ def peak(loops=cpu) -> int | None:
     """Return the most bytes this process has held, of the GPU's if told, or None where the system does not say."""
     if loops is gpu:
         return gpu.memory_held()  # its pool shrinks only where memory runs short
+    try:
+        with open("/proc/self/status") as file:  # ru_maxrss would begin with the peak of whoever started this process
+            return next(int(line.split()[1]) * 1024 for line in file if line.startswith("VmHWM"))
+    except (OSError, StopIteration):
+        pass
     try:
         import resource
     except ImportError:  # Windows

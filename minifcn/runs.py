@@ -110,12 +110,15 @@ def new_folder(out: Path, name: str) -> Path:
 
 
 def write_config(folder: Path, stages: list, where: str) -> None:
-    machine = {"python": platform.python_version(), "numpy": np.__version__, "blas": cpu.blas_kernel()}
-    machine |= {"device": device.start(where).describe()}
-    machine |= {"threads": cpu.num_threads(), "system": f"{platform.system()} {platform.machine()}"}
-    write_json(
-        folder / "config.json", {"minifcn": __version__, "machine": machine, "stages": [asdict(s) for s in stages]}
-    )
+    content = {"minifcn": __version__, "machine": machine(where), "stages": [asdict(s) for s in stages]}
+    write_json(folder / "config.json", content)
+
+
+def machine(where: str = "cpu") -> dict:
+    """What results depend on beside the settings, and times more so."""
+    found = {"python": platform.python_version(), "numpy": np.__version__, "blas": cpu.blas_kernel()}
+    found |= {"device": device.start(where).describe()}
+    return found | {"threads": cpu.num_threads(), "system": f"{platform.system()} {platform.machine()}"}
 
 
 def read_config(folder: Path, kind: type[Settings], data: str | None = None) -> list[Settings]:

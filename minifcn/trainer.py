@@ -111,7 +111,7 @@ class Run:
             )
             if s.low_memory:
                 self.optimiser.step_during_backward()
-                self.model.recomputed = 3
+                self.model.recomputed = memory.RECOMPUTED
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"{self.folder / 'config.json'}: not a network that can be trained ({error!r})") from error
 

@@ -33,7 +33,7 @@ SPLITS = {"train": 600, "val": 100, "test": 200}
 THIN = ("person", "pole", "sign")  # narrower than the 32 pixels that one score of an FCN-32s covers
 LARGE = tuple(name for name in CLASSES if name not in THIN)
 # Of cars, persons and signs in toytown_sizes. Larger ones fill the picture, hide one another, and its edge cuts them.
-SIZES = (0.25, 0.5, 1.0, 2.0)
+SIZES = (0.5, 1.0, 2.0, 4.0)
 PALETTE = np.array(
     [
         (112, 178, 224),  # sky
@@ -183,7 +183,7 @@ def write_png(image: Image.Image, path: Path) -> None:
 
 
 def default_root() -> Path:
-    """Return where toytown and toytown_sizes are cached: $MINIFCN_CACHE, data/ of a checkout, or the user's cache folder."""
+    """Return where the drawn sets are cached: $MINIFCN_CACHE, data/ of a checkout, or the user's cache folder."""
     if os.environ.get("MINIFCN_CACHE"):
         return Path(os.environ["MINIFCN_CACHE"]) / "toytown"
     checkout = Path(__file__).resolve().parents[2]

@@ -51,7 +51,7 @@ class Options:
 
 
 def trials(name: str, options: Options, after: list[str], model: str, start: str) -> list[Job]:
-    """Short runs of a network with the first seed, one for each learning rate."""
+    """Short runs of a network with the first seed, one for each learning rate; none where there is no choice."""
 
     def settings(lr: float):
         steps = options.trial_steps
@@ -59,7 +59,7 @@ def trials(name: str, options: Options, after: list[str], model: str, start: str
 
     return [
         Job(trial_name(name, lr), options.trial_steps, lambda _, lr=lr: settings(lr), after, keep=False)
-        for lr in options.lrs
+        for lr in (options.lrs if len(options.lrs) > 1 else [])
     ]
 
 
@@ -69,7 +69,7 @@ def trial_name(name: str, lr: float) -> str:
 
 def best_lr(name: str, lrs: list[float], records: dict[str, dict]) -> float:
     """The learning rate whose run scored best on the held-out tenth; a run that diverged scored nothing."""
-    return max(lrs, key=lambda lr: held_out_score(records[trial_name(name, lr)]))
+    return max(lrs, key=lambda lr: held_out_score(records[trial_name(name, lr)])) if len(lrs) > 1 else lrs[0]
 
 
 def held_out_score(record: dict) -> float:

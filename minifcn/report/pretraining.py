@@ -57,6 +57,10 @@ def jobs(options: Options) -> list[Job]:
 # --- what was found ---
 
 
+def run_names(lrs: list[float]) -> list[str]:
+    return [trial_name(grid_name(start, fraction), lr) for start in STARTS for fraction in FRACTIONS for lr in lrs]
+
+
 def reached(record: dict, score: float) -> tuple[int, float] | None:
     """Steps and seconds after which a run first scored so much on the held-out tenth; None: it never did."""
     return next(((step, seconds) for step, seconds, jaccard in record["course"] if (jaccard or 0) >= score), None)
@@ -127,7 +131,7 @@ def blocks(records: dict[str, dict], seeds: list[int], lrs: list[float], pretrai
     scores = {start: [100 * r["scores"]["jaccard"] for r in best[start]] for start in STARTS}
     held_out = [
         [
-            f"{start}, {fraction:g}",
+            f"{NAMES[start]}, {fraction:g}",
             *(percent(held_out_score(records[trial_name(grid_name(start, fraction), lr)])) for lr in lrs),
         ]
         for start in STARTS
@@ -152,7 +156,7 @@ def blocks(records: dict[str, dict], seeds: list[int], lrs: list[float], pretrai
         ),
         Table(
             ["start", *(f"{f:g} of the pictures" for f in FRACTIONS)],
-            [[start, *(f"{s:.1f}" for s in scores[start])] for start in STARTS],
+            [[NAMES[start], *(f"{s:.1f}" for s in scores[start])] for start in STARTS],
         ),
         Text("Jaccard on the held-out tenth for each learning rate of the grid:"),
         Table(["start, fraction", *(f"lr {lr:g}" for lr in lrs)], held_out),

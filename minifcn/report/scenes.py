@@ -18,6 +18,7 @@ from .table import ROWS
 
 NETWORKS = ("fcn32s_vgg", "fcn16s_fcn32s", "fcn8s_fcn16s")
 REPORTED = ("picture", "truth", ROWS["fcn16s_fcn32s"].name)  # what the lab report's figures show
+LIST = "scenes.json"
 NAMES = {"large": "Large objects", "small": "Small objects"}
 
 
@@ -45,14 +46,14 @@ def draw(folder: Path, dataset: Dataset, chosen: dict[str, list[int]], checkpoin
                     Image.fromarray(layers[name]).save(opened, format="PNG")
             listed[kind].append(files)
     content = {"scenes": listed, "classes": dataset.classes, "palette": dataset.palette.tolist()}
-    write_json(folder / "scenes.json", content)  # last: it marks complete scenes
+    write_json(folder / LIST, content)  # last: it marks complete scenes
 
 
 def read(folder: Path) -> list[Scenes]:
     """The blocks of what `draw` wrote; none where it wrote nothing."""
-    if not (folder / "scenes.json").exists():
+    if not (folder / LIST).exists():
         return []
-    content = json.loads((folder / "scenes.json").read_text())
+    content = json.loads((folder / LIST).read_text())
     palette = np.array(content["palette"], np.uint8)
     return [
         Scenes(

@@ -14,7 +14,7 @@ from statistics import mean, stdev
 
 from .blocks import Block, Heading, Plot, Table, Text
 from .jobs import Job
-from .plan import SCRATCH, VGG, Options, best_lr, checkpoint_of, trials
+from .plan import SCRATCH, VGG, Options, best_lr, checkpoint_of, trial_name, trials
 
 
 @dataclass(frozen=True)
@@ -64,17 +64,20 @@ def jobs(options: Options, root: Path) -> list[Job]:
     for row in sorted(ROWS, key=lambda row: len(lineage(row))):
         model, start = ROWS[row].model, ROWS[row].start
         first = [run_name(start, options.seeds[0])] if start in ROWS else []
-        tried = trials(f"table/{row}", options, first, model, start_of(row, options.seeds[0], root))
-        made += tried
+        made += trials(f"table/{row}", options, first, model, start_of(row, options.seeds[0], root))
         for seed in options.seeds:
 
             def settings(records, seed=seed, row=row, model=model):
                 lr = best_lr(f"table/{row}", options.lrs, records)
                 return options.settings(model, start_of(row, seed, root), lr=lr, seed=seed)
 
-            after = [job.name for job in tried] + ([run_name(start, seed)] if start in ROWS else [])
+            after = trial_names(row, options) + ([run_name(start, seed)] if start in ROWS else [])
             made.append(Job(run_name(row, seed), options.steps, settings, after))
     return made
+
+
+def trial_names(row: str, options: Options) -> list[str]:
+    return [trial_name(f"table/{row}", lr) for lr in (options.lrs if len(options.lrs) > 1 else [])]
 
 
 def start_of(row: str, seed: int, root: Path) -> str:
@@ -84,6 +87,15 @@ def start_of(row: str, seed: int, root: Path) -> str:
 
 
 # --- what was found ---
+
+
+def run_names(seeds: list[int]) -> list[str]:
+    return [run_name(row, seed) for row in ROWS for seed in seeds]
+
+
+def courses(records: dict[str, dict], seeds: list[int]) -> dict[str, list[list]]:
+    """The courses of each row's seeds, by the row's name."""
+    return {ROWS[row].name: [records[run_name(row, seed)]["course"] for seed in seeds] for row in ROWS}
 
 
 def blocks(records: dict[str, dict], seeds: list[int], plot: bytes) -> list[Block]:

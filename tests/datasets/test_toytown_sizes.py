@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from minifcn.datasets import has_split, lasting_name, list_splits, open_dataset, toytown
-from minifcn.datasets.toytown import SIZES, SPLITS, Toytown, ToytownSizes
+from minifcn.datasets import has_split, lasting_name, list_splits, open_dataset, toytown, toytown_scene
+from minifcn.datasets.toytown import SPLITS, Toytown, ToytownSizes
 from minifcn.datasets.toytown_canvas import CAR, PAVEMENT, PERSON, POLE, ROAD, SIGN, TREE, Camera
 from minifcn.datasets.toytown_enlarge import enlarged, enlarged_cast
 from minifcn.datasets.toytown_scene import draw_scene, place_camera
@@ -66,7 +66,7 @@ def test_nothing_changes_where_no_object_or_shadow_is(index, small, large):
 @pytest.mark.parametrize("index", SCENES)
 @pytest.mark.parametrize("label", COMPACT)
 def test_objects_grow_with_the_size(index, label):
-    areas = [np.count_nonzero(scene(0, 2, index, size)[1] == label) for size in SIZES[:3]]
+    areas = [np.count_nonzero(scene(0, 2, index, size)[1] == label) for size in (0.25, 0.5, 1.0)]
     assert areas[0] < areas[1] < areas[2] or (index, label, areas) == (11, SIGN, [0, 0, 0])
 
 
@@ -92,6 +92,19 @@ def test_the_same_again_and_from_another_order():
         np.testing.assert_array_equal(one, other)
     assert digest(*first) != digest(*draw_scene(0, 2, 5, 1.0))
     assert digest(*draw_scene(0, 2, 5, 1.0)) != digest(*draw_scene(0, 2, 5))
+
+
+def test_each_part_of_a_scene_has_random_numbers_of_its_own(monkeypatch):
+    """The ground's twice: once without things, to measure the light, and once with them."""
+    asked = []
+    monkeypatch.setattr(toytown_scene, "counted_rng", lambda *key: asked.append(key) or counted_rng(*key))
+    draw_scene(0, 2, 5, 1.0)
+    assert asked[0] == (0, 2, 5) and {key[:3] for key in asked} == {(0, 2, 5)}
+    numbers = sorted(key[3] for key in asked[1:])
+    assert numbers == [0, 0, *range(1, len(numbers) - 1)] and len(numbers) > 10
+    asked.clear()
+    draw_scene(0, 2, 5)
+    assert asked == [(0, 2, 5)]
 
 
 def test_what_stands_at_a_place_is_enlarged_about_its_foot():
@@ -122,9 +135,9 @@ def test_a_shadow_is_enlarged_in_the_picture_as_the_thing_is():
 
 def test_sizes_and_scenes_of_the_splits(small, tmp_path):
     train, test = ToytownSizes("train", root=tmp_path), open_at(tmp_path, "test")
-    assert train.sizes == [0.25, 0.5, 1.0] and test.sizes == [0.25, 0.5, 1.0, 2.0, 0.25, 0.5]
+    assert train.sizes == [0.5, 1.0, 2.0] and test.sizes == [0.5, 1.0, 2.0, 4.0, 0.5, 1.0]
     assert (len(test), test.name, test.names[5]) == (6, "toytown_sizes", "test_005")
-    for data, split, item, key in ((train, 0, 2, (2, 1.0)), (test, 2, 2, (0, 1.0)), (test, 2, 4, (1, 0.25))):
+    for data, split, item, key in ((train, 0, 2, (2, 2.0)), (test, 2, 2, (0, 2.0)), (test, 2, 4, (1, 0.5))):
         for cached, drawn in zip(data[item], scene(0, split, *key), strict=True):
             np.testing.assert_array_equal(cached, drawn)
 

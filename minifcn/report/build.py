@@ -1,0 +1,85 @@
+"""The report from its results: a folder with a JSON file for each run and each measurement, and the scenes' pictures.
+
+options.json                       what the command line decided      ceiling.json     the truth, coarser and coarser
+table__fcn16s_vgg__seed0.json      a run: settings, seed, scores,     objects.json     recall by the objects' size
+                                   course, commit, machine            footprint.json   memory and time, full width
+pretraining__... stride__...       other runs                         realtime.json    latency
+"""
+
+import json
+from pathlib import Path
+
+from .. import figures
+from ..checkpoint import atomic_file
+from ..errors import InputError
+from . import footprint, machine, pretraining, realtime, scenes, stride, table
+from .blocks import Block, Heading, Plot, Report, Scenes, Text, markdown
+from .page import page
+from .plots_runs import courses
+
+OPTIONS, CEILING, OBJECTS, FOOTPRINT, REALTIME = "options", "ceiling", "objects", "footprint", "realtime"
+
+
+def read(folder: Path) -> dict[str, dict]:
+    """All results of a folder by their names: those of runs have slashes. InputError where there are none."""
+    paths = [path for path in sorted(folder.glob("*.json")) if path.name != scenes.LIST]
+    found = {path.stem.replace("__", "/"): json.loads(path.read_text()) for path in paths}
+    if OPTIONS not in found:
+        raise InputError(f"{folder}: no results of a report here (no {OPTIONS}.json); give the folder that has them")
+    return found
+
+
+def file_name(result: str) -> str:
+    """The file of a result: table/fcn16s_vgg/lr0.01 -> table__fcn16s_vgg__lr0.01.json."""
+    return f"{result.replace('/', '__')}.json"
+
+
+def report(results: dict[str, dict], pictures: list[Scenes] = ()) -> Report:
+    """Everything that the results tell. Parts that were not run, or not yet to their end, are left out."""
+    options = results[OPTIONS]
+    seeds, lrs = options["seeds"], options["lrs"]
+    runs = {name: result for name, result in results.items() if "/" in name}
+    blocks: list[Block] = [Text(intro(options, list(runs.values())))]
+    if all(name in runs for name in table.run_names(seeds)):
+        blocks += table.blocks(runs, seeds, courses(table.courses(runs, seeds)))
+    if pictures:
+        blocks += [Heading("What it looks like"), *pictures]
+    if CEILING in results and OBJECTS in results:
+        blocks += stride.blocks(results[OBJECTS]["records"], results[CEILING]["records"])
+    if all(name in runs for name in pretraining.run_names(lrs) + table.run_names(seeds)):
+        cost = pretraining.PRETRAINING_SECONDS if options["shipped"] else None
+        blocks += pretraining.blocks(runs, seeds, lrs, cost)
+    for name, part in ((FOOTPRINT, footprint), (REALTIME, realtime)):
+        if name in results:
+            blocks += part.blocks(results[name]["records"])
+            blocks.append(Text(machine.line(results[name]["machine"], [results[name]["commit"]])))
+    return Report(f"The lab report's table, on {options['data']}", blocks)
+
+
+def intro(options: dict, runs: list[dict]) -> str:
+    """The command, and what it cost."""
+    if not runs:
+        return f"`{options['command']}`"
+    seeds, hours = ", ".join(map(str, options["seeds"])), sum(run.get("seconds", 0) for run in runs) / 3600
+    return (
+        f"`{options['command']}`: {len(runs)} runs, seeds {seeds}, {hours:.1f} hours of training in all, "
+        f"{options['jobs']} runs at a time, each in a process of its own; pictures at {options['scale']:g} times their "
+        f"size. {machine.line(runs[0]['machine'], sorted({run['commit'] for run in runs}))}"
+    )
+
+
+def write(results: Path, folder: Path) -> list[Path]:
+    """Write report.html, report.md and its pictures into a folder; return their paths."""
+    made = report(read(results), scenes.read(results))
+    folder.mkdir(parents=True, exist_ok=True)
+    files = {f"{block.name}.png": block.png for block in made.blocks if isinstance(block, Plot)}
+    files |= {"report.md": markdown(made).encode(), "report.html": page(made).encode()}
+    for name, content in files.items():
+        with atomic_file(folder / name) as file:
+            file.write(content)
+    for block in made.blocks:
+        if isinstance(block, Scenes):
+            rows = [[scene[name] for name in scenes.REPORTED] for scene in block.scenes]
+            figures.samples(folder / f"{block.name}.png", rows, list(scenes.REPORTED), block.classes, block.palette)
+            files[f"{block.name}.png"] = b""
+    return [folder / name for name in files]

@@ -1,0 +1,99 @@
+"""What a report measures beside its runs: each result is a JSON file, and what is there is not measured again."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from .. import runs
+from ..datasets import Dataset, open_dataset
+from ..datasets.transforms import Preprocessing
+from ..datasets.views import scaled
+from ..trainer import Stopped, write_json
+from ..weights import load_model
+from . import footprint, machine, objects, realtime, scenes, sizes, stride, table
+from .build import CEILING, FOOTPRINT, OBJECTS, REALTIME, read
+from .plan import Options, checkpoint_of
+from .worker import reported_split
+
+SCENES = 2  # with the largest objects, and as many with the smallest
+
+
+def measure(folder: Path, options: Options, parts: list[str], stop) -> None:
+    """Measure what the parts need, one thing after the other. Raises Stopped in between where `stop.requested`."""
+    results = folder / "results"
+    reported = reported_pictures(options.data, options)
+    draw_scenes(folder, options, reported)
+    if "stride" in parts:
+        collect(results / f"{CEILING}.json", [lambda: stride.ceiling(reported, progress="coarser truth")], stop)
+        recall = scaled(open_dataset(sizes.data_of(options), reported.split), options.scale)
+        todo = [
+            lambda model=model, seed=seed: recall_of(folder, options, model, seed, recall)
+            for model in objects.STRIDES
+            for seed in options.seeds
+        ]
+        collect(results / f"{OBJECTS}.json", todo, stop)
+    if "footprint" in parts:
+        todo = [lambda setting=setting: footprint.measure(**setting) for setting in footprint.SETTINGS]
+        collect(results / f"{FOOTPRINT}.json", todo, stop, "memory at full width")
+    if "realtime" in parts:
+        todo = [
+            lambda setting=setting: realtime.measure(**setting) for setting in latencies(results, options, reported)
+        ]
+        collect(results / f"{REALTIME}.json", todo, stop, "latency")
+
+
+def reported_pictures(data: str, options: Options) -> Dataset:
+    """The split that is reported, at the report's scale."""
+    return scaled(open_dataset(data, reported_split(data)), options.scale)
+
+
+def collect(path: Path, todo: list, stop, progress: str | None = None) -> None:
+    """Make the records of a result that are not there yet, keeping each as soon as it is made."""
+    here = {"machine": runs.machine() | {"cpu": machine.cpu_name()}, "commit": machine.commit()}
+    records = json.loads(path.read_text())["records"] if path.exists() else []
+    left = todo[len(records) :]
+    for make in tqdm(left, progress, disable=None if progress and left else True):
+        if stop.requested:
+            raise Stopped("stopped between two measurements")
+        records.append(make())
+        write_json(path, here | {"records": records})
+
+
+def recall_of(folder: Path, options: Options, model: str, seed: int, dataset: Dataset) -> dict:
+    """How well a network of the report finds objects of each size."""
+    network, meta = load_model(checkpoint_of(folder, sizes.run_name(options, model, seed)))
+    preprocessing = Preprocessing.from_dict(meta["preprocessing"])
+    return objects.measure(network, preprocessing, dataset, seed, f"objects, {model}, seed {seed}")
+
+
+def draw_scenes(folder: Path, options: Options, dataset: Dataset) -> None:
+    """The pictures with the largest and with the smallest objects, as the networks of the first seed see them."""
+    if (folder / "results" / scenes.LIST).exists():
+        return
+    wanted = objects.wanted(dataset)
+    diameters = []
+    for i in tqdm(range(len(dataset)), "sizes of objects", unit="picture", leave=False):
+        labels = dataset[i][1]
+        found = [thing.diameter for thing in objects.objects(labels, labels, wanted)]
+        diameters.append(float(np.mean(found)) if found else np.nan)
+    checkpoints = {row: Path(checkpoint_of(folder, table.run_name(row, options.seeds[0]))) for row in scenes.NETWORKS}
+    scenes.draw(folder / "results", dataset, scenes.extremes(diameters, SCENES), checkpoints)
+
+
+def latencies(results: Path, options: Options, dataset: Dataset) -> list[dict]:
+    """The settings to time: every network, both widths, the report's pictures and twice their size, one core and two.
+
+    The Jaccard of those that the report trained goes with them: the mean of each network from VGG weights.
+    """
+    found = read(results)
+    height, width = dataset[0][1].shape
+    settings = []
+    for setting in realtime.settings([(height, width), (2 * height, 2 * width)]):
+        row = f"{setting['network']}_vgg"
+        if setting["trunk"] == options.trunk and setting["height"] == height:
+            scores = [found[table.run_name(row, seed)]["scores"]["jaccard"] for seed in options.seeds]
+            setting |= {"jaccard": float(np.mean(scores)), "data": dataset.name}
+        settings.append(setting | {"classes": len(dataset.classes)})
+    return settings

@@ -1,0 +1,145 @@
+"""The table's runs, what each starts from, and its figures worked out by hand."""
+
+from pathlib import Path
+
+import pytest
+from small_data import make_set
+
+from minifcn.report import table
+from minifcn.report.plan import Options
+from minifcn.report.table import ROWS, run_name
+
+SEEDS, LRS = [0, 1], [0.01, 0.03]
+
+
+@pytest.fixture(scope="module")
+def options(tmp_path_factory):
+    data = make_set(tmp_path_factory.mktemp("set") / "shapes", [("train", 22), ("test", 2)])
+    return Options(
+        data=data, steps=8, trial_steps=2, batch=2, lrs=LRS, seeds=SEEDS, scale=0.5, trunk="vgg_quarter", vgg="vgg.st"
+    )
+
+
+@pytest.fixture(scope="module")
+def jobs(options):
+    return {job.name: job for job in table.jobs(options, Path("root"))}
+
+
+def trial(score):
+    return {"chosen": {"jaccard": score}}
+
+
+def test_the_rows_of_the_lab_report_and_what_they_start_from():
+    assert table.lineage("fcn32s_vgg") == ["fcn32s_vgg"]
+    assert table.lineage("fcn8s_fcn16s") == ["fcn32s_vgg", "fcn16s_fcn32s", "fcn8s_fcn16s"]
+    assert table.lineage("fcn32s_on") == ["fcn32s_vgg", "fcn32s_on"] and ROWS["fcn32s_on"].model == "fcn32s"
+    starts = {row.name: row.start for row in ROWS.values()}
+    assert [name for name, start in starts.items() if start == "scratch"] == [
+        "FCN-32s from scratch",
+        "FCN-16s from scratch",
+    ]
+    assert all(name.startswith(row.model.upper().replace("FCN", "FCN-").replace("S", "s")) or name.startswith("control")
+               for name, row in zip(starts, ROWS.values(), strict=True))  # fmt: skip
+
+
+def test_every_run_comes_after_all_it_needs(jobs):
+    seen = set()
+    for job in jobs.values():
+        assert set(job.after) <= seen, job.name
+        seen.add(job.name)
+    assert len(jobs) == 8 * (2 + 2)
+    assert jobs["table/fcn16s_fcn32s/lr0.01"].after == ["table/fcn32s_vgg/seed0"]
+    assert jobs["table/fcn16s_fcn32s/seed1"].after == [
+        "table/fcn16s_fcn32s/lr0.01",
+        "table/fcn16s_fcn32s/lr0.03",
+        "table/fcn32s_vgg/seed1",
+    ]
+
+
+def test_settings_of_a_run(jobs, options):
+    records = {f"table/{row}/lr{lr:g}": trial(lr if row != "fcn16s_vgg" else -lr) for row in ROWS for lr in LRS}
+    made = {name: job.settings(records) for name, job in jobs.items()}
+    runs = {name: s for name, s in made.items() if "/seed" in name}
+    assert {s.steps for s in runs.values()} == {8} and {s.steps for n, s in made.items() if n not in runs} == {2}
+    assert all(s.trial == (name not in runs) and s.held_out and s.scale == 0.5 for name, s in made.items())
+    assert {s.lr for name, s in runs.items() if "fcn16s_vgg" in name} == {0.01}  # the better one, here
+    assert {s.lr for name, s in runs.items() if "fcn16s_vgg" not in name} == {0.03}
+    assert [made[f"table/fcn16s_vgg/lr{lr}"].lr for lr in LRS] == LRS
+    assert {s.seed for name, s in runs.items() if name.endswith("seed1")} == {1}
+    assert {s.seed for name, s in made.items() if not name.endswith("seed1")} == {0}
+    assert runs[run_name("fcn32s_vgg", 1)].init == "vgg.st" and runs[run_name("fcn16s_scratch", 1)].init is None
+    parent = Path("root/table/fcn16s_fcn32s/seed1/best.safetensors").resolve()
+    assert runs[run_name("fcn8s_fcn16s", 1)].init == str(parent)
+    assert runs[run_name("fcn8s_fcn16s", 1)].model == "fcn8s"
+    # 19 of 22 pictures are left to train on: 9 steps an epoch; 8 validations in 8 steps, 2 in 2
+    assert {round(s.val_every * 9, 6) for s in made.values()} == {1.0}
+
+
+def test_with_one_learning_rate_there_is_nothing_to_try(options):
+    from dataclasses import replace
+
+    made = table.jobs(replace(options, lrs=[0.02]), Path("root"))
+    assert len(made) == 8 * 2 and {job.settings({}).lr for job in made} == {0.02}
+    assert made[0].after == []
+
+
+def test_a_diverged_trial_is_not_chosen(jobs):
+    records = {
+        f"table/fcn32s_vgg/lr{lr:g}": found for lr, found in zip(LRS, ({"diverged": "x"}, trial(0.0)), strict=True)
+    }
+    assert jobs["table/fcn32s_vgg/seed0"].settings(records).lr == 0.03
+
+
+def record(jaccard, seconds=10.0):
+    return {
+        "steps": 8,
+        "seconds": seconds,
+        "seconds_a_picture": 0.05,
+        "inference_seconds_a_picture": 0.02,
+        "peak_memory_bytes": 150_000_000,
+        "split": "test",
+        "scores": {"jaccard": jaccard},
+        "course": [[4, seconds / 2, jaccard / 2], [8, seconds, jaccard]],
+        "settings": {"lr": 0.01, "batch": 2},
+    }
+
+
+@pytest.fixture(scope="module")
+def records():
+    """Row i with seed s scores 0.1 (i + 1) + 0.01 s, and takes i + 1 seconds."""
+    return {run_name(row, s): record(0.1 * (i + 1) + 0.01 * s, i + 1.0) for i, row in enumerate(ROWS) for s in SEEDS}
+
+
+def test_a_line_of_the_table(records):
+    line = dict(zip([*table.HEADER, "first", "second"], table.line("fcn8s_fcn16s", records, SEEDS), strict=True))
+    assert line == {
+        "network": "FCN-8s from 16s weights",
+        "Jaccard": "60.5",
+        "s.d.": "0.7",  # of 60 and 61
+        "lr": "0.01",
+        "chain, steps": "24",
+        "chain, s": "10",  # 1 + 3 + 6
+        "training, ms/picture": "50",
+        "memory, GB": "0.15",
+        "inference, pictures/s": "50.0",
+        "first": "60.0",
+        "second": "61.0",
+    }
+
+
+def test_differences_are_of_the_same_seed(records):
+    records = records | {run_name("fcn32s_scratch", 1): record(0.25)}
+    lines = {line[1]: line for line in table.differences(records, SEEDS)}
+    assert lines["VGG weights, in 32s"][2:] == ["-12.0", "2.8", "-10.0", "-14.0"]  # 10 - 20, 11 - 25
+    assert lines["the skip, for as many steps in all"][0] == "FCN-16s from 32s weights - control: FCN-32s trained on"
+    assert lines["the skip, for as many steps in all"][2:] == ["-50.0", "0.0", "-50.0", "-50.0"]
+    assert table.differences(records, [0])[0][3] == "-"
+
+
+def test_the_blocks_hold_every_row(records):
+    blocks = table.blocks(records, SEEDS, b"png")
+    tables = [block for block in blocks if isinstance(block, table.Table)]
+    assert [row[0] for row in tables[0].rows] == [row.name for row in ROWS.values()]
+    assert all(len(row) == len(t.header) for t in tables for row in t.rows)
+    assert len(tables[1].rows) == len(table.PAIRS)
+    assert table.courses(records, SEEDS)["FCN-32s from VGG weights"][1] == [[4, 0.5, 0.055], [8, 1.0, 0.11]]
