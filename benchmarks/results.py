@@ -11,7 +11,6 @@ A record holds settings, seed, commit, machine and scores, all read from the run
 import argparse
 import json
 import os
-import platform
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -21,8 +20,9 @@ from statistics import mean
 
 from minifcn.cpu import num_threads
 from minifcn.datasets.toytown import LARGE, THIN, Toytown
+from minifcn.report.machine import ROOT, commit, cpu_name
+from minifcn.report.machine import line as machine_line
 
-ROOT = Path(__file__).resolve().parent.parent
 RECORDS, PAGE = ROOT / "docs" / "results", ROOT / "docs" / "results.md"
 LONG = "toytown_long_fcn32s"  # an FCN-32s trained for longer: what colour and position alone are compared with
 FULL_WIDTH = "full_width_fcn16s"  # benchmarks/full_width.py makes it
@@ -103,23 +103,6 @@ def write(name: str, record: dict) -> None:
 
 def machine(config: dict) -> dict:
     return config["machine"] | {"cpu": cpu_name()}
-
-
-def commit() -> str:
-    """The present commit, and whether the package differs from it."""
-    return git("rev-parse", "--short", "HEAD") + ("+changes" if git("status", "--porcelain", "minifcn") else "")
-
-
-def git(*args: str) -> str:
-    return subprocess.run(["git", *args], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
-
-
-def cpu_name() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
 
 
 def report() -> str:
@@ -237,22 +220,18 @@ def full_width_section(record: dict) -> list[str]:
 def command(settings: dict) -> str:
     """The command that makes this run again; options that are not named have their defaults."""
     named = ("model", "data", "steps", "batch", "lr", "warmup", "clip", "dropout", "val_every", "seed")
-    options = " ".join(f"--{name.replace('_', '-')} {settings[name]}" for name in named)
+    words = {name: settings[name] for name in named}
+    words |= {"crop": " ".join(map(str, settings["crop"]))} if settings["crop"] else {}
+    words |= {"scale_jitter": settings["scale_jitter"]} if settings["scale_jitter"] else {}
     shipped = f"{settings['trunk']}.safetensors"
-    options += f" --init {'vgg' if settings['init'] == shipped else settings['init'] or 'scratch'}"
+    words["init"] = "vgg" if settings["init"] == shipped else settings["init"] or "scratch"
+    options = " ".join(f"--{name.replace('_', '-')} {value}" for name, value in words.items())
     return f"`python -m minifcn.train {options}`"
 
 
 def score_row(split: str, scores: dict) -> str:
     keys = ("jaccard", "pixel_accuracy", "mean_accuracy", "frequency_weighted_jaccard")
     return f"| {split} | {' | '.join(f'{100 * scores[key]:.1f}' for key in keys)} |"
-
-
-def machine_line(machine: dict, commits: list[str]) -> str:
-    return (
-        f"Machine: {machine['cpu']}, {machine['threads']} threads, {machine['system']}, Python {machine['python']}, "
-        f"NumPy {machine['numpy']}, {machine['blas']}. Commit {', '.join(commits)}."
-    )
 
 
 def class_table(records: dict) -> list[str]:

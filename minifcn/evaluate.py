@@ -1,5 +1,7 @@
 """Scores of a checkpoint on a data set: python -m minifcn.evaluate CHECKPOINT --data D --split test
 
+Instead of a checkpoint, --model names a network that comes with minifcn.
+
 Preprocessing and class names come from the checkpoint. Prints the Jaccard of each class ("absent" where it does not
 occur), their mean, pixel and mean accuracy, and frequency-weighted IU.
 """
@@ -20,6 +22,7 @@ from .errors import InputError, command_line
 from .metrics import ConfusionMatrix
 from .nn import Module
 from .weights import load_model
+from .weights.shipped import find_model, shipped_models
 
 
 def predict(model: Module, x: np.ndarray) -> np.ndarray:
@@ -59,12 +62,16 @@ def check_classes(path, meta: dict, dataset: Dataset) -> None:
 
 def main(argv=None) -> None:
     parser = argparse.ArgumentParser(prog="python -m minifcn.evaluate", description="Score a checkpoint on a data set.")
-    parser.add_argument("checkpoint", help="last.safetensors or best.safetensors of a run")
+    parser.add_argument("checkpoint", nargs="?", help="last.safetensors or best.safetensors of a run")
+    parser.add_argument("--model", metavar="NAME", help=f"instead: a shipped network ({', '.join(shipped_models())})")
     parser.add_argument("--data", default="toytown", help="toytown, or a data set's folder (default: %(default)s)")
     parser.add_argument("--split", default="test", help="train, val or test (default: %(default)s)")
     parser.add_argument("--out", help="also write the scores to this JSON file")
     device.add_option(parser)
     args = parser.parse_args(argv)
+    if (args.checkpoint is None) == (args.model is None):
+        raise InputError("expected a checkpoint, or --model and a name, but not both")
+    args.checkpoint = args.checkpoint or find_model(args.model)
     model, meta = load_model(args.checkpoint, args.device)
     dataset = open_dataset(args.data, args.split)
     check_classes(args.checkpoint, meta, dataset)

@@ -1,5 +1,7 @@
 """Segment pictures with a checkpoint: python -m minifcn.predict CHECKPOINT PICTURES... --out DIR
 
+Or with a network that comes with minifcn, before any training: python -m minifcn.predict --model camvid PICTURES...
+
 For each picture, of any size, it writes NAME.png (paletted: pixel values are class ids, and it shows colours) and
 NAME_overlay.png, and prints the time it took. Preprocessing, classes and colours come from the checkpoint.
 """
@@ -18,29 +20,45 @@ from .datasets.transforms import Preprocessing
 from .errors import InputError, command_line
 from .evaluate import predict
 from .figures import overlay, save_label_png
+from .nn import Module
 from .weights import load_model
+from .weights.shipped import find_model, shipped_models
 
 
 def main(argv=None) -> int:
     parser = argparse.ArgumentParser(
-        prog="python -m minifcn.predict", description="Segment pictures with a checkpoint."
+        prog="python -m minifcn.predict",
+        usage="python -m minifcn.predict [CHECKPOINT | --model NAME] PICTURE ... [options]",
+        description="Segment pictures with a checkpoint.",
     )
-    parser.add_argument("checkpoint", help="last.safetensors or best.safetensors of a run")
-    parser.add_argument("pictures", nargs="+", type=Path, help="picture files, of any size")
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="a run's last.safetensors, then pictures")
+    parser.add_argument(
+        "--model", metavar="NAME", help=f"instead of a checkpoint: a shipped network ({', '.join(shipped_models())})"
+    )
+    parser.add_argument(
+        "--side", type=int, help="the network sees pictures with a longer side of so many pixels, 0: as they are "
+        "(default: what the checkpoint asks for, mostly nothing)",
+    )  # fmt: skip
     parser.add_argument(
         "--out", type=Path, default=Path("predictions"), help="folder to write to (default: %(default)s)"
     )
     device.add_option(parser)
     args = parser.parse_args(argv)
-    model, meta = load_model(args.checkpoint, args.device)
+    checkpoint = find_model(args.model) if args.model else args.files.pop(0)
+    if not args.files:
+        raise InputError(f"{checkpoint}: no picture given after it; give one or more (or --model and pictures alone)")
+    if args.side is not None and args.side < 0:
+        raise InputError(f"--side: expected 0 or more, received {args.side}")
+    model, meta = load_model(checkpoint, args.device)
+    side = meta.get("side", 0) if args.side is None else args.side
     preprocessing = Preprocessing.from_dict(meta["preprocessing"])
     palette = np.array(meta["palette"], np.uint8)
-    check_targets(args.pictures, args.out)
+    check_targets(args.files, args.out)
     args.out.mkdir(parents=True, exist_ok=True)
-    for path in args.pictures:
+    for path in args.files:
         picture = read_picture(path)
         start = time.perf_counter()
-        labels = predict(model, preprocessing.apply(picture)[None])[0]  # (H, W)
+        labels = segment(model, preprocessing, picture, side)  # (H, W)
         seconds = time.perf_counter() - start
         mask, blend = targets(path, args.out)
         save_label_png(mask, labels, palette)
@@ -49,6 +67,16 @@ def main(argv=None) -> int:
         found = [meta["classes"][label] for label in np.unique(labels)]
         print(f"{path}: {seconds:.2f} s, {', '.join(found)} -> {mask}, {blend}")
     return 0
+
+
+def segment(model: Module, preprocessing: Preprocessing, picture: np.ndarray, side: int = 0) -> np.ndarray:
+    """Return the classes of a picture's pixels, uint8 (H, W).  side: the network sees it so long; 0: as it is."""
+    H, W, _ = picture.shape
+    scale = side / max(H, W) if side else 1
+    size = (max(1, round(W * scale)), max(1, round(H * scale)))  # Pillow's order
+    seen = np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BILINEAR))
+    labels = predict(model, preprocessing.apply(seen)[None])[0]
+    return np.asarray(Image.fromarray(labels).resize((W, H), Image.Resampling.NEAREST))
 
 
 def targets(picture: Path, out: Path) -> tuple[Path, Path]:

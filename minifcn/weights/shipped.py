@@ -1,4 +1,7 @@
-"""The weights that come with minifcn: trunks trained by minifcn.pretrain; data/weights/README.md is their card."""
+"""What comes with minifcn: trunks, trained by minifcn.pretrain, and whole networks. Each folder's README.md is a card.
+
+data/weights/vgg_quarter.safetensors    --init vgg          data/models/camvid.safetensors    --model camvid
+"""
 
 from pathlib import Path
 
@@ -7,16 +10,30 @@ from ..errors import InputError
 SHIPPED, SCRATCH = "vgg", "scratch"  # what --init takes beside a file
 
 
-def folder() -> Path:
-    """Where they are: inside an installed package, or beside the package in a source checkout."""
+def folder(kind: str = "weights") -> Path:
+    """Where "weights" or "models" are: inside an installed package, or beside the package in a source checkout."""
     package = Path(__file__).resolve().parent.parent
-    installed = package / "shipped"
-    return installed if installed.is_dir() else package.parent / "data" / "weights"
+    installed = package / f"shipped_{kind}"
+    return installed if installed.is_dir() else package.parent / "data" / kind
 
 
 def shipped_trunks() -> list[str]:
     """Names of the trunks whose weights are shipped."""
-    return sorted(path.stem for path in folder().glob("*.safetensors"))
+    return sorted(path.stem for path in folder("weights").glob("*.safetensors"))
+
+
+def shipped_models() -> list[str]:
+    """Names of the networks that are shipped."""
+    return sorted(path.stem for path in folder("models").glob("*.safetensors"))
+
+
+def find_model(name: str) -> Path:
+    """Return the checkpoint of a shipped network. InputError where there is none of that name."""
+    if name not in shipped_models():
+        raise InputError(
+            f"--model {name}: shipped are {', '.join(shipped_models()) or 'none'}; of others give the checkpoint itself"
+        )
+    return folder("models") / f"{name}.safetensors"
 
 
 def find_weights(init: str, trunk: str) -> Path:

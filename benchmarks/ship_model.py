@@ -1,0 +1,112 @@
+"""Ship a trained network: data/models/NAME.safetensors and its card, from a complete run's own files.
+
+    python benchmarks/ship_model.py RUN NAME --side 480
+
+The run's last checkpoint is written in float16, without momenta, and scored from that file on the split named in the
+card. --side: the longer side of the pictures it was trained on, to which minifcn.predict scales others.
+"""
+
+import argparse
+import hashlib
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+from results import ROOT, command, machine_line
+
+from minifcn import checkpoint
+from minifcn.datasets import open_dataset
+from minifcn.datasets.transforms import Preprocessing
+from minifcn.evaluate import evaluate
+from minifcn.report.machine import commit, cpu_name
+from minifcn.report.worker import named, reported_split
+from minifcn.weights import load_model
+
+FOLDER = ROOT / "data" / "models"
+CARD = """# {name}: a network that works before any training
+
+Written by `python benchmarks/ship_model.py runs/{run} {name} --side {side}`; not to be edited.
+
+    python -m minifcn.predict --model {name} MY.jpg
+    python -m minifcn.evaluate --model {name} --data {data} --split {split}
+
+**What it is.** {model}, trunk {trunk}: {count:,} weights in float16, trained by minifcn on the {pictures} training
+pictures of {data} to tell {L} classes: {classes}.
+
+**Jaccard on {split} ({scored} pictures, whole, at one scale): {jaccard} %** of this very file; pixel accuracy
+{pixel} %. The last step's weights are shipped; {split} chose nothing.
+
+| class | Jaccard, % |
+|---|---|
+{table}
+
+**What to expect.** It knows streets seen from a car on a few drives through one town, in daylight; on other
+pictures it will err. `predict` shows it pictures with a longer side of {side} pixels, which it was trained on
+(`--side 0`: as they are). The training pictures belong to their owners and are not in this project.
+
+**Recipe.** From [the shipped VGG weights](../weights/README.md), which saw other photographs:
+
+    {command}
+
+{minutes} minutes, validation included; other work was on the machine. {machine}
+
+Input: {pixels}. The file says so too.
+
+**Checksum.** SHA-256 of {name}.safetensors, {bytes:,} bytes:
+{sha256}
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("name")
+    parser.add_argument("--side", type=int, required=True)
+    parser.add_argument("--commit", help="the commit it ran with, if that is not the present one")
+    args = parser.parse_args()
+    config, metrics = (json.loads((args.run / name).read_text()) for name in ("config.json", "metrics.json"))
+    settings = config["stages"][0]
+    assert metrics["steps"] == settings["steps"], f"{args.run}: not complete"
+    tensors, meta = checkpoint.load(args.run / "last.safetensors")
+    tensors = {name: x.astype(np.float16) for name, x in tensors.items() if name.startswith("model/")}
+    assert all(np.isfinite(x).all() for x in tensors.values())
+    kept = {name: meta[name] for name in ("model", "classes", "palette", "preprocessing", "step", "seed", "seconds")}
+    FOLDER.mkdir(exist_ok=True)
+    path = FOLDER / f"{args.name}.safetensors"
+    checkpoint.save(path, tensors, kept | {"settings": named(settings), "side": args.side})
+
+    dataset = open_dataset(settings["data"], reported_split(settings["data"]))
+    model, _ = load_model(path)
+    preprocessing = Preprocessing.from_dict(meta["preprocessing"])
+    counts = evaluate(model, dataset, preprocessing, "the shipped file")
+    by_class = zip(dataset.classes, counts.class_jaccard(), strict=True)
+    facts = {
+        "name": args.name,
+        "run": args.run.name,
+        "side": args.side,
+        "data": dataset.name,
+        "split": dataset.split,
+        "model": settings["model"].replace("fcn", "FCN-"),
+        "trunk": settings["trunk"],
+        "count": sum(x.size for x in tensors.values()),
+        "pictures": meta["pictures"],
+        "L": len(dataset.classes),
+        "classes": ", ".join(dataset.classes),
+        "scored": len(dataset),
+        "jaccard": f"{100 * counts.jaccard():.1f}",
+        "pixel": f"{100 * counts.pixel_accuracy():.1f}",
+        "table": "\n".join(f"| {name} | {'absent' if math.isnan(j) else f'{100 * j:.1f}'} |" for name, j in by_class),
+        "command": command(named(settings)).strip("`"),
+        "minutes": f"{metrics['train_seconds'] / 60:.0f}",
+        "machine": machine_line(config["machine"] | {"cpu": cpu_name()}, [args.commit or commit()]),
+        "pixels": preprocessing.describe(),
+        "bytes": path.stat().st_size,
+        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+    }
+    (FOLDER / "README.md").write_text(CARD.format(**facts), encoding="utf-8")
+    print(f"wrote {path.relative_to(ROOT)} and its card: Jaccard {facts['jaccard']} % on {dataset.split}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,89 @@
+"""The shipped networks: what their card says is so, and they predict before any training."""
+
+import hashlib
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+from small_data import draw, exit_status, fails
+
+from minifcn import evaluate, predict
+from minifcn.datasets.camvid import CLASSES
+from minifcn.weights import load_model, shipped
+
+NAME = "camvid"
+
+
+def test_the_card_names_the_checksum_and_size():
+    content = (shipped.folder("models") / f"{NAME}.safetensors").read_bytes()
+    card = (shipped.folder("models") / "README.md").read_text(encoding="utf-8")
+    assert hashlib.sha256(content).hexdigest() in card and f"{len(content):,} bytes" in card
+    assert len(content) < 6_000_000
+    classes = [float(x) for x in re.findall(r"^\| \w+ \| ([\d.]+) \|$", card, re.M)]
+    said = float(re.search(r"at one scale\): ([\d.]+) %", card).group(1))
+    assert len(classes) == len(CLASSES) and abs(np.mean(classes) - said) < 0.1 and said >= 60
+
+
+def test_it_is_a_whole_network_and_names_no_place():
+    model, meta = load_model(shipped.find_model(NAME))
+    assert meta["classes"] == list(CLASSES) and meta["side"] == 480
+    assert all(np.isfinite(p.data).all() and p.data.any() for p in model.parameters().values())
+    assert meta["settings"]["data"] == NAME and "/" not in meta["settings"]["init"]
+
+
+def test_it_predicts_and_scores_without_any_checkpoint(tmp_path, capsys):
+    Image.fromarray(draw(3, 60, 90)[0]).save(tmp_path / "a.png")
+    assert exit_status(predict.main, "--model", NAME, tmp_path / "a.png", "--out", tmp_path / "out") == 0
+    with Image.open(tmp_path / "out" / "a.png") as mask:
+        assert mask.size == (90, 60)
+    for kind in ("", "annot"):
+        (tmp_path / "set" / f"val{kind}").mkdir(parents=True)
+    picture, labels = draw(4, 64, 96)
+    Image.fromarray(picture).save(tmp_path / "set" / "val" / "x.png")
+    Image.fromarray(np.where(labels == 255, 11, labels)).save(tmp_path / "set" / "valannot" / "x.png")
+    assert exit_status(evaluate.main, "--model", NAME, "--data", tmp_path / "set", "--split", "val") == 0
+    assert "on camvid val, 1 pictures" in capsys.readouterr().out
+
+
+def test_pictures_are_scaled_to_the_side_it_was_trained_on_unless_told(tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(predict, "predict", lambda model, x: seen.append(x.shape) or np.ones(x.shape[:3], np.uint8))
+    Image.fromarray(draw(3, 60, 90)[0]).save(tmp_path / "a.png")
+    for more in ([], ["--side", 45], ["--side", 0]):
+        assert exit_status(predict.main, "--model", NAME, tmp_path / "a.png", "--out", tmp_path / "o", *more) == 0
+        with Image.open(tmp_path / "o" / "a.png") as mask:
+            assert mask.size == (90, 60)
+    assert seen == [(1, 320, 480, 3), (1, 30, 45, 3), (1, 60, 90, 3)]
+
+
+def test_the_picture_is_where_it_was(tmp_path, monkeypatch):
+    """Scaled down and up again, a half stays where it is."""
+
+    def brighter(model, x):
+        return (x[..., 0] > 0).astype(np.uint8)
+
+    monkeypatch.setattr(predict, "predict", brighter)
+    picture = np.zeros((80, 120, 3), np.uint8)
+    picture[:, :60] = 255
+    Image.fromarray(picture).save(tmp_path / "a.png")
+    assert exit_status(predict.main, "--model", NAME, tmp_path / "a.png", "--out", tmp_path / "o", "--side", 60) == 0
+    with Image.open(tmp_path / "o" / "a.png") as mask:
+        np.testing.assert_array_equal(np.array(mask), picture[..., 0] // 255)
+
+
+@pytest.mark.parametrize(
+    "argv, message",
+    [
+        (["--model", "voc", "a.png"], "--model voc: shipped are camvid"),
+        (["runs/last.safetensors"], "no picture given"),
+        (["--model", NAME, "a.png", "--side", "-1"], "--side: expected 0 or more, received -1"),
+    ],
+)
+def test_bad_options_of_predict(argv, message, capsys):
+    assert message in fails(capsys, predict.main, *argv)
+
+
+@pytest.mark.parametrize("argv", [[], ["runs/last.safetensors", "--model", NAME]])
+def test_evaluate_wants_one_network(argv, capsys):
+    assert "expected a checkpoint, or --model and a name" in fails(capsys, evaluate.main, *argv)
