@@ -17,7 +17,8 @@ import tempfile
 from pathlib import Path
 
 import torch
-from results import FULL_WIDTH, commit, machine, write
+from results import commit, machine, write
+from results_page import FULL_WIDTH
 
 SBD = 8498  # training pictures
 CONVS = (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28)  # their numbers in torchvision's `features`

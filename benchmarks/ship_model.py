@@ -13,7 +13,8 @@ import math
 from pathlib import Path
 
 import numpy as np
-from results import ROOT, command, machine_line
+from results import ROOT
+from results_page import command, machine_line
 
 from minifcn import checkpoint
 from minifcn.datasets import open_dataset

@@ -15,7 +15,8 @@ from pathlib import Path
 from statistics import mean
 
 import numpy as np
-from results import ROOT, commit, machine, machine_line
+from results import ROOT, commit, machine
+from results_page import machine_line
 
 from minifcn import checkpoint, figures, load_weights
 from minifcn.classification import TRUNK_FILE, accuracy

@@ -76,10 +76,14 @@ class Report:
     blocks: list[Block] = field(default_factory=list)
 
 
-def markdown(report: Report, folder: str = "") -> str:
-    """Return the report as Markdown.  folder: where its PNG files are, seen from the Markdown file, "" or "x/"."""
-    parts = [f"# {report.title}"] if report.title else []
-    return "\n\n".join(parts + [_markdown(block, folder) for block in report.blocks]) + "\n"
+def markdown(report: Report, folder: str = "", level: int = 1) -> str:
+    """Return the report as Markdown.
+
+    folder: where its PNG files are, seen from the Markdown file, "" or "x/".  level: of its title; headings follow.
+    """
+    blocks = [Heading(report.title, 1), *report.blocks]
+    shifted = [Heading(b.text, b.level + level - 1) if isinstance(b, Heading) else b for b in blocks]
+    return "\n\n".join(_markdown(block, folder) for block in shifted) + "\n"
 
 
 def _markdown(block: Block, folder: str) -> str:
