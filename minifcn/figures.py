@@ -1,6 +1,6 @@
 """Everything a user looks at: label pictures, overlays, the table of samples, the training curves.
 
-The only file that imports matplotlib, and only inside the functions that draw with it, through the object API
+matplotlib is imported only inside the functions that draw with it (report/plots*.py do so too), through the object API
 (Figure, Agg): no display, no pyplot, no global state. Every file is written whole or not at all.
 
     samples()   picture | truth | 32s | 16s       curves()   training loss, raw and smoothed

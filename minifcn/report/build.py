@@ -15,7 +15,7 @@ from ..errors import InputError
 from . import footprint, machine, pretraining, realtime, scenes, stride, table
 from .blocks import Block, Heading, Plot, Report, Scenes, Text, markdown
 from .page import page
-from .plots_runs import courses
+from .plots import courses
 
 OPTIONS, CEILING, OBJECTS, FOOTPRINT, REALTIME = "options", "ceiling", "objects", "footprint", "realtime"
 

@@ -32,7 +32,8 @@ from ..models import MODELS
 from ..ops import softmax_cross_entropy
 from ..optim import SGD, clip_gradients
 from .blocks import Block, Claim, Heading, Plot, Table, Text, Verdict
-from .plots_cost import PARTS, footprint_plot, title
+from .plots_cost import PARTS, footprint_plot
+from .plots_dress import title
 
 NETWORKS = ("fcn32s", "fcn16s", "fcn8s")
 CLASSES = 21  # VOC's

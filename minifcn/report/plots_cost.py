@@ -1,27 +1,18 @@
-"""The drawings of footprint.py and realtime.py, as bytes of a PNG.
+"""The drawings of footprint.py and realtime.py, as bytes of a PNG."""
 
-matplotlib is imported inside the functions that draw, and used through the object API: no display, no global state.
-"""
-
-import io
+from .plots_dress import COLOURS, GREY, TEXT, panels, png, title
 
 PARTS = ("weights", "momentum", "gradients", "activations", "workspace")
 PART_COLOURS = dict(zip(PARTS, ("#1f4e79", "#4878a8", "#9dbcd8", "#d98032", "#f0c9a0"), strict=True))
 BASE_COLOUR = "#c4c4c4"
-NETWORK_COLOURS = {"fcn32s": "#1f4e79", "fcn16s": "#5b8db8", "fcn8s": "#c96f22"}
-TEXT, GREY, FAINT, GRID, LIMIT = "#222222", "#555555", "#9a9a9a", "#e6e6e6", "#b03030"
-
-
-def title(network: str) -> str:
-    """fcn32s -> FCN-32s."""
-    return f"FCN-{network.removeprefix('fcn')}"
+LIMIT = "#b03030"
 
 
 def footprint_plot(records: list[dict]) -> bytes:
     """For each record of footprint.measure a pair of stacked bars, predicted (hatched) and measured."""
     from matplotlib.patches import Patch
 
-    figure, (axes,) = _figure(max(6.5, 2.6 + 1.45 * len(records)), 5.2, 1)
+    figure, (axes,) = panels(max(6.5, 2.6 + 1.45 * len(records)), 5.2, 1, grid="y")
     for i, r in enumerate(records):
         _stack(axes, i - 0.21, r["predicted"] | {"base": 0}, hatch="////")
         top = _stack(axes, i + 0.21, r["measured"] | {"base": r["base"]})
@@ -37,7 +28,7 @@ def footprint_plot(records: list[dict]) -> bytes:
     style = {"facecolor": "white", "edgecolor": GREY}
     swatches += [Patch(hatch="////", label="left: predicted", **style), Patch(label="right: measured", **style)]
     figure.legend(handles=swatches, loc="outside right upper", frameon=False, fontsize=10, labelcolor=TEXT)
-    return _png(figure)
+    return png(figure)
 
 
 def _stack(axes, x: float, parts: dict[str, int], hatch: str | None = None) -> float:
@@ -57,28 +48,28 @@ def _footprint_label(r: dict) -> str:
 def latency_plot(records: list[dict]) -> bytes:
     """For each trunk a panel, for each resolution and number of cores the networks' latencies of realtime.measure."""
     trunks = list(dict.fromkeys(r["trunk"] for r in records))
-    figure, panels = _figure(max(6.5, 2.4 + 5.2 * len(trunks)), 5.2, len(trunks))
-    panels[0].set_yscale("log")
-    panels[0].set_ylabel("milliseconds a picture, logarithmic", color=TEXT, fontsize=11)
+    figure, columns = panels(max(6.5, 2.4 + 5.2 * len(trunks)), 5.2, len(trunks), grid="y")
+    columns[0].set_yscale("log")
+    columns[0].set_ylabel("milliseconds a picture, logarithmic", color=TEXT, fontsize=11)
     low = min([20.0, *(r["p50"] for r in records)]) / 2
-    panels[0].set_ylim(low, 1.3 * max([120.0, *(r["p95"] for r in records)]))
-    for axes, trunk in zip(panels, trunks, strict=True):
+    columns[0].set_ylim(low, 1.3 * max([120.0, *(r["p95"] for r in records)]))
+    for axes, trunk in zip(columns, trunks, strict=True):
         _latencies(axes, [r for r in records if r["trunk"] == trunk], 1.15 * low)
         axes.set_title(trunk, fontsize=12, color=TEXT)
-    panels[0].yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    columns[0].yaxis.set_major_formatter(lambda value, _: f"{value:g}")
     for ms, rate in ((100, 10), (100 / 3, 30)):
-        panels[-1].annotate(
+        columns[-1].annotate(
             f"{rate} pictures/s", (1.01, ms), xycoords=("axes fraction", "data"), color=LIMIT, fontsize=10, va="center"
         )
-    handles, labels = panels[0].get_legend_handles_labels()
+    handles, labels = columns[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=3, frameon=False, fontsize=10, labelcolor=TEXT)
-    return _png(figure)
+    return png(figure)
 
 
 def _latencies(axes, records: list[dict], foot: float) -> None:
     """One panel: bars up to the median, its figure at their foot, whiskers up to the 95th percentile."""
     groups = sorted({(r["height"], r["width"], r["cores"]) for r in records})
-    for k, (network, colour) in enumerate(NETWORK_COLOURS.items()):
+    for k, (network, colour) in enumerate(COLOURS.items()):
         chosen = [r for r in records if r["network"] == network]
         x = [groups.index((r["height"], r["width"], r["cores"])) + 0.27 * (k - 1) for r in chosen]
         p50 = [r["p50"] for r in chosen]
@@ -92,26 +83,3 @@ def _latencies(axes, records: list[dict], foot: float) -> None:
     names = [f"{height} x {width}\n{cores} core{'s' * (cores > 1)}" for height, width, cores in groups]
     axes.set_xticks(range(len(groups)), names, fontsize=10)
     axes.set_xlim(-0.55, len(groups) - 0.45)
-
-
-def _figure(width: float, height: float, panels: int):
-    """A Figure and its panels side by side, in the project's dress."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), dpi=150, facecolor="white", layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.1, h_pad=0.1)
-    columns = figure.subplots(1, panels, sharey=True, squeeze=False)[0]
-    for axes in columns:
-        axes.grid(axis="y", color=GRID, linewidth=0.8)
-        axes.set_axisbelow(True)
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.spines[["left", "bottom"]].set_color(FAINT)
-        axes.tick_params(colors=GREY, labelsize=10)
-    return figure, columns
-
-
-def _png(figure) -> bytes:
-    """The drawing's PNG: the same bytes from the same records."""
-    file = io.BytesIO()
-    figure.savefig(file, format="png", dpi=figure.dpi, metadata={"Software": None})
-    return file.getvalue()

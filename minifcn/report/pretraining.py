@@ -8,7 +8,7 @@ training pictures, each run of the same number of steps.
 from .blocks import Block, Claim, Heading, Plot, Table, Text, Verdict
 from .jobs import Job
 from .plan import SCRATCH, VGG, Options, best_lr, held_out_score, trial_name
-from .plots_runs import fractions
+from .plots import fractions
 from .table import run_name
 
 MODEL = "fcn16s"

@@ -20,7 +20,8 @@ from ..evaluate import predict
 from ..models import MODELS
 from .blocks import Block, Claim, Heading, Plot, Table, Text, Verdict
 from .footprint import CLASSES, GB, NETWORKS, in_own_process
-from .plots_cost import latency_plot, title
+from .plots_cost import latency_plot
+from .plots_dress import title
 
 TRUNKS = ("vgg_quarter", "vgg16")
 PICTURES = {"vgg_quarter": 30, "vgg16": 20}

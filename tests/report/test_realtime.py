@@ -208,7 +208,7 @@ def test_blocks():
 def bar(png: bytes, network: str) -> int:
     """How many rows of pixels the network's bar reaches over, legend left out."""
     x = np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))
-    colour = tuple(bytes.fromhex(plots_cost.NETWORK_COLOURS[network][1:]))
+    colour = tuple(bytes.fromhex(plots_cost.COLOURS[network][1:]))
     return int(((x == colour).all(2).sum(1) > 70).sum())  # the legend's swatch is narrower than a bar here
 
 
