@@ -111,10 +111,12 @@ class SegmentationRun(Run):
             restore(self.best, tensors, {f"model/{name}": p.data for name, p in self.model.parameters().items()})
         self.draw_samples()
         if self.test_set is None:
-            print(f"{self.settings.data} has no test split: the last validation scores stand in metrics.json")
+            if not self.settings.trial:
+                print(f"{self.settings.data} has no test split: the last validation scores stand in metrics.json")
             return {}
         counts = evaluate(self.model, self.test_set, self.preprocessing, "test")
-        print(f"\n{self.settings.model} on the test split of {self.test_set.name}, {len(self.test_set)} pictures")
+        split, pictures = self.test_set.split, len(self.test_set)
+        print(f"\n{self.settings.model} on the {split} split of {self.test_set.name}, {pictures} pictures")
         print(counts.table(self.test_set.classes))
         class_jaccard = [None if math.isnan(j) else float(j) for j in counts.class_jaccard()]
         by_class = dict(zip(self.test_set.classes, class_jaccard, strict=True))

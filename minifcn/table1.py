@@ -6,8 +6,8 @@ each other, with three seeds, then measures and writes report.html. Stopped or k
 
 import argparse
 import json
+import math
 import shlex
-import shutil
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -18,24 +18,18 @@ from .errors import InputError, command_line
 from .models import TRUNKS
 from .report import build, jobs, measurements, pretraining, sizes, table
 from .report.plan import Options
-from .report.worker import RECORD
+from .report.worker import alone_in, reported_split
 from .trainer import Stopped, write_json
 from .weights import check_trunk, open_weights
 from .weights.shipped import SHIPPED, find_weights
 
 # --- defaults -----------------------------------------------------------------------------------------------------
-TOYTOWN_STEPS = 500  # of a run
+TOYTOWN_STEPS = 400  # of a run
 EPOCHS = 10  # on other data
 BATCH = 2
-LRS = [0.003, 0.01, 0.03]
+LRS = [0.001, 0.003, 0.01, 0.03]
 SEEDS = 3
-PARTS = {
-    "table": "the five networks, FCN-8s, and a control",
-    "pretraining": "VGG weights against none, on a part of the pictures and with each learning rate",
-    "stride": "recall by the size of objects, and what coarseness alone costs",
-    "footprint": "memory and seconds of training at full width",
-    "realtime": "latency of one picture",
-}
+PARTS = ("pretraining", "stride", "footprint", "realtime")  # beside the table
 
 
 def parser() -> argparse.ArgumentParser:
@@ -50,7 +44,8 @@ def parser() -> argparse.ArgumentParser:
     add("--scale", type=float, default=1.0, help="scale all pictures and labels by this (default: 1)")
     add("--trunk", choices=[*TRUNKS], default="vgg_quarter", help="width of the networks (default: %(default)s)")
     add("--init", default=SHIPPED, metavar="FILE", help="the VGG weights (default: the shipped ones)")
-    add("--only", nargs="+", choices=PARTS, default=list(PARTS), metavar="PART", help=f"of {', '.join(PARTS)}")
+    add("--without", nargs="+", choices=PARTS, default=[], metavar="PART",
+        help=f"leave out, beside the table: {', '.join(PARTS)}")  # fmt: skip
     add("--jobs", type=int, default=cpu.num_threads(), help="runs at a time (default: the cores, here %(default)s)")
     add("--out", type=Path, default=Path("runs"), help="where runs are kept (default: runs)")
     add("--name", help="the report's folder under --out (default: table1_ and the data's name)")
@@ -64,27 +59,37 @@ def main(argv=None) -> int:
         return told(build.write(args.report / "results", args.report))
     options = plan(args)
     folder = args.out / (args.name or f"table1_{Path(options.data).name}")
-    begin(folder, options, args, command_of(argv))
-    todo = table.jobs(options, folder)  # the other parts build on its runs
-    todo += pretraining.jobs(options) if "pretraining" in args.only else []
-    todo += sizes.jobs(options) if "stride" in args.only else []
-    try:
-        with runs.stopping() as stop:
-            records = jobs.run_jobs(todo, folder, args.jobs, stop)
-            for name in records:
-                shutil.copy(folder / name / RECORD, folder / "results" / build.file_name(name))
-            measurements.measure(folder, options, args.only, stop)
-    except Stopped as stopped:
-        print(f"\n{stopped}\ngo on with the same command: {command_of(argv)}")
-        return 130
-    return told(build.write(folder / "results", folder))
+    parts = [part for part in PARTS if part not in args.without]
+    if "stride" in parts:
+        for split in ("train", reported_split(options.data)):  # a drawn set: before several runs need it at once
+            open_dataset(sizes.data_of(options), split)
+    begin(folder, options, args)
+    todo = table.jobs(options, folder)
+    todo += pretraining.jobs(options) if "pretraining" in parts else []
+    todo += sizes.jobs(options) if "stride" in parts else []
+    words = shlex.join(["python", "-m", "minifcn.table1", *map(str, sys.argv[1:] if argv is None else argv)])
+    with alone_in(folder, wait=False), runs.stopping() as stop:
+        try:
+            jobs.run_jobs(todo, folder, args.jobs, stop, keep=lambda name, record: keep(folder, name, record))
+            measurements.measure(folder, options, parts, stop)
+        except Stopped as stopped:
+            print(f"\n{stopped}\ngo on with the same command: {words}")
+            return 130
+        finally:  # also of what there is so far
+            files = build.write(folder / "results", folder)
+    return told(files)
+
+
+def keep(folder: Path, name: str, record: dict) -> None:
+    """Put a run's record among the results."""
+    write_json(folder / "results" / build.file_name(name), record)
 
 
 def plan(args: argparse.Namespace) -> Options:
     """The options of the report, checked before anything is written."""
     for name in ("seeds", "jobs", "trial_steps", "scale"):
         value = getattr(args, name)
-        if value is not None and not value > 0:
+        if value is not None and not 0 < value < math.inf:
             raise InputError(f"--{name.replace('_', '-')}: expected more than 0, received {value}")
     for lr in args.lr:
         runs.check_ranges(argparse.Namespace(batch=args.batch, steps=args.steps, lr=lr))
@@ -98,9 +103,10 @@ def plan(args: argparse.Namespace) -> Options:
         **{"data": data, "steps": 0, "trial_steps": 0, "batch": args.batch, "lrs": sorted(set(args.lr))},
         **{"seeds": list(range(args.seeds)), "scale": args.scale, "trunk": args.trunk, "vgg": str(path)},
     )
-    if args.batch > options.pictures() * min(pretraining.FRACTIONS):
+    least = 1.0 if "pretraining" in args.without else min(pretraining.FRACTIONS)
+    if args.batch > int(options.pictures() * least):
         raise InputError(
-            f"--batch {args.batch}: too many for an eighth of the {options.pictures()} training pictures of "
+            f"--batch {args.batch}: too many for {least:g} of the {options.pictures()} training pictures of "
             f"{args.data} that are not held out; choose a smaller one"
         )
     args.accumulate, args.epochs = 1, None
@@ -110,32 +116,38 @@ def plan(args: argparse.Namespace) -> Options:
     return options
 
 
-def begin(folder: Path, options: Options, args: argparse.Namespace, command: str) -> None:
-    """Make the report's folder, or see that the one which is there is of the same options."""
+def begin(folder: Path, options: Options, args: argparse.Namespace) -> None:
+    """Make the report's folder, or see that the one which is there is of the same options and data."""
     path = folder / "results" / f"{build.OPTIONS}.json"
-    told = asdict(options) | {"data": Path(options.data).name, "vgg": Path(options.vgg).name}
+    now = asdict(options) | {"data": Path(options.data).name, "vgg": Path(options.vgg).name}
+    train = open_dataset(options.data, "train")
+    now |= {"pictures": len(train), "classes": list(train.classes)}
     if path.exists():
-        before = {name: value for name, value in json.loads(path.read_text()).items() if name in told}
-        if before != told:
-            other = next(name for name in told if before.get(name) != told[name])
-            raise InputError(
-                f"{folder}: a report with other options ({other} {before.get(other)}, now {told[other]}); "
-                "give the same ones to go on with it, or another --name"
-            )
+        before = json.loads(path.read_text())
+        for name, value in now.items():
+            if before.get(name) != value:
+                raise InputError(
+                    f"{folder}: a report with other options ({name} {before.get(name)}, now {value}); "
+                    "give the same ones to go on with it, or another --name"
+                )
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
-    shipped = args.init == SHIPPED
-    write_json(path, told | {"shipped": shipped, "jobs": args.jobs, "command": command})
+    write_json(path, now | {"shipped": args.init == SHIPPED, "jobs": args.jobs, "command": command_of(options, args)})
 
 
-def command_of(argv) -> str:
-    """The command, with a data set's name instead of its place on this machine."""
-    words = sys.argv[1:] if argv is None else list(argv)
-    shown = [Path(word).name if before == "--data" else word for before, word in zip(["", *words], words, strict=False)]
-    return shlex.join(["python", "-m", "minifcn.table1", *shown])
+def command_of(options: Options, args: argparse.Namespace) -> str:
+    """The command that makes this report, with the names of files, not their places."""
+    words = {"data": Path(options.data).name, "steps": options.steps, "trial-steps": options.trial_steps}
+    words |= {"batch": options.batch, "lr": " ".join(f"{lr:g}" for lr in options.lrs), "seeds": len(options.seeds)}
+    words |= {"scale": f"{options.scale:g}"} if options.scale != 1 else {}
+    words |= {"trunk": options.trunk} if options.trunk != "vgg_quarter" else {}
+    words |= {"init": Path(options.vgg).name} if args.init != SHIPPED else {}
+    words |= {"without": " ".join(args.without)} if args.without else {}
+    return f"python -m minifcn.table1 {' '.join(f'--{name} {value}' for name, value in words.items())}"
 
 
 def told(files: list[Path]) -> int:
-    print(f"wrote {', '.join(map(str, files))}\nlook at {next(path for path in files if path.suffix == '.html')}")
+    print(f"wrote {', '.join(map(str, files))}\nlook at {files[0]}")
     return 0
 
 

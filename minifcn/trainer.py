@@ -16,7 +16,7 @@ import math
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -133,7 +133,8 @@ class Run:
     def load(self) -> None:
         """Go on from last.safetensors: weights, momentum, position, and the log up to there."""
         tensors, meta = checkpoint.load(self.last)
-        defaults = {f.name: f.default for f in fields(self.settings)}  # of what an older version did not write
+        known = [f for f in fields(self.settings) if f.default is not MISSING]
+        defaults = {f.name: f.default for f in known}  # of what an older version did not write
         if decisive(defaults | meta.get("settings", {})) != decisive(asdict(self.settings)):
             raise InputError(f"{self.last}: checkpoint of a run with other settings than {self.folder / 'config.json'}")
         if meta["classes"] != self.train_set.classes:
@@ -269,11 +270,9 @@ class Run:
         """Score the validation set; keep the best network."""
         if self.val_set is None:
             return {}
-        started = time.monotonic()
         scores = self.score()
         score = scores[self.scores[0]] or 0.0
-        took = time.monotonic() - started
-        self.validations.append({"step": self.step, "seconds": seconds, "took": took, **scores})
+        self.validations.append({"step": self.step, "seconds": seconds, **scores})
         if self.best_score is None or score > self.best_score:
             self.best_score = score
             self.save(self.best)

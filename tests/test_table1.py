@@ -11,6 +11,8 @@ from small_data import exit_status, fails, make_set
 from minifcn import table1
 from minifcn.report import build, footprint, jobs, measurements, pretraining, realtime, table
 from minifcn.report.blocks import markdown
+from minifcn.report.worker import alone_in
+from minifcn.trainer import Stopped
 
 TINY = {"trunk": "vgg_quarter", "height": 32, "width": 40}
 OPTIONS = "--steps 2 --batch 1 --lr 0.01 --seeds 2 --scale 0.8 --jobs 2"
@@ -48,7 +50,8 @@ def test_it_writes_a_report_with_every_row(made):
         "Do pretrained weights cut the time?",
     ]
     assert len(headings) == 6
-    assert f"`python -m minifcn.table1 --data shapes --out {made.parent} {OPTIONS}`" in text
+    words = "--steps 2 --trial-steps 1 --batch 1 --lr 0.01 --seeds 2 --scale 0.8"
+    assert f"`python -m minifcn.table1 --data shapes {words}`" in text
     named = set(re.findall(r"\]\((\w+\.png)\)", text))
     assert named == {path.name for path in made.glob("*.png")} and len(named) >= 7
 
@@ -99,14 +102,18 @@ def test_results_are_one_file_each_and_name_no_place(made, data):
     for name in names:
         text = (made / "results" / name).read_text()
         content = json.loads(text)
-        assert data not in text or name == "options.json", name
+        assert str(made.parent) not in text and str(Path(data).parent) not in text, name
         if "__" in name:
             assert {"settings", "commit", "machine", "scores", "course"} <= set(content)
+        elif name not in ("options.json", "scenes.json"):
+            assert content["of"] == len(content["records"])
+            assert all({"commit", "machine"} <= set(record) for record in content["records"])
 
 
 def test_the_same_command_has_nothing_left_to_do(made, data, monkeypatch, capsys):
     monkeypatch.setattr(jobs, "start", lambda *_: pytest.fail("a run was done again"))
     monkeypatch.setattr(measurements, "recall_of", lambda *_: pytest.fail("measured again"))
+    monkeypatch.setattr(measurements.speed, "measure", lambda *_: pytest.fail("measured again"))
     before = (made / "report.md").read_bytes()
     (made / "report.md").unlink()
     with pytest.MonkeyPatch.context() as patch:
@@ -140,10 +147,11 @@ def test_other_options_do_not_mix_with_what_is_there(made, data, capsys):
         ("--jobs 0", "--jobs: expected more than 0"),
         ("--scale 0", "--scale: expected more than 0"),
         ("--scale nan", "--scale: expected more than 0, received nan"),
+        ("--scale inf", "--scale: expected more than 0, received inf"),
         ("--steps 0", "--steps: expected more than 0"),
         ("--lr 0.1 -1", "--lr: expected 0 or more, received -1.0"),
         ("--batch 0", "--batch: expected more than 0"),
-        ("--batch 7", "--batch 7: too many for an eighth of the 10 training pictures"),
+        ("--batch 2", "--batch 2: too many for 0.125 of the 10 training pictures"),
         ("--init nowhere.pth", "nowhere.pth"),
         ("--trunk vgg16", "weights are shipped for vgg_quarter, not for vgg16"),
     ],
@@ -165,6 +173,71 @@ def test_a_partial_report_leaves_out_what_is_missing(made, tmp_path):
     text = markdown(build.report(build.read(tmp_path)))
     assert "3 GB at batch 1" in text and "FCN-16s from scratch" not in text
     assert len(re.findall("^## ", text, re.M)) == 1
+
+
+def test_an_unfinished_measurement_is_not_judged(made, tmp_path):
+    for path in (made / "results").glob("*.json"):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    path = tmp_path / f"{build.REALTIME}.json"
+    content = json.loads(path.read_text())
+    assert "real-time use" in markdown(build.report(build.read(tmp_path)))
+    path.write_text(json.dumps(content | {"records": content["records"][:-1]}))
+    assert "real-time use" not in markdown(build.report(build.read(tmp_path)))
+
+
+def test_a_damaged_result_is_named(made, tmp_path, capsys):
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "options.json").write_bytes((made / "results" / "options.json").read_bytes()[:-9])
+    assert "options.json: damaged" in fails(capsys, table1.main, "--report", tmp_path)
+
+
+def test_another_data_set_of_the_same_name_is_told(made, data, tmp_path, capsys):
+    other = make_set(tmp_path / "shapes", [("train", 13), ("test", 2)])
+    message = fails(capsys, table1.main, "--data", other, "--out", made.parent, *OPTIONS.split())
+    assert "(pictures 12, now 13)" in message
+
+
+def test_two_at_once_are_refused(made, data, capsys):
+    with alone_in(made):
+        message = fails(capsys, table1.main, "--data", data, "--out", made.parent, *OPTIONS.split())
+    assert "another process is at work here" in message
+
+
+def test_stopped_it_tells_how_to_go_on_and_writes_what_there_is(data, tmp_path, monkeypatch, capsys):
+    def stopped(*_, **__):
+        raise Stopped("stopping")
+
+    monkeypatch.setattr(jobs, "run_jobs", stopped)
+    assert exit_status(table1.main, "--data", data, "--out", tmp_path, "--batch", 1) == 130
+    words = f"python -m minifcn.table1 --data {data} --out {tmp_path} --batch 1"
+    assert f"go on with the same command: {words}" in capsys.readouterr().out
+    assert (tmp_path / "table1_shapes" / "report.html").exists()
+
+
+def test_parts_can_be_left_out(data, tmp_path, monkeypatch):
+    asked = {}
+    monkeypatch.setattr(jobs, "run_jobs", lambda todo, *_, **__: asked.update(runs={job.name for job in todo}))
+    monkeypatch.setattr(measurements, "measure", lambda folder, options, parts, stop: asked.update(parts=parts))
+    without = "pretraining stride footprint".split()
+    assert exit_status(table1.main, "--data", data, "--out", tmp_path, "--without", *without) == 0
+    assert asked["parts"] == ["realtime"] and all(name.startswith("table/") for name in asked["runs"])
+
+
+def test_latency_is_told_with_the_jaccard_of_that_network_and_size(made, data):
+    records = json.loads((made / "results" / f"{build.REALTIME}.json").read_text())["records"]
+    results = build.read(made / "results")
+    assert {(r["height"], r["width"]) for r in records} == {(32, 40), (64, 80)}
+    for r in records:
+        if r["height"] == 64:
+            assert r["jaccard"] is None and r["data"] is None
+        else:
+            assert r["jaccard"] == table.best_mean(r["network"], results, [0, 1]) and r["data"] == "shapes"
+
+
+def test_what_is_measured_is_the_reported_split_at_the_scale(data):
+    options = table1.plan(table1.parser().parse_args(["--data", data, *OPTIONS.split()]))
+    reported = measurements.reported_pictures(data, options)
+    assert reported.split == "test" and reported[0][0].shape == (32, 40, 3)
 
 
 def test_help_fits_a_screen(capsys):

@@ -17,13 +17,18 @@ from .blocks import Block, Heading, Plot, Report, Scenes, Text, markdown
 from .page import page
 from .plots import courses
 
-OPTIONS, CEILING, OBJECTS, FOOTPRINT, REALTIME = "options", "ceiling", "objects", "footprint", "realtime"
+OPTIONS, SPEED, CEILING, OBJECTS, FOOTPRINT, REALTIME = "options speed ceiling objects footprint realtime".split()
 
 
 def read(folder: Path) -> dict[str, dict]:
     """All results of a folder by their names: those of runs have slashes. InputError where there are none."""
-    paths = [path for path in sorted(folder.glob("*.json")) if path.name != scenes.LIST]
-    found = {path.stem.replace("__", "/"): json.loads(path.read_text()) for path in paths}
+    found = {}
+    for path in sorted(folder.glob("*.json")):
+        try:
+            found[path.stem.replace("__", "/")] = json.loads(path.read_text())
+        except ValueError as error:
+            raise InputError(f"{path}: damaged ({error}); delete it, and run the report's command again") from error
+    found.pop(scenes.LIST.removesuffix(".json"), None)
     if OPTIONS not in found:
         raise InputError(f"{folder}: no results of a report here (no {OPTIONS}.json); give the folder that has them")
     return found
@@ -39,20 +44,24 @@ def report(results: dict[str, dict], pictures: list[Scenes] = ()) -> Report:
     options = results[OPTIONS]
     seeds, lrs = options["seeds"], options["lrs"]
     runs = {name: result for name, result in results.items() if "/" in name}
+    whole = {name: found for name, found in results.items() if "of" in found and len(found["records"]) == found["of"]}
+    measured = {name: found["records"] for name, found in whole.items()}
     blocks: list[Block] = [Text(intro(options, list(runs.values())))]
-    if all(name in runs for name in table.run_names(seeds)):
-        blocks += table.blocks(runs, seeds, courses(table.courses(runs, seeds)))
+    complete = all(name in runs for name in table.run_names(seeds))
+    if complete:
+        speeds = {record["network"]: record for record in measured.get(SPEED, [])}
+        blocks += table.blocks(runs, seeds, lrs, speeds, courses(table.courses(runs, seeds)))
     if pictures:
         blocks += [Heading("What it looks like"), *pictures]
-    if CEILING in results and OBJECTS in results:
-        blocks += stride.blocks(results[OBJECTS]["records"], results[CEILING]["records"])
-    if all(name in runs for name in pretraining.run_names(lrs) + table.run_names(seeds)):
+    if CEILING in measured and OBJECTS in measured:
+        blocks += stride.blocks(measured[OBJECTS], measured[CEILING])
+    if complete and all(name in runs for name in pretraining.run_names(lrs)):
         cost = pretraining.PRETRAINING_SECONDS if options["shipped"] else None
         blocks += pretraining.blocks(runs, seeds, lrs, cost)
     for name, part in ((FOOTPRINT, footprint), (REALTIME, realtime)):
-        if name in results:
-            blocks += part.blocks(results[name]["records"])
-            blocks.append(Text(machine.line(results[name]["machine"], [results[name]["commit"]])))
+        if name in measured:
+            commits = sorted({record["commit"] for record in measured[name]})
+            blocks += [*part.blocks(measured[name]), Text(machine.line(measured[name][0]["machine"], commits))]
     return Report(f"The lab report's table, on {options['data']}", blocks)
 
 
@@ -69,17 +78,16 @@ def intro(options: dict, runs: list[dict]) -> str:
 
 
 def write(results: Path, folder: Path) -> list[Path]:
-    """Write report.html, report.md and its pictures into a folder; return their paths."""
+    """Write report.html, report.md and its pictures into a folder; return their paths, the page first."""
     made = report(read(results), scenes.read(results))
     folder.mkdir(parents=True, exist_ok=True)
-    files = {f"{block.name}.png": block.png for block in made.blocks if isinstance(block, Plot)}
-    files |= {"report.md": markdown(made).encode(), "report.html": page(made).encode()}
+    files = {"report.html": page(made).encode(), "report.md": markdown(made).encode()}
+    files |= {f"{block.name}.png": block.png for block in made.blocks if isinstance(block, Plot)}
     for name, content in files.items():
         with atomic_file(folder / name) as file:
             file.write(content)
-    for block in made.blocks:
-        if isinstance(block, Scenes):
-            rows = [[scene[name] for name in scenes.REPORTED] for scene in block.scenes]
-            figures.samples(folder / f"{block.name}.png", rows, list(scenes.REPORTED), block.classes, block.palette)
-            files[f"{block.name}.png"] = b""
-    return [folder / name for name in files]
+    drawn = [block for block in made.blocks if isinstance(block, Scenes)]
+    for block in drawn:
+        rows = [[scene[name] for name in scenes.REPORTED] for scene in block.scenes]
+        figures.samples(folder / f"{block.name}.png", rows, list(scenes.REPORTED), block.classes, block.palette)
+    return [folder / name for name in (*files, *(f"{block.name}.png" for block in drawn))]

@@ -22,12 +22,14 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from statistics import median, quantiles
+from tempfile import TemporaryFile
 
 import numpy as np
 
 from .. import memory
 from ..autograd import Tensor, graph
 from ..cpu.threads import num_threads
+from ..errors import InputError
 from ..models import MODELS
 from ..ops import softmax_cross_entropy
 from ..optim import SGD, clip_gradients
@@ -68,7 +70,7 @@ def measure(
 ) -> dict:
     """Train `steps` steps at batch 1 in a process of its own, and return the record of it: plain numbers, bytes.
 
-    The first step is not timed. low_memory: as the trainer has it. Raises RuntimeError with the process's last words
+    The first step is not timed. low_memory: as the trainer has it. Raises InputError with the process's last words
     where it fails, ValueError for less than 2 steps.
     """
     if steps < 2:
@@ -78,24 +80,36 @@ def measure(
 
 
 START = """
-import importlib, json, os, sys
+import importlib, json, os, sys, threading
 module, arguments, cores = sys.argv[1], *map(json.loads, sys.argv[2:])
 if cores is not None:
     os.sched_setaffinity(0, cores)  # before NumPy is there: the threads it starts are bound alike
+threading.Thread(target=lambda: sys.stdin.read() or os._exit(1), daemon=True).start()  # its parent is gone
 print(json.dumps(importlib.import_module(module).run(**arguments)))
 """
 
 
 def in_own_process(module: str, arguments: dict, cores: list[int] | None = None, threads: int | None = None) -> dict:
-    """Return module.run(**arguments) of a new process: bound to some cores, with so many threads, where told."""
+    """Return module.run(**arguments) of a new process: bound to some cores, with so many threads, where told.
+
+    The process ends with this one, but Ctrl-C does not reach it. InputError with its last words where it fails.
+    """
     command = [sys.executable, "-c", START, module, json.dumps(arguments), json.dumps(cores)]
     environment = os.environ | ({} if threads is None else {"MINIFCN_THREADS": str(threads)})
     here = Path(__file__).resolve().parents[2]  # the child is to import this package and no other
-    done = subprocess.run(command, cwd=here, env=environment, capture_output=True, text=True)
-    if done.returncode:
-        words = done.stderr.strip()[-2000:] or "no message: out of memory?"
-        raise RuntimeError(f"{module}: {arguments}: the process ended with {done.returncode}: {words}")
-    return json.loads(done.stdout.splitlines()[-1])
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "start_new_session": True}
+    with TemporaryFile() as errors, subprocess.Popen(
+        command, cwd=here, env=environment, stderr=errors, **pipes
+    ) as process:  # fmt: skip
+        try:
+            printed = process.stdout.read()
+        finally:
+            process.stdin.close()
+        if process.wait():
+            errors.seek(0)
+            words = " ".join(errors.read().decode(errors="replace").split())[-500:] or "no message: out of memory?"
+            raise InputError(f"{module}: {arguments}: the process ended with {process.returncode}: {words}")
+    return json.loads(printed.decode().splitlines()[-1])
 
 
 # --- in that process ---
@@ -105,7 +119,7 @@ def run(model_name: str, low_memory: bool, height: int, width: int, trunk: str, 
     """Train and measure, here."""
     base = memory.resident() or memory.peak()
     if base is None:
-        raise RuntimeError("this system does not tell how much memory a process holds")
+        raise InputError("this system does not tell how much memory a process holds; leave it out: --without footprint")
     model = MODELS[model_name](CLASSES, trunk, pad).train()
     optimiser = SGD(model.parameters(), 1e-4, 0.9, bias_lr=2.0, bias_decay=False)
     if low_memory:

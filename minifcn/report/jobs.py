@@ -30,7 +30,8 @@ class Job:
     """A run to do.
 
     settings: makes them from the records of all runs so far, which include those named in `after`.
-    keep: whether its checkpoint is of use to anybody once it is scored.
+    keep: whether its checkpoint is of use to anybody once it is scored. A run that is not kept may diverge: that a
+    learning rate is too high is a result.
     """
 
     name: str
@@ -46,14 +47,17 @@ def read_records(root: Path, jobs: list[Job]) -> dict[str, dict]:
     return {name: json.loads(path.read_text()) for name, path in paths.items() if path.exists()}
 
 
-def run_jobs(jobs: list[Job], root: Path, workers: int, stop) -> dict[str, dict]:
+def run_jobs(jobs: list[Job], root: Path, workers: int, stop, keep=lambda name, record: None) -> dict[str, dict]:
     """Do all jobs, each once those it waits for are finished; return their records by name.
 
+    keep(name, record) is called for each, also for those that were finished before.
     Raises Stopped when `stop.requested`, InputError when a run ends with an error, which it names.
     """
     records, running = read_records(root, jobs), {}
+    for name, record in records.items():
+        keep(name, record)
     waiting = [job for job in jobs if job.name not in records]
-    by_name, steps = {job.name: job for job in jobs}, {job.name: job.steps for job in jobs}
+    steps = {job.name: job.steps for job in jobs}
     done = sum(steps[name] for name in records)
     bar = tqdm(desc="runs", total=sum(steps.values()), initial=done, unit="step", disable=None if waiting else True)
     with bar:
@@ -66,8 +70,7 @@ def run_jobs(jobs: list[Job], root: Path, workers: int, stop) -> dict[str, dict]
                 time.sleep(POLL)
                 for name in [name for name, process in running.items() if process.poll() is not None]:
                     records[name] = ended(running.pop(name), root / name)
-                    if not by_name[name].keep:
-                        (root / name / "best.safetensors").unlink(missing_ok=True)
+                    keep(name, records[name])
                 if stop.requested:
                     raise Stopped("stopping: each run saves its checkpoint")
                 finished = sum(steps[name] for name in records)
@@ -94,7 +97,8 @@ def start(job: Job, folder: Path, records: dict[str, dict], workers: int) -> sub
             env=os.environ | {"MINIFCN_THREADS": str(threads)},
             start_new_session=True,
         )
-    process.stdin.write(json.dumps(asdict(job.settings(records))).encode() + b"\n")
+    told = {"settings": asdict(job.settings(records)), "keep": job.keep}
+    process.stdin.write(json.dumps(told).encode() + b"\n")
     process.stdin.flush()
     return process
 
@@ -104,6 +108,8 @@ def ended(process: subprocess.Popen, folder: Path) -> dict:
     process.stdin.close()
     if process.returncode == 0:
         return json.loads((folder / RECORD).read_text())
+    if process.returncode == 130:
+        raise Stopped(f"{folder}: was told to stop, and saved its checkpoint")
     lines = (folder / OUTPUT).read_text(errors="replace").split("\n")
     last = next((line.strip() for line in reversed(lines) if line.strip()), "no output")
     raise InputError(f"{folder}: this run ended with status {process.returncode}: {last} (all of it: {OUTPUT} there)")

@@ -1,6 +1,7 @@
 """What a report measures beside its runs: each result is a JSON file, and what is there is not measured again."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,9 @@ from ..datasets.transforms import Preprocessing
 from ..datasets.views import scaled
 from ..trainer import Stopped, write_json
 from ..weights import load_model
-from . import footprint, machine, objects, realtime, scenes, sizes, stride, table
-from .build import CEILING, FOOTPRINT, OBJECTS, REALTIME, read
-from .plan import Options, checkpoint_of
+from . import footprint, machine, objects, realtime, scenes, sizes, speed, stride, table
+from .build import CEILING, FOOTPRINT, OBJECTS, REALTIME, SPEED, read
+from .plan import VGG, Options, checkpoint_of
 from .worker import reported_split
 
 SCENES = 2  # with the largest objects, and as many with the smallest
@@ -25,9 +26,11 @@ def measure(folder: Path, options: Options, parts: list[str], stop) -> None:
     results = folder / "results"
     reported = reported_pictures(options.data, options)
     draw_scenes(folder, options, reported)
+    todo = [lambda model=model: speed.measure(asdict(options.settings(model, VGG))) for model in objects.STRIDES]
+    collect(results / f"{SPEED}.json", todo, stop, "speed")
     if "stride" in parts:
         collect(results / f"{CEILING}.json", [lambda: stride.ceiling(reported, progress="coarser truth")], stop)
-        recall = scaled(open_dataset(sizes.data_of(options), reported.split), options.scale)
+        recall = reported_pictures(sizes.data_of(options), options)
         todo = [
             lambda model=model, seed=seed: recall_of(folder, options, model, seed, recall)
             for model in objects.STRIDES
@@ -38,9 +41,8 @@ def measure(folder: Path, options: Options, parts: list[str], stop) -> None:
         todo = [lambda setting=setting: footprint.measure(**setting) for setting in footprint.SETTINGS]
         collect(results / f"{FOOTPRINT}.json", todo, stop, "memory at full width")
     if "realtime" in parts:
-        todo = [
-            lambda setting=setting: realtime.measure(**setting) for setting in latencies(results, options, reported)
-        ]
+        settings = latencies(results, options, reported)
+        todo = [lambda setting=setting: realtime.measure(**setting) for setting in settings]
         collect(results / f"{REALTIME}.json", todo, stop, "latency")
 
 
@@ -57,8 +59,8 @@ def collect(path: Path, todo: list, stop, progress: str | None = None) -> None:
     for make in tqdm(left, progress, disable=None if progress and left else True):
         if stop.requested:
             raise Stopped("stopped between two measurements")
-        records.append(make())
-        write_json(path, here | {"records": records})
+        records.append(make() | here)
+        write_json(path, {"of": len(todo), "records": records})
 
 
 def recall_of(folder: Path, options: Options, model: str, seed: int, dataset: Dataset) -> dict:
@@ -85,15 +87,14 @@ def draw_scenes(folder: Path, options: Options, dataset: Dataset) -> None:
 def latencies(results: Path, options: Options, dataset: Dataset) -> list[dict]:
     """The settings to time: every network, both widths, the report's pictures and twice their size, one core and two.
 
-    The Jaccard of those that the report trained goes with them: the mean of each network from VGG weights.
+    With those that the report trained goes their Jaccard: for each network the best row's mean over the seeds.
     """
     found = read(results)
     height, width = dataset[0][1].shape
     settings = []
     for setting in realtime.settings([(height, width), (2 * height, 2 * width)]):
-        row = f"{setting['network']}_vgg"
         if setting["trunk"] == options.trunk and setting["height"] == height:
-            scores = [found[table.run_name(row, seed)]["scores"]["jaccard"] for seed in options.seeds]
-            setting |= {"jaccard": float(np.mean(scores)), "data": dataset.name}
+            best = table.best_mean(setting["network"], found, options.seeds)
+            setting |= {"jaccard": best, "data": dataset.name}
         settings.append(setting | {"classes": len(dataset.classes)})
     return settings

@@ -28,12 +28,12 @@ from ..evaluate import predict
 from ..nn import Module
 
 STRIDES = {"fcn32s": 32, "fcn16s": 16, "fcn8s": 8}  # of the last prediction layer: what is upsampled to the picture
-# The classes that are objects; of other sets, all classes.
+# The classes that are objects; of other sets, all but the background. A pole is no disc: its diameter says little.
 _TOYTOWN = ("car", "person", "sign")
 COMPACT = {
     "toytown": _TOYTOWN,
     "toytown_sizes": _TOYTOWN,
-    "camvid": ("car", "pedestrian", "bicyclist", "sign_symbol", "pole"),
+    "camvid": ("car", "pedestrian", "bicyclist", "sign_symbol"),
 }
 BINS = 16
 EDGES = 4 * 2 ** (np.arange(BINS + 1) / 2)  # pixels: 4, 5.7, 8, ... 1024. Smaller objects are left out
@@ -90,7 +90,8 @@ def sums(found: Iterable[Object], names: list[str]) -> list[list]:
 
 def wanted(dataset: Dataset, classes: Iterable[str] | None = None) -> list[int]:
     """Return the labels of these classes; None takes those whose components are objects."""
-    return [dataset.classes.index(name) for name in classes or COMPACT.get(dataset.name, dataset.classes)]
+    others = [name for name in dataset.classes if name != "background"]
+    return [dataset.classes.index(name) for name in classes or COMPACT.get(dataset.name, others)]
 
 
 def measure(

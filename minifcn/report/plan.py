@@ -1,5 +1,6 @@
 """What a report trains: its options, and the settings of a run that all of its parts share."""
 
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -47,7 +48,7 @@ class Options:
         }
         settings = SegmentationSettings(model=model, **chosen | others)
         epoch = int(self.pictures() * settings.fraction) // settings.batch
-        return replace(settings, val_every=settings.steps / validations / epoch)
+        return replace(settings, val_every=math.ceil(settings.steps / validations) / epoch)
 
 
 def trials(name: str, options: Options, after: list[str], model: str, start: str) -> list[Job]:

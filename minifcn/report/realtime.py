@@ -57,9 +57,13 @@ def settings(sizes: list[tuple[int, int]]) -> list[dict]:
         {"network": network, "trunk": trunk, "height": height, "width": width, "cores": cores}
         for trunk in TRUNKS
         for height, width in sizes
-        for cores in range(1, min(2, num_threads()) + 1)
+        for cores in range(1, min(2, reachable_cores()) + 1)
         for network in NETWORKS
     ]
+
+
+def reachable_cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def measure(

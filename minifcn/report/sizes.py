@@ -8,7 +8,6 @@ from .jobs import Job
 from .objects import STRIDES
 from .plan import Options, best_lr
 from .table import run_name as table_run
-from .table import trial_names
 
 SIZES = "toytown_sizes"
 
@@ -34,5 +33,7 @@ def jobs(options: Options) -> list[Job]:
                 lr = best_lr(f"table/{row}", options.lrs, records)
                 return options.settings(model, "vgg", lr=lr, seed=seed, data=SIZES)
 
-            made.append(Job(run_name(options, model, seed), options.steps, settings, trial_names(row, options)))
+            made.append(
+                Job(run_name(options, model, seed), options.steps, settings, [table_run(row, options.seeds[0])])
+            )
     return made

@@ -14,7 +14,7 @@ from statistics import mean, stdev
 
 from .blocks import Block, Heading, Plot, Table, Text
 from .jobs import Job
-from .plan import SCRATCH, VGG, Options, best_lr, checkpoint_of, trial_name, trials
+from .plan import SCRATCH, VGG, Options, best_lr, checkpoint_of, trials
 
 
 @dataclass(frozen=True)
@@ -64,20 +64,17 @@ def jobs(options: Options, root: Path) -> list[Job]:
     for row in sorted(ROWS, key=lambda row: len(lineage(row))):
         model, start = ROWS[row].model, ROWS[row].start
         first = [run_name(start, options.seeds[0])] if start in ROWS else []
-        made += trials(f"table/{row}", options, first, model, start_of(row, options.seeds[0], root))
+        tried = trials(f"table/{row}", options, first, model, start_of(row, options.seeds[0], root))
+        made += tried
         for seed in options.seeds:
 
             def settings(records, seed=seed, row=row, model=model):
                 lr = best_lr(f"table/{row}", options.lrs, records)
                 return options.settings(model, start_of(row, seed, root), lr=lr, seed=seed)
 
-            after = trial_names(row, options) + ([run_name(start, seed)] if start in ROWS else [])
+            after = [job.name for job in tried] + ([run_name(start, seed)] if start in ROWS else [])
             made.append(Job(run_name(row, seed), options.steps, settings, after))
     return made
-
-
-def trial_names(row: str, options: Options) -> list[str]:
-    return [trial_name(f"table/{row}", lr) for lr in (options.lrs if len(options.lrs) > 1 else [])]
 
 
 def start_of(row: str, seed: int, root: Path) -> str:
@@ -98,18 +95,22 @@ def courses(records: dict[str, dict], seeds: list[int]) -> dict[str, list[list]]
     return {ROWS[row].name: [records[run_name(row, seed)]["course"] for seed in seeds] for row in ROWS}
 
 
-def blocks(records: dict[str, dict], seeds: list[int], plot: bytes) -> list[Block]:
-    """The table, the paired differences and the courses, from the records of the runs."""
+def blocks(
+    records: dict[str, dict], seeds: list[int], lrs: list[float], speeds: dict[str, dict], plot: bytes
+) -> list[Block]:
+    """The table, the paired differences and the courses. speeds: of each network, alone on the machine (speed.py)."""
     some = records[run_name("fcn32s_vgg", seeds[0])]
     return [
         Heading("The table"),
         Text(
-            f"Jaccard in per cent on {some['split']}, scored once a run. Every run: {some['steps']} steps of "
-            f"{some['settings']['batch']} pictures. lr: the best of the grid in short runs on the held-out tenth of "
-            "train, on which each run's checkpoint was chosen too. Chain: steps and seconds with the networks it "
-            "started from; neither pretraining nor the short runs are counted. Seconds are means over the seeds."
+            f"Jaccard in per cent on {some['split']}, scored once a run; s.d.: over the seeds. Every run: "
+            f"{some['steps']} steps of {some['settings']['batch']} pictures. Chain: steps and seconds with the "
+            "networks that it started from, validations in them and other runs beside them; pretraining and short runs "
+            "are not counted. Memory: the most that a run's process held. Training and inference: milliseconds a "
+            "picture and pictures a second, one thread, measured alone."
         ),
-        Table(HEADER + [f"seed {seed}" for seed in seeds], [line(row, records, seeds) for row in ROWS]),
+        Text(rates(records, seeds, lrs)),
+        Table(HEADER + [f"seed {seed}" for seed in seeds], [line(row, records, seeds, speeds) for row in ROWS]),
         Text(
             "Differences between runs of the same seed, in points of Jaccard: mean, standard deviation over the seeds, "
             "and each of them."
@@ -119,27 +120,46 @@ def blocks(records: dict[str, dict], seeds: list[int], plot: bytes) -> list[Bloc
     ]
 
 
-HEADER = ["network", "Jaccard", "s.d.", "lr", "chain, steps", "chain, s", "training, ms/picture", "memory, GB"]
+def rates(records: dict[str, dict], seeds: list[int], lrs: list[float]) -> str:
+    """How the learning rates were chosen, and where a better one may lie outside the grid."""
+    if len(lrs) == 1:
+        return f"Learning rate {lrs[0]:g} for all. Each run's checkpoint was chosen on the held-out tenth of train."
+    chosen = {row: records[run_name(row, seeds[0])]["settings"]["lr"] for row in ROWS}
+    edge = [f"{ROWS[row].name} ({lr:g})" for row, lr in chosen.items() if lr in (min(lrs), max(lrs))]
+    told = f"lr: the best of {', '.join(f'{lr:g}' for lr in lrs)} in short runs with seed {seeds[0]}, on the held-out "
+    told += "tenth of train, on which each run's checkpoint was chosen too."
+    return told + (f" At an edge of that grid: {', '.join(edge)}." if edge else "")
+
+
+HEADER = ["network", "Jaccard", "s.d.", "lr", "chain, steps", "chain, s", "memory, GB", "training, ms"]
 HEADER += ["inference, pictures/s"]
 DIFFERENCES = ["difference", "what it tells", "mean", "s.d."]
 
 
-def line(row: str, records: dict[str, dict], seeds: list[int]) -> list[str]:
+def line(row: str, records: dict[str, dict], seeds: list[int], speeds: dict[str, dict]) -> list[str]:
     runs = [records[run_name(row, seed)] for seed in seeds]
     scores = [100 * run["scores"]["jaccard"] for run in runs]
-    chain = [[records[run_name(part, seed)] for part in lineage(row)] for seed in seeds]
+    chains = [[records[run_name(part, seed)] for part in lineage(row)] for seed in seeds]
+    peaks = [run["peak_memory_bytes"] for run in runs if run["peak_memory_bytes"]]
+    speed = speeds.get(ROWS[row].model)
     return [
         ROWS[row].name,
         f"{mean(scores):.1f}",
         spread(scores),
         f"{runs[0]['settings']['lr']:g}",
-        str(sum(run["steps"] for run in chain[0])),
-        f"{mean(sum(run['seconds'] for run in runs) for runs in chain):.0f}",
-        f"{1000 * mean(run['seconds_a_picture'] for run in runs):.0f}",
-        f"{max(run['peak_memory_bytes'] for run in runs) / 1e9:.2f}",
-        f"{1 / mean(run['inference_seconds_a_picture'] for run in runs):.1f}",
+        str(sum(run["steps"] for run in chains[0])),
+        f"{mean(sum(run['seconds'] for run in chain) for chain in chains):.0f}",
+        f"{max(peaks) / 1e9:.2f}" if peaks else "unknown",
+        f"{speed['training_ms']:.0f}" if speed else "-",
+        f"{1000 / speed['inference_ms']:.1f}" if speed else "-",
         *(f"{score:.1f}" for score in scores),
     ]
+
+
+def best_mean(model: str, records: dict[str, dict], seeds: list[int]) -> float:
+    """The Jaccard of a network's best row, mean over the seeds."""
+    rows = [row for row in ROWS if ROWS[row].model == model]
+    return max(mean(records[run_name(row, seed)]["scores"]["jaccard"] for seed in seeds) for row in rows)
 
 
 def differences(records: dict[str, dict], seeds: list[int]) -> list[list[str]]:

@@ -2,54 +2,62 @@
 
 Its settings come as a line of JSON on stdin, which its parent then holds open: when that closes, as it does also when
 the parent was killed, the run saves a checkpoint and stops. Started again it goes on, bit for bit. At its end it writes
-record.json, by which the report knows it, and keeps of its checkpoints the one that was chosen.
+record.json, by which the report knows it, and keeps of its checkpoints at most the one that was chosen.
 """
 
 import json
 import os
 import signal
-import statistics
 import sys
 import threading
-import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from .. import runs
-from ..datasets import has_split, open_dataset
-from ..datasets.transforms import Preprocessing
-from ..datasets.views import scaled
-from ..errors import command_line
-from ..evaluate import predict
+from ..datasets import has_split
+from ..errors import InputError, command_line
 from ..segmentation import SegmentationSettings
 from ..train import run_stage
 from ..trainer import Diverged, Stopped, write_json
-from ..weights import load_model
 from . import machine
 
 RECORD = "record.json"
-TIMED = 20  # pictures, one at a time, for the speed of inference
 
 
 def main() -> int:
-    folder = Path(sys.argv[1])
-    settings = SegmentationSettings(**json.loads(sys.stdin.readline()))
+    folder, told = Path(sys.argv[1]), json.loads(sys.stdin.readline())
+    settings = SegmentationSettings(**told["settings"])
     threading.Thread(target=stop_with_parent, daemon=True).start()
     with alone_in(folder), runs.stopping() as stop:
+        if (folder / RECORD).exists():
+            return 0
+        commits = note_commit(folder)
         try:
-            metrics = run_stage(folder, settings, "cpu", stop)
-            record = describe(folder, settings, metrics)
+            record = describe(settings, run_stage(folder, settings, "cpu", stop))
         except Stopped:
             return 130
-        except Diverged as diverged:  # a learning rate that is too high is a result
+        except Diverged as diverged:
+            if told["keep"]:
+                raise
             record = {"diverged": str(diverged)}
         config = json.loads((folder / "config.json").read_text())
-        record |= {"settings": named(config["stages"][0]), "commit": machine.commit()}
+        record |= {"settings": named(config["stages"][0]), "commit": ", resumed at ".join(commits)}
         record |= {"machine": config["machine"] | {"cpu": machine.cpu_name()}}
+        for name in ("last", "best")[: 1 if told["keep"] else 2]:
+            with suppress(FileNotFoundError):
+                (folder / f"{name}.safetensors").unlink()
         write_json(folder / RECORD, record)
-        with suppress(FileNotFoundError):
-            (folder / "last.safetensors").unlink()
     return 0
+
+
+def note_commit(folder: Path) -> list[str]:
+    """The commits that this run was started and gone on with, the present one among them."""
+    path = folder / "commits.txt"
+    commits = path.read_text().splitlines() if path.exists() else []
+    if machine.commit() not in commits[-1:]:
+        commits.append(machine.commit())
+        path.write_text("\n".join(commits))
+    return commits
 
 
 def stop_with_parent() -> None:
@@ -58,15 +66,20 @@ def stop_with_parent() -> None:
 
 
 @contextmanager
-def alone_in(folder: Path):
-    """Wait until no other process works in the folder: one whose parent was killed may still be saving."""
+def alone_in(folder: Path, wait: bool = True):
+    """Hold the folder for this process: another waits, or InputError. Whatever ends the process, the lock goes with it.
+
+    A run waits: one whose parent was killed may still be saving.
+    """
     with open(folder / "lock", "w") as file:
         try:
             import fcntl
 
-            fcntl.flock(file, fcntl.LOCK_EX)
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except ImportError:  # Windows
             pass
+        except BlockingIOError:
+            raise InputError(f"{folder}: another process is at work here; wait, or give another --name") from None
         yield
 
 
@@ -78,42 +91,24 @@ def named(settings: dict) -> dict:
     return settings | {"data": Path(settings["data"]).name, "init": init}
 
 
-def describe(folder: Path, settings: SegmentationSettings, metrics: dict) -> dict:
+def describe(settings: SegmentationSettings, metrics: dict) -> dict:
     """What a finished run found: its scores on the reported split, the course to them, and what they cost."""
     validations = metrics["validations"]
     chosen = max(validations, key=lambda v: v["jaccard"] or 0.0)
-    pictures = metrics["steps"] * settings.batch * settings.accumulate
     found = {
         "steps": metrics["steps"],
         "seconds": metrics["train_seconds"],
-        "seconds_a_picture": (metrics["train_seconds"] - sum(v["took"] for v in validations)) / pictures,
         "peak_memory_bytes": metrics["peak_memory_bytes"],
         "chosen": {"step": chosen["step"], "jaccard": chosen["jaccard"]},
         "course": [[v["step"], v["seconds"], v["jaccard"]] for v in validations],
     }
     if not settings.trial:
-        split = reported_split(settings.data)
-        seconds = time_inference(folder / "best.safetensors", settings, split)
-        found |= {"split": split, "scores": metrics["test"], "inference_seconds_a_picture": seconds}
+        found |= {"split": reported_split(settings.data), "scores": metrics["test"]}
     return found
 
 
 def reported_split(data: str) -> str:
     return "test" if has_split(data, "test") else "val"
-
-
-def time_inference(checkpoint: Path, settings: SegmentationSettings, split: str) -> float:
-    """The median time for one picture, from its pixels to its classes."""
-    model, meta = load_model(checkpoint)
-    preprocessing = Preprocessing.from_dict(meta["preprocessing"])
-    dataset = scaled(open_dataset(settings.data, split), settings.scale)
-    times = []
-    for i in range(TIMED):
-        picture, _ = dataset[i % len(dataset)]
-        start = time.perf_counter()
-        predict(model, preprocessing.apply(picture)[None])
-        times.append(time.perf_counter() - start)
-    return statistics.median(times)
 
 
 if __name__ == "__main__":

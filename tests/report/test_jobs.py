@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,7 +15,7 @@ from small_data import make_set
 
 from minifcn import checkpoint
 from minifcn.errors import InputError
-from minifcn.report import jobs
+from minifcn.report import jobs, worker
 from minifcn.report.jobs import Job, run_jobs
 from minifcn.segmentation import SegmentationSettings
 from minifcn.trainer import Stopped
@@ -42,7 +43,6 @@ def test_a_run_starts_after_those_it_needs_and_from_what_they_made(data, tmp_pat
     first, second = records.values()
     assert second["settings"]["init"] == "a/first" and second["settings"]["data"] == "shapes"
     assert first["split"] == "test" and 0 <= first["scores"]["jaccard"] <= 1
-    assert first["seconds_a_picture"] > 0 and first["inference_seconds_a_picture"] > 0
     assert first["chosen"]["jaccard"] == max(jaccard for _, _, jaccard in first["course"])
     assert first["machine"]["threads"] >= 1 and first["machine"]["cpu"] and first["commit"]
     assert str(tmp_path) not in json.dumps(records), "a path of this machine"
@@ -53,9 +53,9 @@ def test_a_run_starts_after_those_it_needs_and_from_what_they_made(data, tmp_pat
 
 def test_what_is_finished_is_not_done_again(data, tmp_path, monkeypatch):
     todo = [Job("one", 2, lambda _: settings(data))]
-    records = run_jobs(todo, tmp_path, 1, GO_ON)
+    records, kept = run_jobs(todo, tmp_path, 1, GO_ON), {}
     monkeypatch.setattr(jobs, "start", lambda *_: pytest.fail("started again"))
-    assert run_jobs(todo, tmp_path, 1, GO_ON) == records
+    assert run_jobs(todo, tmp_path, 1, GO_ON, keep=kept.__setitem__) == records == kept
 
 
 def test_a_trial_leaves_the_reported_split_alone(data, tmp_path):
@@ -64,27 +64,21 @@ def test_a_trial_leaves_the_reported_split_alone(data, tmp_path):
     assert "test" not in json.loads((tmp_path / "trial" / "metrics.json").read_text())
 
 
-def test_the_checkpoint_chosen_on_held_out_pictures_is_the_one_that_is_scored(data, tmp_path):
-    """Of a run whose scores fall, the last network is not the best."""
-    todo = [Job("run", 12, lambda _: settings(data, steps=12, lr=0.1, val_every=0.2, warmup=0, schedule="constant"))]
-    record = run_jobs(todo, tmp_path, 1, GO_ON)["run"]
-    _, meta = checkpoint.load(tmp_path / "run" / "best.safetensors")
-    assert meta["step"] == record["chosen"]["step"]
-    from minifcn.datasets import open_dataset
-    from minifcn.datasets.transforms import Preprocessing
-    from minifcn.evaluate import evaluate
-    from minifcn.weights import load_model
-
-    model, meta = load_model(tmp_path / "run" / "best.safetensors")
-    counts = evaluate(model, open_dataset(data, "test"), Preprocessing.from_dict(meta["preprocessing"]))
-    assert record["chosen"]["step"] < 12, "the test's own run says too little: its last network is its best"
-    assert record["scores"]["jaccard"] == counts.jaccard()
+def test_what_a_record_tells(data):
+    metrics = {"steps": 5, "train_seconds": 12.0, "peak_memory_bytes": 1}
+    metrics["validations"] = [{"step": s, "seconds": s / 2, "jaccard": j} for s, j in ((2, 0.4), (4, 0.4), (5, None))]
+    found = worker.describe(settings(data, batch=3, trial=True), metrics)
+    assert found["chosen"] == {"step": 2, "jaccard": 0.4}  # of equals the first, as the trainer keeps it
+    assert found["course"] == [[2, 1.0, 0.4], [4, 2.0, 0.4], [5, 2.5, None]] and "scores" not in found
+    assert (found["steps"], found["seconds"]) == (5, 12.0)
 
 
-def test_divergence_is_a_result(data, tmp_path):
-    todo = [Job("hot", 3, lambda _: settings(data, steps=3, lr=1e30))]
-    record = run_jobs(todo, tmp_path, 1, GO_ON)["hot"]
+def test_divergence_is_a_result_where_nothing_starts_from_it(data, tmp_path):
+    hot = settings(data, steps=3, lr=1e30)
+    record = run_jobs([Job("hot", 3, lambda _: hot, keep=False)], tmp_path, 1, GO_ON)["hot"]
     assert "lr 1e+30" in record["diverged"] and "scores" not in record
+    with pytest.raises(InputError, match=r"needed: this run ended with status 2: error: .*lr 1e\+30"):
+        run_jobs([Job("needed", 3, lambda _: hot)], tmp_path, 1, GO_ON)  # others start from it
 
 
 def test_an_error_names_the_run_and_the_cause(data, tmp_path):
@@ -132,6 +126,24 @@ def test_a_parent_that_is_killed_takes_its_runs_with_it_and_they_go_on_bit_for_b
     assert "stopping after this step" in (killed / jobs.OUTPUT).read_text()  # the orphan was told
     a, b = (json.loads((run / "record.json").read_text()) for run in (killed, alone))
     assert a["scores"] == b["scores"] and a["chosen"] == b["chosen"]
+
+
+def test_a_folder_is_one_run_s_at_a_time(tmp_path):
+    entered = []
+
+    def second():
+        with worker.alone_in(tmp_path):
+            entered.append(time.monotonic())
+
+    with worker.alone_in(tmp_path):
+        thread = threading.Thread(target=second)
+        thread.start()
+        time.sleep(0.3)
+        with pytest.raises(InputError, match="another process is at work here"), worker.alone_in(tmp_path, wait=False):
+            pytest.fail("two in one folder")
+        left = time.monotonic()
+    thread.join()
+    assert entered[0] >= left
 
 
 def test_a_request_to_stop_saves_every_run(data, tmp_path):

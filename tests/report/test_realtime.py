@@ -84,11 +84,11 @@ def test_where_nothing_can_be_bound_the_record_says_so(monkeypatch):
 
 
 def test_the_settings_are_all_combinations(monkeypatch):
-    monkeypatch.setattr(realtime, "num_threads", lambda: 4)
+    monkeypatch.setattr(realtime, "reachable_cores", lambda: 4)
     settings = realtime.settings([(180, 240), (360, 480)])
     assert len({tuple(s.values()) for s in settings}) == len(settings) == 3 * 2 * 2 * 2
     assert {s["cores"] for s in settings} == {1, 2}
-    monkeypatch.setattr(realtime, "num_threads", lambda: 1)
+    monkeypatch.setattr(realtime, "reachable_cores", lambda: 1)
     assert {s["cores"] for s in realtime.settings([(8, 8)])} == {1}
 
 

@@ -71,7 +71,7 @@ def test_settings_of_a_run(jobs, options):
     parent = Path("root/table/fcn16s_fcn32s/seed1/best.safetensors").resolve()
     assert runs[run_name("fcn8s_fcn16s", 1)].init == str(parent)
     assert runs[run_name("fcn8s_fcn16s", 1)].model == "fcn8s"
-    # 19 of 22 pictures are left to train on: 9 steps an epoch; 8 validations in 8 steps, 2 in 2
+    # 19 of 22 pictures are left to train on, 9 steps an epoch: a validation a step makes 8 in 8 steps, and 2 in 2
     assert {round(s.val_every * 9, 6) for s in made.values()} == {1.0}
 
 
@@ -94,8 +94,6 @@ def record(jaccard, seconds=10.0):
     return {
         "steps": 8,
         "seconds": seconds,
-        "seconds_a_picture": 0.05,
-        "inference_seconds_a_picture": 0.02,
         "peak_memory_bytes": 150_000_000,
         "split": "test",
         "scores": {"jaccard": jaccard},
@@ -111,7 +109,9 @@ def records():
 
 
 def test_a_line_of_the_table(records):
-    line = dict(zip([*table.HEADER, "first", "second"], table.line("fcn8s_fcn16s", records, SEEDS), strict=True))
+    speeds = {"fcn8s": {"training_ms": 50.4, "inference_ms": 20.0}, "fcn16s": {"training_ms": 1, "inference_ms": 1}}
+    cells = table.line("fcn8s_fcn16s", records, SEEDS, speeds)
+    line = dict(zip([*table.HEADER, "first", "second"], cells, strict=True))
     assert line == {
         "network": "FCN-8s from 16s weights",
         "Jaccard": "60.5",
@@ -119,8 +119,8 @@ def test_a_line_of_the_table(records):
         "lr": "0.01",
         "chain, steps": "24",
         "chain, s": "10",  # 1 + 3 + 6
-        "training, ms/picture": "50",
         "memory, GB": "0.15",
+        "training, ms": "50",
         "inference, pictures/s": "50.0",
         "first": "60.0",
         "second": "61.0",
@@ -137,9 +137,30 @@ def test_differences_are_of_the_same_seed(records):
 
 
 def test_the_blocks_hold_every_row(records):
-    blocks = table.blocks(records, SEEDS, b"png")
+    blocks = table.blocks(records, SEEDS, LRS, {}, b"png")
     tables = [block for block in blocks if isinstance(block, table.Table)]
     assert [row[0] for row in tables[0].rows] == [row.name for row in ROWS.values()]
     assert all(len(row) == len(t.header) for t in tables for row in t.rows)
     assert len(tables[1].rows) == len(table.PAIRS)
     assert table.courses(records, SEEDS)["FCN-32s from VGG weights"][1] == [[4, 0.5, 0.055], [8, 1.0, 0.11]]
+
+
+def test_validations_are_spread_over_a_run(options):
+    """13 steps in 8 parts are 2 a part, rounded up; never more validations than asked for."""
+    assert round(options.settings("fcn32s", "scratch", steps=13).val_every * 9, 6) == 2
+    assert round(options.settings("fcn32s", "scratch", 2, steps=125).val_every * 9, 6) == 63
+
+
+def test_rates_at_the_edge_of_the_grid_are_named(records):
+    assert "At an edge of that grid: FCN-32s from VGG weights (0.01)" in table.rates(records, SEEDS, [0.01, 0.03])
+    assert "edge" not in table.rates(records, SEEDS, [0.003, 0.01, 0.03])
+    assert table.rates(records, SEEDS, [0.01]).startswith("Learning rate 0.01 for all.")
+
+
+def test_a_system_that_does_not_tell_memory(records):
+    unknown = {name: r | {"peak_memory_bytes": None} for name, r in records.items()}
+    assert "unknown" in table.line("fcn32s_vgg", unknown, SEEDS, {})
+
+
+def test_the_best_row_of_a_network(records):
+    assert table.best_mean("fcn8s", records, SEEDS) == pytest.approx(0.705)  # at once, here: row 7
