@@ -1,7 +1,9 @@
 """Fixtures for all tests."""
 
+import os
 import shutil
 
+import headless
 import pytest
 from small_data import TINY
 
@@ -56,6 +58,17 @@ def real_gpu(monkeypatch):
 def loops(request):
     """cpu, and gpu twice: whose functions compute. Arrays go there by loops.asarray and come back by device.asnumpy."""
     return cpu if request.param == "cpu" else request.getfixturevalue(request.param)
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    """A headless Chromium, where there is one."""
+    executable = headless.find()
+    if executable is None or os.name != "posix":
+        pytest.skip("no browser: MINIFCN_BROWSER is not set, and no Chromium is on the PATH (see .ci/browser)")
+    running = headless.Browser(executable, tmp_path_factory.mktemp("browser"))
+    yield running
+    running.close()
 
 
 @pytest.fixture(scope="module")

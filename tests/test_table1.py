@@ -2,7 +2,6 @@
 
 import json
 import re
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
@@ -68,31 +67,17 @@ def test_a_score_in_the_report_is_that_of_its_run(made):
     assert cells[1] == f"{sum(scores) / 2:.1f}" and cells[-2:] == [f"{score:.1f}" for score in scores]
 
 
-def test_the_page_holds_the_same_tables(made):
-    class Cells(HTMLParser):
-        """The texts of all cells of tables."""
-
-        def __init__(self):
-            super().__init__()
-            self.found, self.inside = [], False
-
-        def handle_starttag(self, tag, attrs):
-            if tag in ("td", "th"):
-                self.inside = True
-                self.found.append("")
-
-        def handle_endtag(self, tag):
-            self.inside = self.inside and tag not in ("td", "th")
-
-        def handle_data(self, text):
-            if self.inside:
-                self.found[-1] += text
-
-    parser = Cells()
-    parser.feed((made / "report.html").read_text())
+def test_the_page_in_a_browser_holds_the_same_tables(made, browser):
+    tab = browser.open((made / "report.html").as_uri())
+    found = tab.run("[...document.querySelectorAll('th, td')].map(cell => cell.textContent)")
     rows = re.findall(r"^\| (?!---)(.*) \|$", (made / "report.md").read_text(), re.M)
-    assert parser.found == [cell.strip() for row in rows for cell in row.split("|")]
-    assert len(parser.found) > 150
+    assert found == [cell.strip() for row in rows for cell in row.split("|")] and len(found) > 150
+    assert tab.run("[...document.images].every(x => x.complete && x.naturalWidth > 0)")
+    shown = tab.run("[...document.querySelectorAll('.scenes')].map(x => x.querySelectorAll('.buttons label').length)")
+    assert shown == [2 * 5, 2 * 5]  # picture, truth and three networks, of two scenes each
+    statements = tab.run("[...document.querySelectorAll('.verdict .statement')].map(x => x.textContent)")
+    assert len(statements) == 7 and "Pretrained weights cut the time to an acceptable result." in statements
+    assert not tab.problems and tab.run("document.body.scrollWidth <= innerWidth")
 
 
 def test_results_are_one_file_each_and_name_no_place(made, data):

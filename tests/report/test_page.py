@@ -4,10 +4,8 @@ Needs a Chromium: MINIFCN_BROWSER or one on the PATH (.ci/browser gets one); wit
 """
 
 import json
-import os
 import socket
 
-import browser as browsers
 import numpy as np
 import pytest
 from made_up_report import (
@@ -32,16 +30,6 @@ from PIL import Image
 from minifcn.figures import VOID_COLOUR
 from minifcn.report.blocks import Report, Scenes, Table, Verdict
 from minifcn.report.page import page
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    executable = browsers.find()
-    if executable is None or os.name != "posix":
-        pytest.skip("no browser: MINIFCN_BROWSER is not set, and no Chromium is on the PATH (see .ci/browser)")
-    running = browsers.Browser(executable, tmp_path_factory.mktemp("browser"))
-    yield running
-    running.close()
 
 
 @pytest.fixture(scope="module")
