@@ -77,21 +77,27 @@ def main() -> None:
     path = FOLDER / f"{args.name}.safetensors"
     checkpoint.save(path, tensors, kept | {"settings": named(settings), "side": args.side})
 
+    facts = describe(path, args.run, config, metrics["train_seconds"], meta["pictures"], args.commit or commit())
+    (FOLDER / "README.md").write_text(CARD.format(name=args.name, side=args.side, **facts), encoding="utf-8")
+    print(f"wrote {path.relative_to(ROOT)} and its card: Jaccard {facts['jaccard']} % on {facts['split']}")
+
+
+def describe(path: Path, run: Path, config: dict, seconds: float, pictures: int, at: str) -> dict:
+    """What the card says: of the run, and of the shipped file, scored anew."""
+    settings, (tensors, meta) = config["stages"][0], checkpoint.load(path)
     dataset = open_dataset(settings["data"], reported_split(settings["data"]))
     model, _ = load_model(path)
     preprocessing = Preprocessing.from_dict(meta["preprocessing"])
     counts = evaluate(model, dataset, preprocessing, "the shipped file")
     by_class = zip(dataset.classes, counts.class_jaccard(), strict=True)
-    facts = {
-        "name": args.name,
-        "run": args.run.name,
-        "side": args.side,
+    return {
+        "run": run.name,
         "data": dataset.name,
         "split": dataset.split,
         "model": settings["model"].replace("fcn", "FCN-"),
         "trunk": settings["trunk"],
         "count": sum(x.size for x in tensors.values()),
-        "pictures": meta["pictures"],
+        "pictures": pictures,
         "L": len(dataset.classes),
         "classes": ", ".join(dataset.classes),
         "scored": len(dataset),
@@ -99,14 +105,12 @@ def main() -> None:
         "pixel": f"{100 * counts.pixel_accuracy():.1f}",
         "table": "\n".join(f"| {name} | {'absent' if math.isnan(j) else f'{100 * j:.1f}'} |" for name, j in by_class),
         "command": command(named(settings)).strip("`"),
-        "minutes": f"{metrics['train_seconds'] / 60:.0f}",
-        "machine": machine_line(config["machine"] | {"cpu": cpu_name()}, [args.commit or commit()]),
+        "minutes": f"{seconds / 60:.0f}",
+        "machine": machine_line(config["machine"] | {"cpu": cpu_name()}, [at]),
         "pixels": preprocessing.describe(),
         "bytes": path.stat().st_size,
         "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
     }
-    (FOLDER / "README.md").write_text(CARD.format(**facts), encoding="utf-8")
-    print(f"wrote {path.relative_to(ROOT)} and its card: Jaccard {facts['jaccard']} % on {dataset.split}")
 
 
 if __name__ == "__main__":

@@ -25,25 +25,25 @@ from .weights import load_model
 from .weights.shipped import find_model, shipped_models
 
 
-def main(argv=None) -> int:
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    p = argparse.ArgumentParser(
         prog="python -m minifcn.predict",
         usage="python -m minifcn.predict [CHECKPOINT | --model NAME] PICTURE ... [options]",
         description="Segment pictures with a checkpoint.",
     )
-    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="a run's last.safetensors, then pictures")
-    parser.add_argument(
-        "--model", metavar="NAME", help=f"instead of a checkpoint: a shipped network ({', '.join(shipped_models())})"
-    )
-    parser.add_argument(
-        "--side", type=int, help="the network sees pictures with a longer side of so many pixels, 0: as they are "
-        "(default: what the checkpoint asks for, mostly nothing)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--out", type=Path, default=Path("predictions"), help="folder to write to (default: %(default)s)"
-    )
-    device.add_option(parser)
-    args = parser.parse_args(argv)
+    add = p.add_argument
+    add("files", nargs="+", type=Path, metavar="FILE", help="a run's last.safetensors, then pictures of any size")
+    shipped = ", ".join(shipped_models())
+    add("--model", metavar="NAME", help=f"instead of a checkpoint: a shipped network ({shipped})")
+    add("--side", type=int, help="scale pictures to a longer side of so many pixels for the network, 0: leave them "
+        "(default: what the checkpoint asks for, mostly nothing)")  # fmt: skip
+    add("--out", type=Path, default=Path("predictions"), help="folder to write to (default: %(default)s)")
+    device.add_option(p)
+    return p
+
+
+def main(argv=None) -> int:
+    args = parser().parse_args(argv)
     checkpoint = find_model(args.model) if args.model else args.files.pop(0)
     if not args.files:
         raise InputError(f"{checkpoint}: no picture given after it; give one or more (or --model and pictures alone)")

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -98,14 +99,16 @@ def start(job: Job, folder: Path, records: dict[str, dict], workers: int) -> sub
             start_new_session=True,
         )
     told = {"settings": asdict(job.settings(records)), "keep": job.keep}
-    process.stdin.write(json.dumps(told).encode() + b"\n")
-    process.stdin.flush()
+    with suppress(BrokenPipeError):  # it has died already: `ended` will say of what
+        process.stdin.write(json.dumps(told).encode() + b"\n")
+        process.stdin.flush()
     return process
 
 
 def ended(process: subprocess.Popen, folder: Path) -> dict:
     """The record of a run that has ended. Raises InputError with the last line of its output where it has none."""
-    process.stdin.close()
+    with suppress(BrokenPipeError):
+        process.stdin.close()
     if process.returncode == 0:
         return json.loads((folder / RECORD).read_text())
     if process.returncode == 130:

@@ -127,46 +127,42 @@ def grid(records: dict[str, dict], lrs: list[float]) -> dict[str, list[dict]]:
 
 
 def blocks(records: dict[str, dict], seeds: list[int], lrs: list[float], pretraining: float | None) -> list[Block]:
-    found = races(records, seeds)
-    best = grid(records, lrs)
+    found, best = races(records, seeds), grid(records, lrs)
     scores = {NAMES[start]: [100 * reported(record) for record in best[start]] for start in STARTS}
-    held_out = [
-        [
-            f"{NAMES[start]}, {fraction:g}",
-            *(percent(held_out_score(records[trial_name(grid_name(start, fraction), lr)])) for lr in lrs),
-        ]
-        for start in STARTS
-        for fraction in FRACTIONS
-    ]
     return [
         Heading("Do pretrained weights cut the time?"),
         *verdicts(found, pretraining),
         Text(
             "To nine tenths of the final Jaccard from scratch, on the held-out tenth (validations are in the seconds):"
         ),
-        Table(
-            ["network", "seed", "goal", "from VGG: steps", "s", "from scratch: steps", "s"],
-            [
-                [race["model"], str(race["seed"]), percent(race["goal"]), *cells(race[VGG]), *cells(race[SCRATCH])]
-                for race in found
-            ],
-        ),
+        race_table(found),
         Text(
-            f"{MODEL} on a part of the training pictures, seed {seeds[0]}, as many steps as in the table: "
-            "Jaccard on the reported split of the learning rate that scored best on the held-out tenth."
+            f"{MODEL} on a part of the training pictures, seed {seeds[0]}, as many steps as in the table: Jaccard on "
+            "the reported split, of the learning rate that scored best on the held-out tenth."
         ),
         Table(
             ["start", *(f"{f:g} of the pictures" for f in FRACTIONS)],
             [[name, *("diverged" if isnan(s) else f"{s:.1f}" for s in values)] for name, values in scores.items()],
         ),
         Text("Jaccard on the held-out tenth for each learning rate of the grid:"),
-        Table(["start, fraction", *(f"lr {lr:g}" for lr in lrs)], held_out),
-        Plot(
-            "fractions",
-            fractions(FRACTIONS, scores),
-            "Jaccard against the share of training pictures",
-        ),
+        grid_table(records, lrs),
+        Plot("fractions", fractions(FRACTIONS, scores), "Jaccard against the share of training pictures"),
     ]
+
+
+def race_table(races: list[dict]) -> Table:
+    header = ["network", "seed", "goal", "from VGG: steps", "s", "from scratch: steps", "s"]
+    rows = [[r["model"], str(r["seed"]), percent(r["goal"]), *cells(r[VGG]), *cells(r[SCRATCH])] for r in races]
+    return Table(header, rows)
+
+
+def grid_table(records: dict[str, dict], lrs: list[float]) -> Table:
+    rows = []
+    for start in STARTS:
+        for fraction in FRACTIONS:
+            runs = [records[trial_name(grid_name(start, fraction), lr)] for lr in lrs]
+            rows.append([f"{NAMES[start]}, {fraction:g}", *(percent(held_out_score(run)) for run in runs)])
+    return Table(["start, fraction", *(f"lr {lr:g}" for lr in lrs)], rows)
 
 
 def reported(record: dict) -> float:
