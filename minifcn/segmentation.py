@@ -31,13 +31,11 @@ class SegmentationSettings(Settings):
     balance: bool = False
     crop: tuple[int, int] | None = None
     scale_jitter: float = 0.0
-    # of minifcn.table1: all pictures at this scale; this share of the training pictures; whether the last tenth of them
-    # is held out, to choose the checkpoint on, so that test (or val, where there is none) is scored only once; and
-    # whether it is not scored at all
+    # of minifcn.table1: all pictures at this scale; this share of the training pictures; and whether the last tenth of
+    # them is held out, to choose the checkpoint on, so that test (or val, where there is none) is scored only once
     scale: float = 1.0
     fraction: float = 1.0
     held_out: bool = False
-    trial: bool = False
 
 
 class SegmentationRun(Run):
@@ -62,7 +60,6 @@ class SegmentationRun(Run):
             self.test_set = self.test_set or self.val_set
             self.train_set, self.val_set = hold_out(self.train_set)
         self.train_set = thinned(self.train_set, s.fraction)
-        self.test_set = None if s.trial else self.test_set
 
     def network(self):
         s, L = self.settings, len(self.train_set.classes)
@@ -111,8 +108,7 @@ class SegmentationRun(Run):
             restore(self.best, tensors, {f"model/{name}": p.data for name, p in self.model.parameters().items()})
         self.draw_samples()
         if self.test_set is None:
-            if not self.settings.trial:
-                print(f"{self.settings.data} has no test split: the last validation scores stand in metrics.json")
+            print(f"{self.settings.data} has no test split: the last validation scores stand in metrics.json")
             return {}
         counts = evaluate(self.model, self.test_set, self.preprocessing, "test")
         split, pictures = self.test_set.split, len(self.test_set)

@@ -24,10 +24,10 @@ from .weights import check_trunk, open_weights
 from .weights.shipped import SHIPPED, find_weights
 
 # --- defaults -----------------------------------------------------------------------------------------------------
-TOYTOWN_STEPS = 400  # of a run
+TOYTOWN_STEPS = 300  # of a run
 EPOCHS = 10  # on other data
 BATCH = 2
-LRS = [0.001, 0.003, 0.01, 0.03]
+LRS = [0.003, 0.01, 0.03]
 SEEDS = 3
 PARTS = ("pretraining", "stride", "footprint", "realtime")  # beside the table
 
@@ -37,7 +37,6 @@ def parser() -> argparse.ArgumentParser:
     add = p.add_argument
     add("--data", default=TOYTOWN, help="toytown, or a data set's folder (default: %(default)s)")
     add("--steps", type=int, help=f"updates of each run (default: {TOYTOWN_STEPS} on toytown, or {EPOCHS} epochs)")
-    add("--trial-steps", type=int, help="of the short runs that choose a learning rate (default: a quarter)")
     add("--batch", type=int, default=BATCH, help="pictures at a time (default: %(default)s)")
     add("--lr", type=float, nargs="+", default=LRS, help=f"to choose from (default: {' '.join(map(str, LRS))})")
     add("--seeds", type=int, default=SEEDS, help="runs of each network (default: %(default)s)")
@@ -87,7 +86,7 @@ def keep(folder: Path, name: str, record: dict) -> None:
 
 def plan(args: argparse.Namespace) -> Options:
     """The options of the report, checked before anything is written."""
-    for name in ("seeds", "jobs", "trial_steps", "scale"):
+    for name in ("seeds", "jobs", "scale"):
         value = getattr(args, name)
         if value is not None and not 0 < value < math.inf:
             raise InputError(f"--{name.replace('_', '-')}: expected more than 0, received {value}")
@@ -100,7 +99,7 @@ def plan(args: argparse.Namespace) -> Options:
     check_trunk(path, open_weights(path), args.trunk)
     data = lasting_name(args.data)
     options = Options(
-        **{"data": data, "steps": 0, "trial_steps": 0, "batch": args.batch, "lrs": sorted(set(args.lr))},
+        **{"data": data, "steps": 0, "batch": args.batch, "lrs": sorted(set(args.lr))},
         **{"seeds": list(range(args.seeds)), "scale": args.scale, "trunk": args.trunk, "vgg": str(path)},
     )
     least = 1.0 if "pretraining" in args.without else min(pretraining.FRACTIONS)
@@ -112,7 +111,6 @@ def plan(args: argparse.Namespace) -> Options:
     args.accumulate, args.epochs = 1, None
     options.steps = TOYTOWN_STEPS if data == TOYTOWN else runs.steps_for(args, len(train), EPOCHS)
     options.steps = args.steps or options.steps
-    options.trial_steps = args.trial_steps or max(1, options.steps // 4)
     return options
 
 
@@ -137,7 +135,7 @@ def begin(folder: Path, options: Options, args: argparse.Namespace) -> None:
 
 def command_of(options: Options, args: argparse.Namespace) -> str:
     """The command that makes this report, with the names of files, not their places."""
-    words = {"data": Path(options.data).name, "steps": options.steps, "trial-steps": options.trial_steps}
+    words = {"data": Path(options.data).name, "steps": options.steps}
     words |= {"batch": options.batch, "lr": " ".join(f"{lr:g}" for lr in options.lrs), "seeds": len(options.seeds)}
     words |= {"scale": f"{options.scale:g}"} if options.scale != 1 else {}
     words |= {"trunk": options.trunk} if options.trunk != "vgg_quarter" else {}

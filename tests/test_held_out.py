@@ -42,7 +42,6 @@ def test_the_held_out_tenth_is_not_trained_on(data, tmp_path):
 def test_the_reported_split(splits, reported, tmp_path):
     data = make_set(tmp_path / "set", [(split, 12) for split in splits])
     assert start(data, tmp_path / "run").test_set.split == reported
-    assert start(data, tmp_path / "trial", trial=True).test_set is None
 
 
 def test_a_part_of_what_is_not_held_out_at_another_scale(data, tmp_path):
@@ -84,7 +83,7 @@ def test_checkpoints_of_older_versions_go_on(data, tmp_path):
     run = start(data, tmp_path / "run", held_out=False, steps=4, val_every=0)
     finish(run)
     tensors, meta = checkpoint.load(run.last)
-    for name in ("scale", "fraction", "held_out", "trial"):
+    for name in ("scale", "fraction", "held_out"):
         del meta["settings"][name]
     checkpoint.save(run.last, tensors, json.loads(json.dumps(meta)))
     assert SegmentationRun(run.folder, run.settings).step == 4

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from small_data import exit_status, fails, make_set
 
 from minifcn import table1
@@ -49,16 +50,19 @@ def test_it_writes_a_report_with_every_row(made):
         "Do pretrained weights cut the time?",
     ]
     assert len(headings) == 6
-    words = "--steps 2 --trial-steps 1 --batch 1 --lr 0.01 --seeds 2 --scale 0.8"
+    words = "--steps 2 --batch 1 --lr 0.01 --seeds 2 --scale 0.8"
     assert f"`python -m minifcn.table1 --data shapes {words}`" in text
     named = set(re.findall(r"\]\((\w+\.png)\)", text))
     assert named == {path.name for path in made.glob("*.png")} and len(named) >= 7
+    for name in named:
+        with Image.open(made / name) as picture:
+            assert min(picture.size) > 300
 
 
 def test_a_score_in_the_report_is_that_of_its_run(made):
     scores = []
-    for seed in (0, 1):
-        run = json.loads((made / "table" / "fcn16s_fcn32s" / f"seed{seed}" / "metrics.json").read_text())
+    for run in ("lr0.01", "seed1"):  # the first is that of seed 0, as there is no other learning rate
+        run = json.loads((made / "table" / "fcn16s_fcn32s" / run / "metrics.json").read_text())
         scores.append(100 * run["test"]["jaccard"])
     line = next(
         x for x in (made / "report.md").read_text().splitlines() if x.startswith("| FCN-16s from 32s weights |")
@@ -82,8 +86,8 @@ def test_the_page_in_a_browser_holds_the_same_tables(made, browser):
 
 def test_results_are_one_file_each_and_name_no_place(made, data):
     names = sorted(path.name for path in (made / "results").glob("*.json"))
-    assert len([name for name in names if name.startswith("table__")]) == 8 * 2  # one rate: no trials
-    assert len([name for name in names if name.startswith("pretraining__")]) == 2 * 2
+    assert len([name for name in names if name.startswith("table__")]) == 8 * (1 + 2)  # one rate, two seeds
+    assert len([name for name in names if name.startswith("pretraining__")]) == 2 * 1  # the other share is the table's
     for name in names:
         text = (made / "results" / name).read_text()
         content = json.loads(text)

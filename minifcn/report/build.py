@@ -46,7 +46,8 @@ def report(results: dict[str, dict], pictures: list[Scenes] = ()) -> Report:
     runs = {name: result for name, result in results.items() if "/" in name}
     whole = {name: found for name, found in results.items() if "of" in found and len(found["records"]) == found["of"]}
     measured = {name: found["records"] for name, found in whole.items()}
-    blocks: list[Block] = [Text(intro(options, list(runs.values())))]
+    picked = [table.run_name(row, seeds[0]) for row in table.ROWS]  # which are other runs over again
+    blocks: list[Block] = [Text(intro(options, [run for name, run in runs.items() if name not in picked]))]
     complete = all(name in runs for name in table.run_names(seeds))
     if complete:
         speeds = {record["network"]: record for record in measured.get(SPEED, [])}

@@ -6,6 +6,7 @@ command is stopped or killed, each run keeps its checkpoint (see worker.py) and 
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -19,7 +20,7 @@ from tqdm import tqdm
 from .. import cpu
 from ..errors import InputError
 from ..segmentation import SegmentationSettings
-from ..trainer import Stopped
+from ..trainer import Stopped, write_json
 from .worker import RECORD
 
 POLL = 0.5  # seconds
@@ -28,18 +29,21 @@ OUTPUT = "output.txt"
 
 @dataclass
 class Job:
-    """A run to do.
+    """A run to do, once those named in `after` are finished; or one of those, chosen.
 
-    settings: makes them from the records of all runs so far, which include those named in `after`.
-    keep: whether its checkpoint is of use to anybody once it is scored. A run that is not kept may diverge: that a
-    learning rate is too high is a result.
+    settings: makes a run's from the records so far.
+    keep: whether its checkpoint is of use to anybody once it is scored.
+    may_diverge: that a learning rate is too high is a result then, not an error.
+    pick: instead of a run: which of `after` it is, from the records so far.
     """
 
     name: str
-    steps: int
-    settings: Callable[[dict[str, dict]], SegmentationSettings]
+    steps: int = 0
+    settings: Callable[[dict[str, dict]], SegmentationSettings] | None = None
     after: list[str] = field(default_factory=list)
     keep: bool = True
+    may_diverge: bool = False
+    pick: Callable[[dict[str, dict]], str] | None = None
 
 
 def read_records(root: Path, jobs: list[Job]) -> dict[str, dict]:
@@ -65,7 +69,11 @@ def run_jobs(jobs: list[Job], root: Path, workers: int, stop, keep=lambda name, 
         try:
             while waiting or running:
                 for job in [job for job in waiting if all(name in records for name in job.after)]:
-                    if len(running) < workers:
+                    if job.pick is not None:
+                        records[job.name] = choose(job, root, records)
+                        keep(job.name, records[job.name])
+                        waiting.remove(job)
+                    elif len(running) < workers:
                         running[job.name] = start(job, root / job.name, records, workers)
                         waiting.remove(job)
                 time.sleep(POLL)
@@ -98,11 +106,22 @@ def start(job: Job, folder: Path, records: dict[str, dict], workers: int) -> sub
             env=os.environ | {"MINIFCN_THREADS": str(threads)},
             start_new_session=True,
         )
-    told = {"settings": asdict(job.settings(records)), "keep": job.keep}
+    told = {"settings": asdict(job.settings(records)), "keep": job.keep, "may_diverge": job.may_diverge}
     with suppress(BrokenPipeError):  # it has died already: `ended` will say of what
         process.stdin.write(json.dumps(told).encode() + b"\n")
         process.stdin.flush()
     return process
+
+
+def choose(job: Job, root: Path, records: dict[str, dict]) -> dict:
+    """Let a job be the run that it picks: with its record and checkpoint. The others' checkpoints go."""
+    picked = job.pick(records)
+    (root / job.name).mkdir(parents=True, exist_ok=True)
+    shutil.copy(root / picked / "best.safetensors", root / job.name)
+    write_json(root / job.name / RECORD, records[picked])  # last: it says that the job is finished
+    for name in job.after:
+        (root / name / "best.safetensors").unlink(missing_ok=True)
+    return records[picked]
 
 
 def ended(process: subprocess.Popen, folder: Path) -> dict:

@@ -5,11 +5,13 @@ same network from scratch ends with? And a grid of FCN-16s: both starts, the sam
 training pictures, each run of the same number of steps.
 """
 
+from itertools import product
 from math import isnan, nan
 
+from . import table
 from .blocks import Block, Claim, Heading, Plot, Table, Text, Verdict
 from .jobs import Job
-from .plan import SCRATCH, VGG, Options, best_lr, held_out_score, trial_name
+from .plan import SCRATCH, VGG, Options, held_out_score
 from .plots import fractions
 from .table import run_name
 
@@ -37,22 +39,22 @@ INEFFICIENT = Claim(
 )
 
 
-def grid_name(start: str, fraction: float) -> str:
-    return f"pretraining/{start}/{fraction:g}"
+def grid_name(start: str, fraction: float, lr: float) -> str:
+    """The run of a start with a share of the pictures and a learning rate; with all of them it is the table's."""
+    return table.grid_name(f"{MODEL}_{start}", lr) if fraction == 1 else f"pretraining/{start}/{fraction:g}/lr{lr:g}"
 
 
 def jobs(options: Options) -> list[Job]:
-    """The grid, with the first seed."""
+    """The runs of the grid that the table does not have, with the first seed."""
     made = []
-    for start in STARTS:
-        for fraction in FRACTIONS:
-            for lr in options.lrs:
+    for start, fraction, lr in product(STARTS, FRACTIONS, options.lrs):
+        if fraction < 1:
 
-                def settings(_, start=start, fraction=fraction, lr=lr):
-                    return options.settings(MODEL, start, lr=lr, fraction=fraction, seed=options.seeds[0])
+            def settings(_, start=start, fraction=fraction, lr=lr):
+                return options.settings(MODEL, start, lr=lr, fraction=fraction, seed=options.seeds[0])
 
-                name = trial_name(grid_name(start, fraction), lr)
-                made.append(Job(name, options.steps, settings, keep=False))
+            name = grid_name(start, fraction, lr)
+            made.append(Job(name, options.steps, settings, keep=False, may_diverge=True))
     return made
 
 
@@ -60,7 +62,7 @@ def jobs(options: Options) -> list[Job]:
 
 
 def run_names(lrs: list[float]) -> list[str]:
-    return [trial_name(grid_name(start, fraction), lr) for start in STARTS for fraction in FRACTIONS for lr in lrs]
+    return [grid_name(*choice) for choice in product(STARTS, FRACTIONS, lrs)]
 
 
 def reached(record: dict, score: float) -> tuple[int, float] | None:
@@ -121,7 +123,7 @@ def text(ratios: dict[str, list[float]]) -> str:
 def grid(records: dict[str, dict], lrs: list[float]) -> dict[str, list[dict]]:
     """For each start: the record of the best learning rate of each fraction, by the held-out tenth."""
     return {
-        start: [records[trial_name(grid_name(start, f), best_lr(grid_name(start, f), lrs, records))] for f in FRACTIONS]
+        start: [max((records[grid_name(start, f, lr)] for lr in lrs), key=held_out_score) for f in FRACTIONS]
         for start in STARTS
     }
 
@@ -160,7 +162,7 @@ def grid_table(records: dict[str, dict], lrs: list[float]) -> Table:
     rows = []
     for start in STARTS:
         for fraction in FRACTIONS:
-            runs = [records[trial_name(grid_name(start, fraction), lr)] for lr in lrs]
+            runs = [records[grid_name(start, fraction, lr)] for lr in lrs]
             rows.append([f"{NAMES[start]}, {fraction:g}", *(percent(held_out_score(run)) for run in runs)])
     return Table(["start, fraction", *(f"lr {lr:g}" for lr in lrs)], rows)
 

@@ -6,7 +6,7 @@ On toytown they are trained for it, on its scenes with objects of all sizes; on 
 from ..datasets import TOYTOWN
 from .jobs import Job
 from .objects import STRIDES
-from .plan import Options, best_lr
+from .plan import Options
 from .table import run_name as table_run
 
 SIZES = "toytown_sizes"
@@ -30,7 +30,7 @@ def jobs(options: Options) -> list[Job]:
         for seed in options.seeds:
 
             def settings(records, model=model, row=row, seed=seed):
-                lr = best_lr(f"table/{row}", options.lrs, records)
+                lr = records[table_run(row, options.seeds[0])]["settings"]["lr"]
                 return options.settings(model, "vgg", lr=lr, seed=seed, data=SIZES)
 
             made.append(

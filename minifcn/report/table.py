@@ -4,17 +4,18 @@
                        +--> FCN-32s, trained on    (the control)            from VGG:     16s, 8s ("at once")
 
 Every run has the same number of steps after whatever it starts from; with the same seed, the same order of pictures and
-augmentation. The learning rate of a row is chosen by short runs with the first seed, the checkpoint of a run by its
-course, both on a held-out tenth of train; the reported split is scored once a run.
+augmentation. With the first seed each learning rate is run, and the best is the row's; so the learning rate of a row,
+like the checkpoint of a run, is chosen on a held-out tenth of train. The reported split is scored once a run.
 """
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import mean, stdev
 
 from .blocks import Block, Heading, Plot, Table, Text
 from .jobs import Job
-from .plan import SCRATCH, VGG, Options, best_lr, checkpoint_of, trials
+from .plan import SCRATCH, VGG, Options, best_run, checkpoint_of
 
 
 @dataclass(frozen=True)
@@ -61,20 +62,32 @@ def lineage(row: str) -> list[str]:
 def jobs(options: Options, root: Path) -> list[Job]:
     """The runs of the table, in an order in which each comes after those it needs."""
     made = []
+    first, *others = options.seeds
     for row in sorted(ROWS, key=lambda row: len(lineage(row))):
-        model, start = ROWS[row].model, ROWS[row].start
-        first = [run_name(start, options.seeds[0])] if start in ROWS else []
-        tried = trials(f"table/{row}", options, first, model, start_of(row, options.seeds[0], root))
-        made += tried
-        for seed in options.seeds:
 
-            def settings(records, seed=seed, row=row, model=model):
-                lr = best_lr(f"table/{row}", options.lrs, records)
-                return options.settings(model, start_of(row, seed, root), lr=lr, seed=seed)
+        def settings(records, seed, lr=None, row=row):
+            lr = lr or records[run_name(row, first)]["settings"]["lr"]
+            return options.settings(ROWS[row].model, start_of(row, seed, root), lr=lr, seed=seed)
 
-            after = [job.name for job in tried] + ([run_name(start, seed)] if start in ROWS else [])
-            made.append(Job(run_name(row, seed), options.steps, settings, after))
+        grid = [grid_name(row, lr) for lr in options.lrs]
+        for name, lr in zip(grid, options.lrs, strict=True):
+            make = partial(settings, seed=first, lr=lr)
+            made.append(Job(name, options.steps, make, parent_run(row, first), may_diverge=True))
+        made.append(Job(run_name(row, first), after=grid, pick=partial(best_run, grid)))
+        for seed in others:
+            after = [run_name(row, first), *parent_run(row, seed)]
+            made.append(Job(run_name(row, seed), options.steps, partial(settings, seed=seed), after))
     return made
+
+
+def grid_name(row: str, lr: float) -> str:
+    """The run of a row with the first seed and this learning rate."""
+    return f"table/{row}/lr{lr:g}"
+
+
+def parent_run(row: str, seed: int) -> list[str]:
+    """The run that a row's run with a seed starts from, if it does."""
+    return [run_name(ROWS[row].start, seed)] if ROWS[row].start in ROWS else []
 
 
 def start_of(row: str, seed: int, root: Path) -> str:
@@ -105,8 +118,8 @@ def blocks(
         Text(
             f"Jaccard in per cent on {some['split']}, scored once a run; s.d.: over the seeds. Every run: "
             f"{some['steps']} steps of {some['settings']['batch']} pictures. Chain: steps and seconds with the "
-            "networks that it started from, validations in them and other runs beside them; pretraining and short runs "
-            "are not counted. Memory: the most that a run's process held. Training and inference: milliseconds a "
+            "networks that it started from, validations in them and other runs beside them; pretraining and other "
+            "rates are not counted. Memory: the most that a run's process held. Training and inference: milliseconds a "
             "picture and pictures a second, one thread, measured alone."
         ),
         Text(rates(records, seeds, lrs)),
@@ -126,8 +139,10 @@ def rates(records: dict[str, dict], seeds: list[int], lrs: list[float]) -> str:
         return f"Learning rate {lrs[0]:g} for all. Each run's checkpoint was chosen on the held-out tenth of train."
     chosen = {row: records[run_name(row, seeds[0])]["settings"]["lr"] for row in ROWS}
     edge = [f"{ROWS[row].name} ({lr:g})" for row, lr in chosen.items() if lr in (min(lrs), max(lrs))]
-    told = f"lr: the best of {', '.join(f'{lr:g}' for lr in lrs)} in short runs with seed {seeds[0]}, on the held-out "
-    told += "tenth of train, on which each run's checkpoint was chosen too."
+    told = (
+        f"lr: the best of {', '.join(f'{lr:g}' for lr in lrs)} with seed {seeds[0]}, on the held-out tenth of train; "
+    )
+    told += "on that each run's checkpoint was chosen too."
     return told + (f" At an edge of that grid: {', '.join(edge)}." if edge else "")
 
 

@@ -37,7 +37,7 @@ def main() -> int:
         except Stopped:
             return 130
         except Diverged as diverged:
-            if told["keep"]:
+            if not told["may_diverge"]:
                 raise
             record = {"diverged": str(diverged)}
         config = json.loads((folder / "config.json").read_text())
@@ -95,16 +95,15 @@ def describe(settings: SegmentationSettings, metrics: dict) -> dict:
     """What a finished run found: its scores on the reported split, the course to them, and what they cost."""
     validations = metrics["validations"]
     chosen = max(validations, key=lambda v: v["jaccard"] or 0.0)
-    found = {
+    return {
         "steps": metrics["steps"],
         "seconds": metrics["train_seconds"],
         "peak_memory_bytes": metrics["peak_memory_bytes"],
         "chosen": {"step": chosen["step"], "jaccard": chosen["jaccard"]},
         "course": [[v["step"], v["seconds"], v["jaccard"]] for v in validations],
+        "split": reported_split(settings.data),
+        "scores": metrics["test"],
     }
-    if not settings.trial:
-        found |= {"split": reported_split(settings.data), "scores": metrics["test"]}
-    return found
 
 
 def reported_split(data: str) -> str:

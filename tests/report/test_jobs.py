@@ -58,24 +58,35 @@ def test_what_is_finished_is_not_done_again(data, tmp_path, monkeypatch):
     assert run_jobs(todo, tmp_path, 1, GO_ON, keep=kept.__setitem__) == records == kept
 
 
-def test_a_trial_leaves_the_reported_split_alone(data, tmp_path):
-    record = run_jobs([Job("trial", 2, lambda _: settings(data, trial=True))], tmp_path, 1, GO_ON)["trial"]
-    assert "scores" not in record and record["chosen"]["jaccard"] is not None
-    assert "test" not in json.loads((tmp_path / "trial" / "metrics.json").read_text())
+def test_a_picked_run_is_that_run_and_the_others_checkpoints_go(data, tmp_path):
+    todo = [
+        Job(
+            "two", after=["a", "b"], pick=lambda records: max(records, key=lambda name: records[name]["settings"]["lr"])
+        ),
+        Job("a", 2, lambda _: settings(data, lr=0.02)),
+        Job("b", 2, lambda _: settings(data, lr=0.01)),
+    ]
+    records = run_jobs(todo, tmp_path, 2, GO_ON)
+    assert records["two"] == records["a"] != records["b"]
+    assert json.loads((tmp_path / "two" / "record.json").read_text()) == records["a"]
+    _, meta = checkpoint.load(tmp_path / "two" / "best.safetensors")
+    assert meta["settings"]["lr"] == 0.02
+    assert [path.parent.name for path in tmp_path.rglob("*.safetensors")] == ["two"]
 
 
 def test_what_a_record_tells(data):
-    metrics = {"steps": 5, "train_seconds": 12.0, "peak_memory_bytes": 1}
+    metrics = {"steps": 5, "train_seconds": 12.0, "peak_memory_bytes": 1, "test": {"jaccard": 0.2}}
     metrics["validations"] = [{"step": s, "seconds": s / 2, "jaccard": j} for s, j in ((2, 0.4), (4, 0.4), (5, None))]
-    found = worker.describe(settings(data, batch=3, trial=True), metrics)
+    found = worker.describe(settings(data, batch=3), metrics)
     assert found["chosen"] == {"step": 2, "jaccard": 0.4}  # of equals the first, as the trainer keeps it
-    assert found["course"] == [[2, 1.0, 0.4], [4, 2.0, 0.4], [5, 2.5, None]] and "scores" not in found
-    assert (found["steps"], found["seconds"]) == (5, 12.0)
+    assert found["course"] == [[2, 1.0, 0.4], [4, 2.0, 0.4], [5, 2.5, None]]
+    assert (found["steps"], found["seconds"], found["split"]) == (5, 12.0, "test")
+    assert found["scores"] == {"jaccard": 0.2}
 
 
 def test_divergence_is_a_result_where_nothing_starts_from_it(data, tmp_path):
     hot = settings(data, steps=3, lr=1e30)
-    record = run_jobs([Job("hot", 3, lambda _: hot, keep=False)], tmp_path, 1, GO_ON)["hot"]
+    record = run_jobs([Job("hot", 3, lambda _: hot, may_diverge=True)], tmp_path, 1, GO_ON)["hot"]
     assert "lr 1e+30" in record["diverged"] and "scores" not in record
     with pytest.raises(InputError, match=r"needed: this run ended with status 2: error: .*lr 1e\+30"):
         run_jobs([Job("needed", 3, lambda _: hot)], tmp_path, 1, GO_ON)  # others start from it

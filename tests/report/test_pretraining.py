@@ -2,9 +2,8 @@
 
 import pytest
 
-from minifcn.report import pretraining
+from minifcn.report import pretraining, table
 from minifcn.report.blocks import Table
-from minifcn.report.plan import trial_name
 from minifcn.report.table import run_name
 
 SEEDS, LRS = [0, 1], [0.01, 0.03]
@@ -83,7 +82,7 @@ def test_the_grid_shows_the_best_learning_rate_of_each_share():
                 better = k == (i % 2)
                 score = {"chosen": {"jaccard": 0.3 if better else 0.2}, "steps": 40, "settings": {"model": "fcn16s"}}
                 score |= {"scores": {"jaccard": 0.1 * i + (0.05 if better else 0.01) + (0.3 if start == "vgg" else 0)}}
-                found[trial_name(pretraining.grid_name(start, fraction), lr)] = score
+                found[pretraining.grid_name(start, fraction, lr)] = score
     tables = [b for b in pretraining.blocks(found, SEEDS, LRS, None) if isinstance(b, Table)]
     assert tables[1].rows == [
         ["from VGG weights", "35.0", "45.0", "55.0", "65.0"],
@@ -112,11 +111,11 @@ def test_jobs_of_the_grid_share_all_but_start_share_and_rate(tmp_path):
     from minifcn.report.plan import Options
 
     data = make_set(tmp_path / "shapes", [("train", 40), ("test", 2)])
-    options = Options(
-        data=data, steps=8, trial_steps=2, batch=2, lrs=LRS, seeds=[5], scale=1.0, trunk="vgg_quarter", vgg="vgg.st"
-    )
+    options = Options(data=data, steps=8, batch=2, lrs=LRS, seeds=[5], scale=1.0, trunk="vgg_quarter", vgg="vgg.st")
     made = {job.name: job.settings({}) for job in pretraining.jobs(options)}
-    assert len(made) == 2 * 4 * 2 and set(made) == set(pretraining.run_names(LRS))
+    shared = {f"table/fcn16s_{start}/lr{lr}" for start in ("vgg", "scratch") for lr in LRS}  # all pictures: the table's
+    assert len(made) == 2 * 3 * 2 and set(made) | shared == set(pretraining.run_names(LRS))
+    assert shared < {job.name for job in table.jobs(options, tmp_path)}
     one = made["pretraining/scratch/0.25/lr0.03"]
-    assert (one.init, one.fraction, one.lr, one.seed, one.steps, one.trial) == (None, 0.25, 0.03, 5, 8, False)
-    assert made["pretraining/vgg/1/lr0.01"].init == "vgg.st" and made["pretraining/vgg/1/lr0.01"].fraction == 1
+    assert (one.init, one.fraction, one.lr, one.seed, one.steps) == (None, 0.25, 0.03, 5, 8)
+    assert made["pretraining/vgg/0.5/lr0.01"].init == "vgg.st"

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from small_data import make_set
 
+from minifcn.errors import InputError
 from minifcn.report import table
 from minifcn.report.plan import Options
 from minifcn.report.table import ROWS, run_name
@@ -15,18 +16,12 @@ SEEDS, LRS = [0, 1], [0.01, 0.03]
 @pytest.fixture(scope="module")
 def options(tmp_path_factory):
     data = make_set(tmp_path_factory.mktemp("set") / "shapes", [("train", 22), ("test", 2)])
-    return Options(
-        data=data, steps=8, trial_steps=2, batch=2, lrs=LRS, seeds=SEEDS, scale=0.5, trunk="vgg_quarter", vgg="vgg.st"
-    )
+    return Options(data=data, steps=8, batch=2, lrs=LRS, seeds=SEEDS, scale=0.5, trunk="vgg_quarter", vgg="vgg.st")
 
 
 @pytest.fixture(scope="module")
 def jobs(options):
     return {job.name: job for job in table.jobs(options, Path("root"))}
-
-
-def trial(score):
-    return {"chosen": {"jaccard": score}}
 
 
 def test_the_rows_of_the_lab_report_and_what_they_start_from():
@@ -47,47 +42,43 @@ def test_every_run_comes_after_all_it_needs(jobs):
     for job in jobs.values():
         assert set(job.after) <= seen, job.name
         seen.add(job.name)
-    assert len(jobs) == 8 * (2 + 2)
+    assert len(jobs) == 8 * (2 + 1 + 1)
     assert jobs["table/fcn16s_fcn32s/lr0.01"].after == ["table/fcn32s_vgg/seed0"]
-    assert jobs["table/fcn16s_fcn32s/seed1"].after == [
-        "table/fcn16s_fcn32s/lr0.01",
-        "table/fcn16s_fcn32s/lr0.03",
-        "table/fcn32s_vgg/seed1",
-    ]
+    assert jobs["table/fcn16s_fcn32s/seed0"].after == ["table/fcn16s_fcn32s/lr0.01", "table/fcn16s_fcn32s/lr0.03"]
+    assert jobs["table/fcn16s_fcn32s/seed1"].after == ["table/fcn16s_fcn32s/seed0", "table/fcn32s_vgg/seed1"]
+    assert jobs["table/fcn16s_vgg/lr0.03"].after == []
 
 
 def test_settings_of_a_run(jobs, options):
-    records = {f"table/{row}/lr{lr:g}": trial(lr if row != "fcn16s_vgg" else -lr) for row in ROWS for lr in LRS}
-    made = {name: job.settings(records) for name, job in jobs.items()}
-    runs = {name: s for name, s in made.items() if "/seed" in name}
-    assert {s.steps for s in runs.values()} == {8} and {s.steps for n, s in made.items() if n not in runs} == {2}
-    assert all(s.trial == (name not in runs) and s.held_out and s.scale == 0.5 for name, s in made.items())
-    assert {s.lr for name, s in runs.items() if "fcn16s_vgg" in name} == {0.01}  # the better one, here
-    assert {s.lr for name, s in runs.items() if "fcn16s_vgg" not in name} == {0.03}
+    records = {run_name(row, 0): {"settings": {"lr": 0.01 if row == "fcn16s_vgg" else 0.03}} for row in ROWS}
+    made = {name: job.settings(records) for name, job in jobs.items() if job.pick is None}
+    assert {s.steps for s in made.values()} == {8} and all(s.held_out and s.scale == 0.5 for s in made.values())
     assert [made[f"table/fcn16s_vgg/lr{lr}"].lr for lr in LRS] == LRS
-    assert {s.seed for name, s in runs.items() if name.endswith("seed1")} == {1}
-    assert {s.seed for name, s in made.items() if not name.endswith("seed1")} == {0}
-    assert runs[run_name("fcn32s_vgg", 1)].init == "vgg.st" and runs[run_name("fcn16s_scratch", 1)].init is None
-    parent = Path("root/table/fcn16s_fcn32s/seed1/best.safetensors").resolve()
-    assert runs[run_name("fcn8s_fcn16s", 1)].init == str(parent)
-    assert runs[run_name("fcn8s_fcn16s", 1)].model == "fcn8s"
-    # 19 of 22 pictures are left to train on, 9 steps an epoch: a validation a step makes 8 in 8 steps, and 2 in 2
+    seconds = {name: s for name, s in made.items() if name.endswith("seed1")}
+    assert {name for name, s in seconds.items() if s.lr == 0.01} == {"table/fcn16s_vgg/seed1"}
+    assert {s.seed for s in seconds.values()} == {1} and {s.seed for n, s in made.items() if n not in seconds} == {0}
+    assert seconds[run_name("fcn32s_vgg", 1)].init == "vgg.st" and seconds[run_name("fcn16s_scratch", 1)].init is None
+    for name, seed in (("seed1", 1), ("lr0.01", 0)):
+        parent = Path(f"root/table/fcn16s_fcn32s/seed{seed}/best.safetensors").resolve()
+        assert made[f"table/fcn8s_fcn16s/{name}"].init == str(parent)
+    assert made["table/fcn8s_fcn16s/seed1"].model == "fcn8s"
+    # 19 of 22 pictures are left to train on, 9 steps an epoch: a validation a step makes 8 in 8 steps
     assert {round(s.val_every * 9, 6) for s in made.values()} == {1.0}
 
 
-def test_with_one_learning_rate_there_is_nothing_to_try(options):
-    from dataclasses import replace
+@pytest.mark.parametrize(
+    "scores, best", [((0.2, 0.1), 0.01), ((0.1, 0.2), 0.03), ((None, 0.0), 0.03), ((0.2, 0.2), 0.01)]
+)
+def test_the_first_seed_is_the_best_of_its_learning_rates(jobs, scores, best):
+    found = [{"diverged": "x"} if score is None else {"chosen": {"jaccard": score}} for score in scores]
+    records = dict(zip(jobs["table/fcn8s_vgg/seed0"].after, found, strict=True))
+    assert jobs["table/fcn8s_vgg/seed0"].pick(records) == f"table/fcn8s_vgg/lr{best}"
 
-    made = table.jobs(replace(options, lrs=[0.02]), Path("root"))
-    assert len(made) == 8 * 2 and {job.settings({}).lr for job in made} == {0.02}
-    assert made[0].after == []
 
-
-def test_a_diverged_trial_is_not_chosen(jobs):
-    records = {
-        f"table/fcn32s_vgg/lr{lr:g}": found for lr, found in zip(LRS, ({"diverged": "x"}, trial(0.0)), strict=True)
-    }
-    assert jobs["table/fcn32s_vgg/seed0"].settings(records).lr == 0.03
+def test_all_diverged(jobs):
+    records = {name: {"diverged": "x"} for name in jobs["table/fcn8s_vgg/seed0"].after}
+    with pytest.raises(InputError, match="every learning rate diverged; give lower ones"):
+        jobs["table/fcn8s_vgg/seed0"].pick(records)
 
 
 def record(jaccard, seconds=10.0):
@@ -148,7 +139,6 @@ def test_the_blocks_hold_every_row(records):
 def test_validations_are_spread_over_a_run(options):
     """13 steps in 8 parts are 2 a part, rounded up; never more validations than asked for."""
     assert round(options.settings("fcn32s", "scratch", steps=13).val_every * 9, 6) == 2
-    assert round(options.settings("fcn32s", "scratch", 2, steps=125).val_every * 9, 6) == 63
 
 
 def test_rates_at_the_edge_of_the_grid_are_named(records):
