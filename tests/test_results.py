@@ -30,17 +30,17 @@ def test_its_pictures_are_there(results_page):
 
 
 def test_another_record_makes_another_page(results_page, tmp_path, monkeypatch):
-    """Every record counts: with any score of it changed, the page changes."""
+    """A sample of the records: with the fractions in one changed, the page changes."""
     shutil.copytree(ROOT / "docs" / "results", tmp_path / "results")
     monkeypatch.setattr(results_page, "RECORDS", tmp_path / "results")
     before = results_page.report()
-    for path in sorted((tmp_path / "results").rglob("*.json")):
-        if re.search(r"__lr|options", path.name):  # of a trial only which one was best is told
-            continue
+    paths = sorted((tmp_path / "results").rglob("*.json"))
+    paths = [path for path in paths if not re.search(r"table__.*__lr|options|colour", path.name)]  # told of in part
+    for path in paths[:: max(1, len(paths) // 8)]:
         content = path.read_text()
-        path.write_text(re.sub(r"(\"jaccard\": )0\.(\d)", lambda m: f"{m[1]}0.{(int(m[2]) + 3) % 10}", content))
-        if path.read_text() != content:
-            assert results_page.report() != before, path.name
+        path.write_text(re.sub(r"\b0\.(\d)", lambda m: f"0.{(int(m[1]) + 3) % 10}", content))
+        assert path.read_text() != content, f"{path.name}: no fraction in it"
+        assert results_page.report() != before, path.name
         path.write_text(content)
 
 
