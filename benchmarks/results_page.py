@@ -24,7 +24,7 @@ def report() -> str:
     toytown = {name: r for name, r in records.items() if name.startswith("toytown_fcn")}
     others = {name: r for name, r in records.items() if name not in toytown and "settings" in r}
     lines = ["# Results", "", "Written by `python benchmarks/results.py report` from docs/results/*.json.", ""]
-    for folder in sorted(RECORDS.glob("table1_*")):
+    for folder in sorted(RECORDS.glob("table1_*"), reverse=True):  # toytown first
         lines += table1_section(folder)
     lines += toytown_section(toytown)
     if CHAIN in records:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from minifcn.report import table
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -35,7 +37,9 @@ def test_another_record_makes_another_page(results_page, tmp_path, monkeypatch):
     monkeypatch.setattr(results_page, "RECORDS", tmp_path / "results")
     before = results_page.report()
     paths = sorted((tmp_path / "results").rglob("*.json"))
-    paths = [path for path in paths if not re.search(r"table__.*__lr|options|colour", path.name)]  # told of in part
+    paths = [
+        path for path in paths if not re.search(r"table__.*__lr|stride__|options|colour", path.name)
+    ]  # told of in part
     for path in paths[:: max(1, len(paths) // 8)]:
         content = path.read_text()
         path.write_text(re.sub(r"\b0\.(\d)", lambda m: f"0.{(int(m[1]) + 3) % 10}", content))
@@ -48,3 +52,16 @@ def test_records_name_no_place_of_a_machine():
     for path in (ROOT / "docs" / "results").rglob("*.json"):
         text = json.dumps(json.loads(path.read_text()))
         assert not re.search(r'"/(?!s\b)[a-z]+/', text), path.name
+
+
+def test_the_readme_s_table_is_the_report_s():
+    rows = {}
+    for page in ("README.md", "docs/results.md"):
+        text = (ROOT / page).read_text(encoding="utf-8")
+        names = "|".join(re.escape(row.name) for row in table.ROWS.values())
+        found = re.findall(rf"^\| ({names}) \|(.*)\|$", text, re.M)
+        rows[page] = {name: [cell.strip() for cell in cells.split("|")] for name, cells in found[:8]}
+    assert len(rows["README.md"]) == 8
+    for name, cells in rows["README.md"].items():
+        whole = dict(zip(table.HEADER[1:], rows["docs/results.md"][name], strict=False))
+        assert cells == [whole["Jaccard"], whole["chain, steps"]]

@@ -71,10 +71,11 @@ def intro(options: dict, runs: list[dict]) -> str:
     if not runs:
         return f"`{options['command']}`"
     seeds, hours = ", ".join(map(str, options["seeds"])), sum(run.get("seconds", 0) for run in runs) / 3600
+    scale = "" if options["scale"] == 1 else f"; all pictures at {options['scale']:g} times their size"
     return (
         f"`{options['command']}`: {len(runs)} runs, seeds {seeds}, {hours:.1f} hours of training in all, "
-        f"{options['jobs']} runs at a time, each in a process of its own; pictures at {options['scale']:g} times their "
-        f"size. {machine.line(runs[0]['machine'], sorted({run['commit'] for run in runs}))}"
+        f"{options['jobs']} runs at a time, each in a process of its own{scale}. "
+        f"{machine.line(runs[0]['machine'], sorted({run['commit'] for run in runs}))}"
     )
 
 

@@ -246,7 +246,7 @@ def row(r: dict) -> list[str]:
         f"{r['base'] / GB:.3f}",
         f"{foreseen / GB:.2f} / {r['peak'] / GB:.2f}",
         f"{foreseen / r['peak']:.2f}",
-        f"{r['seconds_a_picture']:.3g}",
+        f"{r['seconds_a_picture']:#.3g}",
         f"{r['hours_an_epoch']:.2f} ({low:.2f} to {high:.2f})",
     ]
 

@@ -158,7 +158,7 @@ def row(r: dict) -> list[str]:
         f"{r['p50']:.1f}",
         f"{r['p95']:.1f}",
         f"{1000 / r['p50']:.1f}",
-        f"{r['cpu_seconds']:.3g}",
+        f"{r['cpu_seconds']:#.3g}",
         "unknown" if r["peak"] is None else f"{r['peak'] / GB:.2f}",
         "not trained" if r.get("jaccard") is None else f"{100 * r['jaccard']:.1f} ({r['data']})",
     ]

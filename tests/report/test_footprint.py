@@ -249,7 +249,7 @@ def test_other_settings_are_left_out_of_the_verdicts(other):
 def test_table():
     table = footprint.table([record("fcn16s", True, 1.5, (1.0, 2.0, 3.0))])
     parts = ["0.510 / 0.500", "0.410 / 0.400", "0.010 / 0.000", "0.210 / 0.200", "0.500 / 0.360", "0.040"]
-    rest = ["1.68 / 1.50", "1.12", "2", "4.72 (3.54 to 5.90)"]
+    rest = ["1.68 / 1.50", "1.12", "2.00", "4.72 (3.54 to 5.90)"]
     assert table.rows == [["FCN-16s", "vgg16, 375 x 500, pad 100, low memory", *parts, *rest]]
     assert len(table.header) == len(table.rows[0])
     assert footprint.table([record()]).rows[0][1] == "vgg16, 375 x 500, pad 100"
