@@ -13,16 +13,10 @@ Measured are, of a network in real training steps on random data,
     workspace                       the rest of the process's peak: what comes and goes
 """
 
-import json
 import math
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from statistics import median, quantiles
-from tempfile import TemporaryFile
 
 import numpy as np
 
@@ -34,6 +28,7 @@ from ..models import MODELS
 from ..ops import softmax_cross_entropy
 from ..optim import SGD, clip_gradients
 from .blocks import Block, Claim, Heading, Plot, Table, Text, Verdict
+from .own_process import in_own_process
 from .plots_cost import PARTS, footprint_plot
 from .plots_dress import title
 
@@ -77,39 +72,6 @@ def measure(
         raise ValueError(f"steps: expected at least 2, as the first is not timed, received {steps}")
     setting = {"model_name": model_name, "low_memory": low_memory, "height": height, "width": width}
     return in_own_process(__name__, setting | {"trunk": trunk, "pad": pad, "steps": steps})
-
-
-START = """
-import importlib, json, os, sys, threading
-module, arguments, cores = sys.argv[1], *map(json.loads, sys.argv[2:])
-if cores is not None:
-    os.sched_setaffinity(0, cores)  # before NumPy is there: the threads it starts are bound alike
-threading.Thread(target=lambda: sys.stdin.read() or os._exit(1), daemon=True).start()  # its parent is gone
-print(json.dumps(importlib.import_module(module).run(**arguments)))
-"""
-
-
-def in_own_process(module: str, arguments: dict, cores: list[int] | None = None, threads: int | None = None) -> dict:
-    """Return module.run(**arguments) of a new process: bound to some cores, with so many threads, where told.
-
-    The process ends with this one, but Ctrl-C does not reach it. InputError with its last words where it fails.
-    """
-    command = [sys.executable, "-c", START, module, json.dumps(arguments), json.dumps(cores)]
-    environment = os.environ | ({} if threads is None else {"MINIFCN_THREADS": str(threads)})
-    here = Path(__file__).resolve().parents[2]  # the child is to import this package and no other
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "start_new_session": True}
-    with TemporaryFile() as errors, subprocess.Popen(
-        command, cwd=here, env=environment, stderr=errors, **pipes
-    ) as process:  # fmt: skip
-        try:
-            printed = process.stdout.read()
-        finally:
-            process.stdin.close()
-        if process.wait():
-            errors.seek(0)
-            words = " ".join(errors.read().decode(errors="replace").split())[-500:] or "no message: out of memory?"
-            raise InputError(f"{module}: {arguments}: the process ended with {process.returncode}: {words}")
-    return json.loads(printed.decode().splitlines()[-1])
 
 
 # --- in that process ---

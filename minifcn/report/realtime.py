@@ -19,7 +19,8 @@ from ..datasets.transforms import Preprocessing
 from ..evaluate import predict
 from ..models import MODELS
 from .blocks import Block, Claim, Heading, Plot, Table, Text, Verdict
-from .footprint import CLASSES, GB, NETWORKS, in_own_process
+from .footprint import CLASSES, GB, NETWORKS
+from .own_process import in_own_process
 from .plots_cost import latency_plot
 from .plots_dress import title
 

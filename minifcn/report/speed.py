@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from .. import memory
 from ..evaluate import predict
 from ..segmentation import SegmentationRun, SegmentationSettings
-from .footprint import in_own_process
+from .own_process import in_own_process
 
 STEPS, WARM = 20, 3  # timed; not timed before them
 
