@@ -86,12 +86,11 @@ def keep(folder: Path, name: str, record: dict) -> None:
 
 def plan(args: argparse.Namespace) -> Options:
     """The options of the report, checked before anything is written."""
-    for name in ("seeds", "jobs", "scale"):
-        value = getattr(args, name)
-        if value is not None and not 0 < value < math.inf:
-            raise InputError(f"--{name.replace('_', '-')}: expected more than 0, received {value}")
-    for lr in args.lr:
-        runs.check_ranges(argparse.Namespace(batch=args.batch, steps=args.steps, lr=lr))
+    given = [(name, getattr(args, name)) for name in ("seeds", "jobs", "scale")] + [("lr", lr) for lr in args.lr]
+    for name, value in given:
+        if not 0 < value < math.inf:
+            raise InputError(f"--{name}: expected more than 0, received {value}")
+    runs.check_ranges(argparse.Namespace(batch=args.batch, steps=args.steps))
     train = open_dataset(args.data, "train")
     if not any(has_split(args.data, split) for split in ("test", "val")):
         raise InputError(f"{args.data}: has neither a test nor a val split to report on; a table needs one")

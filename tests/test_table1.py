@@ -138,7 +138,7 @@ def test_other_options_do_not_mix_with_what_is_there(made, data, capsys):
         ("--scale nan", "--scale: expected more than 0, received nan"),
         ("--scale inf", "--scale: expected more than 0, received inf"),
         ("--steps 0", "--steps: expected more than 0"),
-        ("--lr 0.1 -1", "--lr: expected 0 or more, received -1.0"),
+        ("--lr 0.1 0", "--lr: expected more than 0, received 0.0"),
         ("--batch 0", "--batch: expected more than 0"),
         ("--batch 2", "--batch 2: too many for 0.125 of the 10 training pictures"),
         ("--init nowhere.pth", "nowhere.pth"),
