@@ -16,6 +16,7 @@ of a dictionary, is hashed 2^60 times), and 9 bytes make it ask for 4 GB (a memo
 
 import math
 import pickletools
+import warnings
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -84,11 +85,13 @@ class Machine:
         """
         self.stack, self.marks, self.memo = [], [], {}
         try:
-            for opcode, argument, _ in pickletools.genops(source):
-                if opcode.name == "STOP":
-                    return self.stack.pop()
-                self.step(opcode.name, argument)
-        except (ValueError, TypeError, LookupError) as error:
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")  # Python warns of a name with a backslash; no name here has one
+                for opcode, argument, _ in pickletools.genops(source):
+                    if opcode.name == "STOP":
+                        return self.stack.pop()
+                    self.step(opcode.name, argument)
+        except (ValueError, TypeError, LookupError, Warning) as error:
             if source.tell() >= LIMIT:
                 raise InputError(
                     f"has pickles of more than {LIMIT:,} bytes, so of more than weights. Save its state_dict() alone"

@@ -223,6 +223,7 @@ BROKEN = {
         NOTHING,
     ),
     "an instruction that is none": (b"\x80\x02\xff.", "makes no sense"),
+    "a name that Python warns of": (b"c\\\xbf\nx\n.", "makes no sense .*escape"),
 }
 
 
