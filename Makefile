@@ -25,7 +25,7 @@ data: $(VENV)/ready
 train: data
 	$(PY) -m minifcn.train
 
-# the lab report's table and its claims, on toytown: runs/table1_toytown/report.html; about an hour on two cores
+# the lab report's table and its claims, on toytown: runs/table1_toytown/report.html; about half an hour on two cores
 table1: data
 	$(PY) -m minifcn.table1
 

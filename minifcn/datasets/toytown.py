@@ -32,7 +32,7 @@ MANY = 64  # pictures from which a second process is worth its start
 SPLITS = {"train": 600, "val": 100, "test": 200}
 THIN = ("person", "pole", "sign")  # narrower than the 32 pixels that one score of an FCN-32s covers
 LARGE = tuple(name for name in CLASSES if name not in THIN)
-# Of cars, persons and signs in toytown_sizes. Larger ones fill the picture, hide one another, and its edge cuts them.
+# Of cars, persons and signs in toytown_sizes. The largest hide one another, and the picture's edge cuts many of them.
 SIZES = (0.5, 1.0, 2.0, 4.0)
 PALETTE = np.array(
     [

@@ -1,9 +1,10 @@
 """The report from its results: a folder with a JSON file for each run and each measurement, and the scenes' pictures.
 
-options.json                       what the command line decided      ceiling.json     the truth, coarser and coarser
-table__fcn16s_vgg__seed0.json      a run: settings, seed, scores,     objects.json     recall by the objects' size
-                                   course, commit, machine            footprint.json   memory and time, full width
-pretraining__... stride__...       other runs                         realtime.json    latency
+options.json                       what the command line decided      speed.json       milliseconds a picture
+table__fcn16s_vgg__seed0.json      a run: settings, seed, scores,     ceiling.json     the truth, coarser and coarser
+                                   course, commit, machine            objects.json     recall by the objects' size
+pretraining__... stride__...       other runs                         footprint.json   memory and time, full width
+                                                                      realtime.json    latency
 """
 
 import json

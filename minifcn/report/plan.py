@@ -9,11 +9,10 @@ from ..datasets.views import hold_out
 from ..errors import InputError
 from ..segmentation import SegmentationSettings
 from ..train import CLIP, WARMUP
+from ..weights.shipped import SCRATCH
+from ..weights.shipped import SHIPPED as VGG
 
 VALIDATIONS = 8  # of the held-out tenth, in a run
-
-
-VGG, SCRATCH = "vgg", "scratch"
 
 
 @dataclass(kw_only=True)
@@ -39,12 +38,8 @@ class Options:
         start: VGG, SCRATCH or a checkpoint.
         """
         chosen = {"data": self.data, "steps": self.steps, "trunk": self.trunk, "batch": self.batch, "scale": self.scale}
-        chosen |= {
-            "warmup": WARMUP,
-            "clip": CLIP,
-            "held_out": True,
-            "init": {VGG: self.vgg, SCRATCH: None}.get(start, start),
-        }
+        chosen |= {"warmup": WARMUP, "clip": CLIP, "held_out": True}
+        chosen |= {"init": {VGG: self.vgg, SCRATCH: None}.get(start, start)}
         settings = SegmentationSettings(model=model, **chosen | others)
         epoch = int(self.pictures() * settings.fraction) // settings.batch
         return replace(settings, val_every=math.ceil(settings.steps / VALIDATIONS) / epoch)

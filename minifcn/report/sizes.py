@@ -6,7 +6,7 @@ On toytown they are trained for it, on its scenes with objects of all sizes; on 
 from ..datasets import TOYTOWN
 from .jobs import Job
 from .objects import STRIDES
-from .plan import Options
+from .plan import VGG, Options
 from .table import run_name as table_run
 
 SIZES = "toytown_sizes"
@@ -31,9 +31,8 @@ def jobs(options: Options) -> list[Job]:
 
             def settings(records, model=model, row=row, seed=seed):
                 lr = records[table_run(row, options.seeds[0])]["settings"]["lr"]
-                return options.settings(model, "vgg", lr=lr, seed=seed, data=SIZES)
+                return options.settings(model, VGG, lr=lr, seed=seed, data=SIZES)
 
-            made.append(
-                Job(run_name(options, model, seed), options.steps, settings, [table_run(row, options.seeds[0])])
-            )
+            after = [table_run(row, options.seeds[0])]  # by then its learning rate is known
+            made.append(Job(run_name(options, model, seed), options.steps, settings, after))
     return made
