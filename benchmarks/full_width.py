@@ -17,7 +17,7 @@ import tempfile
 from pathlib import Path
 
 import torch
-from results import commit, machine, write
+from results import commit, write
 from results_page import FULL_WIDTH
 
 SBD = 8498  # training pictures
@@ -66,7 +66,7 @@ def summary(run: Path, steps: int, options: list[str]) -> dict:
     assert metrics["steps"] == len(losses) == steps
     return {
         "command": f"python -m minifcn.train {' '.join(options)}",
-        "machine": machine(config),
+        "machine": config["machine"],
         "commit": commit(),
         "steps": steps,
         "seconds_a_step": metrics["train_seconds"] / steps,

@@ -25,7 +25,7 @@ from minifcn.cpu import num_threads
 from minifcn.datasets import DRAWN
 from minifcn.datasets.toytown import Toytown
 from minifcn.report import build, scenes
-from minifcn.report.machine import ROOT, commit, cpu_name
+from minifcn.report.machine import ROOT, commit
 
 INITS, STEPS = ("scratch", "vgg"), 800
 
@@ -82,7 +82,7 @@ def run_chains() -> None:
         subprocess.run([sys.executable, "-m", "minifcn.train", *options], cwd=ROOT, check=True)
         config, metrics = (json.loads((ROOT / "runs" / name / f).read_text()) for f in ("config.json", "metrics.json"))
         found[init].append({"seed": seed, **{model: summary(m) for model, m in metrics.items()}})
-    record = {"chains": found, "steps": config["stages"][0]["steps"], "machine": machine(config), "commit": commit()}
+    record = {"chains": found, "steps": config["stages"][0]["steps"], "machine": config["machine"], "commit": commit()}
     write(CHAIN, record)
 
 
@@ -95,7 +95,7 @@ def add(run: Path, name: str, at: str | None = None) -> None:
     settings = config["stages"][-1]
     settings["data"] = Path(settings["data"]).name  # not where it lies on this machine
     settings["init"] = settings["init"] and Path(settings["init"]).name
-    write(name, {"settings": settings, "commit": at or commit(), "machine": machine(config), "metrics": metrics})
+    write(name, {"settings": settings, "commit": at or commit(), "machine": config["machine"], "metrics": metrics})
 
 
 def take_over(folder: Path) -> None:
@@ -115,10 +115,6 @@ def write(name: str, record: dict) -> None:
     RECORDS.mkdir(exist_ok=True)
     (RECORDS / f"{name}.json").write_text(json.dumps(record, indent=1) + "\n")
     print(f"wrote {(RECORDS / name).relative_to(ROOT)}.json")
-
-
-def machine(config: dict) -> dict:
-    return config["machine"] | {"cpu": cpu_name()}
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from minifcn import checkpoint
 from minifcn.datasets import open_dataset
 from minifcn.datasets.transforms import Preprocessing
 from minifcn.evaluate import evaluate
-from minifcn.report.machine import commit, cpu_name
+from minifcn.report.machine import commit
 from minifcn.report.worker import named, reported_split
 from minifcn.weights import load_model
 
@@ -106,7 +106,7 @@ def describe(path: Path, run: Path, config: dict, seconds: float, pictures: int,
         "table": "\n".join(f"| {name} | {'absent' if math.isnan(j) else f'{100 * j:.1f}'} |" for name, j in by_class),
         "command": command(named(settings)).strip("`"),
         "minutes": f"{seconds / 60:.0f}",
-        "machine": machine_line(config["machine"] | {"cpu": cpu_name()}, [at]),
+        "machine": machine_line(config["machine"], [at]),
         "pixels": preprocessing.describe(),
         "bytes": path.stat().st_size,
         "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),

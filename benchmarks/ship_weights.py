@@ -15,7 +15,7 @@ from pathlib import Path
 from statistics import mean
 
 import numpy as np
-from results import ROOT, commit, machine
+from results import ROOT, commit
 from results_page import machine_line
 
 from minifcn import checkpoint, figures, load_weights
@@ -87,7 +87,7 @@ def read_run(folder: Path) -> dict:
     settings = config["stages"][0]
     assert metrics["steps"] == settings["steps"], f"{folder}: not complete"
     log = read_log(folder / "log.csv", settings["steps"])
-    return {"name": folder.name, "settings": settings, "metrics": metrics, "log": log, "machine": machine(config)}
+    return {"name": folder.name, "settings": settings, "metrics": metrics, "log": log, "machine": config["machine"]}
 
 
 def score(path: Path, settings: dict) -> dict:

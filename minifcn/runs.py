@@ -116,9 +116,18 @@ def write_config(folder: Path, stages: list, where: str) -> None:
 
 def machine(where: str = "cpu") -> dict:
     """What results depend on beside the settings, and times more so."""
-    found = {"python": platform.python_version(), "numpy": np.__version__, "blas": cpu.blas_kernel()}
+    found = {"cpu": cpu_name(), "python": platform.python_version()}
+    found |= {"numpy": np.__version__, "blas": cpu.blas_kernel()}
     found |= {"device": device.start(where).describe()}
     return found | {"threads": cpu.num_threads(), "system": f"{platform.system()} {platform.machine()}"}
+
+
+def cpu_name() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
 
 
 def read_config(folder: Path, kind: type[Settings], data: str | None = None) -> list[Settings]:

@@ -96,6 +96,7 @@ def test_config_holds_the_settings(chain, data):
     for stage in config["stages"]:
         assert (stage["data"], stage["trunk"], stage["steps"], stage["lr"], stage["seed"]) == (data, "tiny", 9, 0.05, 3)
     assert config["machine"]["numpy"] == np.__version__ and config["machine"]["threads"] >= 1
+    assert config["machine"]["cpu"]
     init = json.loads((chain / "fcn16s" / "config.json").read_text())["stages"][0]["init"]
     assert init == str(chain / "fcn32s" / "last.safetensors")
 

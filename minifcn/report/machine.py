@@ -1,6 +1,5 @@
 """What a record says of the machine and of the code it came from."""
 
-import platform
 import subprocess
 from pathlib import Path
 
@@ -21,14 +20,6 @@ def commit() -> str:
 
 def git(*args: str) -> str:
     return subprocess.run(["git", *args], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
-
-
-def cpu_name() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
 
 
 def line(machine: dict, commits: list[str]) -> str:

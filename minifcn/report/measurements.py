@@ -53,7 +53,7 @@ def reported_pictures(data: str, options: Options) -> Dataset:
 
 def collect(path: Path, todo: list, stop, progress: str | None = None) -> None:
     """Make the records of a result that are not there yet, keeping each as soon as it is made."""
-    here = {"machine": runs.machine() | {"cpu": machine.cpu_name()}, "commit": machine.commit()}
+    here = {"machine": runs.machine(), "commit": machine.commit()}
     records = json.loads(path.read_text())["records"] if path.exists() else []
     left = todo[len(records) :]
     for make in tqdm(left, progress, disable=None if progress and left else True):

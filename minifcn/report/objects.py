@@ -88,19 +88,14 @@ def sums(found: Iterable[Object], names: list[str]) -> list[list]:
     return [[names[label], k, len(recalls), sum(recalls)] for (label, k), recalls in sorted(rows.items())]
 
 
-def wanted(dataset: Dataset, classes: Iterable[str] | None = None) -> list[int]:
-    """Return the labels of these classes; None takes those whose components are objects."""
+def wanted(dataset: Dataset) -> list[int]:
+    """Return the labels of the classes whose components are objects."""
     others = [name for name in dataset.classes if name != "background"]
-    return [dataset.classes.index(name) for name in classes or COMPACT.get(dataset.name, others)]
+    return [dataset.classes.index(name) for name in COMPACT.get(dataset.name, others)]
 
 
 def measure(
-    model: Module,
-    preprocessing: Preprocessing,
-    dataset: Dataset,
-    seed: int,
-    progress: str | None = None,
-    classes: Iterable[str] | None = None,
+    model: Module, preprocessing: Preprocessing, dataset: Dataset, seed: int, progress: str | None = None
 ) -> dict:
     """Run a trained network on a data set and return the record of it.
 
@@ -109,9 +104,8 @@ def measure(
         dataset: whose pictures are taken as they come, at whatever scale.
         seed: of the run, for the record.
         progress: the name of a progress bar; None shows none.
-        classes: names of those whose components are objects; None takes COMPACT's, or all that the data set has.
     """
-    chosen, found = wanted(dataset, classes), []
+    chosen, found = wanted(dataset), []
     for i in tqdm(range(len(dataset)), progress, unit="picture", leave=False, disable=None if progress else True):
         picture, labels = dataset[i]
         found += objects(labels, predict(model, preprocessing.apply(picture)[None])[0], chosen)

@@ -42,7 +42,7 @@ def main() -> int:
             record = {"diverged": str(diverged)}
         config = json.loads((folder / "config.json").read_text())
         record |= {"settings": named(config["stages"][0]), "commit": ", resumed at ".join(commits)}
-        record |= {"machine": config["machine"] | {"cpu": machine.cpu_name()}}
+        record["machine"] = config["machine"]
         for name in ("last", "best")[: 1 if told["keep"] else 2]:
             with suppress(FileNotFoundError):
                 (folder / f"{name}.safetensors").unlink()
