@@ -26,6 +26,7 @@ from minifcn.datasets import DRAWN
 from minifcn.datasets.toytown import Toytown
 from minifcn.report import build, scenes
 from minifcn.report.machine import ROOT, commit
+from minifcn.report.worker import named
 
 INITS, STEPS = ("scratch", "vgg"), 800
 
@@ -91,11 +92,11 @@ def summary(metrics: dict) -> dict:
 
 
 def add(run: Path, name: str, at: str | None = None) -> None:
+    """Record a run; of a chain of networks all settings, and the metrics by network."""
     config, metrics = (json.loads((run / file).read_text()) for file in ("config.json", "metrics.json"))
-    settings = config["stages"][-1]
-    settings["data"] = Path(settings["data"]).name  # not where it lies on this machine
-    settings["init"] = settings["init"] and Path(settings["init"]).name
-    write(name, {"settings": settings, "commit": at or commit(), "machine": config["machine"], "metrics": metrics})
+    stages = [named(settings) for settings in config["stages"]]
+    settings = {"settings": stages[0]} if len(stages) == 1 else {"stages": stages}
+    write(name, settings | {"commit": at or commit(), "machine": config["machine"], "metrics": metrics})
 
 
 def take_over(folder: Path) -> None:

@@ -31,6 +31,9 @@ def report() -> str:
         lines += chain_section(records[CHAIN])
     if all(name in records for name in CAMVID):
         lines += camvid_section(*(records[name]["metrics"] for name in CAMVID))
+    for name, record in records.items():
+        if "stages" in record:
+            lines += networks_section(name, record)
     if FULL_WIDTH in records:
         lines += full_width_section(records[FULL_WIDTH])
     if "colour_position" in records:
@@ -120,6 +123,30 @@ def camvid_section(scratch: dict, vgg: dict) -> list[str]:
     return [*lines, ""]
 
 
+def networks_section(name: str, record: dict) -> list[str]:
+    """A chain: each network trained from the one before."""
+    stages, metrics = record["stages"], record["metrics"]
+    lines = [
+        f"## {name}: each network from the one before",
+        "",
+        command(stages),
+        "",
+        machine_line(record["machine"], [record["commit"]]),
+        "",
+        f"{stages[0]['steps']} steps of {stages[0]['batch']} pictures a network. Steps and minutes include those of "
+        "the networks before (some other work was on the machine). Scores of the last checkpoints on val, in per cent:",
+        "",
+        "| network | steps | minutes | peak memory, GB | Jaccard | pixel accuracy | mean accuracy | f.w. IU |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    steps = seconds = 0
+    for model, m in metrics.items():
+        steps, seconds = steps + m["steps"], seconds + m["train_seconds"]
+        first = f"{model} | {steps} | {seconds / 60:.1f} | {m['peak_memory_bytes'] / 1e9:.2f}"
+        lines.append(score_row(first, m["validations"][-1]))
+    return [*lines, ""]
+
+
 def full_width_section(record: dict) -> list[str]:
     return [
         "## FCN-16s at full width, from a torchvision file",
@@ -139,10 +166,11 @@ def full_width_section(record: dict) -> list[str]:
     ]
 
 
-def command(settings: dict) -> str:
-    """The command that makes this run again; options that are not named have their defaults."""
+def command(stages: list[dict]) -> str:
+    """The command that makes this run again, of one network or a chain; options not named have their defaults."""
+    settings = stages[0]
     named = ("model", "data", "steps", "batch", "lr", "warmup", "clip", "dropout", "val_every", "seed")
-    words = {name: settings[name] for name in named}
+    words = {name: settings[name] for name in named} | {"model": " ".join(stage["model"] for stage in stages)}
     words |= {"crop": " ".join(map(str, settings["crop"]))} if settings["crop"] else {}
     words |= {"scale_jitter": settings["scale_jitter"]} if settings["scale_jitter"] else {}
     shipped = f"{settings['trunk']}.safetensors"
@@ -193,7 +221,7 @@ def run_section(name: str, record: dict) -> list[str]:
     lines = [
         f"## {name}",
         "",
-        command(settings),
+        command([settings]),
         "",
         machine_line(machine, [record["commit"]]),
         "",

@@ -2,8 +2,9 @@
 
     python benchmarks/ship_model.py RUN NAME --side 480
 
-The run's last checkpoint is written in float16, without momenta, and scored from that file on the split named in the
-card. --side: the longer side of the pictures it was trained on, to which minifcn.predict scales others.
+The run's last checkpoint (of a chain its last network's) is written in float16, without momenta, and scored from that
+file on the split named in the card. --side: the longer side of the pictures it was trained on, to which minifcn.predict
+scales others.
 """
 
 import argparse
@@ -17,10 +18,11 @@ from results import ROOT
 from results_page import command, machine_line
 
 from minifcn import checkpoint
-from minifcn.datasets import open_dataset
+from minifcn.datasets import Dataset, open_dataset
 from minifcn.datasets.transforms import Preprocessing
 from minifcn.evaluate import evaluate
 from minifcn.report.machine import commit
+from minifcn.report.plots_dress import title
 from minifcn.report.worker import named, reported_split
 from minifcn.weights import load_model
 
@@ -67,46 +69,46 @@ def main() -> None:
     parser.add_argument("--commit", help="the commit it ran with, if that is not the present one")
     args = parser.parse_args()
     config, metrics = (json.loads((args.run / name).read_text()) for name in ("config.json", "metrics.json"))
-    settings = config["stages"][0]
-    assert metrics["steps"] == settings["steps"], f"{args.run}: not complete"
-    tensors, meta = checkpoint.load(args.run / "last.safetensors")
+    data, stages = config["stages"][-1]["data"], [named(settings) for settings in config["stages"]]
+    chain = metrics if len(stages) > 1 else {stages[0]["model"]: metrics}
+    assert all(chain[stage["model"]]["steps"] == stage["steps"] for stage in stages), f"{args.run}: not complete"
+    tensors, meta = checkpoint.load(args.run / (stages[-1]["model"] if len(stages) > 1 else "") / "last.safetensors")
     tensors = {name: x.astype(np.float16) for name, x in tensors.items() if name.startswith("model/")}
     assert all(np.isfinite(x).all() for x in tensors.values())
     kept = {name: meta[name] for name in ("model", "classes", "palette", "preprocessing", "step", "seed", "seconds")}
     FOLDER.mkdir(exist_ok=True)
     path = FOLDER / f"{args.name}.safetensors"
-    checkpoint.save(path, tensors, kept | {"settings": named(settings), "side": args.side})
+    checkpoint.save(path, tensors, kept | {"stages": stages, "side": args.side})
 
-    facts = describe(path, args.run, config, metrics["train_seconds"], meta["pictures"], args.commit or commit())
+    facts = describe(path, open_dataset(data, reported_split(data))) | {
+        "run": args.run.name,
+        "pictures": meta["pictures"],
+        "command": command(stages).strip("`"),
+        "minutes": f"{sum(m['train_seconds'] for m in chain.values()) / 60:.0f}",
+        "machine": machine_line(config["machine"], [args.commit or commit()]),
+    }
     (FOLDER / "README.md").write_text(CARD.format(name=args.name, side=args.side, **facts), encoding="utf-8")
     print(f"wrote {path.relative_to(ROOT)} and its card: Jaccard {facts['jaccard']} % on {facts['split']}")
 
 
-def describe(path: Path, run: Path, config: dict, seconds: float, pictures: int, at: str) -> dict:
-    """What the card says: of the run, and of the shipped file, scored anew."""
-    settings, (tensors, meta) = config["stages"][0], checkpoint.load(path)
-    dataset = open_dataset(settings["data"], reported_split(settings["data"]))
-    model, _ = load_model(path)
+def describe(path: Path, dataset: Dataset) -> dict:
+    """What the card says of the shipped file, scored anew."""
+    model, meta = load_model(path)
     preprocessing = Preprocessing.from_dict(meta["preprocessing"])
     counts = evaluate(model, dataset, preprocessing, "the shipped file")
     by_class = zip(dataset.classes, counts.class_jaccard(), strict=True)
     return {
-        "run": run.name,
         "data": dataset.name,
         "split": dataset.split,
-        "model": settings["model"].replace("fcn", "FCN-"),
-        "trunk": settings["trunk"],
-        "count": sum(x.size for x in tensors.values()),
-        "pictures": pictures,
+        "model": title(model.name),
+        "trunk": meta["model"]["trunk"],
+        "count": sum(p.data.size for p in model.parameters().values()),
         "L": len(dataset.classes),
         "classes": ", ".join(dataset.classes),
         "scored": len(dataset),
         "jaccard": f"{100 * counts.jaccard():.1f}",
         "pixel": f"{100 * counts.pixel_accuracy():.1f}",
         "table": "\n".join(f"| {name} | {'absent' if math.isnan(j) else f'{100 * j:.1f}'} |" for name, j in by_class),
-        "command": command(named(settings)).strip("`"),
-        "minutes": f"{seconds / 60:.0f}",
-        "machine": machine_line(config["machine"], [at]),
         "pixels": preprocessing.describe(),
         "bytes": path.stat().st_size,
         "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
