@@ -29,7 +29,8 @@ def test_it_is_a_whole_network_and_names_no_place():
     model, meta = load_model(shipped.find_model(NAME))
     assert meta["classes"] == list(CLASSES) and meta["side"] == 480
     assert all(np.isfinite(p.data).all() and p.data.any() for p in model.parameters().values())
-    assert meta["settings"]["data"] == NAME and "/" not in meta["settings"]["init"]
+    assert [stage["model"] for stage in meta["stages"]][-1] == model.name
+    assert all(stage["data"] == NAME and "/" not in stage["init"] for stage in meta["stages"])
 
 
 def test_it_predicts_and_scores_without_any_checkpoint(tmp_path, capsys):
