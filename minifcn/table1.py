@@ -5,7 +5,7 @@ each other, with three seeds, then measures and writes report.html. Stopped or k
 """
 
 import argparse
-import json
+import hashlib
 import math
 import shlex
 import sys
@@ -94,6 +94,9 @@ def plan(args: argparse.Namespace) -> Options:
     train = open_dataset(args.data, "train")
     if not any(has_split(args.data, split) for split in ("test", "val")):
         raise InputError(f"{args.data}: has neither a test nor a val split to report on; a table needs one")
+    reported = open_dataset(args.data, reported_split(args.data))
+    if all((reported[i][1] == reported.ignore_label).all() for i in range(len(reported))):
+        raise InputError(f"{args.data}: every pixel of its {reported.split} split is void; there is nothing to score")
     path = find_weights(args.init, args.trunk)
     check_trunk(path, open_weights(path), args.trunk)
     data = lasting_name(args.data)
@@ -118,28 +121,41 @@ def begin(folder: Path, options: Options, args: argparse.Namespace) -> None:
     path = folder / "results" / f"{build.OPTIONS}.json"
     now = asdict(options) | {"data": Path(options.data).name, "vgg": Path(options.vgg).name}
     train = open_dataset(options.data, "train")
-    now |= {"pictures": len(train), "classes": list(train.classes)}
-    if path.exists():
-        before = json.loads(path.read_text())
-        for name, value in now.items():
-            if before.get(name) != value:
-                raise InputError(
-                    f"{folder}: a report with other options ({name} {before.get(name)}, now {value}); "
-                    "give the same ones to go on with it, or another --name"
-                )
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_json(path, now | {"shipped": args.init == SHIPPED, "jobs": args.jobs, "command": command_of(options, args)})
+    now |= {"pictures": len(train), "classes": list(train.classes), "contents": contents(options)}
+    before = build.read(path.parent)[build.OPTIONS] if path.exists() else {}
+    for name in now:
+        if before.get(name, now[name]) != now[name]:
+            raise InputError(
+                f"{folder}: a report with other options ({name} {before[name]}, now {now[name]}); "
+                "give the same ones to go on with it, or another --name"
+            )
+    without = [part for part in args.without if part in before.get("without", PARTS)]  # what is there stays
+    now |= {"without": without, "shipped": args.init == SHIPPED, "jobs": before.get("jobs", args.jobs)}
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{path.parent}: cannot make this folder ({error.strerror}); choose another --out") from error
+    write_json(path, now | {"command": command_of(options, args, without)})
 
 
-def command_of(options: Options, args: argparse.Namespace) -> str:
+def contents(options: Options) -> str:
+    """A digest that tells data and weights from others of the same names: first and last picture, and the weights."""
+    digest = hashlib.sha256(Path(options.vgg).read_bytes())
+    for split in ("train", reported_split(options.data)):
+        dataset = open_dataset(options.data, split)
+        for array in (*dataset[0], *dataset[len(dataset) - 1]):
+            digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
+def command_of(options: Options, args: argparse.Namespace, without: list[str]) -> str:
     """The command that makes this report, with the names of files, not their places."""
     words = {"data": Path(options.data).name, "steps": options.steps}
     words |= {"batch": options.batch, "lr": " ".join(f"{lr:g}" for lr in options.lrs), "seeds": len(options.seeds)}
     words |= {"scale": f"{options.scale:g}"} if options.scale != 1 else {}
     words |= {"trunk": options.trunk} if options.trunk != "vgg_quarter" else {}
     words |= {"init": Path(options.vgg).name} if args.init != SHIPPED else {}
-    words |= {"without": " ".join(args.without)} if args.without else {}
+    words |= {"without": " ".join(without)} if without else {}
     return f"python -m minifcn.table1 {' '.join(f'--{name} {value}' for name, value in words.items())}"
 
 

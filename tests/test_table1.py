@@ -2,17 +2,20 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 from small_data import exit_status, fails, make_set
 
-from minifcn import table1
+from minifcn import checkpoint, table1
 from minifcn.report import build, footprint, jobs, measurements, pretraining, realtime, table
 from minifcn.report.blocks import markdown
 from minifcn.report.worker import alone_in
 from minifcn.trainer import Stopped
+from minifcn.weights.shipped import find_weights
 
 TINY = {"trunk": "vgg_quarter", "height": 32, "width": 40}
 OPTIONS = "--steps 2 --batch 1 --lr 0.01 --seeds 2 --scale 0.8 --jobs 2"
@@ -150,10 +153,18 @@ def test_bad_options(options, message, data, tmp_path, capsys):
     assert not (tmp_path / "runs").exists()
 
 
-def test_bad_places(tmp_path, capsys):
-    assert "no results of a report here" in fails(capsys, table1.main, "--report", tmp_path)
+def test_bad_places(data, tmp_path, capsys):
+    assert "no results of a report (" in fails(capsys, table1.main, "--report", tmp_path)
     alone = make_set(tmp_path / "alone", [("train", 12)])
     assert "neither a test nor a val split" in fails(capsys, table1.main, "--data", alone, "--out", tmp_path / "runs")
+    void = Path(make_set(tmp_path / "void", [("train", 12), ("test", 2)]))
+    for name in (void / "test.txt").read_text().split():
+        labels = np.asarray(Image.open(void / "labels" / f"{name}.png"))
+        Image.fromarray(np.full_like(labels, 255)).save(void / "labels" / f"{name}.png")
+    assert "every pixel of its test split is void" in fails(capsys, table1.main, "--data", void)
+    (tmp_path / "file").write_text("")
+    message = fails(capsys, table1.main, "--data", data, "--batch", 1, "--out", tmp_path / "file")
+    assert "cannot make this folder" in message and "--out" in message
 
 
 def test_a_partial_report_leaves_out_what_is_missing(made, tmp_path):
@@ -178,12 +189,52 @@ def test_a_damaged_result_is_named(made, tmp_path, capsys):
     (tmp_path / "results").mkdir()
     (tmp_path / "results" / "options.json").write_bytes((made / "results" / "options.json").read_bytes()[:-9])
     assert "options.json: damaged" in fails(capsys, table1.main, "--report", tmp_path)
+    (tmp_path / "results" / "options.json").write_text("{}")
+    assert "no whole options.json" in fails(capsys, table1.main, "--report", tmp_path)
 
 
 def test_another_data_set_of_the_same_name_is_told(made, data, tmp_path, capsys):
     other = make_set(tmp_path / "shapes", [("train", 13), ("test", 2)])
     message = fails(capsys, table1.main, "--data", other, "--out", made.parent, *OPTIONS.split())
     assert "(pictures 12, now 13)" in message
+
+
+@pytest.mark.parametrize("what", ["pictures", "weights"])
+def test_other_contents_of_the_same_name_are_told(what, made, data, tmp_path, capsys):
+    options = {"--data": data, "--init": find_weights("vgg", "vgg_quarter")}
+    if what == "pictures":
+        options["--data"] = shutil.copytree(data, tmp_path / "shapes")
+        first = sorted((tmp_path / "shapes" / "images").iterdir())[0]
+        Image.fromarray(255 - np.asarray(Image.open(first))).save(first)
+    else:
+        tensors, meta = checkpoint.load(options["--init"])
+        options["--init"] = tmp_path / options["--init"].name
+        checkpoint.save(options["--init"], {name: x + x for name, x in tensors.items()}, meta)
+    words = [word for pair in options.items() for word in pair]
+    assert "(contents " in fails(capsys, table1.main, *words, "--out", made.parent, *OPTIONS.split())
+
+
+def test_the_command_names_what_is_left_out_after_all(data, tmp_path, monkeypatch):
+    """Parts that an earlier command measured stay in the report."""
+    monkeypatch.setattr(jobs, "run_jobs", lambda *_, **__: None)
+    monkeypatch.setattr(measurements, "measure", lambda *_: None)
+    path = tmp_path / "table1_shapes" / "results" / "options.json"
+    for without, left_out in (("footprint realtime", "footprint realtime"), ("stride footprint", "footprint")):
+        options = ["--data", data, "--out", tmp_path, "--batch", 1, "--without", *without.split()]
+        assert exit_status(table1.main, *options) == 0
+        assert json.loads(path.read_text())["command"].endswith(f"--without {left_out}")
+
+
+def test_a_report_from_before_contents_were_kept_goes_on(data, tmp_path, monkeypatch):
+    monkeypatch.setattr(jobs, "run_jobs", lambda *_, **__: None)
+    monkeypatch.setattr(measurements, "measure", lambda *_: None)
+    options = ["--data", data, "--out", tmp_path, "--batch", 1]
+    assert exit_status(table1.main, *options) == 0
+    path = tmp_path / "table1_shapes" / "results" / "options.json"
+    before = json.loads(path.read_text())
+    path.write_text(json.dumps({name: value for name, value in before.items() if name not in ("contents", "without")}))
+    assert exit_status(table1.main, *options) == 0
+    assert json.loads(path.read_text()) == before
 
 
 def test_two_at_once_are_refused(made, data, capsys):

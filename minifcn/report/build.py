@@ -30,8 +30,8 @@ def read(folder: Path) -> dict[str, dict]:
         except ValueError as error:
             raise InputError(f"{path}: damaged ({error}); delete it, and run the report's command again") from error
     found.pop(scenes.LIST.removesuffix(".json"), None)
-    if OPTIONS not in found:
-        raise InputError(f"{folder}: no results of a report here (no {OPTIONS}.json); give the folder that has them")
+    if "command" not in found.get(OPTIONS, {}):
+        raise InputError(f"{folder}: no results of a report (no whole {OPTIONS}.json); give the folder that has them")
     return found
 
 

@@ -87,7 +87,7 @@ def draw_scenes(folder: Path, options: Options, dataset: Dataset) -> None:
 def latencies(results: Path, options: Options, dataset: Dataset) -> list[dict]:
     """The settings to time: every network, both widths, the report's pictures and twice their size, one core and two.
 
-    With those that the report trained goes their Jaccard: for each network the best row's mean over the seeds.
+    With those that the report trained goes the Jaccard of each network's best row.
     """
     found = read(results)
     height, width = dataset[0][1].shape

@@ -90,8 +90,10 @@ def sums(found: Iterable[Object], names: list[str]) -> list[list]:
 
 def wanted(dataset: Dataset) -> list[int]:
     """Return the labels of the classes whose components are objects."""
-    others = [name for name in dataset.classes if name != "background"]
-    return [dataset.classes.index(name) for name in COMPACT.get(dataset.name, others)]
+    names = COMPACT.get(dataset.name, ())
+    if not names or not set(names) <= set(dataset.classes):  # one's own data may be called camvid too
+        names = [name for name in dataset.classes if name != "background"]
+    return [dataset.classes.index(name) for name in names]
 
 
 def measure(

@@ -38,7 +38,8 @@ ENOUGH = Claim(
     "100 pictures in at most 100 ms each (10 pictures/s), bound to one core, and its Jaccard is at most 5 points below "
     "FCN-8s's.",
     "there is such a width and resolution, and at each of them the median is above 100 ms or FCN-32s is more than 5 "
-    "points behind. Undecided where no such pair was trained, or the limit lies between median and 95th percentile. "
+    "points behind. Undecided where no such pair was trained, FCN-8s to a Jaccard above 1 / classes, which one class "
+    "everywhere may reach, or where the limit lies between median and 95th percentile. "
     "The sentence names no figures: 10 pictures/s and 5 points are our reading, and 30 pictures/s is told beside it. "
     "The core is not an embedded one, which is slower: support here is needed for the sentence but does not prove it.",
 )
@@ -135,9 +136,10 @@ def blocks(records: list[dict]) -> list[Block]:
         Text(
             'One picture at a time, pad "same", from RGB pixels to classes as `python -m minifcn.predict` has it, file '
             "reading and writing left out. Each row is a process of its own, bound to its cores where not said "
-            "otherwise. Weights are random: that costs what trained ones cost. A Jaccard is that of a network of this "
-            "kind which was trained. Milliseconds are the median and the 95th percentile; processor time is that of "
-            "all threads; memory is the process's peak. That FCN-32s needs no DAG is so by construction: it is a chain."
+            "otherwise. Weights are random: that costs what trained ones cost. A Jaccard is the table's: of this "
+            "network's row that is best on the held-out tenth, mean over the seeds; those rows differ in steps. "
+            "Milliseconds are the median and the 95th percentile; processor time is that of all threads; memory is the "
+            "process's peak. That FCN-32s needs no DAG is so by construction: it is a chain."
         ),
         table(records),
         Plot("latency", latency_plot(records), "Latency at batch 1: median, and whiskers up to the 95th percentile."),
@@ -181,6 +183,7 @@ def _pairs(records: list[dict]) -> list[tuple[dict, dict]]:
 
 def _enough(pairs: list[tuple[dict, dict]]) -> Verdict:
     trained = [(a, b) for a, b in pairs if _jaccard(a) and _jaccard(b) and a["data"] == b["data"]]
+    trained = [(a, b) for a, b in trained if b["jaccard"] > 1 / b["classes"]]
     behind = [round(b["jaccard"] - a["jaccard"], 9) for a, b in trained]  # 0.55 - 0.50 is 0.05, not a little more
     meets = [a["p95"] <= LIMIT and gap <= POINTS for (a, _), gap in zip(trained, behind, strict=True)]
     fails = [a["p50"] > LIMIT or gap > POINTS for (a, _), gap in zip(trained, behind, strict=True)]

@@ -67,4 +67,5 @@ def read(folder: Path) -> list[Scenes]:
             palette,
         )
         for kind, scenes in content["scenes"].items()
+        if scenes  # none where nothing is large enough to be an object
     ]

@@ -22,6 +22,7 @@ from ..metrics import ConfusionMatrix
 from .blocks import Block, Claim, Heading, Plot, Table, Text, Verdict
 from .objects import FEWEST, STRIDES, means, recall_curves, shift_of
 from .plots import ceiling_plot, recall_plot
+from .plots_dress import title
 
 FACTORS = (4, 8, 16, 32, 64)
 PAPER = {128: 50.9, 64: 73.3, 32: 86.1, 16: 92.8, 8: 96.4, 4: 98.5}  # per cent, VOC 2011: the paper's appendix A
@@ -141,6 +142,12 @@ def rise(record: dict) -> float:
     return mean(found) if found else 0.0
 
 
+def distances(pairs: list[dict]) -> tuple[float, float]:
+    """D_px and D_rel: the mean squared differences of the finer network's recall from the coarser one's."""
+    d_px, d_rel = (mean([(p[by] - p["recall"]) ** 2 for p in pairs] or [0.0]) for by in ("pixels", "relative"))
+    return d_px, d_rel
+
+
 def findings(records: list[dict]) -> list[dict]:
     """Return for each seed D_px, D_rel, how many comparisons they are of, and the networks' least rise and peak."""
     found = []
@@ -149,7 +156,7 @@ def findings(records: list[dict]) -> list[dict]:
         if len({r["network"] for r in chosen}) < len(chosen):
             raise ValueError(f"records: expected each network once in seed {seed}")
         pairs = comparisons(chosen)
-        d_px, d_rel = (mean([(p[by] - p["recall"]) ** 2 for p in pairs] or [0.0]) for by in ("pixels", "relative"))
+        d_px, d_rel = distances(pairs)
         least = {"rise": min(map(rise, chosen)), "peak": min(max(means(r).values(), default=0.0) for r in chosen)}
         found.append({"seed": seed, "pairs": len(pairs), "d_px": d_px, "d_rel": d_rel} | least)
     return found
@@ -203,7 +210,12 @@ def blocks(records: list[dict], ceilings: list[dict] = ()) -> list[Block]:
                 f"pixels in diameter (of a disc of the same area). A bin is shown that has {FEWEST} of them or more."
             ),
             verdict(records),
+        ]
+    if any(means(r) for r in records):
+        made += [
             seed_table(records),
+            Text("By pair of networks, D_px / D_rel (comparisons):"),
+            pair_table(records),
             recall_table(records),
             Plot("recall_by_size", plot(records), "Mean recall of objects; bands: from the worst to the best seed."),
         ]
@@ -228,6 +240,21 @@ def seed_table(records: list[dict]) -> Table:
         for s in findings(records)
     ]
     return Table(["seed", "comparisons", "D_px", "D_rel", "least rank correlation"], rows)
+
+
+def pair_table(records: list[dict]) -> Table:
+    """Where a verdict comes from: D_px and D_rel of each two networks, in each seed."""
+    seeds = sorted({r["seed"] for r in records})
+    found = {}
+    for i, seed in enumerate(seeds):
+        for p in comparisons([r for r in records if r["seed"] == seed]):
+            found.setdefault((p["coarse"], p["fine"]), [[] for _ in seeds])[i].append(p)
+
+    def cell(pairs: list[dict]) -> str:
+        return "{:.4f} / {:.4f} ({})".format(*distances(pairs), len(pairs)) if pairs else "-"
+
+    rows = [[f"{title(a)}, {title(b)}", *map(cell, by_seed)] for (a, b), by_seed in found.items()]
+    return Table(["networks", *(f"seed {seed}" for seed in seeds)], rows)
 
 
 def recall_table(records: list[dict]) -> Table:

@@ -55,6 +55,18 @@ def test_time_to_an_acceptable_result(vgg, verdict, figures):
     assert found["pretraining"].verdict == verdict and figures in found["pretraining"].found
 
 
+def test_a_first_validation_that_finds_both_there_tells_nothing():
+    found = verdicts(records(((10, 1.0, 0.5),), scratch=((10, 1.0, 0.4), (20, 2.0, 0.4))), 1.5)
+    assert [v.verdict for v in found.values()] == ["undecided"] * 2
+    nothing = verdicts(records(((10, 1.0, None),), scratch=((10, 1.0, None),)), 1.5)
+    assert [v.verdict for v in nothing.values()] == ["undecided"] * 2
+
+
+def test_ratios_that_the_first_validation_bounds_are_told():
+    assert "In 4 of 4 the first validation" in verdicts(records(((10, 1.0, 0.5),)))["pretraining"].found
+    assert "first validation" not in verdicts(records(((20, 2.0, 0.5),)))["pretraining"].found
+
+
 def test_one_network_that_does_not_profit_refutes_and_one_seed_does_not():
     found = records(((10, 1.0, 0.5),))
     never = run("fcn32s", (40, 4.0, 0.1))

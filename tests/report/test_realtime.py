@@ -121,6 +121,8 @@ def pair(p50=50.0, p95=60.0, ours=0.50, theirs=0.54, share=0.9, **other):
         (pair(p50=99.0, p95=110.0) + pair(p50=101.0, p95=110.0, trunk="vgg16"), "undecided"),
         (pair(p50=101.0, p95=110.0) + pair(trunk="vgg16"), "supported"),
         (pair(theirs=None), "undecided"),
+        (pair(ours=0.25, theirs=0.25, classes=4), "undecided"),  # one class everywhere reaches that
+        (pair(ours=0.25, theirs=0.26, classes=4), "supported"),
         (pair(ours=None), "undecided"),
         ([], "undecided"),
         (pair(cores=2), "undecided"),

@@ -32,6 +32,11 @@ def test_the_largest_and_the_smallest_objects_are_chosen():
     assert scenes.extremes([8, nothing, 30, 4, 19], 2) == {"large": [2, 4], "small": [3, 0]}
 
 
+def test_pictures_without_objects_show_none(tmp_path):
+    scenes.draw(tmp_path, Pictures(), scenes.extremes([float("nan")] * 3, 2), {})
+    assert scenes.read(tmp_path) == []
+
+
 def test_each_layer_shows_what_its_network_predicts(tmp_path, monkeypatch):
     plain = {"mean": (0, 0, 0), "std": (1, 1, 1)}
     orders = {"fcn32s_vgg": "RGB", "fcn16s_fcn32s": "BGR", "fcn8s_fcn16s": "RGB"}

@@ -216,6 +216,9 @@ def test_a_network_is_measured_picture_by_picture(monkeypatch):
 def test_which_classes_are_objects():
     assert things.wanted(Pictures()) == [0, 1, 2]
     assert things.wanted(sizes([])) == [1, 3, 2]
+    one_s_own = Pictures(classes=("background", "red", "car"))
+    one_s_own.name = "camvid"  # the folder's
+    assert things.wanted(one_s_own) == [1, 2]
 
 
 def sizes(maps):
@@ -342,6 +345,29 @@ def test_comparisons_by_hand():
     (seed,) = findings([fine, coarse])
     assert (seed["pairs"], seed["seed"]) == (1, 0)
     assert (seed["d_px"], seed["d_rel"]) == (pytest.approx(0.09), pytest.approx(0.01))
+
+
+def test_the_distances_of_each_pair():
+    rows = {"fcn32s": 0.5, "fcn16s": 0.8, "fcn8s": 0.9}  # at bin 6; 0.6 in all bins below
+    records = [
+        of(name, *(["car", k, 20, 20 * (recall if k == 6 else 0.6)] for k in range(2, 7)), seed=seed)
+        for name, recall in rows.items()
+        for seed in (0, 1)
+    ]
+    for record in records:  # of 32s one bin, and none in the second seed
+        record["pixels"] = record["pixels"] if record["stride"] != 32 else record["pixels"][4 + record["seed"] :]
+    assert stride.pair_table(records).rows == [
+        ["FCN-32s, FCN-16s", "0.0900 / 0.0100 (1)", "-"],
+        ["FCN-32s, FCN-8s", "0.1600 / 0.0100 (1)", "-"],
+        ["FCN-16s, FCN-8s", *["0.0033 / 0.0133 (3)"] * 2],  # bins 4, 5, 6: 0, 0, 0.01 and 0, 0, 0.04
+    ]
+
+
+def test_no_object_at_all():
+    """Nothing to draw, and an undecided verdict."""
+    made = stride.blocks([of(network) for network in things.STRIDES])
+    assert [x.verdict for x in made if isinstance(x, Verdict)] == ["undecided"]
+    assert len([x for x in made if not isinstance(x, stride.Heading)]) == 2
 
 
 def test_three_networks_are_three_pairs_within_a_class():

@@ -153,4 +153,8 @@ def test_a_system_that_does_not_tell_memory(records):
 
 
 def test_the_best_row_of_a_network(records):
-    assert table.best_mean("fcn8s", records, SEEDS) == pytest.approx(0.705)  # at once, here: row 7
+    """By the held-out tenth, not by what is reported: at once is row 7, and better there."""
+    for better, mean in (("fcn8s_fcn16s", 0.605), ("fcn8s_vgg", 0.705)):
+        held_out = {row: {"chosen": {"jaccard": 0.9 if row == better else 0.2}} for row in ROWS}
+        found = {name: r | held_out[name.split("/")[1]] for name, r in records.items()}
+        assert table.best_mean("fcn8s", found, SEEDS) == pytest.approx(mean)
