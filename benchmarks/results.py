@@ -6,7 +6,8 @@
     python benchmarks/results.py table1 FOLDER   take over the results of a report of minifcn.table1, and its drawings
     python benchmarks/results.py report          write docs/results.md from docs/results/*.json
 
-A record holds settings, seed, commit, machine and scores, all read from the run's own files and from git.
+A record holds settings, seed, machine and scores, read from the run's own files, and the commit: the present one, if
+--commit does not name another.
 """
 
 import argparse
