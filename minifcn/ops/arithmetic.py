@@ -43,5 +43,5 @@ def scale(x, scalar) -> Tensor:
     return Scale(check_scalar("scale", scalar))(x)
 
 
-Tensor.__add__ = add
+Tensor.__add__ = Tensor.__radd__ = add
 Tensor.__mul__ = Tensor.__rmul__ = scale

@@ -6,7 +6,7 @@ from battery import CHECKS, cases
 from helpers import device_array, tensor
 
 import minifcn as mf
-from minifcn import device
+from minifcn import cpu, device
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
@@ -36,6 +36,13 @@ def test_add_takes_arrays(loops):
     assert device.asnumpy((x + device_array(loops, np.arange(3.0))).data).tolist() == [1, 2, 3]
 
 
+def test_an_array_takes_a_tensor():
+    x = tensor(cpu, np.ones(3))
+    y = np.arange(3.0) + x
+    y.backward(np.arange(3.0))
+    assert y.data.tolist() == [1, 2, 3] and x.grad.tolist() == [0, 1, 2]
+
+
 @pytest.mark.parametrize(
     "other, error, match",
     [
@@ -55,3 +62,5 @@ def test_add_refuses(other, error, match):
 def test_scale_refuses(scalar):
     with pytest.raises(TypeError, match=f"scale: expected a number, received {type(scalar).__name__}"):
         mf.Tensor(np.ones(3)) * scalar
+    with pytest.raises(TypeError, match=f"scale: expected a number, received {type(scalar).__name__}"):
+        scalar * mf.Tensor(np.ones(3))
