@@ -3,10 +3,22 @@
 from numbers import Integral
 
 
+def is_int(value) -> bool:
+    """Whether the value is an int of Python or NumPy; True and False are none."""
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def whole(what: str, value, least: int) -> int:
+    """Return an int, at least `least`, as Python's; raise ValueError for anything else."""
+    if not is_int(value) or value < least:
+        raise ValueError(f"{what}: expected an int, at least {least}, received {value!r}")
+    return int(value)
+
+
 def pair(op: str, what: str, value, least: int) -> tuple[int, int]:
     """Return an int or a pair of ints as a pair (vertical, horizontal), each at least `least`."""
-    both = (value, value) if isinstance(value, Integral) else value
-    if not isinstance(both, tuple | list) or len(both) != 2 or not all(isinstance(v, Integral) for v in both):
+    both = (value, value) if is_int(value) else value
+    if not isinstance(both, tuple | list) or len(both) != 2 or not all(map(is_int, both)):
         raise TypeError(f"{op}: {what}: expected an int or a pair of ints, received {value!r}")
     if min(both) < least:
         raise ValueError(f"{op}: {what}: expected at least {least}, received {value!r}")

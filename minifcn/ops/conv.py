@@ -91,7 +91,8 @@ def conv2d(x, w, b=None, stride=1, padding=0, relu=False) -> Tensor:
     Raises ValueError for shapes that do not fit, TypeError for mixed dtypes.
     """
     stride, padding = pair("conv2d", "stride", stride, 1), pair("conv2d", "padding", padding, 0)
-    x, w, b = (t if isinstance(t, Tensor) or t is None else Tensor(t) for t in (x, w, b))
+    x, w = (t if isinstance(t, Tensor) else Tensor(t) for t in (x, w))
+    b = b if isinstance(b, Tensor) or b is None else Tensor(b)
     axes("conv2d", "x", x.data, "N H W C")
     axes("conv2d", "w", w.data, "KH KW C K")
     equal("conv2d", "input channels of w", x.shape[3], w.shape[2])

@@ -52,7 +52,8 @@ def conv_transpose2d(x, w, b=None, stride=1, padding=0) -> Tensor:
     """
     op = "conv_transpose2d"
     stride, padding = pair(op, "stride", stride, 1), pair(op, "padding", padding, 0)
-    x, w, b = (t if isinstance(t, Tensor) or t is None else Tensor(t) for t in (x, w, b))
+    x, w = (t if isinstance(t, Tensor) else Tensor(t) for t in (x, w))
+    b = b if isinstance(b, Tensor) or b is None else Tensor(b)
     axes(op, "x", x.data, "N H W K")
     axes(op, "w", w.data, "KH KW C K")
     equal(op, "channels of x (K of w)", w.shape[3], x.shape[3])

@@ -39,5 +39,7 @@ def dropout(x, p: float, rng: np.random.Generator) -> Tensor:
     p = check_scalar("dropout", p)
     if not 0 <= p < 1:
         raise ValueError(f"dropout: p: expected 0 <= p < 1, received {p}")
+    if not isinstance(rng, np.random.Generator):
+        raise TypeError(f"dropout: rng: expected a numpy.random.Generator, received {rng!r}")
     x = x if isinstance(x, Tensor) else Tensor(x)
     return Dropout(p, rng)(x) if p > 0 else x

@@ -64,6 +64,8 @@ def softmax_cross_entropy(scores, labels, ignore_label=255, class_weight=None, r
     if class_weight is not None:
         class_weight = np.asarray(class_weight)
         equal(op, "shape of class_weight", (L,), class_weight.shape)
+        if class_weight.dtype.kind not in "biuf":
+            raise TypeError(f"{op}: class_weight: expected numbers, received {class_weight.dtype}")
         if not (np.isfinite(class_weight).all() and (class_weight >= 0).all()):
             raise ValueError(f"{op}: class_weight: expected finite numbers >= 0, received {class_weight}")
     return SoftmaxCrossEntropy(labels, ignore_label, class_weight, reduction)(scores)

@@ -14,7 +14,7 @@ Long, Shelhamer, Darrell 2015, section 3.3; the weights are those of Caffe's Bil
 
 from .. import device
 from ..autograd import Function, Tensor
-from .checks import axes, pair
+from .checks import axes, is_int, pair
 
 
 class BilinearUpsample(Function):
@@ -36,6 +36,6 @@ def bilinear_upsample(x, stride: int) -> Tensor:
     """
     x = x if isinstance(x, Tensor) else Tensor(x)
     axes("bilinear_upsample", "x", x.data, "N H W C")
-    if not isinstance(stride, int):
+    if not is_int(stride):
         raise TypeError(f"bilinear_upsample: stride: expected an int, received {stride!r}")
     return BilinearUpsample(pair("bilinear_upsample", "stride", stride, 1)[0])(x)

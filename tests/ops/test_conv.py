@@ -84,6 +84,7 @@ def test_pictures_of_a_batch_do_not_mix(conv_loops):
         ({"stride": 0}, ValueError, "conv2d: stride: expected at least 1, received 0"),
         ({"stride": (1, 0)}, ValueError, r"conv2d: stride: expected at least 1, received \(1, 0\)"),
         ({"stride": 1.5}, TypeError, "conv2d: stride: expected an int or a pair of ints, received 1.5"),
+        ({"stride": True}, TypeError, "conv2d: stride: expected an int or a pair of ints, received True"),
         ({"stride": (1, 2, 3)}, TypeError, "conv2d: stride: expected an int or a pair"),
         ({"padding": -1}, ValueError, "conv2d: padding: expected at least 0, received -1"),
         ({"padding": "same"}, TypeError, "conv2d: padding: expected an int or a pair of ints, received 'same'"),
@@ -93,6 +94,14 @@ def test_refuses(options, error, match):
     shapes = {name: options.pop(name) for name in ("x", "w", "b") if name in options}
     with pytest.raises(error, match=match):
         mf.conv2d(*arrays(**shapes), **options)
+
+
+@pytest.mark.parametrize("missing", [0, 1])
+def test_refuses_none(missing):
+    inputs = list(arrays())
+    inputs[missing] = None
+    with pytest.raises(TypeError, match="expected float32 or float64, received object"):
+        mf.conv2d(*inputs)
 
 
 @pytest.mark.parametrize("odd_one", [0, 1, 2])

@@ -81,6 +81,14 @@ def test_refuses(options, error, match):
         mf.conv_transpose2d(*arrays(**shapes), **options)
 
 
+@pytest.mark.parametrize("missing", [0, 1])
+def test_refuses_none(missing):
+    inputs = list(arrays())
+    inputs[missing] = None
+    with pytest.raises(TypeError, match="expected float32 or float64, received object"):
+        mf.conv_transpose2d(*inputs)
+
+
 @pytest.mark.parametrize("odd_one", [0, 1, 2])
 def test_refuses_mixed_dtypes(odd_one):
     inputs = list(arrays())

@@ -70,3 +70,10 @@ def test_p_zero_changes_nothing(loops):
 def test_refuses(p, error, match):
     with pytest.raises(error, match=match):
         mf.dropout(np.ones(3), p, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("rng", [0, None])
+@pytest.mark.parametrize("p", [0, 0.5])
+def test_refuses_what_is_no_generator(p, rng):
+    with pytest.raises(TypeError, match=f"dropout: rng: expected a numpy.random.Generator, received {rng}"):
+        mf.dropout(np.ones(3), p, rng)

@@ -122,6 +122,13 @@ def test_gradient_scales_with_what_comes_from_above(loops):
             ValueError,
             r"shape of class_weight: .*\(4,\)",
         ),
+        (
+            (1, 1, 1, 2),
+            np.zeros((1, 1, 1), int),
+            {"class_weight": ["1", "2"]},
+            TypeError,
+            "class_weight: .*received <U1",
+        ),
         ((1, 1, 1, 2), np.zeros((1, 1, 1), int), {"class_weight": [1, -1]}, ValueError, "class_weight: .*numbers >= 0"),
         ((1, 1, 1, 2), np.zeros((1, 1, 1), int), {"class_weight": [1, np.inf]}, ValueError, "class_weight: .*finite"),
     ],

@@ -20,8 +20,9 @@ def test_by_hand(loops):
     x = np.array([[4.0, 8.0]]).reshape(1, 1, 2, 1)
     row = np.array([1, 3, 3 + 2, 1 + 6, 6, 2])
     expected = np.stack([row / 4, row * 3 / 4, row * 3 / 4, row / 4])
-    y = device.asnumpy(mf.bilinear_upsample(loops.asarray(x), 2).data)
-    np.testing.assert_allclose(y[0, :, :, 0], expected, rtol=1e-15)
+    for stride in (2, np.int64(2)):
+        y = device.asnumpy(mf.bilinear_upsample(loops.asarray(x), stride).data)
+        np.testing.assert_allclose(y[0, :, :, 0], expected, rtol=1e-15)
 
 
 def test_a_plane_stays_a_plane(loops):
@@ -59,6 +60,7 @@ def test_equals_conv_transpose2d_with_bilinear_weights(stride, dtype, loops):
         ((1, 3, 0, 2), 2, ValueError, "bilinear_upsample: x: .*nothing empty"),
         ((1, 3, 4, 2), 0, ValueError, "bilinear_upsample: stride: expected at least 1, received 0"),
         ((1, 3, 4, 2), 2.0, TypeError, "bilinear_upsample: stride: expected an int, received 2.0"),
+        ((1, 3, 4, 2), True, TypeError, "bilinear_upsample: stride: expected an int, received True"),
         ((1, 3, 4, 2), (2, 2), TypeError, r"bilinear_upsample: stride: expected an int, received \(2, 2\)"),
     ],
 )
