@@ -19,6 +19,7 @@ from .. import device
 from ..autograd import Tensor
 from ..ops import batch_norm, conv2d, global_average
 from ..ops.batch_norm import EPS
+from ..ops.checks import whole
 from .vgg import VGG
 
 KEPT = 0.95  # of the averages of mean and var, at each batch
@@ -30,8 +31,7 @@ class VGGClassifier(VGG):
     name = "vgg_classifier"
 
     def __init__(self, num_classes: int, trunk="vgg16", dtype=np.float32, seed: int = 0, dropout=0.5):
-        if not isinstance(num_classes, int) or num_classes < 1:
-            raise ValueError(f"num_classes: expected an int, at least 1, received {num_classes!r}")
+        num_classes = whole("num_classes", num_classes, 1)
         super().__init__(trunk, "same", dtype, seed, dropout)
         self.num_classes = num_classes
         for layer in [name.removesuffix(".bias") for name in self._parameters if name.endswith(".bias")]:

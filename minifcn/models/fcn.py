@@ -10,12 +10,16 @@ Long, Shelhamer, Darrell 2015, figure 3. upscore2 and upscore_pool4 start biline
 fixed bilinear (section 4.2). Where two maps meet, models/geometry.py says where to crop.
 """
 
+from math import isfinite
+from numbers import Real
+
 import numpy as np
 
 from .. import device
 from ..autograd import Tensor
 from ..cpu import bilinear_kernel
 from ..ops import bilinear_upsample, conv_transpose2d, crop
+from ..ops.checks import whole
 from .geometry import Grid, trunk_grids
 from .vgg import VGG
 
@@ -27,13 +31,14 @@ class FCN32s(VGG):
     skips: tuple[str, ...] = ()  # the pools that join, in order
 
     def __init__(self, num_classes, trunk, pad, skip_scale, upsampling, dtype, seed, dropout):
-        if not isinstance(num_classes, int) or num_classes < 1:
-            raise ValueError(f"num_classes: expected an int, at least 1, received {num_classes!r}")
+        num_classes = whole("num_classes", num_classes, 1)
         if upsampling not in ("learnt", "fixed"):
             raise ValueError(f"upsampling: expected 'learnt' or 'fixed', received {upsampling!r}")
+        both = skip_scale if isinstance(skip_scale, tuple | list) else (skip_scale, skip_scale)
+        if len(both) != 2 or not all(isinstance(scale, Real) and isfinite(scale) for scale in both):
+            raise ValueError(f"skip_scale: expected a finite number or a pair of them, received {skip_scale!r}")
         super().__init__(trunk, pad, dtype, seed, dropout)
         self.num_classes, self.upsampling = num_classes, upsampling
-        both = skip_scale if isinstance(skip_scale, tuple | list) else (skip_scale, skip_scale)
         self.skip_scale = dict(zip(("pool4", "pool3"), map(float, both), strict=True))
         self.grids = trunk_grids(self.conv1_padding, self.fc6_padding)
         self.add_conv("score_fr", 1, self.widths.fc, num_classes, "zero")

@@ -104,7 +104,7 @@ def test_what_it_is_made_of():
     fcn = mf.models.fcn32s(3, TINY, "same").parameters()  # starts alike
     for name in LAYERS:
         np.testing.assert_array_equal(parameters[f"{name}.weight"].data, fcn[f"{name}.weight"].data)
-    for bad in (0, -1, 2.0, "3"):
+    for bad in (0, -1, 2.0, "3", True):
         with pytest.raises(ValueError, match=f"num_classes: expected an int, at least 1, received {bad!r}"):
             VGGClassifier(bad, TINY)
 

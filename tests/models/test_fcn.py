@@ -290,18 +290,33 @@ def test_refuses_pictures(shape):
     [
         ({"num_classes": 0}, "num_classes: expected an int, at least 1, received 0"),
         ({"num_classes": 2.0}, "num_classes: expected an int, at least 1, received 2.0"),
-        ({"trunk": "resnet"}, "trunk: expected one of vgg16, vgg_quarter, received 'resnet'"),
+        ({"num_classes": True}, "num_classes: expected an int, at least 1, received True"),
+        ({"trunk": "resnet"}, "trunk: expected one of vgg16, vgg_quarter or a Widths, received 'resnet'"),
+        ({"trunk": None}, "trunk: expected one of vgg16, vgg_quarter or a Widths, received None"),
         ({"pad": 1}, "pad: expected 100 or 'same', received 1"),
         ({"pad": "valid"}, "pad: expected 100 or 'same', received 'valid'"),
         ({"upsampling": "nearest"}, "upsampling: expected 'learnt' or 'fixed', received 'nearest'"),
-        ({"skip_scale": (1, 2, 3)}, None),
+        ({"skip_scale": (1, 2, 3)}, r"skip_scale: expected a finite number or a pair of them, received \(1, 2, 3\)"),
+        ({"skip_scale": (1,)}, r"skip_scale: .*received \(1,\)"),
+        ({"skip_scale": (np.nan, 1.0)}, r"skip_scale: .*received \(nan, 1.0\)"),
+        ({"skip_scale": np.nan}, "skip_scale: .*received nan"),
+        ({"skip_scale": "a"}, "skip_scale: .*received 'a'"),
+        ({"skip_scale": None}, "skip_scale: .*received None"),
+        ({"seed": -1}, "seed: expected an int, at least 0, received -1"),
+        ({"seed": None}, "seed: expected an int, at least 0, received None"),
         ({"dropout": 1.0}, "dropout: expected 0 <= p < 1, received 1.0"),
+        ({"dropout": "a"}, "dropout: expected 0 <= p < 1, received 'a'"),
     ],
 )
 @each_network
 def test_refuses(name, options, match):
     with pytest.raises(ValueError, match=match):
         build(name, **options)
+
+
+def test_integers_of_numpy_are_ints():
+    model = build("fcn32s", np.int64(3), seed=np.uint8(5))
+    assert (model.num_classes, model.seed) == (3, 5) and type(model.num_classes) is type(model.seed) is int
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.int32])
