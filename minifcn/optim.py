@@ -4,7 +4,7 @@ import math
 from functools import partial
 
 from . import device
-from .autograd import Tensor
+from .autograd import Tensor, check_scalar
 
 
 class SGD:
@@ -18,12 +18,15 @@ class SGD:
     def __init__(
         self, parameters: dict[str, Tensor], lr, momentum=0.9, weight_decay=5e-4, bias_lr=1.0, bias_decay=True
     ):
+        if not isinstance(parameters, dict):
+            raise TypeError(f"SGD: parameters: expected a dict name -> Tensor, received {type(parameters).__name__}")
         for what, value, limit in (
             ("lr", lr, math.inf),
             ("momentum", momentum, 1),
             ("weight_decay", weight_decay, math.inf),
+            ("bias_lr", bias_lr, math.inf),
         ):
-            if not 0 <= value < limit:
+            if not 0 <= check_scalar(f"SGD: {what}", value) < limit:
                 raise ValueError(f"SGD: {what}: expected a number in [0, {limit}), received {value}")
         self.parameters = parameters
         self.lr, self.momentum, self.weight_decay = lr, momentum, weight_decay

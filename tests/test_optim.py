@@ -113,17 +113,21 @@ def test_lr_may_change_between_steps(loops):
 
 
 @pytest.mark.parametrize(
-    "options, match",
+    "options, error, match",
     [
-        ({"lr": -0.1}, "SGD: lr: expected a number in .0, inf., received -0.1"),
-        ({"lr": math.nan}, "SGD: lr: .*received nan"),
-        ({"lr": 0.1, "momentum": 1}, "SGD: momentum: expected a number in .0, 1., received 1"),
-        ({"lr": 0.1, "weight_decay": -1}, "SGD: weight_decay: .*received -1"),
+        ({"lr": -0.1}, ValueError, "SGD: lr: expected a number in .0, inf., received -0.1"),
+        ({"lr": math.nan}, ValueError, "SGD: lr: .*received nan"),
+        ({"lr": "a"}, TypeError, "SGD: lr: expected a number, received str"),
+        ({"lr": 0.1, "momentum": 1}, ValueError, "SGD: momentum: expected a number in .0, 1., received 1"),
+        ({"lr": 0.1, "weight_decay": -1}, ValueError, "SGD: weight_decay: .*received -1"),
+        ({"lr": 0.1, "bias_lr": -1}, ValueError, "SGD: bias_lr: .*received -1"),
+        ({"lr": 0.1, "bias_lr": math.nan}, ValueError, "SGD: bias_lr: .*received nan"),
+        ({"lr": 0.1, "parameters": []}, TypeError, "SGD: parameters: expected a dict name -> Tensor, received list"),
     ],
 )
-def test_refuses(options, match):
-    with pytest.raises(ValueError, match=match):
-        mf.optim.SGD({}, **options)
+def test_refuses(options, error, match):
+    with pytest.raises(error, match=match):
+        mf.optim.SGD(**{"parameters": {}} | options)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
