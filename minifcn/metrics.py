@@ -19,6 +19,7 @@ import math
 import numpy as np
 
 from . import device
+from .ops.checks import whole
 
 
 class ConfusionMatrix:
@@ -31,11 +32,9 @@ class ConfusionMatrix:
     """
 
     def __init__(self, num_classes: int, ignore_label: int = 255) -> None:
-        if num_classes < 1:
-            raise ValueError(f"num_classes: expected at least 1, got {num_classes}")
-        self.num_classes = num_classes
+        self.num_classes = L = whole("num_classes", num_classes, 1)
         self.ignore_label = ignore_label
-        self.counts = np.zeros((num_classes, num_classes), np.int64)  # (L, L)
+        self.counts = np.zeros((L, L), np.int64)  # (L, L)
 
     def update(self, labels: np.ndarray, predictions: np.ndarray) -> None:
         """Count the pixels of one picture or batch; pixels labelled `ignore_label` (void) are dropped.

@@ -222,9 +222,10 @@ def test_argmax_in_any_layout(loops):
     assert np.array_equal(device.asnumpy(classes), scores.transpose(3, 1, 2, 0)[:, ::2].argmax(axis=3))
 
 
-def test_num_classes_must_be_positive():
-    with pytest.raises(ValueError, match="num_classes: expected at least 1, got 0"):
-        ConfusionMatrix(0)
+@pytest.mark.parametrize("num_classes", [0, 2.5, "a", True])
+def test_num_classes_must_be_a_positive_int(num_classes):
+    with pytest.raises(ValueError, match=f"num_classes: expected an int, at least 1, received {num_classes!r}"):
+        ConfusionMatrix(num_classes)
 
 
 def test_inputs_are_not_altered():
