@@ -34,20 +34,21 @@ class Report:
     entries: int
 
 
-def gradcheck(function: Callable, inputs: Sequence, linear=False, step=None, tolerance=None, seed=0, name="f") -> float:
+def gradcheck(function: Callable, inputs: Sequence, linear=False, step=None, tolerance=None, seed=0, name="") -> float:
     """Compare the gradients of `function` with central differences and return the worst error.
 
     function(*tensors) -> Tensor of any shape. inputs: float64 arrays or leaf Tensors of any shapes, on any device; the
     Tensors are used themselves (so a function may also reach them in another way, as a model does) and restored.
     linear: the function is linear in each input; the step is then 1e-2 and the tolerance 1e-7, otherwise 1e-6 and 1e-6.
-    Raises GradientError with the name, the input, the index and both numbers where the error is above the tolerance or
-    a finite difference crosses a kink; TypeError for inputs that are not float64.
+    Raises GradientError with the name (the function's own, unless given), the input, the index and both numbers where
+    the error is above the tolerance or a finite difference crosses a kink; TypeError for inputs that are not float64.
     """
     return check(function, inputs, linear, step, tolerance, seed, name).worst
 
 
-def check(function, inputs, linear=False, step=None, tolerance=None, seed=0, name="f") -> Report:
+def check(function, inputs, linear=False, step=None, tolerance=None, seed=0, name="") -> Report:
     """Do what gradcheck does and return a Report."""
+    name = name or _name(function)
     step = step or (1e-2 if linear else 1e-6)
     tolerance = tolerance or (1e-7 if linear else 1e-6)
     leaves = [_leaf(x, name, i) for i, x in enumerate(inputs)]
@@ -65,6 +66,12 @@ def check(function, inputs, linear=False, step=None, tolerance=None, seed=0, nam
                 f"error {error:.2e} of the input's largest, tolerance {tolerance:.0e}"
             )
     return report
+
+
+def _name(function) -> str:
+    """What errors call a function: its own name, or f where it has none."""
+    name = getattr(function, "__name__", "<lambda>")
+    return "f" if name == "<lambda>" else name
 
 
 def _leaf(x, name: str, i: int) -> Tensor:

@@ -138,7 +138,7 @@ def test_refuses_what_it_cannot_check(x):
 
 
 def test_refuses_a_tensor_that_is_no_leaf():
-    with pytest.raises(TypeError, match="input 1: expected a float64 array or a leaf"):
+    with pytest.raises(TypeError, match="add: input 1: expected a float64 array or a leaf"):
         mf.gradcheck(mf.add, [np.ones(3), mf.Tensor(np.ones(3), requires_grad=True) * 2])
 
 
@@ -153,7 +153,8 @@ def test_refuses_a_tensor_that_is_no_leaf():
     ids=["relu", "pool", "conv2d with relu", "inside"],
 )
 def test_a_kink_is_detected(function, x):
-    with pytest.raises(GradientError, match="f: input 0: a finite difference crosses a kink"):
+    name = "relu" if function is mf.relu else "f"
+    with pytest.raises(GradientError, match=f"^{name}: input 0: a finite difference crosses a kink"):
         mf.gradcheck(function, [x])
 
 
