@@ -17,6 +17,7 @@ The document is a JSON string {"format": 1, "meta": {...}}. This module does not
 here, not by safetensors.numpy.save_file, because that one copies all weights (before 0.8) or ignores strides (0.8).
 """
 
+import errno
 import json
 import os
 import zlib
@@ -37,6 +38,14 @@ DTYPE_CODES = {
 }
 
 
+def check_target(path: str | os.PathLike) -> None:
+    """Raise OSError where `path` is what a file must not replace, such as a device, or its folder is not there."""
+    target = os.path.realpath(path)
+    os.stat(os.path.join(os.path.dirname(target), ""))  # raises where that is no folder
+    if os.path.exists(target) and not os.path.isfile(target):
+        raise OSError(errno.EEXIST, "not a regular file", os.fspath(path))
+
+
 @contextmanager
 def atomic_file(path: str | os.PathLike) -> Iterator[BinaryIO]:
     """Open a file for binary writing that takes the place of `path` only once it is complete and on the disk.
@@ -51,6 +60,7 @@ def atomic_file(path: str | os.PathLike) -> Iterator[BinaryIO]:
     target = os.path.realpath(path)  # through a symbolic link, or the replacement would cut it
     temporary = f"{target}.tmp"
     try:
+        check_target(target)
         with open(temporary, "wb") as file:
             yield file
             file.flush()

@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from . import device
 from .autograd import no_grad
-from .checkpoint import atomic_file
+from .checkpoint import atomic_file, check_target
 from .datasets import Dataset, open_dataset
 from .datasets.loader import Loader
 from .datasets.transforms import Preprocessing
@@ -71,6 +71,8 @@ def main(argv=None) -> None:
     args = parser.parse_args(argv)
     if (args.checkpoint is None) == (args.model is None):
         raise InputError("expected a checkpoint, or --model and a name, but not both")
+    if args.out:
+        check_target(args.out)  # before the work
     args.checkpoint = args.checkpoint or find_model(args.model)
     model, meta = load_model(args.checkpoint, args.device)
     dataset = open_dataset(args.data, args.split)

@@ -256,6 +256,23 @@ def test_output_below_a_file(data, finished, tmp_path, capsys):
     assert (tmp_path / "file").read_text() == "keep me"
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes")
+def test_scores_replace_nothing_but_files_and_this_is_told_first(data, finished, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(evaluate, "evaluate", None)  # never called
+    os.mkfifo(tmp_path / "pipe")
+    for where, told in (
+        (tmp_path / "pipe", "not a regular file"),
+        (tmp_path, "not a regular file"),
+        (tmp_path / "no" / "scores.json", "No such file or directory"),
+    ):
+        line = fails(capsys, evaluate.main, finished / "best.safetensors", "--data", data, "--out", where)
+        assert line.startswith(f"error: {where if told[0] == 'n' else where.parent}")
+        assert line.endswith(f": {told}; check this path, or choose another")
+    with pytest.raises(OSError, match="not a regular file"), checkpoint.atomic_file(tmp_path / "pipe"):
+        pass
+    assert (tmp_path / "pipe").is_fifo()
+
+
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="permissions do not bind this user")
 def test_read_only_folders(data, run, tmp_path, capsys):
     locked = tmp_path / "locked"
