@@ -17,14 +17,16 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
+from ..errors import InputError
+
 
 @cache
 def num_threads() -> int:
     """MINIFCN_THREADS, or the cores that this process may use: by its affinity and by its control group's quota."""
     wanted = os.environ.get("MINIFCN_THREADS")
-    if wanted is not None:
+    if wanted:
         if not wanted.isdecimal() or int(wanted) < 1:
-            raise ValueError(f"MINIFCN_THREADS: expected a positive number of threads, received {wanted!r}")
+            raise InputError(f"MINIFCN_THREADS: expected a positive number of threads, received {wanted!r}")
         return int(wanted)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, math.ceil(min(cores, cgroup_quota(Path("/")))))

@@ -24,6 +24,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..errors import InputError
 from ..sizes import pieces, strips
 from .threads import parallel, workspace
 from .windows import strided, window
@@ -52,9 +53,9 @@ def pays(x_shape, w_shape, stride):
     The transforms cost the same for few channels as for many, so a few do not earn them; and a transformed w is read
     for each product, 36 numbers for 9, which takes enough tiles. benchmarks/speed/choice.py checks this rule.
     """
-    choice = os.environ.get("MINIFCN_CONV")
+    choice = os.environ.get("MINIFCN_CONV") or None
     if choice not in (None, "im2col", "winograd"):
-        raise ValueError(f"MINIFCN_CONV: expected im2col or winograd, received {choice!r}")
+        raise InputError(f"MINIFCN_CONV: expected im2col or winograd, received {choice!r}")
     if tuple(w_shape[:2]) != (3, 3) or tuple(stride) != (1, 1) or choice == "im2col":
         return False
     (N, H, W, _), (_, _, C, K) = x_shape, w_shape

@@ -19,8 +19,12 @@ def count(prefix="", **environment):
 
 def test_the_environment_decides():
     assert count(MINIFCN_THREADS="3").stdout == "3\n"
-    for wrong in ("0", "-1", "two", ""):
-        assert f"positive number of threads, received {wrong!r}" in count(MINIFCN_THREADS=wrong).stderr
+    assert count(MINIFCN_THREADS="").stdout == count().stdout
+    for wrong in ("0", "-1", "two", "1.5"):
+        assert (
+            f"InputError: MINIFCN_THREADS: expected a positive number of threads, received {wrong!r}"
+            in count(MINIFCN_THREADS=wrong).stderr
+        )
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="this system has no affinity")
