@@ -13,7 +13,7 @@ from itertools import product
 import numpy as np
 from tqdm import tqdm
 
-from . import device, models, ops
+from . import device, models, ops, runs
 from .autograd import Tensor
 from .errors import command_line
 from .gradients import GradientError, check
@@ -31,6 +31,7 @@ def main(argv=None) -> int:
     parser.add_argument("--seed", type=int, default=0, help="of inputs and directions (default: 0)")
     device.add_option(parser)
     args = parser.parse_args(argv)
+    runs.check_ranges(args)
     loops = device.start(args.device)
     return 1 if run([*layer_cases(args.seed), *network_cases(args.seed, args.device)], loops, args.seed) else 0
 

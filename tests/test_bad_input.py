@@ -21,7 +21,7 @@ from small_data import (
     make_set,
 )
 
-from minifcn import checkpoint, evaluate, predict, train, trainer
+from minifcn import check_gradients, checkpoint, errors, evaluate, predict, train, trainer
 from minifcn.models import MODELS
 
 pytestmark = pytest.mark.usefixtures("tiny_trunk", "no_drawing")
@@ -373,6 +373,10 @@ def test_values_out_of_range(options, named, data, tmp_path, capsys):
     line = fails(capsys, train.main, *training(data, tmp_path / "runs"), *options.split())
     assert named in line
     assert not (tmp_path / "runs").exists()  # nothing is written before all is checked
+
+
+def test_a_seed_out_of_range_in_check_gradients(capsys):
+    assert fails(capsys, check_gradients.main, "--seed", "-1") == "error: --seed: expected 0 or more, received -1"
 
 
 def test_a_missing_start_leaves_no_folder_behind(data, tmp_path, capsys):
