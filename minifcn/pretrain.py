@@ -5,7 +5,6 @@ PICTURES is a folder or a zip in the layout of ImageNet or of Tiny ImageNet. The
 """
 
 import argparse
-import json
 from dataclasses import fields
 from pathlib import Path
 
@@ -96,9 +95,9 @@ def plan(args: argparse.Namespace) -> ClassificationSettings:
 
 def train(folder: Path, settings: ClassificationSettings, where: str) -> dict:
     """Train the classifier, or finish it, or do nothing where it is finished; return its metrics."""
-    done = folder / "metrics.json"
-    if done.exists():
-        return json.loads(done.read_text())
+    metrics = runs.read_metrics(folder)
+    if metrics is not None:
+        return metrics
     with runs.stopping() as stop:
         run = ClassificationRun(folder, settings, where)
         print(run.describe())

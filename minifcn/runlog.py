@@ -65,15 +65,17 @@ def open_log(path: Path, rows: list[dict], scores: tuple[str, ...]) -> Log:
 
 
 def read_log(path: Path, step: int) -> list[dict]:
-    """Read the rows up to a step. Raises InputError where some are missing."""
-    with open(path, newline="", encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file) if None not in row.values()]
+    """Read the rows up to a step. Raises InputError where some are missing or damaged."""
     kinds = {"step": int, "epoch": int}
-    rows = [{k: kinds.get(k, float)(v) for k, v in row.items() if v != ""} for row in rows[:step]]
-    if [row["step"] for row in rows] != list(range(1, step + 1)):
-        raise InputError(
-            f"{path}: expected the rows of steps 1 to {step}, as in the checkpoint beside it; it was changed"
-        )
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            rows = [row for row in csv.DictReader(file) if None not in row.values()]
+        rows = [{k: kinds.get(k, float)(v) for k, v in row.items() if v != ""} for row in rows[:step]]
+        steps = [row["step"] for row in rows if row.keys() >= {*FIELDS}]
+    except (ValueError, TypeError, csv.Error):
+        steps = None
+    if steps != list(range(1, step + 1)):
+        raise InputError(f"{path}: expected the rows of steps 1 to {step}, as in the checkpoint beside it; restore it")
     return rows
 
 

@@ -140,11 +140,29 @@ def read_config(folder: Path, kind: type[Settings], data: str | None = None) -> 
         if any(("model" in stage) != segments for stage in stages):
             other = "pretrain" if segments else "train"
             raise InputError(f"{folder}: a run of minifcn.{other}; resume it with that command")
+        if not stages:
+            raise ValueError("no stages")
         return [kind(**stage | moved) for stage in stages]
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise InputError(f"{folder}: no run here (no config.json); give the folder of a run") from None
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path}: not the configuration of a run ({error})") from error
+
+
+def read_metrics(folder: Path) -> dict | None:
+    """Read back the metrics of a run that is complete; None where it is not."""
+    path = folder / "metrics.json"
+    try:
+        metrics = json.loads(path.read_text())
+        if not {"model", "steps", "train_seconds", "validations"} <= {*metrics}:
+            raise ValueError("incomplete")
+        return metrics
+    except FileNotFoundError:
+        return None
+    except (ValueError, TypeError) as error:
+        raise InputError(
+            f"{path}: not the metrics of a run ({error}); delete it and resume once more, which writes it anew"
+        ) from error
 
 
 @contextmanager

@@ -6,7 +6,6 @@ layout.
 """
 
 import argparse
-import json
 import math
 from dataclasses import fields, replace
 from pathlib import Path
@@ -170,9 +169,9 @@ def steps_of(args: argparse.Namespace, pictures: int, preset: int | None) -> int
 
 def run_stage(folder: Path, settings: SegmentationSettings, where: str, stop) -> dict:
     """Train one network, or finish it, or do nothing where it is finished; return its metrics."""
-    done = folder / "metrics.json"
-    if done.exists():
-        return json.loads(done.read_text())
+    metrics = runs.read_metrics(folder)
+    if metrics is not None:
+        return metrics
     folder.mkdir(exist_ok=True)
     if not (folder / "config.json").exists():
         runs.write_config(folder, [settings], where)

@@ -131,6 +131,12 @@ def test_resuming_a_finished_run_changes_nothing(undisturbed, capsys):
     assert "held-out pictures: top-1" in capsys.readouterr().out
 
 
+def test_damaged_metrics_are_refused(undisturbed, tmp_path, capsys):
+    metrics = Path(shutil.copytree(undisturbed, tmp_path / "run")) / "metrics.json"
+    metrics.write_text("{")
+    assert f"{metrics}: not the metrics of a run" in fails(capsys, pretrain.main, "--resume", tmp_path / "run")
+
+
 def test_a_damaged_picture_stops_the_run_and_nothing_is_lost(folder, undisturbed, tmp_path, capsys):
     """It is named; once it is whole again, the run goes on to the end it would have had."""
     copy = Path(shutil.copytree(folder, tmp_path / "copy"))

@@ -12,7 +12,7 @@ import time
 import pytest
 from small_data import WITH_TINY, assert_same_run, exit_status, fails, make_set
 
-from minifcn import checkpoint, segmentation, train, trainer
+from minifcn import checkpoint, pretrain, segmentation, train, trainer
 from minifcn.errors import InputError
 from minifcn.optim import SGD
 from minifcn.runlog import open_log, read_log
@@ -280,11 +280,44 @@ def test_a_log_that_lost_rows_is_refused(stopped, capsys):
 
 def test_resuming_what_is_no_run(tmp_path, capsys):
     assert f"{tmp_path}: no run here" in fails(capsys, train.main, "--resume", tmp_path)
-    (tmp_path / "config.json").write_text('{"stages": 3}')
-    assert f"{tmp_path / 'config.json'}: not the configuration of a run" in fails(
-        capsys, train.main, "--resume", tmp_path
-    )
-    assert "config.json" in fails(capsys, train.main, "--resume", tmp_path / "config.json")
+    config = tmp_path / "config.json"
+    for content in ('{"stages": 3}', '{"stages": []}'):
+        config.write_text(content)
+        assert f"{config}: not the configuration of a run" in fails(capsys, train.main, "--resume", tmp_path)
+    assert f"{config}: no run here" in fails(capsys, train.main, "--resume", config)
+
+
+@pytest.mark.parametrize(
+    "damage", [b"\xff\0junk", b"step,epoch,lr,loss\nx,0,0.1,1\n", b"a,b\n1,2\n", b"step\n1\n2\n3\n4\n5\n"]
+)
+def test_a_damaged_log_is_refused(damage, stopped, capsys):
+    (stopped / "log.csv").write_bytes(damage)
+    line = fails(capsys, train.main, "--resume", stopped)
+    assert line.startswith(f"error: {stopped / 'log.csv'}: expected the rows of steps 1 to 5")
+
+
+def test_damaged_metrics_are_refused_and_made_anew(stopped, capsys):
+    assert train.main(["--resume", str(stopped)]) == 0
+    metrics = stopped / "metrics.json"
+    whole = metrics.read_text()
+    for damage in ("{", "{}", "[]", "3"):
+        metrics.write_text(damage)
+        line = fails(capsys, train.main, "--resume", stopped)
+        assert line.startswith(f"error: {metrics}: not the metrics of a run") and "delete it" in line
+    metrics.unlink()
+    assert train.main(["--resume", str(stopped)]) == 0
+    found, expected = json.loads(metrics.read_text()), json.loads(whole)
+    assert found["test"] == expected["test"] and found["validations"] == expected["validations"]
+
+
+@pytest.mark.parametrize("main", [train.main, pretrain.main])
+def test_options_that_a_run_to_resume_would_not_follow(main, tmp_path, capsys):
+    """Told even where their value is the default; the data and the device may be others."""
+    extra = ("--steps", "50", "--momentum", "0.9", "--no-flip", "--val-every", "1")
+    line = fails(capsys, main, "--resume", tmp_path, "--data", "toytown", "--device", "cpu", *extra)
+    told = line.removeprefix("error: --resume: a run keeps its settings; leave out ").split(", or")[0]
+    assert sorted(told.split(", ")) == ["--flip", "--momentum", "--steps", "--val-every"]
+    assert "no run here" in fails(capsys, main, "--resume", tmp_path, "--data", "toytown", "--device", "cpu")
 
 
 def test_a_moved_data_set_is_given_again(stopped, data, tmp_path, capsys):
