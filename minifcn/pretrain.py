@@ -48,6 +48,7 @@ def main(argv=None) -> int:
     args = parser().parse_args(argv)
     device.start(args.device)
     if args.resume is not None:
+        runs.check_resumed(parser(), argv)
         folder, stages = args.resume, runs.read_config(args.resume, ClassificationSettings, args.data)
         if len(stages) != 1:
             raise InputError(f"{folder / 'config.json'}: not the configuration of a run of minifcn.pretrain")

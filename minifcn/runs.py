@@ -21,6 +21,7 @@ from .trainer import Settings, write_json
 NOT_NEGATIVE = ("warmup", "val_every", "seed", "weight_decay", "lr", "clip")
 POSITIVE = ("batch", "accumulate", "steps", "epochs")
 BELOW_ONE = ("momentum", "dropout", "scale_jitter")
+WITH_RESUME = ("resume", "data", "device")  # what may be another in a run that goes on
 
 
 def command_parser(name: str, usage: str, description: str) -> argparse.ArgumentParser:
@@ -72,6 +73,18 @@ def check_ranges(args: argparse.Namespace) -> None:
                 raise InputError(f"--{name.replace('_', '-')}: expected {what}, received {value}")
 
 
+def check_resumed(parser: argparse.ArgumentParser, argv: list[str] | None) -> None:
+    """Raise InputError for options beside --resume that would not count, as the run keeps its settings."""
+    unset = object()
+    nothing = argparse.Namespace(**dict.fromkeys(vars(parser.parse_args([])), unset))
+    given = [name for name, value in vars(parser.parse_args(argv, nothing)).items() if value is not unset]
+    extra = [f"--{name.replace('_', '-')}" for name in given if name not in WITH_RESUME]
+    if extra:
+        raise InputError(
+            f"--resume: a run keeps its settings; leave out {', '.join(extra)}, or start a new run without --resume"
+        )
+
+
 def check_batch(args: argparse.Namespace, pictures: int) -> None:
     """Raise InputError where an update would need more pictures than there are."""
     if args.batch * args.accumulate > pictures:
@@ -82,7 +95,9 @@ def check_batch(args: argparse.Namespace, pictures: int) -> None:
 
 
 def steps_for(args: argparse.Namespace, pictures: int, epochs: float) -> int:
-    """The updates that --steps or --epochs ask for, or `epochs` where neither is given."""
+    """The updates that --steps or --epochs ask for, or `epochs` where neither is given. InputError where both are."""
+    if args.steps and args.epochs:
+        raise InputError(f"--steps {args.steps} and --epochs {args.epochs:g}: leave one of them out")
     return args.steps or max(1, round((args.epochs or epochs) * (pictures // args.batch // args.accumulate)))
 
 

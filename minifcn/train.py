@@ -68,6 +68,7 @@ def main(argv=None) -> int:
     args = options(argv)
     device.start(args.device)  # where there is none, before anything is written
     if args.resume is not None:
+        runs.check_resumed(parser(), argv)
         folder, stages = args.resume, runs.read_config(args.resume, SegmentationSettings, args.data)
     else:
         stages = plan(args)

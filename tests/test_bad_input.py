@@ -347,6 +347,7 @@ def test_a_file_size_limit_while_saving(hit, run, tmp_path):
         ("--steps 0", "--steps"),
         ("--epochs -1", "--epochs"),
         ("--epochs nan", "--epochs"),
+        ("--steps 1 --epochs 5", "--steps 1 and --epochs 5: leave one of them out"),
         ("--warmup -1", "--warmup"),
         ("--clip -5", "--clip"),
         ("--clip nan", "--clip"),

@@ -61,6 +61,7 @@ def test_starts_that_are_refused(data, tmp_path, capsys):
     ("--batch 1 --accumulate 1", "--batch 1: with --crop 28 fc6 has one place"),
     ("--epochs 0", "--epochs: expected more than 0, received 0"),
     ("--epochs nan", "--epochs"),
+    ("--epochs 5", "--steps 2 and --epochs 5: leave one of them out"),
     ("--steps 0", "--steps: expected more than 0, received 0"),
     ("--lr -1", "--lr: expected 0 or more, received -1"),
     ("--clip nan", "--clip"),
