@@ -57,6 +57,8 @@ def check_split(dataset: Dataset) -> SplitReport:
             report.errors.append(str(error))
         else:
             report.count(labels, dataset.ignore_label)
+    if report.sizes and not report.pixels[:-1].any():
+        report.errors.append(f"every pixel of the labels is void; write the classes' ids, not {dataset.ignore_label}")
     return report
 
 

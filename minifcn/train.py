@@ -11,7 +11,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 from . import device, figures, runs
-from .datasets import DRAWN, TOYTOWN, has_split, lasting_name, open_dataset
+from .datasets import DRAWN, TOYTOWN, Dataset, has_split, lasting_name, open_dataset
 from .datasets.transforms import Preprocessing
 from .errors import InputError, command_line
 from .evaluate import predict
@@ -105,6 +105,7 @@ def plan(args: argparse.Namespace) -> list[SegmentationSettings]:
     check(args)
     train_set = open_dataset(args.data, "train")
     runs.check_batch(args, len(train_set))
+    check_labelled(args.data, train_set)
     init, start = find_start(args, len(train_set.classes))
     height, width = args.crop or train_set[0][1].shape
     pictures = args.batch * args.accumulate
@@ -123,6 +124,15 @@ def plan(args: argparse.Namespace) -> list[SegmentationSettings]:
         stages.append(SegmentationSettings(model=model, init=init, **chosen | preset | given))
         scale = stages[-1].skip_scale  # score layers that the next one takes over were trained with it
     return stages
+
+
+def check_labelled(data: str, train_set: Dataset) -> None:
+    """Raise InputError where all is void: nothing could be learnt. Reads up to the first picture with a class."""
+    if not any((train_set[i][1] != train_set.ignore_label).any() for i in range(len(train_set))):
+        raise InputError(
+            f"{data}: every pixel of the training pictures' labels is void ({train_set.ignore_label}); write the "
+            "classes' values into the label files"
+        )
 
 
 def find_start(args: argparse.Namespace, num_classes: int) -> tuple[str | None, dict]:

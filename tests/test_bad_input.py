@@ -163,6 +163,20 @@ def test_data_that_is_none(tmp_path, finished, capsys):
     assert not (tmp_path / "runs").exists()
 
 
+def test_training_data_that_is_all_void(copy, tmp_path, capsys):
+    """Refused before anything is written; a single pixel with a class will do."""
+    labels = sorted((copy / "labels").glob("train*.png"))
+    for path in labels:
+        Image.fromarray(np.full((32, 40), 255, np.uint8)).save(path)
+    line = fails(capsys, train.main, *training(copy, tmp_path / "runs"))
+    assert f"{copy}: every pixel of the training pictures' labels is void" in line
+    assert not (tmp_path / "runs").exists()
+    one = np.full((32, 40), 255, np.uint8)
+    one[3, 5] = 1
+    Image.fromarray(one).save(labels[-1])
+    assert train.plan(train.parser().parse_args(training(copy, tmp_path / "runs")))
+
+
 # --- checkpoints ---
 
 

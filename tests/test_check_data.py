@@ -92,6 +92,13 @@ def test_notes(root, capsys):
     assert "note: val: at most one class besides void: in masks of 0 and 255, 255 is void" in out
 
 
+def test_a_split_that_is_all_void_is_bad(root, capsys):
+    save(root, "b", np.full((2, 3), 255, np.uint8))
+    assert main([str(root)]) == 1
+    out = capsys.readouterr().out
+    assert "bad: val: every pixel of the labels is void" in out and out.splitlines()[-1] == "1 bad"
+
+
 def test_no_data_set(tmp_path):
     with pytest.raises(InputError, match="not the layout of a data set"):
         main([str(tmp_path)])
