@@ -3,7 +3,9 @@
 import sys
 from collections.abc import Callable
 
-LESS_MEMORY = "use a smaller --batch, --crop, --low-memory, or trunk vgg_quarter"
+LESS_MEMORY = (
+    "use smaller pictures (--side, --crop), a smaller --batch, --low-memory or --trunk vgg_quarter, where offered"
+)
 
 
 class InputError(Exception):
@@ -12,6 +14,8 @@ class InputError(Exception):
 
 def command_line(main: Callable[[], int | None]) -> None:
     """Run a command's `main`; bad input ends it with exit status 2 and one line on stderr, without a traceback."""
+    if hasattr(sys.stdout, "reconfigure"):  # names that the terminal has no letters for
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         status = main() or 0
     except (InputError, OSError, MemoryError) as error:
@@ -29,9 +33,9 @@ def command_line(main: Callable[[], int | None]) -> None:
 
 
 def describe(error: BaseException) -> str:
-    """One line for an error, naming the file of an operating-system error."""
+    """One line for an error, naming the file of an operating-system error and the way out."""
     if isinstance(error, MemoryError):
-        return f"out of memory ({error}): {LESS_MEMORY}"
+        return f"out of memory{f' ({error})' if str(error) else ''}: {LESS_MEMORY}"
     if isinstance(error, OSError) and error.filename is not None:
-        return f"{error.filename}: {error.strerror}"
+        return f"{error.filename}: {error.strerror}; check this path, or choose another"
     return " ".join(str(error).split())

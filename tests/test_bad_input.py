@@ -452,6 +452,7 @@ def test_running_out_of_memory_is_told(data, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(trainer.Run, "train_step", exhausted)
     line = fails(capsys, train.main, *training(data, tmp_path))
     assert line.startswith("error: out of memory (Unable to allocate 20 GiB)") and "--batch" in line
+    assert errors.describe(MemoryError()).startswith("out of memory: ")
 
 
 def test_interrupting_evaluate_and_predict_is_no_traceback(finished, data, capsys, monkeypatch):

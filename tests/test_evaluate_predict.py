@@ -1,5 +1,6 @@
 """evaluate counts what predict predicts; both take preprocessing, classes and colours from the checkpoint."""
 
+import io
 import json
 from pathlib import Path
 
@@ -137,6 +138,17 @@ def test_preprocessing_comes_from_the_checkpoint(tmp_path):
             found[kind] = np.array(image)
         assert_predicted(found[kind], path, picture)
     assert (found["imagenet"] != found["caffe"]).any()
+
+
+def test_names_that_the_terminal_cannot_show(tmp_path, monkeypatch):
+    """Written out as escapes, rather than an error after all the work."""
+    path = make_checkpoint(tmp_path / "best", classes=("水", "土", "火"))
+    Image.fromarray(draw(8, 30, 44)[0]).save(tmp_path / "picture.png")
+    said = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr("sys.stdout", said)
+    assert exit_status(predict.main, path, tmp_path / "picture.png", "--out", tmp_path / "out") == 0
+    said.seek(0)
+    assert "\\u6c34" in said.read()
 
 
 # --- evaluate ---
