@@ -47,6 +47,9 @@ def main(argv=None) -> int:
     checkpoint = find_model(args.model) if args.model else args.files.pop(0)
     if not args.files:
         raise InputError(f"{checkpoint}: no picture given after it; give one or more (or --model and pictures alone)")
+    for path in args.files:
+        if path.suffix in (".safetensors", ".pth"):
+            raise InputError(f"{path}: weights among the pictures; give one checkpoint before them, or --model alone")
     if args.side is not None and args.side < 0:
         raise InputError(f"--side: expected 0 or more, received {args.side}")
     model, meta = load_model(checkpoint, args.device)

@@ -158,6 +158,8 @@ def test_data_that_is_none(tmp_path, finished, capsys):
     (tmp_path / "notes" / "todo.txt").write_text("x")
     for main, start in ((train.main, ["--out", tmp_path / "runs"]), (evaluate.main, [finished / "best.safetensors"])):
         assert f"{tmp_path / 'no'}: no such folder" in fails(capsys, main, *start, "--data", tmp_path / "no")
+        file = tmp_path / "notes" / "todo.txt"
+        assert f"{file}: not a folder" in fails(capsys, main, *start, "--data", file)
         line = fails(capsys, main, *start, "--data", tmp_path / "notes")
         assert f"{tmp_path / 'notes'}: not the layout of a data set" in line and "todo.txt" in line
     assert not (tmp_path / "runs").exists()
@@ -434,6 +436,7 @@ def test_predictions_overwrite_neither_each_other_nor_their_pictures(finished, d
         "minifcn.train --resume nowhere",
         "minifcn.evaluate nowhere.safetensors",
         "minifcn.predict nowhere.safetensors picture.png",
+        "minifcn.predict --model camvid nowhere.safetensors picture.png",
     ],
 )
 def test_real_processes(command, tmp_path):

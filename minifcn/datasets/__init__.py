@@ -78,7 +78,8 @@ def _toytown():
 def _layout(path: Path) -> Callable[[str | Path, str], Dataset]:
     """Return what opens a split of a folder of this layout."""
     if not path.is_dir():
-        raise InputError(f"{path}: no such folder; give the folder of a data set, or {' or '.join(map(repr, DRAWN))}")
+        what = "not a folder" if path.exists() else "no such folder"
+        raise InputError(f"{path}: {what}; give the folder of a data set, or {' or '.join(map(repr, DRAWN))}")
     for opens, module in _LAYOUTS.items():
         if module.recognised(path):
             return opens

@@ -161,7 +161,7 @@ def list_pictures(folder: Path) -> dict[str, Path]:
     """Return the picture files of a folder by stem, in order of name. InputError where two have the same stem."""
     found: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
-        if path.suffix.lower() not in EXTENSIONS or path.name.startswith("."):
+        if path.suffix.lower() not in EXTENSIONS or path.name.startswith(".") or path.is_dir():
             continue
         if path.stem in found:
             raise InputError(f"{folder}: {found[path.stem].name} and {path.name} differ only in extension; rename one")
@@ -189,10 +189,8 @@ def _decode(path: str | Path, what: str, file: BinaryIO | None = None) -> tuple[
     except MemoryError:
         raise
     except Exception as error:  # damaged files make Pillow's decoders raise many kinds
-        reason = (
-            str(error).replace(repr(file or str(path)), "file").replace(str(path), "file").rstrip(".")
-            or type(error).__name__
-        )
+        told = getattr(error, "strerror", None) or str(error).replace(f" {file or str(path)!r}", "")
+        reason = told.replace(str(path), "file").rstrip(".") or type(error).__name__
         raise InputError(f"{path}: unreadable {what} ({reason}); save or copy it again") from error
 
 

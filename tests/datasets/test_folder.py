@@ -163,6 +163,7 @@ def test_labels_with_a_capital_extension(tmp_path):
 def test_which_files_are_pictures(tmp_path):
     for name in ("b.JPG", "a.png", "c.1.tiff", ".hidden.png", "notes.txt"):
         (tmp_path / name).touch()
+    (tmp_path / "folder.png").mkdir()
     assert list(list_pictures(tmp_path)) == ["a", "b", "c.1"]
     (tmp_path / "a.jpg").touch()
     with pytest.raises(InputError, match=r"a.jpg and a.png differ only in extension"):

@@ -135,8 +135,12 @@ def test_unreadable_pictures_are_named(tmp_path):
     (tmp_path / "text.jpg").write_text("not a picture")
     (tmp_path / "empty.png").write_bytes(b"")
     (tmp_path / "folder.png").mkdir()
-    for name in ("text.jpg", "empty.png", "folder.png"):
-        assert f"{name}: unreadable picture" in message(read_picture, tmp_path / name)
+    for name, reason in (
+        ("text.jpg", "cannot identify image file"),
+        ("empty.png", "cannot identify image file"),
+        ("folder.png", "Is a directory"),
+    ):
+        assert f"{name}: unreadable picture ({reason}); save" in message(read_picture, tmp_path / name)
 
 
 @pytest.mark.parametrize("extension", ["png", "jpg", "tif", "bmp"])
