@@ -19,6 +19,7 @@ from .models import TRUNKS
 from .report import build, jobs, measurements, pretraining, sizes, table
 from .report.plan import Options
 from .report.worker import alone_in, reported_split
+from .train import check_labelled
 from .trainer import Stopped, write_json
 from .weights import check_trunk, open_weights
 from .weights.shipped import SHIPPED, find_weights
@@ -94,9 +95,8 @@ def plan(args: argparse.Namespace) -> Options:
     train = open_dataset(args.data, "train")
     if not any(has_split(args.data, split) for split in ("test", "val")):
         raise InputError(f"{args.data}: has neither a test nor a val split to report on; a table needs one")
-    reported = open_dataset(args.data, reported_split(args.data))
-    if all((reported[i][1] == reported.ignore_label).all() for i in range(len(reported))):
-        raise InputError(f"{args.data}: every pixel of its {reported.split} split is void; there is nothing to score")
+    for dataset in (train, open_dataset(args.data, reported_split(args.data))):
+        check_labelled(args.data, dataset)
     path = find_weights(args.init, args.trunk)
     check_trunk(path, open_weights(path), args.trunk)
     data = lasting_name(args.data)

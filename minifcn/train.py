@@ -126,12 +126,12 @@ def plan(args: argparse.Namespace) -> list[SegmentationSettings]:
     return stages
 
 
-def check_labelled(data: str, train_set: Dataset) -> None:
-    """Raise InputError where all is void: nothing could be learnt. Reads up to the first picture with a class."""
-    if not any((train_set[i][1] != train_set.ignore_label).any() for i in range(len(train_set))):
+def check_labelled(data: str, dataset: Dataset) -> None:
+    """Raise InputError where all is void: nothing could be learnt or scored. Reads up to the first labelled pixel."""
+    if not any((dataset[i][1] != dataset.ignore_label).any() for i in range(len(dataset))):
         raise InputError(
-            f"{data}: every pixel of the training pictures' labels is void ({train_set.ignore_label}); write the "
-            "classes' values into the label files"
+            f"{data}: every pixel of the {dataset.split} labels is void ({dataset.ignore_label}); write the classes' "
+            "values into the label files"
         )
 
 

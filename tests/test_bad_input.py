@@ -171,7 +171,7 @@ def test_training_data_that_is_all_void(copy, tmp_path, capsys):
     for path in labels:
         Image.fromarray(np.full((32, 40), 255, np.uint8)).save(path)
     line = fails(capsys, train.main, *training(copy, tmp_path / "runs"))
-    assert f"{copy}: every pixel of the training pictures' labels is void" in line
+    assert f"{copy}: every pixel of the train labels is void" in line
     assert not (tmp_path / "runs").exists()
     one = np.full((32, 40), 255, np.uint8)
     one[3, 5] = 1

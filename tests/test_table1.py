@@ -161,7 +161,7 @@ def test_bad_places(data, tmp_path, capsys):
     for name in (void / "test.txt").read_text().split():
         labels = np.asarray(Image.open(void / "labels" / f"{name}.png"))
         Image.fromarray(np.full_like(labels, 255)).save(void / "labels" / f"{name}.png")
-    assert "every pixel of its test split is void" in fails(capsys, table1.main, "--data", void)
+    assert "every pixel of the test labels is void" in fails(capsys, table1.main, "--data", void)
     (tmp_path / "file").write_text("")
     message = fails(capsys, table1.main, "--data", data, "--batch", 1, "--out", tmp_path / "file")
     assert "cannot make this folder" in message and "--out" in message
