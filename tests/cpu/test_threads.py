@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from small_data import make_set
 
 from minifcn.cpu.threads import cgroup_quota, parallel
 from minifcn.sizes import pieces, strips
@@ -25,6 +26,13 @@ def test_the_environment_decides():
             f"InputError: MINIFCN_THREADS: expected a positive number of threads, received {wrong!r}"
             in count(MINIFCN_THREADS=wrong).stderr
         )
+
+
+def test_a_bad_number_is_told_before_anything_is_written(tmp_path):
+    command = [sys.executable, "-m", "minifcn.train", "--data", make_set(tmp_path / "set"), "--out", tmp_path / "runs"]
+    done = subprocess.run(command, env=os.environ | {"MINIFCN_THREADS": "0"}, capture_output=True, text=True)
+    assert done.returncode == 2 and done.stderr.startswith("error: MINIFCN_THREADS")
+    assert not (tmp_path / "runs").exists()
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="this system has no affinity")

@@ -109,7 +109,7 @@ def test_errors_of_cublas_and_the_driver_are_one_line(capsys):
     def main(_):
         raise CUBLASError("CUBLAS_STATUS_ALLOC_FAILED")
 
-    assert "the GPU: CUBLAS_STATUS_ALLOC_FAILED. If its memory is full, use a smaller --batch" in fails(capsys, main)
+    assert "the GPU: CUBLAS_STATUS_ALLOC_FAILED. If its memory is full, use smaller pictures" in fails(capsys, main)
     with pytest.raises(RuntimeError, match="a bug of ours"):  # which deserves its traceback
         command_line(lambda: (_ for _ in ()).throw(RuntimeError("a bug of ours")))
 
