@@ -63,12 +63,13 @@ def main(argv=None) -> int:
     if "stride" in parts:
         for split in ("train", reported_split(options.data)):  # a drawn set: before several runs need it at once
             open_dataset(sizes.data_of(options), split)
-    begin(folder, options, args)
     todo = table.jobs(options, folder)
     todo += pretraining.jobs(options) if "pretraining" in parts else []
     todo += sizes.jobs(options) if "stride" in parts else []
     words = shlex.join(["python", "-m", "minifcn.table1", *map(str, sys.argv[1:] if argv is None else argv)])
+    (folder / "results").mkdir(parents=True, exist_ok=True)
     with alone_in(folder, wait=False), runs.stopping() as stop:
+        begin(folder, options, args)
         try:
             jobs.run_jobs(todo, folder, args.jobs, stop, keep=lambda name, record: keep(folder, name, record))
             measurements.measure(folder, options, parts, stop)
@@ -117,7 +118,7 @@ def plan(args: argparse.Namespace) -> Options:
 
 
 def begin(folder: Path, options: Options, args: argparse.Namespace) -> None:
-    """Make the report's folder, or see that the one which is there is of the same options and data."""
+    """Write options.json, or see that the one which is there is of the same options and data."""
     path = folder / "results" / f"{build.OPTIONS}.json"
     now = asdict(options) | {"data": Path(options.data).name, "vgg": Path(options.vgg).name}
     train = open_dataset(options.data, "train")
@@ -131,10 +132,6 @@ def begin(folder: Path, options: Options, args: argparse.Namespace) -> None:
             )
     without = [part for part in args.without if part in before.get("without", PARTS)]  # what is there stays
     now |= {"without": without, "shipped": args.init == SHIPPED, "jobs": before.get("jobs", args.jobs)}
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{path.parent}: cannot make this folder ({error.strerror}); choose another --out") from error
     write_json(path, now | {"command": command_of(options, args, without)})
 
 

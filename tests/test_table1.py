@@ -164,7 +164,7 @@ def test_bad_places(data, tmp_path, capsys):
     assert "every pixel of the test labels is void" in fails(capsys, table1.main, "--data", void)
     (tmp_path / "file").write_text("")
     message = fails(capsys, table1.main, "--data", data, "--batch", 1, "--out", tmp_path / "file")
-    assert "cannot make this folder" in message and "--out" in message
+    assert str(tmp_path / "file") in message and "choose another" in message
 
 
 def test_a_partial_report_leaves_out_what_is_missing(made, tmp_path):
@@ -237,10 +237,16 @@ def test_a_report_from_before_contents_were_kept_goes_on(data, tmp_path, monkeyp
     assert json.loads(path.read_text()) == before
 
 
-def test_two_at_once_are_refused(made, data, capsys):
-    with alone_in(made):
-        message = fails(capsys, table1.main, "--data", data, "--out", made.parent, *OPTIONS.split())
-    assert "another process is at work here" in message
+def test_two_at_once_are_refused(data, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(jobs, "run_jobs", lambda *_, **__: None)
+    monkeypatch.setattr(measurements, "measure", lambda *_: None)
+    options = ["--data", data, "--out", tmp_path, "--batch", 1]
+    assert exit_status(table1.main, *options, "--without", "footprint") == 0
+    folder = tmp_path / "table1_shapes"
+    before = (folder / "results" / "options.json").read_bytes()
+    with alone_in(folder):
+        assert "another process is at work here" in fails(capsys, table1.main, *options)
+    assert (folder / "results" / "options.json").read_bytes() == before  # the other one's
 
 
 def test_stopped_it_tells_how_to_go_on_and_writes_what_there_is(data, tmp_path, monkeypatch, capsys):
