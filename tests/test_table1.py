@@ -41,6 +41,13 @@ def made(data, tmp_path_factory):
     return out / "table1_shapes"
 
 
+@pytest.fixture
+def idle(monkeypatch):
+    """Nothing is run or measured: what is left are the options and their files."""
+    monkeypatch.setattr(jobs, "run_jobs", lambda *_, **__: None)
+    monkeypatch.setattr(measurements, "measure", lambda *_: None)
+
+
 def test_it_writes_a_report_with_every_row(made):
     text = (made / "report.md").read_text()
     for row in table.ROWS.values():
@@ -214,10 +221,8 @@ def test_other_contents_of_the_same_name_are_told(what, made, data, tmp_path, ca
     assert "(contents " in fails(capsys, table1.main, *words, "--out", made.parent, *OPTIONS.split())
 
 
-def test_the_command_names_what_is_left_out_after_all(data, tmp_path, monkeypatch):
+def test_the_command_names_what_is_left_out_after_all(data, tmp_path, idle):
     """Parts that an earlier command measured stay in the report."""
-    monkeypatch.setattr(jobs, "run_jobs", lambda *_, **__: None)
-    monkeypatch.setattr(measurements, "measure", lambda *_: None)
     path = tmp_path / "table1_shapes" / "results" / "options.json"
     for without, left_out in (("footprint realtime", "footprint realtime"), ("stride footprint", "footprint")):
         options = ["--data", data, "--out", tmp_path, "--batch", 1, "--without", *without.split()]
@@ -225,9 +230,7 @@ def test_the_command_names_what_is_left_out_after_all(data, tmp_path, monkeypatc
         assert json.loads(path.read_text())["command"].endswith(f"--without {left_out}")
 
 
-def test_a_report_from_before_contents_were_kept_goes_on(data, tmp_path, monkeypatch):
-    monkeypatch.setattr(jobs, "run_jobs", lambda *_, **__: None)
-    monkeypatch.setattr(measurements, "measure", lambda *_: None)
+def test_a_report_from_before_contents_were_kept_goes_on(data, tmp_path, idle):
     options = ["--data", data, "--out", tmp_path, "--batch", 1]
     assert exit_status(table1.main, *options) == 0
     path = tmp_path / "table1_shapes" / "results" / "options.json"
@@ -237,9 +240,7 @@ def test_a_report_from_before_contents_were_kept_goes_on(data, tmp_path, monkeyp
     assert json.loads(path.read_text()) == before
 
 
-def test_two_at_once_are_refused(data, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(jobs, "run_jobs", lambda *_, **__: None)
-    monkeypatch.setattr(measurements, "measure", lambda *_: None)
+def test_two_at_once_are_refused(data, tmp_path, idle, capsys):
     options = ["--data", data, "--out", tmp_path, "--batch", 1]
     assert exit_status(table1.main, *options, "--without", "footprint") == 0
     folder = tmp_path / "table1_shapes"

@@ -41,8 +41,8 @@ def main() -> int:
                 raise
             record = {"diverged": str(diverged)}
         config = json.loads((folder / "config.json").read_text())
-        record |= {"settings": named(config["stages"][0]), "commit": ", resumed at ".join(commits)}
-        record["machine"] = config["machine"]
+        record |= {"settings": named(config["stages"][0]), "machine": config["machine"]}
+        record["commit"] = ", resumed at ".join(commits)
         for name in ("last", "best")[: 1 if told["keep"] else 2]:
             with suppress(FileNotFoundError):
                 (folder / f"{name}.safetensors").unlink()
