@@ -36,15 +36,15 @@ lint: setup
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 
-# docs/results.md from the committed runs; `benchmarks/results.py run` makes those anew (about half an hour)
+# docs/results.md from the committed runs; `python -m experiments.results run` makes those anew (about half an hour)
 results: setup
-	$(PY) benchmarks/results.py report
+	$(PY) -m experiments.results report
 
 # against PyTorch on this CPU, about 40 minutes: prints, and writes docs/benchmarks.md
 bench: setup
 	$(PY) -m pip install --quiet torch==2.13.0
-	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE $(PY) benchmarks/speed/choice.py
-	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE $(PY) benchmarks/speed/bench.py
+	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE $(PY) experiments/speed/choice.py
+	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE $(PY) experiments/speed/bench.py
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache

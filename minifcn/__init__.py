@@ -8,6 +8,7 @@ loss.backward()
 
 from . import metrics, models, optim
 from .autograd import Tensor, no_grad
+from .cpu import keep_freed_memory
 from .gradients import gradcheck
 from .ops import (
     add,
@@ -37,6 +38,7 @@ __all__ = [
     "dropout",
     "global_average",
     "gradcheck",
+    "keep_freed_memory",
     "load_weights",
     "max_pool2d",
     "metrics",

@@ -15,8 +15,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from tqdm import tqdm
 
-from minifcn.datasets import Dataset, list_splits, open_dataset
-from minifcn.errors import InputError, command_line
+from .command import command_line
+from .datasets import Dataset, list_splits, open_dataset
+from .errors import InputError
 
 
 @dataclass

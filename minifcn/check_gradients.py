@@ -13,12 +13,13 @@ from itertools import product
 import numpy as np
 from tqdm import tqdm
 
-from . import device, models, ops, runs
+from . import device, models, ops
 from .autograd import Tensor
-from .errors import command_line
+from .command import add_device_option, command_line
 from .gradients import GradientError, check
 from .models.classifier import VGGClassifier
 from .randomness import counted_rng
+from .training import folder as runs
 
 SIZES = [(1, 5, 4, 3), (2, 6, 7, 2), (3, 4, 9, 1)]  # N, H, W, C
 TINY = models.Widths((3, 4, 3, 4, 3), 5)
@@ -29,7 +30,7 @@ Case = tuple[str, str, Callable, list[np.ndarray], bool]  # op, options, functio
 def main(argv=None) -> int:
     parser = argparse.ArgumentParser(prog="python -m minifcn.check_gradients", description="Check all gradients.")
     parser.add_argument("--seed", type=int, default=0, help="of inputs and directions (default: 0)")
-    device.add_option(parser)
+    add_device_option(parser)
     args = parser.parse_args(argv)
     runs.check_ranges(args)
     loops = device.start(args.device)

@@ -40,8 +40,3 @@ def xp(array) -> ModuleType:
 def asnumpy(array) -> np.ndarray:
     """The array on the host; a copy if it lives on a GPU."""
     return array.get() if gpu.owns(array) else np.asarray(array)
-
-
-def add_option(parser) -> None:
-    """Give a command line --device."""
-    parser.add_argument("--device", default="cpu", help="cpu, gpu or gpu:1 (default: cpu)")

@@ -9,55 +9,14 @@ occur), their mean, pixel and mean accuracy, and frequency-weighted IU.
 import argparse
 import json
 
-import numpy as np
-from tqdm import tqdm
-
-from . import device
-from .autograd import no_grad
-from .checkpoint import atomic_file, check_target
-from .datasets import Dataset, open_dataset
-from .datasets.loader import Loader
+from .command import add_device_option, command_line
+from .datasets import open_dataset
 from .datasets.transforms import Preprocessing
-from .errors import InputError, command_line
-from .metrics import ConfusionMatrix
-from .nn import Module
+from .errors import InputError
+from .files import atomic_file, check_target
+from .training.evaluation import check_classes, evaluate
 from .weights import load_model
 from .weights.shipped import find_model, shipped_models
-
-
-def predict(model: Module, x: np.ndarray) -> np.ndarray:
-    """Return the highest-scoring class of each pixel of x (N,H,W,3), preprocessed, as uint8 (N,H,W)."""
-    return device.asnumpy(classify(model, x))
-
-
-def classify(model: Module, x):
-    """The same, still on the model's device."""
-    model.eval()
-    with no_grad():
-        scores = model(x.astype(model.dtype, copy=False)).data
-    return device.of(scores).argmax(scores)
-
-
-def evaluate(
-    model: Module, dataset: Dataset, preprocessing: Preprocessing, progress: str | None = None
-) -> ConfusionMatrix:
-    """Count a network's predictions on a data set, picture by picture, each at its own size."""
-    counts = ConfusionMatrix(len(dataset.classes), dataset.ignore_label)
-    batches = Loader(dataset, 1, preprocessing, shuffle=False, place=model.loops.asarray).epoch(0)
-    for x, labels in tqdm(
-        batches, progress, len(dataset), unit="picture", leave=False, disable=None if progress else True
-    ):
-        counts.update(labels, classify(model, x))
-    return counts
-
-
-def check_classes(path, meta: dict, dataset: Dataset) -> None:
-    """Raise InputError unless a checkpoint predicts the data set's classes."""
-    if meta["classes"] != dataset.classes:
-        raise InputError(
-            f"{path}: trained on {len(meta['classes'])} classes ({', '.join(meta['classes'])}), but {dataset.name} has "
-            f"{len(dataset.classes)} ({', '.join(dataset.classes)}); evaluate on data with the same classes"
-        )
 
 
 def main(argv=None) -> None:
@@ -67,7 +26,7 @@ def main(argv=None) -> None:
     parser.add_argument("--data", default="toytown", help="toytown, or a data set's folder (default: %(default)s)")
     parser.add_argument("--split", default="test", help="train, val or test (default: %(default)s)")
     parser.add_argument("--out", help="also write the scores to this JSON file")
-    device.add_option(parser)
+    add_device_option(parser)
     args = parser.parse_args(argv)
     if (args.checkpoint is None) == (args.model is None):
         raise InputError("expected a checkpoint, or --model and a name, but not both")

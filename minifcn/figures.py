@@ -13,7 +13,7 @@ import os
 import numpy as np
 from PIL import Image
 
-from .checkpoint import atomic_file
+from .files import atomic_file
 
 VOID = 255
 VOID_COLOUR = (224, 224, 192)  # the cream of PASCAL VOC, which is also entry 255 of its palette

@@ -17,7 +17,8 @@ from shutil import which
 import numpy as np
 
 from . import check_gradients, cpu, device, gpu, models
-from .errors import InputError, command_line
+from .command import command_line
+from .errors import InputError
 from .gpu import comparisons, timings
 from .ops import softmax_cross_entropy
 from .optim import SGD
@@ -188,8 +189,8 @@ def minifcn_step(job: dict, x, labels, where: str) -> Callable[[], float]:
 
 
 def torch_step(job: dict, where: str) -> Callable[[], float]:
-    """The tuned PyTorch twin of benchmarks/speed, without TF32, as here. Raises ImportError where there is none."""
-    sys.path.insert(0, str(SOURCE / "benchmarks" / "speed"))
+    """The tuned PyTorch twin of experiments/speed, without TF32, as here. Raises ImportError where there is none."""
+    sys.path.insert(0, str(SOURCE / "experiments" / "speed"))
     import torch
     import with_torch
 

@@ -7,7 +7,7 @@ it goes in minifcn, or why nowhere. Nothing in the file is run.
 import argparse
 from collections.abc import Sequence
 
-from .errors import command_line
+from .command import command_line
 from .weights import open_weights
 from .weights.weight_file import Array, WeightFile, plain
 

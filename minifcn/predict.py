@@ -13,14 +13,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from . import device
-from .checkpoint import atomic_file
+from .command import add_device_option, command_line
 from .datasets.pictures import read_picture
 from .datasets.transforms import Preprocessing
-from .errors import InputError, command_line
-from .evaluate import predict
+from .errors import InputError
 from .figures import overlay, save_label_png
-from .nn import Module
+from .files import atomic_file
+from .training.evaluation import segment
 from .weights import load_model
 from .weights.shipped import find_model, shipped_models
 
@@ -38,7 +37,7 @@ def parser() -> argparse.ArgumentParser:
     add("--side", type=int, help="scale pictures to a longer side of so many pixels for the network, 0: leave them "
         "(default: what the checkpoint asks for, mostly nothing)")  # fmt: skip
     add("--out", type=Path, default=Path("predictions"), help="folder to write to (default: %(default)s)")
-    device.add_option(p)
+    add_device_option(p)
     return p
 
 
@@ -70,16 +69,6 @@ def main(argv=None) -> int:
         found = [meta["classes"][label] for label in np.unique(labels)]
         print(f"{path}: {seconds:.2f} s, {', '.join(found)} -> {mask}, {blend}")
     return 0
-
-
-def segment(model: Module, preprocessing: Preprocessing, picture: np.ndarray, side: int = 0) -> np.ndarray:
-    """Return the classes of a picture's pixels, uint8 (H, W).  side: the network sees it so long; 0: as it is."""
-    H, W, _ = picture.shape
-    scale = side / max(H, W) if side else 1
-    size = (max(1, round(W * scale)), max(1, round(H * scale)))  # Pillow's order
-    seen = np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BILINEAR))
-    labels = predict(model, preprocessing.apply(seen)[None])[0]
-    return np.asarray(Image.fromarray(labels).resize((W, H), Image.Resampling.NEAREST))
 
 
 def targets(picture: Path, out: Path) -> tuple[Path, Path]:

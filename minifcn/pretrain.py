@@ -8,11 +8,14 @@ import argparse
 from dataclasses import fields
 from pathlib import Path
 
-from . import device, runs
-from .classification import TRUNK_FILE, ClassificationRun, ClassificationSettings, check_start
+from . import device
+from .command import command_line, command_parser
 from .datasets.classification import open_pictures, title
-from .errors import InputError, command_line
-from .trainer import Stopped
+from .errors import InputError
+from .training import folder as runs
+from .training.classification import TRUNK_FILE, ClassificationRun, check_start
+from .training.loop import Stopped
+from .training.settings import ClassificationSettings
 from .weights import open_weights
 
 # --- defaults -----------------------------------------------------------------------------------------------------
@@ -26,9 +29,7 @@ STRIDE = 32  # of fc6
 
 
 def parser() -> argparse.ArgumentParser:
-    p = runs.command_parser(
-        "pretrain", "--data PICTURES [options]", "Train a VGG trunk as a classifier of whole pictures."
-    )
+    p = command_parser("pretrain", "--data PICTURES [options]", "Train a VGG trunk as a classifier of whole pictures.")
     add = p.add_argument
     add("--data", help="folder or zip: train/CLASS/NAME.jpg and val/ alike, or Tiny ImageNet's layout")
     add("--init", metavar="FILE", help="start from another run's last.safetensors (default: from scratch)")

@@ -1,164 +1,20 @@
-"""The lab report's table, filled in, and its claims put to the test: python -m minifcn.table1
+"""The lab report's table: python -m minifcn.table1, from a source checkout, is python -m experiments.table1."""
 
-On toytown without arguments, or on any data set: trains FCN-32s, 16s and 8s from VGG weights, from scratch and from
-each other, with three seeds, then measures and writes report.html. Stopped or killed, the same command goes on.
-"""
-
-import argparse
-import hashlib
-import math
-import shlex
 import sys
-from dataclasses import asdict
 from pathlib import Path
+from runpy import run_module
 
-from . import cpu, runs
-from .datasets import TOYTOWN, has_split, lasting_name, open_dataset
-from .errors import InputError, command_line
-from .models import TRUNKS
-from .report import build, jobs, measurements, pretraining, sizes, table
-from .report.plan import Options
-from .report.worker import alone_in, reported_split
-from .train import check_labelled
-from .trainer import Stopped, write_json
-from .weights import check_trunk, open_weights
-from .weights.shipped import SHIPPED, find_weights
+from .command import command_line
+from .errors import InputError
 
-# --- defaults -----------------------------------------------------------------------------------------------------
-TOYTOWN_STEPS = 300  # of a run
-EPOCHS = 10  # on other data
-BATCH = 2
-LRS = [0.003, 0.01, 0.03]
-SEEDS = 3
-PARTS = ("pretraining", "stride", "footprint", "realtime")  # beside the table
+CHECKOUT = Path(__file__).resolve().parent.parent
 
 
-def parser() -> argparse.ArgumentParser:
-    p = runs.command_parser("table1", "[--data DATA] [options]", "Fill in the lab report's table, and test its claims.")
-    add = p.add_argument
-    add("--data", default=TOYTOWN, help="toytown, or a data set's folder (default: %(default)s)")
-    add("--steps", type=int, help=f"updates of each run (default: {TOYTOWN_STEPS} on toytown, or {EPOCHS} epochs)")
-    add("--batch", type=int, default=BATCH, help="pictures at a time (default: %(default)s)")
-    add("--lr", type=float, nargs="+", default=LRS, help=f"to choose from (default: {' '.join(map(str, LRS))})")
-    add("--seeds", type=int, default=SEEDS, help="runs of each network (default: %(default)s)")
-    add("--scale", type=float, default=1.0, help="scale all pictures and labels by this (default: 1)")
-    add("--trunk", choices=[*TRUNKS], default="vgg_quarter", help="width of the networks (default: %(default)s)")
-    add("--init", default=SHIPPED, metavar="FILE", help="the VGG weights (default: the shipped ones)")
-    add("--without", nargs="+", choices=PARTS, default=[], metavar="PART",
-        help=f"leave out, beside the table: {', '.join(PARTS)}")  # fmt: skip
-    add("--jobs", type=int, default=cpu.num_threads(), help="runs at a time (default: the cores, here %(default)s)")
-    add("--out", type=Path, default=Path("runs"), help="where runs are kept (default: runs)")
-    add("--name", help="the report's folder under --out (default: table1_ and the data's name)")
-    add("--report", type=Path, metavar="FOLDER", help="only write a report anew, from FOLDER/results")
-    return p
-
-
-def main(argv=None) -> int:
-    args = parser().parse_args(argv)
-    if args.report is not None:
-        return told(build.write(args.report / "results", args.report))
-    options = plan(args)
-    folder = args.out / (args.name or f"table1_{Path(options.data).name}")
-    parts = [part for part in PARTS if part not in args.without]
-    if "stride" in parts:
-        for split in ("train", reported_split(options.data)):  # a drawn set: before several runs need it at once
-            open_dataset(sizes.data_of(options), split)
-    todo = table.jobs(options, folder)
-    todo += pretraining.jobs(options) if "pretraining" in parts else []
-    todo += sizes.jobs(options) if "stride" in parts else []
-    words = shlex.join(["python", "-m", "minifcn.table1", *map(str, sys.argv[1:] if argv is None else argv)])
-    (folder / "results").mkdir(parents=True, exist_ok=True)
-    with alone_in(folder, wait=False), runs.stopping() as stop:
-        begin(folder, options, args)
-        try:
-            jobs.run_jobs(todo, folder, args.jobs, stop, keep=lambda name, record: keep(folder, name, record))
-            measurements.measure(folder, options, parts, stop)
-        except Stopped as stopped:
-            print(f"\n{stopped}\ngo on with the same command: {words}")
-            return 130
-        finally:  # also of what there is so far
-            files = build.write(folder / "results", folder)
-    return told(files)
-
-
-def keep(folder: Path, name: str, record: dict) -> None:
-    """Put a run's record among the results."""
-    write_json(folder / "results" / build.file_name(name), record)
-
-
-def plan(args: argparse.Namespace) -> Options:
-    """The options of the report, checked before anything is written."""
-    given = [(name, getattr(args, name)) for name in ("seeds", "jobs", "scale")] + [("lr", lr) for lr in args.lr]
-    for name, value in given:
-        if not 0 < value < math.inf:
-            raise InputError(f"--{name}: expected more than 0, received {value}")
-    runs.check_ranges(argparse.Namespace(batch=args.batch, steps=args.steps))
-    train = open_dataset(args.data, "train")
-    if not any(has_split(args.data, split) for split in ("test", "val")):
-        raise InputError(f"{args.data}: has neither a test nor a val split to report on; a table needs one")
-    for dataset in (train, open_dataset(args.data, reported_split(args.data))):
-        check_labelled(args.data, dataset)
-    path = find_weights(args.init, args.trunk)
-    check_trunk(path, open_weights(path), args.trunk)
-    data = lasting_name(args.data)
-    options = Options(
-        **{"data": data, "steps": 0, "batch": args.batch, "lrs": sorted(set(args.lr))},
-        **{"seeds": list(range(args.seeds)), "scale": args.scale, "trunk": args.trunk, "vgg": str(path)},
-    )
-    least = 1.0 if "pretraining" in args.without else min(pretraining.FRACTIONS)
-    if args.batch > int(options.pictures() * least):
-        raise InputError(
-            f"--batch {args.batch}: too many for {least:g} of the {options.pictures()} training pictures of "
-            f"{args.data} that are not held out; choose a smaller one"
-        )
-    args.accumulate, args.epochs = 1, None
-    options.steps = TOYTOWN_STEPS if data == TOYTOWN else runs.steps_for(args, len(train), EPOCHS)
-    options.steps = args.steps or options.steps
-    return options
-
-
-def begin(folder: Path, options: Options, args: argparse.Namespace) -> None:
-    """Write options.json, or see that the one which is there is of the same options and data."""
-    path = folder / "results" / f"{build.OPTIONS}.json"
-    now = asdict(options) | {"data": Path(options.data).name, "vgg": Path(options.vgg).name}
-    train = open_dataset(options.data, "train")
-    now |= {"pictures": len(train), "classes": list(train.classes), "contents": contents(options)}
-    before = build.read(path.parent)[build.OPTIONS] if path.exists() else {}
-    for name in now:
-        if before.get(name, now[name]) != now[name]:
-            raise InputError(
-                f"{folder}: a report with other options ({name} {before[name]}, now {now[name]}); "
-                "give the same ones to go on with it, or another --name"
-            )
-    without = [part for part in args.without if part in before.get("without", PARTS)]  # what is there stays
-    now |= {"without": without, "shipped": args.init == SHIPPED, "jobs": before.get("jobs", args.jobs)}
-    write_json(path, now | {"command": command_of(options, args, without)})
-
-
-def contents(options: Options) -> str:
-    """A digest that tells data and weights from others of the same names: first and last picture, and the weights."""
-    digest = hashlib.sha256(Path(options.vgg).read_bytes())
-    for split in ("train", reported_split(options.data)):
-        dataset = open_dataset(options.data, split)
-        for array in (*dataset[0], *dataset[len(dataset) - 1]):
-            digest.update(array.tobytes())
-    return digest.hexdigest()
-
-
-def command_of(options: Options, args: argparse.Namespace, without: list[str]) -> str:
-    """The command that makes this report, with the names of files, not their places."""
-    words = {"data": Path(options.data).name, "steps": options.steps}
-    words |= {"batch": options.batch, "lr": " ".join(f"{lr:g}" for lr in options.lrs), "seeds": len(options.seeds)}
-    words |= {"scale": f"{options.scale:g}"} if options.scale != 1 else {}
-    words |= {"trunk": options.trunk} if options.trunk != "vgg_quarter" else {}
-    words |= {"init": Path(options.vgg).name} if args.init != SHIPPED else {}
-    words |= {"without": " ".join(without)} if without else {}
-    return f"python -m minifcn.table1 {' '.join(f'--{name} {value}' for name, value in words.items())}"
-
-
-def told(files: list[Path]) -> int:
-    print(f"wrote {', '.join(map(str, files))}\nlook at {files[0]}")
-    return 0
+def main() -> None:
+    if not (CHECKOUT / "experiments" / "table1").is_dir():
+        raise InputError("the lab report is part of a source checkout, not of the package: experiments/table1")
+    sys.path.insert(0, str(CHECKOUT))
+    run_module("experiments.table1", run_name="__main__", alter_sys=True)
 
 
 if __name__ == "__main__":

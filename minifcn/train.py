@@ -10,15 +10,19 @@ import math
 from dataclasses import fields, replace
 from pathlib import Path
 
-from . import device, figures, runs
+from . import device, figures
+from .command import command_line, command_parser
 from .datasets import DRAWN, TOYTOWN, Dataset, has_split, lasting_name, open_dataset
 from .datasets.transforms import Preprocessing
-from .errors import InputError, command_line
-from .evaluate import predict
+from .errors import InputError
+from .files import write_json
 from .models import AT_ONCE, MODELS
-from .recipes import PAPER_PICTURES, RECIPES, of_stage
-from .segmentation import SegmentationRun, SegmentationSettings, sample_pictures
-from .trainer import Stopped, write_json
+from .training import folder as runs
+from .training.evaluation import predict
+from .training.loop import Stopped
+from .training.recipes import PAPER_PICTURES, RECIPES, of_stage
+from .training.segmentation import SegmentationRun, sample_pictures
+from .training.settings import SegmentationSettings
 from .weights import check_trunk, load_model, open_weights
 from .weights.shipped import SCRATCH, SHIPPED, find_weights, shipped_trunks
 
@@ -33,7 +37,7 @@ CLIP = 5.0  # norm of the gradient of a mean loss; of a sum, times the pixels
 
 
 def parser() -> argparse.ArgumentParser:
-    p = runs.command_parser("train", "[--data DATA] [--model M ...] [options]", "Train fully convolutional networks.")
+    p = command_parser("train", "[--data DATA] [--model M ...] [options]", "Train fully convolutional networks.")
     add = p.add_argument
     add("--model", nargs="+", choices=[*MODELS], default=["fcn32s", "fcn16s"], metavar="M",
         help="fcn32s, fcn16s, fcn8s; several: a chain (default: fcn32s fcn16s)")  # fmt: skip

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from minifcn import checkpoint
-from minifcn.errors import command_line
+from minifcn.command import command_line
 from minifcn.models import Widths
+from minifcn.weights import checkpoint
 
 CLASSES = ("ground", "square", "disc")
 COLOURS = np.array([(90, 140, 60), (200, 60, 50), (60, 80, 200), (210, 200, 80)], np.uint8)
@@ -26,7 +26,8 @@ VOC_IDS = np.array([0, 1, 15, 20], np.uint8)  # the classes in make_voc and make
 # What a child process needs to train with --trunk tiny; the rest of its code follows.
 WITH_TINY = """
 import sys
-from minifcn import errors, train, trainer
+from minifcn import command, train
+from minifcn.training import loop
 from minifcn.models import TRUNKS, Widths
 TRUNKS["tiny"] = Widths((4, 6, 8, 8, 8), 16)
 """

@@ -21,8 +21,10 @@ from small_data import (
     make_set,
 )
 
-from minifcn import check_gradients, checkpoint, errors, evaluate, predict, train, trainer
+from minifcn import check_gradients, command, evaluate, files, predict, train
 from minifcn.models import MODELS
+from minifcn.training import evaluation, loop
+from minifcn.weights import checkpoint
 
 pytestmark = pytest.mark.usefixtures("tiny_trunk", "no_drawing")
 
@@ -284,7 +286,7 @@ def test_scores_replace_nothing_but_files_and_this_is_told_first(data, finished,
         line = fails(capsys, evaluate.main, finished / "best.safetensors", "--data", data, "--out", where)
         assert line.startswith(f"error: {where if told[0] == 'n' else where.parent}")
         assert line.endswith(f": {told}; check this path, or choose another")
-    with pytest.raises(OSError, match="not a regular file"), checkpoint.atomic_file(tmp_path / "pipe"):
+    with pytest.raises(OSError, match="not a regular file"), files.atomic_file(tmp_path / "pipe"):
         pass
     assert (tmp_path / "pipe").is_fifo()
 
@@ -327,7 +329,7 @@ FILE_SIZE_LIMIT = (
 import resource
 limit = int(sys.argv.pop(1))
 resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-errors.command_line(train.main)
+command.command_line(train.main)
 """
 )
 
@@ -452,10 +454,10 @@ def test_running_out_of_memory_is_told(data, tmp_path, capsys, monkeypatch):
     def exhausted(*_):
         raise MemoryError("Unable to allocate 20 GiB")
 
-    monkeypatch.setattr(trainer.Run, "train_step", exhausted)
+    monkeypatch.setattr(loop.Run, "train_step", exhausted)
     line = fails(capsys, train.main, *training(data, tmp_path))
     assert line.startswith("error: out of memory (Unable to allocate 20 GiB)") and "--batch" in line
-    assert errors.describe(MemoryError()).startswith("out of memory: ")
+    assert command.describe(MemoryError()).startswith("out of memory: ")
 
 
 def test_interrupting_evaluate_and_predict_is_no_traceback(finished, data, capsys, monkeypatch):
@@ -465,7 +467,7 @@ def test_interrupting_evaluate_and_predict_is_no_traceback(finished, data, capsy
     picture = Path(data) / "images" / "test00.png"
     for module, work, arguments in ((evaluate, "classify", ["--data", data]), (predict, "predict", [str(picture)])):
         with monkeypatch.context() as patch:
-            patch.setattr(module, work, interrupted)
+            patch.setattr(evaluation, work, interrupted)
             assert exit_status(module.main, finished / "best.safetensors", *arguments) == 130
         assert "Traceback" not in capsys.readouterr().err
 

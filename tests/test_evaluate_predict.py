@@ -10,11 +10,12 @@ from helpers import randomise
 from PIL import Image
 from small_data import CLASSES, draw, exit_status, make_set
 
-from minifcn import checkpoint, evaluate, predict
+from minifcn import evaluate, predict
 from minifcn.autograd import no_grad
 from minifcn.figures import VOID_COLOUR
 from minifcn.models import MODELS
-from minifcn.weights import load_model
+from minifcn.training import evaluation
+from minifcn.weights import checkpoint, load_model
 
 pytestmark = pytest.mark.usefixtures("tiny_trunk")
 
@@ -225,6 +226,6 @@ def test_predict_and_evaluate_agree_with_the_network_in_training_mode_too(path):
     """Dropout is off, whatever mode the network was left in, and nothing is recorded."""
     model, _ = load_model(path)
     x = np.random.default_rng(0).standard_normal((2, 32, 40, 3)).astype(np.float32)
-    first = evaluate.predict(model.train(), x)
-    np.testing.assert_array_equal(first, evaluate.predict(model.eval(), x))
+    first = evaluation.predict(model.train(), x)
+    np.testing.assert_array_equal(first, evaluation.predict(model.eval(), x))
     assert first.dtype == np.uint8 and first.shape == (2, 32, 40)

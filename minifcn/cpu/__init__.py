@@ -8,7 +8,7 @@ from .conv import bias_grad, conv_forward, conv_input_grad, conv_weight_grad
 from .elementwise import relu_backward, relu_forward, sgd_update, sum_of_squares
 from .loss import cross_entropy
 from .pool import pool_backward, pool_forward
-from .threads import blas_kernel, describe, num_threads
+from .threads import blas_kernel, describe, keep_freed_memory, num_threads
 from .upsample import bilinear_kernel, upsample_backward, upsample_forward
 
 asarray = np.asarray
@@ -27,6 +27,7 @@ __all__ = [
     "conv_weight_grad",
     "cross_entropy",
     "describe",
+    "keep_freed_memory",
     "num_threads",
     "pool_backward",
     "pool_forward",

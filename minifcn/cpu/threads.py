@@ -136,6 +136,3 @@ def keep_freed_memory() -> None:
         return
     mallopt(M_MMAP_MAX, 0)  # no array in a mapping of its own
     mallopt(M_TRIM_THRESHOLD, -1)  # never
-
-
-keep_freed_memory()

@@ -51,7 +51,7 @@ def pays(x_shape, w_shape, stride):
     """Whether a convolution of x (N,H,W,C) with w (KH,KW,C,K) is to come here rather than to im2col.
 
     The transforms cost the same for few channels as for many, so a few do not earn them; and a transformed w is read
-    for each product, 36 numbers for 9, which takes enough tiles. benchmarks/speed/choice.py checks this rule.
+    for each product, 36 numbers for 9, which takes enough tiles. experiments/speed/choice.py checks this rule.
     """
     choice = os.environ.get("MINIFCN_CONV") or None
     if choice not in (None, "im2col", "winograd"):

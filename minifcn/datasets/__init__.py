@@ -6,8 +6,8 @@ from typing import Protocol
 
 import numpy as np
 
-from minifcn.datasets import camvid, folder, sbd, voc, voc_sbd
-from minifcn.errors import InputError
+from ..errors import InputError
+from . import camvid, folder, sbd, voc, voc_sbd
 
 TOYTOWN = "toytown"
 DRAWN = {TOYTOWN: "Toytown", "toytown_sizes": "ToytownSizes"}  # sets that have a name, not a folder; their classes
@@ -70,7 +70,7 @@ def lasting_name(where: str | Path) -> str:
 
 
 def _toytown():
-    from minifcn.datasets import toytown  # only here: users' sets do not need the code that draws it
+    from . import toytown  # only here: users' sets do not need the code that draws it
 
     return toytown
 

@@ -22,9 +22,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from minifcn.datasets.pictures import EXTENSIONS, read_picture
-from minifcn.datasets.transforms import Preprocessing
-from minifcn.errors import InputError
+from ..errors import InputError
+from .pictures import EXTENSIONS, read_picture
+from .transforms import Preprocessing
 
 SPLITS = ("train", "val")
 ANNOTATIONS = ("val", "val_annotations.txt")

@@ -24,9 +24,9 @@ from pathlib import Path
 
 import numpy as np
 
-from minifcn.datasets import voc
-from minifcn.datasets.pictures import IGNORE_LABEL, VOID, LabelCoding, list_pictures, read_example
-from minifcn.errors import InputError
+from ..errors import InputError
+from . import voc
+from .pictures import IGNORE_LABEL, VOID, LabelCoding, list_pictures, read_example
 
 SPLITS = ("train", "val", "test")
 _LINE = re.compile(r"(?P<name>.+?)(?:\s+(?:(\d+)[\s,]+(\d+)[\s,]+(\d+)|#(?P<hex>[0-9a-fA-F]{6})))?")

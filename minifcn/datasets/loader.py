@@ -13,9 +13,9 @@ from typing import TypeVar
 
 import numpy as np
 
-from minifcn.datasets import Dataset
-from minifcn.datasets.transforms import Augmentation, Preprocessing, collate
-from minifcn.randomness import counted_rng
+from ..randomness import counted_rng
+from . import Dataset
+from .transforms import Augmentation, Preprocessing, collate
 
 T = TypeVar("T")
 _AHEAD = 2  # batches made before they are asked for

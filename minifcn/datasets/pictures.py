@@ -23,7 +23,7 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image
 
-from minifcn.errors import InputError
+from ..errors import InputError
 
 IGNORE_LABEL = 255
 VOID = "void"

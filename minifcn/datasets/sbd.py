@@ -16,9 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
-from minifcn.datasets import voc
-from minifcn.datasets.pictures import LabelCoding
-from minifcn.errors import InputError
+from ..errors import InputError
+from . import voc
+from .pictures import LabelCoding
 
 SPLITS = ("train", "val")
 _COMPRESSED = 15  # miCOMPRESSED in the description of MAT-files, level 5

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from PIL import Image
 
-from minifcn.datasets.pictures import IGNORE_LABEL
+from .pictures import IGNORE_LABEL
 
 
 @dataclass(frozen=True)

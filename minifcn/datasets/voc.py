@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from minifcn.datasets.pictures import IGNORE_LABEL, LabelCoding, read_example
-from minifcn.errors import InputError
+from ..errors import InputError
+from .pictures import IGNORE_LABEL, LabelCoding, read_example
 
 SPLITS = ("train", "val")
 CLASSES = (

@@ -13,8 +13,8 @@ void; of VOC 2011 these are the 736 pictures that the reference calls seg11valid
 
 from pathlib import Path
 
-from minifcn.datasets import sbd, voc
-from minifcn.errors import InputError
+from ..errors import InputError
+from . import sbd, voc
 
 SPLITS = ("train", "val")
 

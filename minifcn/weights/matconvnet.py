@@ -12,9 +12,9 @@ from mmap import mmap
 
 import numpy as np
 
+from ..datasets.matlab import read_variables
 from ..datasets.transforms import Preprocessing
 from ..errors import InputError
-from .matlab import read_variables
 from .weight_file import Stored
 
 VGG_MEAN = (123.68, 116.779, 103.939)  # of the pictures VGG was trained on, for files that do not say

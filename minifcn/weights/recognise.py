@@ -9,9 +9,9 @@ from functools import partial
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
-from .. import checkpoint
 from ..datasets.transforms import Preprocessing
 from ..errors import InputError
+from . import checkpoint
 from .matconvnet import read_matconvnet
 from .names import place
 from .torch_files import read_legacy, read_zip

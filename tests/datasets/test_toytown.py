@@ -7,7 +7,7 @@ import pytest
 
 from minifcn.datasets import toytown
 from minifcn.datasets.toytown import LARGE, SPLITS, THIN, Toytown, default_root
-from minifcn.datasets.toytown_scene import draw_scene
+from minifcn.datasets.toytown.scene import draw_scene
 from minifcn.errors import InputError
 
 
@@ -126,7 +126,7 @@ def test_an_unknown_split_names_those_there_are(tmp_path):
 
 def test_where_the_cache_is(monkeypatch, tmp_path):
     monkeypatch.delenv("MINIFCN_CACHE", raising=False)
-    checkout = Path(toytown.__file__).resolve().parents[2]
+    checkout = Path(toytown.__file__).resolve().parents[3]
     assert default_root() == checkout / "data" / "toytown"
     monkeypatch.setattr(toytown, "__file__", str(tmp_path / "site-packages" / "minifcn" / "datasets" / "toytown.py"))
     monkeypatch.setattr(toytown.sys, "platform", "linux")

@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from minifcn.datasets import has_split, lasting_name, list_splits, open_dataset, toytown, toytown_scene
+from minifcn.datasets import has_split, lasting_name, list_splits, open_dataset, toytown
 from minifcn.datasets.toytown import SPLITS, Toytown, ToytownSizes
-from minifcn.datasets.toytown_canvas import CAR, PAVEMENT, PERSON, POLE, ROAD, SIGN, TREE, Camera
-from minifcn.datasets.toytown_enlarge import enlarged, enlarged_cast
-from minifcn.datasets.toytown_scene import draw_scene, place_camera
+from minifcn.datasets.toytown import scene as toytown_scene
+from minifcn.datasets.toytown.canvas import CAR, PAVEMENT, PERSON, POLE, ROAD, SIGN, TREE, Camera
+from minifcn.datasets.toytown.enlarge import enlarged, enlarged_cast
+from minifcn.datasets.toytown.scene import draw_scene, place_camera
 from minifcn.errors import InputError
 from minifcn.randomness import counted_rng
 from minifcn.train import TOYTOWN_STEPS, steps_of

@@ -9,7 +9,8 @@ from small_data import TINY, fails, make_set
 
 import minifcn as mf
 from minifcn import check_gradients, device, evaluate, gpu, predict, train
-from minifcn.errors import InputError, command_line
+from minifcn.command import command_line
+from minifcn.errors import InputError
 from minifcn.models import TRUNKS
 
 COMMANDS = {

@@ -11,10 +11,12 @@ from helpers import TOLERANCE, assert_close
 from small_data import TINY, exit_status, make_set
 
 import minifcn as mf
-from minifcn import checkpoint, device, evaluate, gpu, predict, runs, train
+from minifcn import device, evaluate, gpu, predict, train
 from minifcn.datasets.loader import Loader
 from minifcn.datasets.transforms import Preprocessing
 from minifcn.models import TRUNKS
+from minifcn.training import folder as runs
+from minifcn.weights import checkpoint
 
 # On the CPU im2col, so that both add up products of the same matrices and float32 parts them by its last bits only.
 pytestmark = pytest.mark.usefixtures("emulated_gpu")

@@ -5,8 +5,9 @@ import pytest
 from safetensors.numpy import save_file
 from small_data import TINY, assert_one_error_line, exit_status, fails, make_set
 
-from minifcn import checkpoint, evaluate, train
+from minifcn import evaluate, train
 from minifcn.models.vgg import CONVS
+from minifcn.weights import checkpoint
 from minifcn.weights.names import FEATURES
 
 pytestmark = pytest.mark.usefixtures("tiny_trunk")

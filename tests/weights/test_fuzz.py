@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from minifcn import checkpoint, load_weights
+from minifcn import load_weights
 from minifcn.errors import InputError
 from minifcn.models import Widths, fcn16s
-from minifcn.weights import open_weights
+from minifcn.weights import checkpoint, open_weights
 
 WIDTHS = Widths(by.BLOCKS, 3)
 CASES = 200  # of each kind and format

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from minifcn import checkpoint
 from minifcn.errors import InputError
 from minifcn.inspect_weights import main
+from minifcn.weights import checkpoint
 
 TORCHVISION = (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28)
 

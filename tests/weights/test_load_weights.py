@@ -10,13 +10,13 @@ from safetensors.numpy import load_file, save_file
 from small_data import TINY
 
 import minifcn as mf
-from minifcn import checkpoint, load_weights
+from minifcn import load_weights
 from minifcn.autograd import no_grad
 from minifcn.datasets.transforms import Preprocessing
 from minifcn.errors import InputError
 from minifcn.models import MODELS, TRUNKS, Widths
 from minifcn.models.fcn import is_bilinear
-from minifcn.weights import load_model, open_weights
+from minifcn.weights import checkpoint, load_model, open_weights
 
 TRUNK_NAMES = [
     *(f"conv{block}_{i}" for block, convs in enumerate((2, 2, 3, 3, 3), 1) for i in range(1, convs + 1)),

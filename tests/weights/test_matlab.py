@@ -9,9 +9,9 @@ import handmade as by
 import numpy as np
 import pytest
 
+from minifcn.datasets.matlab import read_variables
 from minifcn.errors import InputError
 from minifcn.weights import open_weights
-from minifcn.weights.matlab import read_variables
 
 
 def read(path, *wanted):

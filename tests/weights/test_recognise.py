@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from minifcn import checkpoint, load_weights
+from minifcn import load_weights
 from minifcn.datasets.transforms import Preprocessing
 from minifcn.errors import InputError
 from minifcn.models import Widths, fcn32s
-from minifcn.weights import open_weights
+from minifcn.weights import checkpoint, open_weights
 
 ARRAYS = by.trunk()
 PAGE = "<!DOCTYPE html>\n<html><head><title>Google Drive - Virus scan warning</title></head></html>"

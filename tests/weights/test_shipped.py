@@ -8,10 +8,10 @@ import pytest
 from small_data import make_set
 
 import minifcn as mf
-from minifcn import checkpoint, train
+from minifcn import train
 from minifcn.datasets.transforms import Preprocessing
 from minifcn.errors import InputError
-from minifcn.weights import open_weights, shipped
+from minifcn.weights import checkpoint, open_weights, shipped
 
 TRUNK = "vgg_quarter"
 

@@ -1,0 +1,1 @@
+"""Experiments on minifcn: speed, results, and the lab report. Not part of the package."""

@@ -1,0 +1,118 @@
+"""Ship the network for street scenes: data/models/camvid.safetensors and its card, from a complete run's own files.
+
+    python -m experiments.ship_model RUN
+
+The run's last checkpoint (of a chain its last network's) is written in float16, without momenta, and scored from that
+file on the split named in the card.
+"""
+
+import argparse
+import hashlib
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+
+from experiments.results import ROOT
+from experiments.results_page import command, machine_line
+from experiments.table1.machine import commit
+from experiments.table1.plots_dress import title
+from experiments.table1.worker import named, reported_split
+from minifcn.datasets import Dataset, open_dataset
+from minifcn.datasets.transforms import Preprocessing
+from minifcn.training.evaluation import evaluate
+from minifcn.weights import checkpoint, load_model
+
+FOLDER, NAME = ROOT / "data" / "models", "camvid"
+SIDE = 480  # the longer side of the pictures it was trained on, to which minifcn.predict scales others
+CARD = """# {name}: a network that works before any training
+
+Written by `python -m experiments.ship_model runs/{run}{commit}`; not to be edited.
+
+    python -m minifcn.predict --model {name} MY.jpg
+    python -m minifcn.evaluate --model {name} --data {data} --split {split}
+
+**What it is.** {model}, trunk {trunk}: {count:,} weights in float16, trained by minifcn on the {pictures} training
+pictures of {data} to tell {L} classes: {classes}.
+
+**Jaccard on {split} ({scored} pictures, whole, at one scale): {jaccard} %** of this very file; pixel accuracy
+{pixel} %. The last step's weights are shipped, whatever {split} said of others. That it is this network and this way
+of training was chosen with a look at scores on {split}, the only split there is beside train.
+
+| class | Jaccard, % |
+|---|---|
+{table}
+
+**What to expect.** It knows streets seen from a car on a few drives through one town, in daylight; on other
+pictures it will err. `predict` shows it pictures with a longer side of {side} pixels, which it was trained on
+(`--side 0`: as they are). The training pictures belong to their owners and are not in this project.
+
+**Recipe.** From [the shipped VGG weights](../weights/README.md), which saw other photographs:
+
+    {command}
+
+{minutes} minutes, validation included; other work was on the machine. {machine}
+
+Input: {pixels}. The file says so too.
+
+**Checksum.** SHA-256 of {name}.safetensors, {bytes:,} bytes:
+{sha256}
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--commit", help="the commit it ran with, if that is not the present one")
+    args = parser.parse_args()
+    config, metrics = (json.loads((args.run / name).read_text()) for name in ("config.json", "metrics.json"))
+    data, stages = config["stages"][-1]["data"], [named(settings) for settings in config["stages"]]
+    chain = metrics if len(stages) > 1 else {stages[0]["model"]: metrics}
+    assert all(chain[stage["model"]]["steps"] == stage["steps"] for stage in stages), f"{args.run}: not complete"
+    tensors, meta = checkpoint.load(args.run / (stages[-1]["model"] if len(stages) > 1 else "") / "last.safetensors")
+    tensors = {name: x.astype(np.float16) for name, x in tensors.items() if name.startswith("model/")}
+    assert all(np.isfinite(x).all() for x in tensors.values())
+    kept = {name: meta[name] for name in ("model", "classes", "palette", "preprocessing", "step", "seed", "seconds")}
+    FOLDER.mkdir(exist_ok=True)
+    path = FOLDER / f"{NAME}.safetensors"
+    checkpoint.save(path, tensors, kept | {"stages": stages, "side": SIDE})
+
+    facts = describe(path, open_dataset(data, reported_split(data))) | {
+        "run": args.run.name,
+        "commit": f" --commit '{args.commit}'" if args.commit else "",
+        "pictures": meta["pictures"],
+        "command": command(stages).strip("`"),
+        "minutes": f"{sum(m['train_seconds'] for m in chain.values()) / 60:.0f}",
+        "machine": machine_line(config["machine"], [args.commit or commit()]),
+    }
+    (FOLDER / "README.md").write_text(CARD.format(name=NAME, side=SIDE, **facts), encoding="utf-8")
+    print(f"wrote {path.relative_to(ROOT)} and its card: Jaccard {facts['jaccard']} % on {facts['split']}")
+
+
+def describe(path: Path, dataset: Dataset) -> dict:
+    """What the card says of the shipped file, scored anew."""
+    model, meta = load_model(path)
+    preprocessing = Preprocessing.from_dict(meta["preprocessing"])
+    counts = evaluate(model, dataset, preprocessing, "the shipped file")
+    by_class = zip(dataset.classes, counts.class_jaccard(), strict=True)
+    return {
+        "data": dataset.name,
+        "split": dataset.split,
+        "model": title(model.name),
+        "trunk": meta["model"]["trunk"],
+        "count": sum(p.data.size for p in model.parameters().values()),
+        "L": len(dataset.classes),
+        "classes": ", ".join(dataset.classes),
+        "scored": len(dataset),
+        "jaccard": f"{100 * counts.jaccard():.1f}",
+        "pixel": f"{100 * counts.pixel_accuracy():.1f}",
+        "table": "\n".join(f"| {name} | {'absent' if math.isnan(j) else f'{100 * j:.1f}'} |" for name, j in by_class),
+        "pixels": preprocessing.describe(),
+        "bytes": path.stat().st_size,
+        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+    }
+
+
+if __name__ == "__main__":
+    main()

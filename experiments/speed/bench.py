@@ -1,0 +1,213 @@
+"""minifcn against PyTorch on this machine's CPU: prints, and writes docs/benchmarks.md (about 40 minutes).
+
+    env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE python experiments/speed/bench.py [--only layers ...]
+
+Contenders run in processes of their own and take turns; their results are compared before anything is timed. A figure
+is the median of all runs. with_torch.py says what "tuned" and "plain" mean.
+"""
+
+import argparse
+import os
+import platform
+import subprocess
+from math import exp, log
+from pathlib import Path
+
+from driver import Contender, fresh, peak
+
+ROOT = Path(__file__).resolve().parents[2]
+LAYERS = {  # name: (H, W, C, K) for a picture of 384 x 480
+    "conv1_2": (384, 480, 64, 64),
+    "conv2_1": (192, 240, 64, 128),
+    "conv2_2": (192, 240, 128, 128),
+    "conv3_1": (96, 120, 128, 256),
+    "conv3_2, 3": (96, 120, 256, 256),
+    "conv4_1": (48, 60, 256, 512),
+    "conv4_2, 3": (48, 60, 512, 512),
+    "conv5_1, 2, 3": (24, 30, 512, 512),
+}
+FUNCTIONS = ("forward", "input gradient", "weight gradient")
+KEPT = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "-1"}  # what minifcn asks of glibc, asked for PyTorch
+MINIFCN = Contender("minifcn", "with_minifcn")
+TUNED = Contender("PyTorch, tuned", "with_torch", {"style": "tuned"})
+TUNED_KEPT = Contender("PyTorch, tuned, freed memory kept", "with_torch", {"style": "tuned"}, environment=KEPT)
+PLAIN = Contender("PyTorch, plain", "with_torch", {"style": "plain"})
+FULL = {"trunk": "vgg16", "classes": 21, "N": 1, "dropout": 0.0}
+TOYTOWN = {"trunk": "vgg_quarter", "classes": 9, "N": 2, "H": 160, "W": 192, "pad": "same", "dropout": 0.0}
+
+
+def main() -> None:
+    parts = {f.__name__: f for f in (layers, networks, memory, toytown, growth, threads)}
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", nargs="+", choices=parts, default=[*parts])
+    parser.add_argument("--out", type=Path, default=ROOT / "docs" / "benchmarks.md")
+    parser.add_argument("--rounds", type=int, default=5)
+    args = parser.parse_args()
+    page = header()
+    for name in args.only:
+        print(f"\n== {name}", flush=True)
+        page += ["", *parts[name](args.rounds)]
+        args.out.write_text("\n".join(page) + "\n", encoding="utf-8")
+    print(f"wrote {args.out}")
+
+
+def header() -> list[str]:
+    with MINIFCN as ours, TUNED as theirs:
+        versions = ours.ask(versions=True) | theirs.ask(versions=True)
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True)
+    set_here = [name for name in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE") if name in os.environ]
+    facts = {"processor": cpu_name(), "cores": os.cpu_count(), "Python": platform.python_version(), **versions}
+    facts |= {"OPENBLAS_* set": ", ".join(set_here) or "none", "commit": commit.stdout.strip()}
+    return [
+        "# Benchmarks",
+        "",
+        "Written by `make bench` ([experiments/speed/bench.py](../experiments/speed/bench.py)); not to be edited.",
+        "",
+        *(f"- {name}: {value}" for name, value in facts.items()),
+        "",
+        "Each contender runs in a process of its own; they take turns; a figure is the median of all its runs.",
+        "Before anything is timed, results must agree: layers and scores within a relative error of 1e-4, the losses",
+        "of three training steps within 1e-3 (from the same weights). Dropout is off. A ratio above 1 means that",
+        "minifcn is faster.",
+        "*Tuned* and *plain* are described in [with_torch.py](../experiments/speed/with_torch.py). *Freed memory kept*",
+        "is the tuned twin with the same request to glibc's malloc that minifcn makes (MALLOC_MMAP_MAX_=0,",
+        "MALLOC_TRIM_THRESHOLD_=-1), which a PyTorch user has to know of.",
+    ]
+
+
+def layers(rounds: int) -> list[str]:
+    """(a) Each 3x3 layer of VGG-16, each of the three functions, against both layouts of PyTorch."""
+    lines = ["## 3x3 convolutions of VGG-16, 384 x 480, batch 1", ""]
+    lines += ["Rates in 10^9 floating-point operations a second of the *direct* algorithm (2 x 9 C K a pixel).", ""]
+    lines += row("layer", "function", "minifcn", "channels_last", "NCHW", "ratio to the faster layout")
+    lines += row(*6 * ["---"])
+    last = Contender("channels_last", "with_torch", {"style": "channels_last"})
+    first = Contender("NCHW", "with_torch", {"style": "NCHW"})
+    ratios = {}
+    for name, (H, W, C, K) in LAYERS.items():
+        work = 2 * 9 * H * W * C * K / 1e9
+        total = dict.fromkeys(("minifcn", "channels_last", "NCHW"), 0.0)
+        for function in FUNCTIONS:
+            job = {"kind": "layer", "function": function, "H": H, "W": W, "C": C, "K": K, "warm": 2}
+            seconds = fresh([MINIFCN, last, first], job, rounds, 1e-4)
+            total = {side: total[side] + seconds[side] for side in total}
+            ratio = min(seconds["channels_last"], seconds["NCHW"]) / seconds["minifcn"]
+            lines += row(name, function, *(f"{work / s:.0f}" for s in seconds.values()), f"{ratio:.2f}")
+        rates = (f"{3 * work / s:.0f}" for s in total.values())
+        ratios[name] = total["channels_last"] / total["minifcn"]
+        lines += row(
+            name, "all three", *rates, f"**{min(total['channels_last'], total['NCHW']) / total['minifcn']:.2f}**"
+        )
+    mean = exp(sum(map(log, ratios.values())) / len(ratios))
+    lines += [
+        "",
+        f"All three functions together against channels_last: geometric mean over the layers **{mean:.2f}**, ",
+    ]
+    lines[-1] += f"lowest {min(ratios.values()):.2f} ({min(ratios, key=ratios.get)})."
+    return shown(lines)
+
+
+def networks(rounds: int) -> list[str]:
+    """(b) Training steps and inference at full width."""
+    lines = ["## Networks at full width, batch 1, 21 classes", ""]
+    lines += row("network", "picture", "pad", "what", "minifcn, s", "tuned, s", "ratio", "freed memory kept", "plain")
+    lines += row(*9 * ["---"])
+    for H, W in ((360, 480), (500, 500)):
+        for network in ("fcn32s", "fcn16s", "fcn8s"):
+            for pad in (100, "same"):
+                for kind in ("train", "inference"):
+                    job = FULL | {"kind": kind, "network": network, "H": H, "W": W, "pad": pad}
+                    lines += network_row(job, max(2, rounds - 2))
+    return shown(lines)
+
+
+def network_row(job: dict, rounds: int) -> list[str]:
+    agree = {"warm": 3 if job["kind"] == "train" else 1}
+    whole = (job["H"], job["network"]) == (360, "fcn32s")
+    contenders = [MINIFCN, TUNED] + ([TUNED_KEPT, PLAIN] if whole else [])
+    seconds = fresh(contenders, job | agree, rounds, 1e-3 if job["kind"] == "train" else 1e-4)
+    ours = seconds["minifcn"]
+    against = [f"{seconds[c.name] / ours:.2f}" if c.name in seconds else "" for c in (TUNED_KEPT, PLAIN)]
+    picture, theirs = f"{job['H']} x {job['W']}", seconds[TUNED.name]
+    what = "train step" if job["kind"] == "train" else "inference"
+    return row(
+        job["network"], picture, job["pad"], what, f"{ours:.2f}", f"{theirs:.2f}", f"**{theirs / ours:.2f}**", *against
+    )
+
+
+def memory(_: int) -> list[str]:
+    """(c) The most memory a process holds in three training steps."""
+    lines = [
+        "## Peak memory",
+        "",
+        "ru_maxrss of a process that takes three training steps of FCN-32s, 360 x 480, full width,",
+    ]
+    lines += ["10^9 bytes. Weights and momentum alone are 1.07.", ""]
+    lines += row("pad", "minifcn", "minifcn, low memory", *(c.name for c in (TUNED, PLAIN))) + row(*5 * ["---"])
+    low = Contender("minifcn, low memory", "with_minifcn", {"low_memory": 3})
+    for pad in (100, "same"):
+        job = FULL | {"kind": "train", "network": "fcn32s", "H": 360, "W": 480, "pad": pad, "warm": 3}
+        lines += row(pad, *(f"{peak(c, job) / 1e9:.2f}" for c in (MINIFCN, low, TUNED, PLAIN)))
+    return shown(lines)
+
+
+def toytown(rounds: int) -> list[str]:
+    """(d) The default training step."""
+    lines = ["## The default step: toytown, `vgg_quarter`, 2 pictures of 160 x 192", ""]
+    lines += row("network", "threads", "minifcn, s", "tuned, s", "ratio", "plain") + row(*6 * ["---"])
+    for network in ("fcn32s", "fcn16s"):
+        for count in (1, 2):
+            sides = [Contender(c.name, c.side, c.options, count) for c in (MINIFCN, TUNED, PLAIN)]
+            ours, tuned, plain = fresh(
+                sides, TOYTOWN | {"kind": "train", "network": network, "warm": 3}, 3 * rounds, 1e-3
+            ).values()
+            lines += row(
+                network, count, f"{ours:.3f}", f"{tuned:.3f}", f"**{tuned / ours:.2f}**", f"{plain / ours:.2f}"
+            )
+    return shown(lines)
+
+
+def growth(rounds: int) -> list[str]:
+    """(e) Time against the picture's area and the batch."""
+    lines = ['## Growth: training step of FCN-32s, full width, pad "same"', ""]
+    lines += row("batch", "picture", "pixels", "seconds", "time an area of the first") + row(*5 * ["---"])
+    first = None
+    for N, H, W in ((1, 180, 240), (1, 256, 338), (1, 360, 480), (1, 512, 676), (2, 360, 480), (4, 360, 480)):
+        job = FULL | {"kind": "train", "network": "fcn32s", "pad": "same", "N": N, "H": H, "W": W, "warm": 2}
+        seconds = fresh([MINIFCN], job, max(2, rounds - 2), 1.0)["minifcn"]
+        first = first or (seconds, N * H * W)
+        lines += row(N, f"{H} x {W}", N * H * W, f"{seconds:.2f}", f"{seconds / first[0] / (N * H * W / first[1]):.2f}")
+    return shown(lines)
+
+
+def threads(rounds: int) -> list[str]:
+    """(f) One thread against two."""
+    lines = ["## One thread against two: training step of FCN-32s, full width, 360 x 480, pad 100", ""]
+    lines += row("", "1 thread, s", "2 threads, s", "ratio") + row(*4 * ["---"])
+    for side in (MINIFCN, TUNED):
+        sides = [Contender(str(n), side.side, side.options, n) for n in (1, 2)]
+        job = FULL | {"kind": "train", "network": "fcn32s", "H": 360, "W": 480, "pad": 100, "warm": 2}
+        one, two = fresh(sides, job, max(2, rounds - 2), 1e-3).values()
+        lines += row(side.name, f"{one:.2f}", f"{two:.2f}", f"**{one / two:.2f}**")
+    return shown(lines)
+
+
+def row(*cells) -> list[str]:
+    return [f"| {' | '.join(map(str, cells))} |"]
+
+
+def shown(lines: list[str]) -> list[str]:
+    print("\n".join(lines), flush=True)
+    return lines
+
+
+def cpu_name() -> str:
+    try:
+        found = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
+        return found[0].split(":")[1].strip()
+    except (OSError, IndexError):
+        return platform.processor() or "unknown"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,97 @@
+"""The report from its results: a folder with a JSON file for each run and each measurement, and the scenes' pictures.
+
+options.json                       what the command line decided      speed.json       milliseconds a picture
+table__fcn16s_vgg__seed0.json      a run: settings, seed, scores,     ceiling.json     the truth, coarser and coarser
+                                   course, commit, machine            objects.json     recall by the objects' size
+pretraining__... stride__...       other runs                         footprint.json   memory and time, full width
+                                                                      realtime.json    latency
+"""
+
+import json
+from pathlib import Path
+
+from minifcn import figures
+from minifcn.errors import InputError
+from minifcn.files import atomic_file
+
+from . import footprint, machine, pretraining, realtime, scenes, stride, table
+from .blocks import Block, Heading, Plot, Report, Scenes, Text, markdown
+from .page import page
+from .plots import courses
+
+OPTIONS, SPEED, CEILING, OBJECTS, FOOTPRINT, REALTIME = "options speed ceiling objects footprint realtime".split()
+
+
+def read(folder: Path) -> dict[str, dict]:
+    """All results of a folder by their names: those of runs have slashes. InputError where there are none."""
+    found = {}
+    for path in sorted(folder.glob("*.json")):
+        try:
+            found[path.stem.replace("__", "/")] = json.loads(path.read_text())
+        except ValueError as error:
+            raise InputError(f"{path}: damaged ({error}); delete it, and run the report's command again") from error
+    found.pop(scenes.LIST.removesuffix(".json"), None)
+    if "command" not in found.get(OPTIONS, {}):
+        raise InputError(f"{folder}: no results of a report (no whole {OPTIONS}.json); give the folder that has them")
+    return found
+
+
+def file_name(result: str) -> str:
+    """The file of a result: table/fcn16s_vgg/lr0.01 -> table__fcn16s_vgg__lr0.01.json."""
+    return f"{result.replace('/', '__')}.json"
+
+
+def report(results: dict[str, dict], pictures: list[Scenes] = ()) -> Report:
+    """Everything that the results tell. Parts that were not run, or not yet to their end, are left out."""
+    options = results[OPTIONS]
+    seeds, lrs = options["seeds"], options["lrs"]
+    runs = {name: result for name, result in results.items() if "/" in name}
+    whole = {name: found for name, found in results.items() if "of" in found and len(found["records"]) == found["of"]}
+    measured = {name: found["records"] for name, found in whole.items()}
+    picked = [table.run_name(row, seeds[0]) for row in table.ROWS]  # which are other runs over again
+    blocks: list[Block] = [Text(intro(options, [run for name, run in runs.items() if name not in picked]))]
+    complete = all(name in runs for name in table.run_names(seeds))
+    if complete:
+        speeds = {record["network"]: record for record in measured.get(SPEED, [])}
+        blocks += table.blocks(runs, seeds, lrs, speeds, courses(table.courses(runs, seeds)))
+    if pictures:
+        blocks += [Heading("What it looks like"), *pictures]
+    if CEILING in measured and OBJECTS in measured:
+        blocks += stride.blocks(measured[OBJECTS], measured[CEILING])
+    if complete and all(name in runs for name in pretraining.run_names(lrs)):
+        cost = pretraining.PRETRAINING_SECONDS if options["shipped"] else None
+        blocks += pretraining.blocks(runs, seeds, lrs, cost)
+    for name, part in ((FOOTPRINT, footprint), (REALTIME, realtime)):
+        if name in measured:
+            commits = sorted({record["commit"] for record in measured[name]})
+            blocks += [*part.blocks(measured[name]), Text(machine.line(measured[name][0]["machine"], commits))]
+    return Report(f"The lab report's table, on {options['data']}", blocks)
+
+
+def intro(options: dict, runs: list[dict]) -> str:
+    """The command, and what it cost."""
+    if not runs:
+        return f"`{options['command']}`"
+    seeds, hours = ", ".join(map(str, options["seeds"])), sum(run.get("seconds", 0) for run in runs) / 3600
+    scale = "" if options["scale"] == 1 else f"; all pictures at {options['scale']:g} times their size"
+    return (
+        f"`{options['command']}`: {len(runs)} runs, seeds {seeds}, {hours:.1f} hours of training in all, "
+        f"{options['jobs']} runs at a time, each in a process of its own{scale}. "
+        f"{machine.line(runs[0]['machine'], sorted({run['commit'] for run in runs}))}"
+    )
+
+
+def write(results: Path, folder: Path) -> list[Path]:
+    """Write report.html, report.md and its pictures into a folder; return their paths, the page first."""
+    made = report(read(results), scenes.read(results))
+    folder.mkdir(parents=True, exist_ok=True)
+    files = {"report.html": page(made).encode(), "report.md": markdown(made).encode()}
+    files |= {f"{block.name}.png": block.png for block in made.blocks if isinstance(block, Plot)}
+    for name, content in files.items():
+        with atomic_file(folder / name) as file:
+            file.write(content)
+    drawn = [block for block in made.blocks if isinstance(block, Scenes)]
+    for block in drawn:
+        rows = [[scene[name] for name in scenes.REPORTED] for scene in block.scenes]
+        figures.samples(folder / f"{block.name}.png", rows, list(scenes.REPORTED), block.classes, block.palette)
+    return [folder / name for name in (*files, *(f"{block.name}.png" for block in drawn))]

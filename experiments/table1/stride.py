@@ -1,0 +1,267 @@
+"""Does the stride of the last prediction layer set the detail? The truth made coarser, and recall by objects' sizes.
+
+ceiling() asks it without a network: the truth itself, coarser by a factor and upsampled again, as in appendix A of the
+paper: about what upsampling alone leaves to a network that scores perfectly at that stride.
+measure() (objects.py) asks trained networks. verdict() compares them, each finer network b with each coarser a:
+
+    recall                     . a   at the same diameter in pixels     b(k) - a(k)
+      |            b  . '  . '       at the same diameter / stride      b(k - shift) - a(k)
+      |       . '  .  '  a
+      |  . ' . '                     If size counts in strides, the second is 0, and b is a moved to the left by its
+      +-------------------- bin k    stride's ratio; if it counts in pixels, the first is 0, and a is b.
+"""
+
+from itertools import combinations
+from statistics import mean
+
+import numpy as np
+from tqdm import tqdm
+
+from minifcn.datasets import Dataset
+from minifcn.metrics import ConfusionMatrix
+
+from .blocks import Block, Claim, Heading, Plot, Table, Text, Verdict
+from .objects import FEWEST, STRIDES, means, recall_curves, shift_of
+from .plots import ceiling_plot, recall_plot
+from .plots_dress import title
+
+FACTORS = (4, 8, 16, 32, 64)
+PAPER = {128: 50.9, 64: 73.3, 32: 86.1, 16: 92.8, 8: 96.4, 4: 98.5}  # per cent, VOC 2011: the paper's appendix A
+ENOUGH = 6  # comparisons in a seed
+SEEN = 0.3  # mean recall that each network reaches for some class and size, or it has not learnt the objects
+RISES = 0.5  # mean over classes of Spearman's rank correlation of size and recall
+
+CLAIM = Claim(
+    name="stride",
+    statement="The stride of the last prediction layer sets the detail, and the larger the objects, the coarser a "
+    "stride suffices.",
+    supported_if=f"in every seed recall rises with the diameter in every network (Spearman's rank correlation above "
+    f"{RISES}, mean over the classes), and D_rel < D_px / 2. Objects are binned by half octaves of diameter. For each "
+    "class, each pair of networks and each bin of the coarser one, recall is the mean over the bin's objects, at least "
+    f"{FEWEST}; the squared difference from the finer network's recall at the same diameter in pixels is averaged to "
+    "D_px, that at the same diameter / stride to D_rel, both over the same bins of the coarser network.",
+    refuted_if="D_rel >= D_px in every seed: curves lie no closer together when size is counted in strides. "
+    f"Undecided otherwise, and where a seed has fewer than {ENOUGH} comparisons or a network whose mean recall reaches "
+    f"{SEEN} nowhere. If recall depended on diameter / stride^a, D_rel / D_px would be about ((1 - a) / a)^2: "
+    "supported from a = 0.59, refuted up to a = 0.5. The spread of objects within a bin adds to D_rel more than to "
+    "D_px, whose objects are the same ones: it speaks against the claim.",
+)
+
+
+def ceiling(dataset: Dataset, factors: tuple[int, ...] = FACTORS, progress: str | None = None) -> dict:
+    """Return the Jaccard of the truth when it is made coarser by each factor, and upsampled again, in two ways.
+
+    {"data": name, "split": split, "pictures": N, "jaccard": [[factor, nearest, shares], ...]}
+    """
+    L, ignore_label = len(dataset.classes), dataset.ignore_label
+    counts = {factor: [ConfusionMatrix(L, ignore_label) for _ in range(2)] for factor in factors}
+    for i in tqdm(range(len(dataset)), progress, unit="picture", leave=False, disable=None if progress else True):
+        _, labels = dataset[i]
+        if (labels == ignore_label).all():
+            continue
+        filled = without_void(labels, ignore_label)
+        for factor, (nearest, shares) in counts.items():
+            nearest.update(labels, by_nearest(filled, factor))
+            shares.update(labels, by_shares(labels, factor, L, ignore_label))
+    rows = [[factor, nearest.jaccard(), shares.jaccard()] for factor, (nearest, shares) in counts.items()]
+    return {"data": dataset.name, "split": dataset.split, "pictures": len(dataset), "jaccard": rows}
+
+
+def without_void(labels: np.ndarray, ignore_label: int = 255) -> np.ndarray:
+    """Labels (H, W) with the class of the nearest labelled pixel where there was void."""
+    from scipy.ndimage import distance_transform_edt
+
+    void = labels == ignore_label
+    return labels[tuple(distance_transform_edt(void, return_distances=False, return_indices=True))]
+
+
+def by_nearest(labels: np.ndarray, factor: int) -> np.ndarray:
+    """Labels (H, W) of which each factor x factor cell has the class of its middle, (H, W).
+
+    Of an even factor's four middle pixels it is the lower right one; of a cell cut by the edge, what is nearest to it.
+    """
+    y, x = (np.minimum(np.arange(size) // factor * factor + factor // 2, size - 1) for size in labels.shape)
+    return labels[y[:, None], x]
+
+
+def by_shares(labels: np.ndarray, factor: int, num_classes: int, ignore_label: int = 255) -> np.ndarray:
+    """The best labels (H, W) by scores at a stride: class shares of each cell, bilinear upsampling, argmax.
+
+    A cell's shares are those of its labelled pixels, and 0 for all classes where it has none.
+    """
+    H, W = labels.shape
+    OH, OW = -(-H // factor), -(-W // factor)
+    y, x = np.nonzero(labels != ignore_label)
+    places = (y // factor * OW + x // factor) * num_classes + labels[y, x]
+    counts = np.bincount(places, minlength=OH * OW * num_classes).reshape(OH, OW, num_classes).astype(np.float32)
+    shares = counts / np.maximum(counts.sum(2, keepdims=True), 1)
+    for axis, size in ((0, H), (1, W)):
+        low, high, t = between(size, factor)
+        t = np.expand_dims(t, (1, 2) if axis == 0 else (0, 2))
+        shares = shares.take(low, axis) * (1 - t) + shares.take(high, axis) * t
+    return shares.argmax(2).astype(np.uint8)  # (H, W, L) -> (H, W)
+
+
+def between(size: int, factor: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """For each of `size` pixels the cells of `factor` pixels whose middles it lies between, and how far, 0 to 1.
+
+    Beyond the outer middles there is their cell alone; a network's crop would have scores of the padding there.
+    """
+    last = -(-size // factor) - 1
+    at = np.clip((np.arange(size) + 0.5) / factor - 0.5, 0, last).astype(np.float32)
+    low = at.astype(int)
+    return low, np.minimum(low + 1, last), at - low
+
+
+def comparisons(records: list[dict]) -> list[dict]:
+    """Return what can be compared among the networks of one seed.
+
+    For each class, each coarser and finer network and each bin of the coarser: its recall, the finer one's at the same
+    diameter in pixels, and the finer one's at the same diameter / stride. All three have enough objects.
+    """
+    found = []
+    ordered = sorted(records, key=lambda r: -r["stride"])
+    for coarse, fine in combinations(ordered, 2):
+        shift = shift_of(coarse["stride"]) - shift_of(fine["stride"])
+        a, b = means(coarse), means(fine)
+        for name, k in sorted(a):
+            if (name, k) in b and (name, k - shift) in b:
+                pair = {"coarse": coarse["network"], "fine": fine["network"], "class": name, "bin": k}
+                found.append(pair | {"recall": a[name, k], "pixels": b[name, k], "relative": b[name, k - shift]})
+    return found
+
+
+def rise(record: dict) -> float:
+    """The mean over classes of Spearman's rank correlation of bin and mean recall; 0 for a class that does not vary."""
+    from scipy.stats import spearmanr
+
+    found, recalls = [], means(record)
+    for name in sorted({name for name, _ in recalls}):
+        bins, values = zip(*sorted((k, value) for (other, k), value in recalls.items() if other == name), strict=True)
+        if len(bins) >= 3:
+            found.append(float(spearmanr(bins, values).statistic) if len(set(values)) > 1 else 0.0)
+    return mean(found) if found else 0.0
+
+
+def distances(pairs: list[dict]) -> tuple[float, float]:
+    """D_px and D_rel: the mean squared differences of the finer network's recall from the coarser one's."""
+    d_px, d_rel = (mean([(p[by] - p["recall"]) ** 2 for p in pairs] or [0.0]) for by in ("pixels", "relative"))
+    return d_px, d_rel
+
+
+def findings(records: list[dict]) -> list[dict]:
+    """Return for each seed D_px, D_rel, how many comparisons they are of, and the networks' least rise and peak."""
+    found = []
+    for seed in sorted({r["seed"] for r in records}):
+        chosen = [r for r in records if r["seed"] == seed]
+        if len({r["network"] for r in chosen}) < len(chosen):
+            raise ValueError(f"records: expected each network once in seed {seed}")
+        pairs = comparisons(chosen)
+        d_px, d_rel = distances(pairs)
+        least = {"rise": min(map(rise, chosen)), "peak": min(max(means(r).values(), default=0.0) for r in chosen)}
+        found.append({"seed": seed, "pairs": len(pairs), "d_px": d_px, "d_rel": d_rel} | least)
+    return found
+
+
+def verdict(records: list[dict]) -> Verdict:
+    """Put CLAIM to the test: records of at least two networks, in one seed or more."""
+    seeds = findings(records)
+    text = "; ".join(
+        f"seed {s['seed']}: D_px {s['d_px']:.4f}, D_rel {s['d_rel']:.4f} over {s['pairs']} comparisons, least rank "
+        f"correlation {s['rise']:.2f}"
+        for s in seeds
+    )
+    if not seeds:
+        return Verdict(CLAIM, "undecided", "no run")
+    if any(s["pairs"] < ENOUGH for s in seeds):
+        return Verdict(CLAIM, "undecided", f"too few comparisons. {text}")
+    if any(s["peak"] < SEEN for s in seeds):
+        return Verdict(CLAIM, "undecided", f"a network reaches a mean recall of {SEEN} nowhere. {text}")
+    if all(s["rise"] > RISES and s["d_rel"] < s["d_px"] / 2 for s in seeds):
+        return Verdict(CLAIM, "supported", text)
+    if all(s["d_rel"] >= s["d_px"] for s in seeds):
+        return Verdict(CLAIM, "refuted", text)
+    return Verdict(CLAIM, "undecided", text)
+
+
+def plot(records: list[dict]) -> bytes:
+    """Recall against the diameter in pixels, and against diameter / stride, as a PNG."""
+    return recall_plot(recall_curves(records, relative=False), recall_curves(records, relative=True))
+
+
+def blocks(records: list[dict], ceilings: list[dict] = ()) -> list[Block]:
+    """What the report shows. records: as measure() makes them, of one data set.  ceilings: as ceiling() makes them."""
+    made: list[Block] = [Heading("What the stride decides")]
+    if ceilings:
+        made += [
+            Text(
+                "The truth itself, made coarser by a factor and upsampled again: Jaccard in per cent. Nearest: each "
+                "cell has the class of its middle pixel. Shares: class shares of each cell, bilinear upsampling, "
+                "argmax, as a network's last layer would at best. The paper's column is for VOC 2011 (appendix A)."
+            ),
+            ceiling_table(ceilings),
+            Plot("ceiling", ceiling_plot(ceilings, PAPER), "What the stride alone allows, with a perfect network."),
+        ]
+    if records:
+        names = sorted({row[0] for r in records for row in r["pixels"]})
+        made += [
+            Heading("Recall by the size of objects", 3),
+            Text(
+                f"Objects: connected components of {', '.join(names)} in the truth of {records[0]['data']}, at least 4 "
+                f"pixels in diameter (of a disc of the same area). A bin is shown that has {FEWEST} of them or more."
+            ),
+            verdict(records),
+        ]
+    if any(means(r) for r in records):
+        made += [
+            seed_table(records),
+            Text("By pair of networks, D_px / D_rel (comparisons):"),
+            pair_table(records),
+            recall_table(records),
+            Plot("recall_by_size", plot(records), "Mean recall of objects; bands: from the worst to the best seed."),
+        ]
+    return made
+
+
+def ceiling_table(ceilings: list[dict]) -> Table:
+    header = ["factor"]
+    for found in ceilings:
+        header += [f"{found['data']} {found['split']}, {way}" for way in ("nearest", "shares")]
+    rows = []
+    for i, (factor, *_) in enumerate(ceilings[0]["jaccard"]):
+        scores = [score for found in ceilings for score in found["jaccard"][i][1:]]
+        paper = f"{PAPER[factor]}" if factor in PAPER else ""
+        rows.append([str(factor), *(f"{100 * score:.1f}" for score in scores), paper])
+    return Table([*header, "paper, VOC"], rows)
+
+
+def seed_table(records: list[dict]) -> Table:
+    rows = [
+        [str(s["seed"]), str(s["pairs"]), *(f"{s[name]:.4f}" for name in ("d_px", "d_rel")), f"{s['rise']:.2f}"]
+        for s in findings(records)
+    ]
+    return Table(["seed", "comparisons", "D_px", "D_rel", "least rank correlation"], rows)
+
+
+def pair_table(records: list[dict]) -> Table:
+    """Where a verdict comes from: D_px and D_rel of each two networks, in each seed."""
+    seeds = sorted({r["seed"] for r in records})
+    found = {}
+    for i, seed in enumerate(seeds):
+        for p in comparisons([r for r in records if r["seed"] == seed]):
+            found.setdefault((p["coarse"], p["fine"]), [[] for _ in seeds])[i].append(p)
+
+    def cell(pairs: list[dict]) -> str:
+        return "{:.4f} / {:.4f} ({})".format(*distances(pairs), len(pairs)) if pairs else "-"
+
+    rows = [[f"{title(a)}, {title(b)}", *map(cell, by_seed)] for (a, b), by_seed in found.items()]
+    return Table(["networks", *(f"seed {seed}" for seed in seeds)], rows)
+
+
+def recall_table(records: list[dict]) -> Table:
+    """Mean recall over the seeds, by diameter in pixels, in per cent."""
+    curves = recall_curves(records, relative=False)
+    columns = [dict(zip(c["x"], 100 * np.mean(c["recall"], 0), strict=True)) for c in curves.values()]
+    middles = sorted({x for column in columns for x in column})
+    rows = [[f"{x:.1f}", *(f"{column[x]:.1f}" if x in column else "" for column in columns)] for x in middles]
+    return Table(["diameter (pixels)", *(f"{name}, stride {STRIDES[name]}" for name in curves)], rows)

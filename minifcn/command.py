@@ -1,0 +1,53 @@
+"""What the command lines share: one line and exit status 2 for bad input, a help that fits a screen, --device."""
+
+import argparse
+import sys
+from collections.abc import Callable
+
+from .cpu import keep_freed_memory
+from .errors import LESS_MEMORY, InputError
+
+
+def command_parser(name: str, usage: str, description: str) -> argparse.ArgumentParser:
+    """Return a parser whose help fits a screen."""
+    return argparse.ArgumentParser(
+        prog=f"python -m minifcn.{name}",
+        usage=f"python -m minifcn.{name} {usage}",
+        formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=28, width=100),
+        description=description,
+    )
+
+
+def add_device_option(parser: argparse.ArgumentParser) -> None:
+    """Give a command line --device."""
+    parser.add_argument("--device", default="cpu", help="cpu, gpu or gpu:1 (default: cpu)")
+
+
+def command_line(main: Callable[[], int | None]) -> None:
+    """Run a command's `main`; bad input ends it with exit status 2 and one line on stderr, without a traceback."""
+    keep_freed_memory()
+    if hasattr(sys.stdout, "reconfigure"):  # names that the terminal has no letters for
+        sys.stdout.reconfigure(errors="backslashreplace")
+    try:
+        status = main() or 0
+    except (InputError, OSError, MemoryError) as error:
+        print(f"error: {describe(error)}", file=sys.stderr)
+        status = 2
+    except RuntimeError as error:
+        if not type(error).__module__.startswith("cupy"):  # cuBLAS and the driver have errors of their own
+            raise
+        print(f"error: the GPU: {describe(error)}. If its memory is full, {LESS_MEMORY}", file=sys.stderr)
+        status = 2
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        status = 130
+    sys.exit(status)
+
+
+def describe(error: BaseException) -> str:
+    """One line for an error, naming the file of an operating-system error and the way out."""
+    if isinstance(error, MemoryError):
+        return f"out of memory{f' ({error})' if str(error) else ''}: {LESS_MEMORY}"
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}; check this path, or choose another"
+    return " ".join(str(error).split())

@@ -1,0 +1,198 @@
+"""Toytown: the embedded data set. Street scenes drawn by this package, so that training needs no download.
+
+The first use of a split draws it (some 50 ms a picture) and keeps it as PNG files, which later runs read:
+
+    <root>/<version>/seed<seed>/<split>/pictures/train_000.png     RGB, 160 x 192
+                                        labels/train_000.png       paletted, class index or 255 (void)
+                     sizes1/seed<seed>/...                         the same of toytown_sizes
+
+toytown_sizes is the same town with cars, persons and signs of four sizes: it tells what size alone does to a network.
+
+`root` is data/toytown of a source checkout, or the user's cache folder where the package is installed. Drawing is
+deterministic in (seed, split, index): an interrupted cache is completed, a deleted one comes back the same.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+from ...errors import InputError
+from .canvas import CLASSES, VOID
+from .scene import draw_scene
+
+VERSION = "v2"  # of the drawing code: raise it whenever any pixel changes, and old caches are redrawn
+MANY = 64  # pictures from which a second process is worth its start
+SPLITS = {"train": 600, "val": 100, "test": 200}
+THIN = ("person", "pole", "sign")  # narrower than the 32 pixels that one score of an FCN-32s covers
+LARGE = tuple(name for name in CLASSES if name not in THIN)
+# Of cars, persons and signs in toytown_sizes. The largest hide one another, and the picture's edge cuts many of them.
+SIZES = (0.5, 1.0, 2.0, 4.0)
+PALETTE = np.array(
+    [
+        (112, 178, 224),  # sky
+        (196, 132, 96),  # building
+        (96, 94, 110),  # road
+        (206, 196, 178),  # pavement
+        (92, 150, 82),  # tree
+        (206, 70, 66),  # car
+        (246, 180, 60),  # person
+        (62, 56, 140),  # pole
+        (240, 112, 176),  # sign
+    ],
+    np.uint8,
+)
+
+
+class Toytown:
+    """One split of the drawn street scenes.
+
+    Args:
+        split: "train" (600 pictures), "val" (100) or "test" (200).
+        seed: of the drawing; every seed is another town.
+        root: folder of the cache; None takes `default_root()`.
+
+    Item i is (picture, labels): uint8 (160, 192, 3) RGB, and uint8 (160, 192) with classes 0 to 8 and void 255.
+    Raises InputError for an unknown split, and for a file of the cache that cannot be read.
+    """
+
+    name = "toytown"
+    variant = ""  # the folder, below that of the version, in which the cache of another kind of town is
+    ignore_label = VOID
+
+    def __init__(self, split: str, seed: int = 0, root: str | Path | None = None):
+        if split not in SPLITS:
+            raise InputError(f"{self.name} has the splits {', '.join(SPLITS)}; got {split!r}")
+        self.split = split
+        self.classes = list(CLASSES)
+        self.palette = PALETTE.copy()
+        self.names = [f"{split}_{index:03d}" for index in range(SPLITS[split])]
+        self.folder = Path(root or default_root()) / VERSION / self.variant / f"seed{seed}" / split
+        self._draw_missing(seed)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        return self._read("pictures", index, "RGB"), self._read("labels", index, "P")
+
+    @staticmethod
+    def scene(seed: int, split: str, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """Draw an item."""
+        return draw_scene(seed, list(SPLITS).index(split), index)
+
+    def _path(self, kind: str, index: int) -> Path:
+        return self.folder / kind / f"{self.names[index]}.png"
+
+    def _read(self, kind: str, index: int, mode: str) -> np.ndarray:
+        path = self._path(kind, index)
+        try:
+            with Image.open(path) as image:
+                if image.mode != mode:
+                    raise ValueError(f"expected mode {mode}, got {image.mode}")
+                return np.array(image)
+        except (OSError, SyntaxError, ValueError) as error:  # Pillow raises any of them for a damaged PNG
+            advice = f"delete the folder {self.folder} and it will be drawn anew"
+            raise InputError(f"{path}: cannot be read ({error}); {advice}") from error
+
+    def _draw_missing(self, seed: int) -> None:
+        """Draw the pictures that the cache lacks, a large number of them with a second process."""
+        missing = [i for i in range(len(self)) if not self._path("labels", i).exists()]
+        if not missing:
+            return
+        for kind in ("pictures", "labels"):
+            (self.folder / kind).mkdir(parents=True, exist_ok=True)
+        with tqdm(desc=f"drawing {self.name}/{self.split}", total=len(missing), unit="picture") as bar:
+            with helper(type(self), self.folder, self.split, seed, missing):
+                for _ in draw(type(self), self.folder, self.split, seed, missing):
+                    bar.update()
+
+
+class ToytownSizes(Toytown):
+    """One split of street scenes in which the size of the compact things varies: cars, persons and the boards of signs.
+
+    Picture i has them SIZES[i % 4] times as large as they are in toytown. Each picture of "train" (600) and "val" (100)
+    is another scene; "test" (200) is 50 scenes, each at all four sizes and otherwise the same (see draw_scene).
+    Arguments and errors are Toytown's.
+
+    Attributes:
+        sizes: a number for each picture.
+    """
+
+    name = "toytown_sizes"
+    variant = "sizes1"  # raise its number when what this class adds changes any pixel
+
+    def __init__(self, split: str, seed: int = 0, root: str | Path | None = None):
+        super().__init__(split, seed, root)
+        self.sizes = [SIZES[index % len(SIZES)] for index in range(len(self))]
+
+    @staticmethod
+    def scene(seed: int, split: str, index: int) -> tuple[np.ndarray, np.ndarray]:
+        number = index // len(SIZES) if split == "test" else index
+        return draw_scene(seed, list(SPLITS).index(split), number, SIZES[index % len(SIZES)])
+
+
+def draw(kind: type[Toytown], folder: Path, split: str, seed: int, indices: list[int]) -> Iterator[int]:
+    """Draw these pictures of a split, but for those that are there; yield each index when its files are complete."""
+    for index in indices:
+        name = f"{split}_{index:03d}.png"
+        if not (folder / "labels" / name).exists():
+            picture, labels = kind.scene(seed, split, index)
+            paletted = Image.fromarray(labels).convert("P")
+            paletted.putpalette(void_white(PALETTE).tobytes())
+            write_png(Image.fromarray(picture), folder / "pictures" / name)
+            write_png(paletted, folder / "labels" / name)  # last: it marks a finished pair
+        yield index
+
+
+@contextmanager
+def helper(kind: type[Toytown], folder: Path, split: str, seed: int, indices: list[int]) -> Iterator[None]:
+    """Inside this block, where it is worth it, another process draws too, from the last picture to the first."""
+    if len(indices) < MANY or (os.cpu_count() or 1) < 2:
+        yield
+        return
+    code = "import sys; from pathlib import Path; from minifcn.datasets import toytown; "
+    code += f"list(toytown.draw(toytown.{kind.__name__}, Path(sys.argv[1]), {split!r}, {seed}, {indices[::-1]}))"
+    process = subprocess.Popen([sys.executable, "-c", code, str(folder.resolve())], stderr=subprocess.DEVNULL)
+    try:
+        yield
+    finally:  # by now the two have met, or this process was interrupted
+        process.terminate()
+        process.wait()
+
+
+def void_white(palette: np.ndarray) -> np.ndarray:
+    """Extend a palette (L, 3) to the 256 colours of a PNG: void is white, other indices are black."""
+    colours = np.zeros((256, 3), np.uint8)
+    colours[: len(palette)] = palette
+    colours[VOID] = 255
+    return colours
+
+
+def write_png(image: Image.Image, path: Path) -> None:
+    """Write through a temporary file, so that a kill leaves no truncated picture under the final name."""
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    image.save(temporary, format="PNG")
+    os.replace(temporary, path)
+
+
+def default_root() -> Path:
+    """Return where the drawn sets are cached: $MINIFCN_CACHE, data/ of a checkout, or the user's cache folder."""
+    if os.environ.get("MINIFCN_CACHE"):
+        return Path(os.environ["MINIFCN_CACHE"]) / "toytown"
+    checkout = Path(__file__).resolve().parents[3]
+    if (checkout / "pyproject.toml").exists():
+        return checkout / "data" / "toytown"
+    if sys.platform == "win32":
+        cache = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    elif sys.platform == "darwin":
+        cache = Path.home() / "Library" / "Caches"
+    else:
+        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return cache / "minifcn" / "toytown"

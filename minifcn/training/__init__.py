@@ -1,0 +1,1 @@
+"""Training: the loop, its two tasks, the folder of a run, and evaluation."""

@@ -1,0 +1,121 @@
+"""The machine: what results depend on, how much memory a training step needs, and how much this process has."""
+
+import platform
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from .. import cpu, device, gpu
+from ..cpu.winograd import CHUNK
+from ..models.fcn import FCN32s
+from ..models.vgg import CONVS, LARGE
+
+RECOMPUTED = 3  # blocks whose first map a run with low_memory does not keep (trainer.py)
+
+
+def estimate(model: FCN32s, batch: int, height: int, width: int, low_memory: bool = False) -> int:
+    """Return the bytes that training on batches of that size will hold at its peak, roughly: estimate_parts' sum.
+
+    Python and its libraries come to some 0.1 GB more.
+    """
+    return sum(estimate_parts(model, batch, height, width, low_memory).values())
+
+
+def estimate_parts(model: FCN32s, batch: int, height: int, width: int, low_memory: bool = False) -> dict[str, int]:
+    """Return the same bytes by part, as they are when the forward pass is done and at the peak after it.
+
+    weights       all parameters
+    momentum      of those that are learnt
+    gradients     of the same, from one step to the next; none with low_memory
+    activations   what the graph keeps for backward: the trunk's maps and winners, and the loss's gradient
+    workspace     maps that are computed once more in backward (all of them, although only one block's are alive at a
+                  time), a second one of conv1's, the scores themselves, the tiles that Winograd's weight gradient has
+                  in work (on a GPU the strips of im2col), and 10 % of everything for gradients in flight and the rest
+    """
+    item = model.dtype.itemsize
+    parameters = model.parameters().values()
+    weights = sum(p.data.size for p in parameters)
+    learnt = sum(p.data.size for p in parameters if p.requires_grad)
+    kept, in_flight = _maps(model, batch, height, width, RECOMPUTED if low_memory else 0)
+    parts = {"weights": weights, "momentum": learnt, "gradients": 0 if low_memory else learnt, "activations": kept}
+    parts = {name: int(item * size) for name, size in parts.items()}
+    needed = sum(parts.values()) + item * (in_flight + _tiles(model, batch, height, width))
+    return parts | {"workspace": int(1.1 * needed) - sum(parts.values())}
+
+
+def _maps(model: FCN32s, batch: int, height: int, width: int, recomputed: int) -> tuple[float, int]:
+    """Elements of the maps that the graph keeps, and of those that are alive for a while beside them."""
+    scores = batch * height * width * model.num_classes
+    h, w = _conv1_size(model, height, width)
+    kept = batch * height * width * 3 + scores
+    in_flight = batch * h * w * model.widths.blocks[0] + scores
+    for block, (convs, channels) in enumerate(zip(CONVS, model.widths.blocks, strict=True), 1):
+        size = batch * h * w * channels
+        again = block <= recomputed or size >= LARGE  # the first map is not kept: models/vgg.py
+        kept += size * (convs - 1 - again)  # the last one of a block is pooled and freed
+        in_flight += size * again
+        h, w = -(-h // 2), -(-w // 2)
+        kept += batch * h * w * channels * (1 + 1 / model.dtype.itemsize)  # the pool's output and its winners
+    return kept + batch * h * w * model.widths.fc * 4, in_flight
+
+
+def _tiles(model: FCN32s, batch: int, height: int, width: int) -> int:
+    """Elements of a convolution's own workspace."""
+    h, w = _conv1_size(model, height, width)
+    conv1 = batch * h * w * model.widths.blocks[0]
+    return min(gpu.WORKSPACE, 9 * conv1) if model.loops is gpu else 2 * min(CHUNK, 36 * conv1 // 16)  # v and dm
+
+
+def _conv1_size(model: FCN32s, height: int, width: int) -> tuple[int, int]:
+    return height + 2 * model.conv1_padding - 2, width + 2 * model.conv1_padding - 2
+
+
+def resident(loops=cpu) -> int | None:
+    """Return the bytes of memory this process holds, of the GPU's if told, or None where the system does not say."""
+    if loops is gpu:
+        return gpu.memory_held()
+    try:
+        with open("/proc/self/statm") as file:
+            import resource
+
+            return int(file.read().split()[1]) * resource.getpagesize()
+    except (OSError, ImportError):
+        return None
+
+
+def peak(loops=cpu) -> int | None:
+    """Return the most bytes this process has held, of the GPU's if told, or None where the system does not say."""
+    if loops is gpu:
+        return gpu.memory_held()  # its pool shrinks only where memory runs short
+    try:
+        with open("/proc/self/status") as file:  # ru_maxrss would begin with the peak of whoever started this process
+            return next(int(line.split()[1]) * 1024 for line in file if line.startswith("VmHWM"))
+    except (OSError, StopIteration):
+        pass
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def text(count: float | None) -> str:
+    """1_500_000_000 -> '1.50 GB' (10^9 bytes)."""
+    return "unknown" if count is None else f"{count / 1e9:.2f} GB"
+
+
+def machine(where: str = "cpu") -> dict:
+    """What results depend on beside the settings, and times more so."""
+    found = {"cpu": cpu_name(), "python": platform.python_version()}
+    found |= {"numpy": np.__version__, "blas": cpu.blas_kernel()}
+    found |= {"device": device.start(where).describe()}
+    return found | {"threads": cpu.num_threads(), "system": f"{platform.system()} {platform.machine()}"}
+
+
+def cpu_name() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()

@@ -1,0 +1,63 @@
+"""The report's pictures: which scenes are shown, and that each layer is what its network sees of them."""
+
+import numpy as np
+
+import minifcn as mf
+from experiments.table1 import scenes
+
+PALETTE = np.array([[0, 0, 0], [200, 0, 0], [0, 0, 200]], np.uint8)
+
+
+class Reader(mf.nn.Module):
+    """Takes the class of each pixel from its first channel."""
+
+    dtype = np.float32
+
+    def forward(self, x):
+        return mf.Tensor(np.eye(3, dtype=np.float32)[x.data[..., 0].astype(int)])
+
+
+class Pictures(list):
+    """Three pictures of 3 x 5 with random classes in red, others in blue, and others for truth."""
+
+    names, classes, palette = ["a", "b", "c"], ["sky", "car", "sign"], PALETTE
+
+    def __init__(self):
+        rng = np.random.default_rng(0)
+        super().__init__((rng.integers(0, 3, (3, 5, 3), np.uint8), rng.integers(0, 3, (3, 5), np.uint8)) for _ in "abc")
+
+
+def test_the_largest_and_the_smallest_objects_are_chosen():
+    nothing = float("nan")
+    assert scenes.extremes([8, nothing, 30, 4, 19], 2) == {"large": [2, 4], "small": [3, 0]}
+
+
+def test_pictures_without_objects_show_none(tmp_path):
+    scenes.draw(tmp_path, Pictures(), scenes.extremes([float("nan")] * 3, 2), {})
+    assert scenes.read(tmp_path) == []
+
+
+def test_each_layer_shows_what_its_network_predicts(tmp_path, monkeypatch):
+    plain = {"mean": (0, 0, 0), "std": (1, 1, 1)}
+    orders = {"fcn32s_vgg": "RGB", "fcn16s_fcn32s": "BGR", "fcn8s_fcn16s": "RGB"}
+    monkeypatch.setattr(
+        scenes, "load_model", lambda row: (Reader(), {"preprocessing": {"order": orders[row], **plain}})
+    )
+    pictures = Pictures()
+    scenes.draw(tmp_path, pictures, {"large": [2, 0], "small": [1]}, {row: row for row in orders})
+    large, small = scenes.read(tmp_path)
+    assert (large.name, small.name) == ("large_objects", "small_objects")
+    assert large.classes == small.classes == Pictures.classes
+    for shown, index in zip(large.scenes + small.scenes, (2, 0, 1), strict=True):
+        picture, labels = pictures[index]
+        expected = [
+            picture,
+            PALETTE[labels],
+            PALETTE[picture[..., 0]],
+            PALETTE[picture[..., 2]],
+            PALETTE[picture[..., 0]],
+        ]
+        names = ["picture", "truth"] + [scenes.ROWS[row].name for row in orders]
+        assert list(shown) == names
+        for name, layer in zip(names, expected, strict=True):
+            np.testing.assert_array_equal(shown[name], layer, err_msg=name)
