@@ -27,6 +27,6 @@ def test_its_commands_exist():
     commands = set(re.findall(r"-m minifcn\.(\w+)", TEXT))
     assert {"train", "predict", "check_data", "evaluate"} <= commands
     missing = [name for name in commands if not (ROOT / "minifcn" / f"{name}.py").exists()]
-    targets = set(re.findall(r"^    make (\w+)", TEXT, re.MULTILINE))
+    targets = set(re.findall(r"(?:^    |`)make (\w+)", TEXT, re.MULTILINE))
     known = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
-    assert not missing and targets == {"train", "test", "table1"} <= set(known)
+    assert not missing and {"train", "test", "table1"} <= targets <= set(known)
