@@ -39,7 +39,7 @@ class Pictures:
 
 
 def loader_threads():
-    return [thread for thread in threading.enumerate() if thread.name == "minifcn-loader"]
+    return [thread for thread in threading.enumerate() if thread.name.startswith("minifcn-loader")]
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,7 @@ from small_data import VOC_IDS, VOID, make_sbd, make_voc, save_sbd_labels, voc_c
 
 from minifcn.check_data import main
 from minifcn.datasets import has_split, list_splits, open_dataset
-from minifcn.datasets.sbd import Sbd
+from minifcn.datasets.voc import Sbd
 from minifcn.errors import InputError
 
 TRAIN = ["2008_000002", "2008_000003", "2011_003276"]
@@ -65,7 +65,9 @@ def test_splits(root):
         open_dataset(root, "test")
     (root / "train.txt").unlink()
     assert list_splits(root) == ["val"]
-    with pytest.raises(InputError, match=r"no split 'train'; there are: val\. It takes train.txt"):
+    with pytest.raises(
+        InputError, match=r"no split 'train'; there are: val\. Expected \(SBD\) img/, cls/ and train.txt"
+    ):
         open_dataset(root, "train")
 
 
