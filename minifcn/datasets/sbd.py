@@ -9,19 +9,17 @@
 Given may be dataset/, benchmark_RELEASE/, or where that was unpacked.
 """
 
-import io
-import struct
-import zlib
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import InputError
 from . import voc
+from .matlab import read_variables, struct_of
 from .pictures import LabelCoding
 
 SPLITS = ("train", "val")
-_COMPRESSED = 15  # miCOMPRESSED in the description of MAT-files, level 5
+_LONGEST = 1 << 26  # bytes of a label file, decompressed; SBD's have a quarter of a million
 
 
 class Sbd(voc.Listed):
@@ -65,25 +63,15 @@ class _MatCoding(LabelCoding):
 
 
 def _segmentation(path: str | Path) -> np.ndarray:
-    """The array GTcls.Segmentation of a .mat file. InputError names the file."""
+    """Return the array GTcls.Segmentation of a .mat file. InputError names the file."""
     try:
-        from scipy.io import loadmat  # only here: no other data set needs scipy
-    except ImportError:
-        raise InputError(f"{path}: it takes scipy to read .mat files; install it: pip install scipy") from None
-    try:
-        content = Path(path).read_bytes()
-        _verify(content)
-        found = loadmat(io.BytesIO(content), variable_names=["GTcls"])["GTcls"]  # (1, 1), of objects
-        return np.asarray(found["Segmentation"][0, 0])
+        variables = read_variables(Path(path).read_bytes(), ("GTcls",), _LONGEST)
     except FileNotFoundError:
         raise InputError(f"{path}: these labels are missing; add the file, or take its name out of the set") from None
-    except Exception as error:  # damaged files make scipy raise many kinds
-        reason = f"{type(error).__name__}: {error}"
+    except (InputError, OSError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error).removesuffix(". Get the file again")
         raise InputError(f"{path}: no GTcls.Segmentation can be read ({reason}); unpack the file again") from error
-
-
-def _verify(content: bytes) -> None:
-    """Raise zlib.error where a compressed .mat file is damaged: scipy may not come to its checksum, and may crash."""
-    kind, size = struct.unpack_from("<2I", content, offset=128)  # of the first variable, after the header
-    if kind == _COMPRESSED:
-        zlib.decompress(content[136 : 136 + size])
+    values = struct_of(variables.get("GTcls")).get("Segmentation")
+    if not isinstance(values, np.ndarray):
+        raise InputError(f"{path}: it holds no array GTcls.Segmentation; unpack the file again")
+    return values
