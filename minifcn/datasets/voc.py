@@ -29,21 +29,19 @@ train has 8,498 pictures, with SBD's labels. val has VOC's labels and their void
 that the reference calls seg11valid, of another year they are others.
 """
 
-import io
-import struct
-import zlib
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import InputError
+from .matlab import read_variables, struct_of
 from .pictures import IGNORE_LABEL, Example, LabelCoding, read_example
 
 CLASSES = (
     "background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable",
     "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor",
 )  # fmt: skip
-_COMPRESSED = 15  # miCOMPRESSED in the description of MAT-files, level 5
+_LONGEST = 1 << 26  # bytes of a .mat file's labels, decompressed; SBD's have a quarter of a million
 
 
 def palette(n: int) -> np.ndarray:
@@ -155,25 +153,15 @@ def splits_of_both(folder: Path) -> list[str]:
 
 
 def _segmentation(path: Path) -> np.ndarray:
-    """The array GTcls.Segmentation of a .mat file. Raises InputError, which names the file."""
+    """Return the array GTcls.Segmentation of a .mat file. Raises InputError, which names the file."""
     try:
-        from scipy.io import loadmat  # only here: no other data set needs scipy
-    except ImportError:
-        raise InputError(f"{path}: it takes scipy to read .mat files; install it: pip install scipy") from None
-    try:
-        content = path.read_bytes()
-        _verify(content)
-        found = loadmat(io.BytesIO(content), variable_names=["GTcls"])["GTcls"]  # (1, 1), of objects
-        return np.asarray(found["Segmentation"][0, 0])
+        variables = read_variables(path.read_bytes(), ("GTcls",), _LONGEST)
     except FileNotFoundError:
         raise InputError(f"{path}: these labels are missing; add the file, or take its name out of the set") from None
-    except Exception as error:  # damaged files make scipy raise many kinds
-        reason = f"{type(error).__name__}: {error}"
+    except (InputError, OSError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error).removesuffix(". Get the file again")
         raise InputError(f"{path}: no GTcls.Segmentation can be read ({reason}); unpack the file again") from error
-
-
-def _verify(content: bytes) -> None:
-    """Raise zlib.error where a compressed .mat file is damaged: scipy may not come to its checksum, and may crash."""
-    kind, size = struct.unpack_from("<2I", content, offset=128)  # of the first variable, after the header
-    if kind == _COMPRESSED:
-        zlib.decompress(content[136 : 136 + size])
+    values = struct_of(variables.get("GTcls")).get("Segmentation")
+    if not isinstance(values, np.ndarray):
+        raise InputError(f"{path}: it holds no array GTcls.Segmentation; unpack the file again")
+    return values
