@@ -131,6 +131,14 @@ def test_legend_shows_every_class_and_void_only_if_a_label_picture_has_it(tmp_pa
     assert contains(read(tmp_path / "b.png")[-44:], swatch(figures.VOID_COLOUR))
 
 
+def test_void_is_shown_as_a_last_class_would_be(tmp_path):
+    labels = np.random.default_rng(0).integers(0, 2, (20, 30), dtype=np.uint8)
+    figures.samples(tmp_path / "a.png", [[labels * 255]], ["x"], ["road"], PALETTE[1:2])
+    palette = np.array([PALETTE[1], figures.VOID_COLOUR], np.uint8)
+    figures.samples(tmp_path / "b.png", [[labels]], ["x"], ["road", "void"], palette)
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+
+
 def test_a_picture_in_the_colours_of_the_classes_is_a_picture(tmp_path):
     x = PALETTE[np.random.default_rng(0).integers(0, 3, (20, 30))]
     figures.samples(tmp_path / "a.png", [[x]], ["x"], CLASSES, PALETTE)

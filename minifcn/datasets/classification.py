@@ -152,10 +152,8 @@ class Files:
             raise
         except Exception as error:  # damaged archives make zipfile and its decompressors raise many kinds
             reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-            remedy = (
-                "copy it again" if self.where.is_dir() else "copy the archive again, or unpack it and give the folder"
-            )
-            raise InputError(f"{self.name(path)}: cannot be read ({reason}); {remedy}") from error
+            again = "it again" if self.where.is_dir() else "the archive again, or unpack it and give the folder"
+            raise InputError(f"{self.name(path)}: cannot be read ({reason}); copy {again}") from error
 
     def text(self, path: Parts) -> str:
         """Read a text file. Raises InputError, which names it."""
@@ -193,15 +191,16 @@ class Centred:
         self.size = size
 
     def __call__(self, picture: np.ndarray, label: int, *_) -> tuple[np.ndarray, int]:
-        picture = scale_shorter_side(picture, self.size)
-        H, W, _ = picture.shape
-        top, left = (H - self.size) // 2, (W - self.size) // 2
-        return picture[top : top + self.size, left : left + self.size], label
+        return middle(scale_shorter_side(picture, self.size), self.size, self.size), label
 
 
 def scale_shorter_side(picture: np.ndarray, size: int) -> np.ndarray:
-    """Scale a picture uint8 (H, W, 3) bilinearly so that its shorter side has `size` pixels."""
-    picture = cut_to_aspect(picture)
+    """Scale a picture uint8 (H, W, 3) bilinearly so that its shorter side has `size` pixels.
+
+    Of one more than LONGEST times as long as wide, the middle alone: enlarged, the whole would be huge.
+    """
+    H, W, _ = picture.shape
+    picture = middle(picture, min(H, LONGEST * W), min(W, LONGEST * H))
     H, W, _ = picture.shape
     scale = size / min(H, W)
     height, width = max(size, round(H * scale)), max(size, round(W * scale))
@@ -210,10 +209,9 @@ def scale_shorter_side(picture: np.ndarray, size: int) -> np.ndarray:
     return np.asarray(Image.fromarray(picture).resize((width, height), Image.Resampling.BILINEAR))
 
 
-def cut_to_aspect(picture: np.ndarray) -> np.ndarray:
-    """The middle of a picture (H, W, 3) more than LONGEST times as long as wide: enlarged it would be huge."""
+def middle(picture: np.ndarray, height: int, width: int) -> np.ndarray:
+    """The part of a picture (H, W, 3) around its centre, (height, width, 3)."""
     H, W, _ = picture.shape
-    height, width = min(H, LONGEST * W), min(W, LONGEST * H)
     top, left = (H - height) // 2, (W - width) // 2
     return picture[top : top + height, left : left + width]
 
