@@ -93,20 +93,21 @@ def test_overlay_arguments():
 # --- samples ---
 
 
-def test_samples_hold_every_picture_at_a_whole_multiple(tmp_path):
-    labels = np.random.default_rng(0).integers(0, 3, (45, 60), dtype=np.uint8)
-    truth, guess = labels, labels.T[:45, :45].repeat(2, 1)[:, :60]
-    rows = [[picture(45, 60), truth, guess], [picture(45, 60, 1), guess, truth]]
+def test_samples_hold_every_picture_at_a_whole_multiple_in_its_place(tmp_path):
+    rng = np.random.default_rng(0)
+    rows = [[picture(45, 50, i), *rng.integers(0, 3, (2, 45, 50), dtype=np.uint8)] for i in range(2)]
     figures.samples(tmp_path / "s.png", rows, ["picture", "truth", "32s\nJaccard 50.0"], CLASSES, PALETTE)
     canvas = read(tmp_path / "s.png")
-    for x in (truth, guess):
-        coloured = figures.colourise(x, PALETTE)
-        assert contains(canvas, coloured.repeat(7, 0).repeat(7, 1))  # 7 x 60 = 420, nearest
-    expected = np.asarray(Image.fromarray(rows[0][0]).resize((420, 315), Image.Resampling.BILINEAR))
-    assert contains(canvas, expected)
-    # The margins: 16 on either side, 10 between columns, and the outermost rows and columns of pixels are paper.
-    assert canvas.shape[1] == 3 * 420 + 2 * 10 + 2 * 16
+    H, W = 360, 400  # 8 x 45, 8 x 50: 9 x 50 would be more than a column of 420
+    # The margins: 16 on either side, 10 between columns and rows, two lines of titles of 26 each; a legend of one line.
+    assert canvas.shape == (16 + 2 * 26 + 2 * (H + 10) + 28 + 16, 2 * 16 + 3 * W + 2 * 10, 3)
     assert (canvas[[0, -1]] == 255).all() and (canvas[:, [0, -1]] == 255).all()
+    for r, (x, *labels) in enumerate(rows):
+        drawn = [np.asarray(Image.fromarray(x).resize((W, H), Image.Resampling.BILINEAR))]
+        drawn += [figures.colourise(y, PALETTE).repeat(8, 0).repeat(8, 1) for y in labels]
+        for c, expected in enumerate(drawn):
+            top, left = 68 + r * (H + 10), 16 + c * (W + 10)
+            np.testing.assert_array_equal(canvas[top : top + H, left : left + W], expected)
 
 
 def packed(colours):

@@ -98,6 +98,10 @@ def test_a_folder_too_low_and_nothing_at_all(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match=r"empty: expected train/CLASS/NAME.jpg, .*found: nothing$"):
         open_pictures(tmp_path / "empty")
+    with zipfile.ZipFile(tmp_path / "dot.zip", "w") as archive:
+        archive.writestr("./", "")  # as some programs list the folder that was packed
+    with pytest.raises(InputError, match=r"dot.zip: expected train/CLASS/NAME.jpg, .*found: nothing$"):
+        open_pictures(tmp_path / "dot.zip")
     for name in ("no", "no.zip"):
         with pytest.raises(InputError, match=rf"{name}: no such folder or zip; give the pictures .* with --data$"):
             open_pictures(tmp_path / name)
