@@ -44,12 +44,11 @@ class Layout(NamedTuple):
 _VOC = "JPEGImages/, SegmentationClass/ and ImageSets/Segmentation/train.txt, val.txt (test's labels are not public)"
 LAYOUTS = (  # the first that finds a split counts: the reference's setting holds VOC and SBD
     Layout(camvid.splits, camvid.Camvid, "(CamVid) train/ and trainannot/, val/ and valannot/, test/ and testannot/"),
-    Layout(folder.splits, folder.Folder, "images/, labels/ and classes.txt, and if there are lists, train.txt, "
-           "val.txt, test.txt"),
+    Layout(folder.splits, folder.Folder, "images/, labels/ and classes.txt; splits in train.txt, val.txt, test.txt"),
     Layout(voc.splits_of_both, voc.open_both, "(the reference's setting) VOCdevkit/ and benchmark_RELEASE/"),
     Layout(voc.Voc.splits, voc.Voc, f"(VOC) {_VOC}"),
     Layout(voc.Sbd.splits, voc.Sbd, "(SBD) img/, cls/ and train.txt, val.txt"),
-)  # fmt: skip
+)
 
 
 def open_dataset(where: str | Path, split: str) -> Dataset:
