@@ -28,8 +28,7 @@ def colourise(labels: np.ndarray, palette: np.ndarray) -> np.ndarray:
 
     Raises ValueError where a shape is wrong, or a label is neither in the palette (L, 3) nor 255.
     """
-    _check_labels(labels, palette)
-    return _full_palette(palette)[labels]
+    return _palette_for(labels, palette)[labels]
 
 
 def overlay(picture: np.ndarray, labels: np.ndarray, palette: np.ndarray, alpha: float = 0.5) -> np.ndarray:
@@ -51,9 +50,9 @@ def save_label_png(path: str | os.PathLike, labels: np.ndarray, palette: np.ndar
 
     Raises ValueError as colourise does, and OSError, which names `path`, where the file could not be written.
     """
-    _check_labels(labels, palette)
+    colours = _palette_for(labels, palette)
     image = Image.fromarray(labels.astype(np.uint8))
-    image.putpalette(_full_palette(palette).tobytes())
+    image.putpalette(colours.tobytes())
     _save(path, image)
 
 
@@ -215,15 +214,8 @@ def smoothed(values: np.ndarray, window: int) -> np.ndarray:
     return means
 
 
-def _full_palette(palette: np.ndarray) -> np.ndarray:
-    """Return the palette (L, 3) with an entry for every value of a byte, (256, 3) uint8; 255 is void's."""
-    full = np.zeros((256, 3), np.uint8)
-    full[: len(palette)] = palette
-    full[IGNORE_LABEL] = VOID_COLOUR
-    return full
-
-
-def _check_labels(labels: np.ndarray, palette: np.ndarray) -> None:
+def _palette_for(labels: np.ndarray, palette: np.ndarray) -> np.ndarray:
+    """Check labels (H, W) and their palette (L, 3); return this with an entry for every value of a byte, (256, 3)."""
     if palette.ndim != 2 or palette.shape[1] != 3 or len(palette) > IGNORE_LABEL:
         raise ValueError(f"palette: expected (L, 3) with L <= {IGNORE_LABEL}, received {palette.shape}")
     if labels.ndim != 2 or not np.issubdtype(labels.dtype, np.integer):
@@ -232,6 +224,10 @@ def _check_labels(labels: np.ndarray, palette: np.ndarray) -> None:
     if wrong.size:
         expected = f"0 to {len(palette) - 1}, or {IGNORE_LABEL} for void"
         raise ValueError(f"labels: expected {expected}, received {wrong[0]}")
+    full = np.zeros((256, 3), np.uint8)
+    full[: len(palette)] = palette
+    full[IGNORE_LABEL] = VOID_COLOUR
+    return full
 
 
 def _check_samples(rows: list[list[np.ndarray]], titles: list[str], classes: list[str], palette: np.ndarray) -> None:
