@@ -189,8 +189,8 @@ def _decode(path: str | Path, what: str, file: BinaryIO | None = None) -> tuple[
     except MemoryError:
         raise
     except Exception as error:  # damaged files make Pillow's decoders raise many kinds
-        told = getattr(error, "strerror", None) or str(error).replace(f" {file or str(path)!r}", "")
-        reason = told.replace(str(path), "file").rstrip(".") or type(error).__name__
+        reason = getattr(error, "strerror", None) or str(error).replace(f" {file or str(path)!r}", "")
+        reason = reason.replace(str(path), "file").rstrip(".") or type(error).__name__
         raise InputError(f"{path}: unreadable {what} ({reason}); save or copy it again") from error
 
 
