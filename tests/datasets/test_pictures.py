@@ -251,6 +251,7 @@ def test_rgb_labels_without_colours_are_refused(tmp_path):
 
 def test_labels_of_other_kinds_are_refused(tmp_path):
     transparent = np.zeros((H, W, 4), np.uint8)
+    transparent[1:, :, 3] = 255
     text = message(LabelCoding(ENTRIES, COLOURS).read, save(tmp_path / "clear.png", transparent))
     assert "clear.png: the label picture has transparent pixels" in text
     text = message(LabelCoding(ENTRIES).read, save(tmp_path / "float.tif", np.zeros((H, W), np.float32)))

@@ -102,6 +102,8 @@ def test_two_years_side_by_side(root):
         open_dataset(unpacked, "val")
     assert open_dataset(unpacked / "TrainVal", "val").names == TRAIN
     assert open_dataset(unpacked / "VOCdevkit", "val").names == VAL
+    make_voc(root / "VOC2011", {"val": TRAIN})
+    assert open_dataset(root, "val").names == VAL
 
 
 @pytest.mark.parametrize("part", ["JPEGImages", "SegmentationClass", "ImageSets"])
