@@ -206,7 +206,7 @@ def compare(folder: Path, folders: list[Path], data: str, where: str) -> None:
             predict(model, Preprocessing.from_dict(meta["preprocessing"]).apply(picture)[None])[0]
             for model, meta in networks
         ]
-        rows.append([picture] + [figures.colourise(shown, dataset.palette) for shown in (labels, *predictions)])
+        rows.append([picture, labels, *predictions])
     titles = ["picture", "truth", *(place.name for place in folders)]
     figures.samples(folder / "samples.png", rows, titles, dataset.classes, dataset.palette)
 

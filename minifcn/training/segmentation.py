@@ -105,8 +105,7 @@ class SegmentationRun(Run):
         rows = []
         for picture, labels in sample_pictures(dataset):
             predicted = predict(self.model, self.preprocessing.apply(picture)[None])[0]
-            shown = [figures.colourise(labels, dataset.palette), figures.colourise(predicted, dataset.palette)]
-            rows.append([picture, *shown, figures.overlay(picture, predicted, dataset.palette)])
+            rows.append([picture, labels, predicted, figures.overlay(picture, predicted, dataset.palette)])
         titles = ["picture", "truth", self.settings.model, "overlay"]
         figures.samples(self.folder / "samples.png", rows, titles, dataset.classes, dataset.palette)
 

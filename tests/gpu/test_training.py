@@ -158,7 +158,7 @@ def test_pictures_go_up_in_the_background(data):
         return gpu.asarray(x)
 
     batches = list(Loader(dataset, 2, Preprocessing(), place=place).epoch(0))
-    assert threads == {"minifcn-loader"}
+    assert threads == {"minifcn-loader_0"}
     host = list(Loader(dataset, 2, Preprocessing()).epoch(0))
     assert all(gpu.owns(x) and isinstance(labels, np.ndarray) for x, labels in batches)
     for (x, labels), (expected, same) in zip(batches, host, strict=True):
