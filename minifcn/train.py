@@ -21,7 +21,7 @@ from .training import folder as runs
 from .training.evaluation import predict
 from .training.loop import Stopped
 from .training.recipes import PAPER_PICTURES, RECIPES, of_stage
-from .training.segmentation import SegmentationRun, sample_pictures
+from .training.segmentation import run_stage, sample_pictures
 from .training.settings import SegmentationSettings
 from .weights import check_trunk, load_model, open_weights
 from .weights.shipped import SCRATCH, SHIPPED, find_weights, shipped_trunks
@@ -180,20 +180,6 @@ def steps_of(args: argparse.Namespace, pictures: int, preset: int | None) -> int
     if args.steps is None and args.epochs is None and (preset is not None or args.data in DRAWN):
         return preset or TOYTOWN_STEPS
     return runs.steps_for(args, pictures, EPOCHS)
-
-
-def run_stage(folder: Path, settings: SegmentationSettings, where: str, stop) -> dict:
-    """Train one network, or finish it, or do nothing where it is finished; return its metrics."""
-    metrics = runs.read_metrics(folder)
-    if metrics is not None:
-        return metrics
-    folder.mkdir(exist_ok=True)
-    if not (folder / "config.json").exists():
-        runs.write_config(folder, [settings], where)
-    run = SegmentationRun(folder, settings, where)
-    print(run.describe())
-    run.train(stop)
-    return run.finish()
 
 
 def compare(folder: Path, folders: list[Path], data: str, where: str) -> None:

@@ -1,6 +1,7 @@
 """Training an FCN on a segmentation data set: what minifcn.trainer does not know of it."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 
@@ -13,9 +14,11 @@ from ..datasets.views import hold_out, scaled, thinned
 from ..models import MODELS
 from ..ops import softmax_cross_entropy
 from ..weights import checkpoint, restore
+from . import folder as folders
 from . import machine
 from .evaluation import evaluate, predict
 from .loop import Run
+from .settings import SegmentationSettings
 
 SAMPLE_ROWS = 4
 
@@ -109,6 +112,20 @@ class SegmentationRun(Run):
             rows.append([picture, *shown, figures.overlay(picture, predicted, dataset.palette)])
         titles = ["picture", "truth", self.settings.model, "overlay"]
         figures.samples(self.folder / "samples.png", rows, titles, dataset.classes, dataset.palette)
+
+
+def run_stage(folder: Path, settings: SegmentationSettings, where: str, stop) -> dict:
+    """Train one network, or finish it, or do nothing where it is finished; return its metrics."""
+    metrics = folders.read_metrics(folder)
+    if metrics is not None:
+        return metrics
+    folder.mkdir(exist_ok=True)
+    if not (folder / "config.json").exists():
+        folders.write_config(folder, [settings], where)
+    run = SegmentationRun(folder, settings, where)
+    print(run.describe())
+    run.train(stop)
+    return run.finish()
 
 
 def sample_pictures(dataset) -> list[tuple[np.ndarray, np.ndarray]]:
