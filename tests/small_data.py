@@ -13,8 +13,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from minifcn import pretrain, train
 from minifcn.command import command_line
 from minifcn.models import Widths
+from minifcn.training import options
+from minifcn.training.settings import ClassificationSettings, Options, SegmentationSettings, TrainOptions
 from minifcn.weights import checkpoint
 
 CLASSES = ("ground", "square", "disc")
@@ -177,6 +180,16 @@ def zipped(folder, path, inside="", folders=True):
             if folders or entry.is_file():
                 archive.write(entry, f"{inside}{entry.relative_to(folder).as_posix()}")
     return path
+
+
+def planned(argv) -> list[SegmentationSettings]:
+    """The settings of each network that a command line of minifcn.train would train."""
+    return train.plan(*options.read(train.parser, argv, TrainOptions, SegmentationSettings))[0]
+
+
+def pretrain_planned(argv) -> ClassificationSettings:
+    """The settings that a command line of minifcn.pretrain would train with."""
+    return pretrain.plan(*options.read(pretrain.parser, argv, Options, ClassificationSettings))[0]
 
 
 def exit_status(main, *argv) -> int:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from helpers import assert_close, relative_error
 from PIL import Image
-from small_data import CLASSES, assert_same_run, assert_same_tensors, exit_status, fails, make_set
+from small_data import CLASSES, assert_same_run, assert_same_tensors, exit_status, fails, make_set, planned
 
 from minifcn import train
 from minifcn.autograd import Tensor, no_grad
@@ -18,7 +18,8 @@ from minifcn.models import AT_ONCE, MODELS
 from minifcn.models.fcn import bilinear_weight
 from minifcn.optim import SGD, clip_gradients, learning_rate
 from minifcn.training import loop
-from minifcn.training.segmentation import SegmentationRun
+from minifcn.training.loop import Run, open_run
+from minifcn.training.segmentation import Segmentation
 from minifcn.training.settings import SegmentationSettings
 from minifcn.weights import checkpoint, load_model
 
@@ -61,8 +62,8 @@ def train_run(folder, data, **settings):
     """Train without drawing; return the run."""
     folder.mkdir()
     defaults = {"model": "fcn32s", "steps": 6, "trunk": "tiny", "batch": 4, "dropout": 0.5, "lr": 0.05}
-    defaults |= {"seed": 3, "val_every": 0}
-    run = SegmentationRun(folder, SegmentationSettings(data=data, **defaults | settings))
+    defaults |= {"seed": 3, "val_every": 0, "warmup": 0, "clip": 0.0}
+    run = open_run(Segmentation, folder, SegmentationSettings(data=data, **defaults | settings))
     run.train(NoStop)
     return run
 
@@ -152,11 +153,12 @@ def test_an_existing_run_is_never_overwritten_and_the_second_equals_it(chain, da
 def test_threads_do_not_change_a_bit(data, tmp_path):
     code = """
 import pathlib, sys
-from minifcn.training.segmentation import SegmentationRun
+from minifcn.training.loop import open_run
+from minifcn.training.segmentation import Segmentation
 from minifcn.training.settings import SegmentationSettings
 class NoStop: requested = False
 settings = SegmentationSettings(model="fcn32s", data=sys.argv[2], steps=3)
-SegmentationRun(pathlib.Path(sys.argv[1]), settings).train(NoStop)
+open_run(Segmentation, pathlib.Path(sys.argv[1]), settings).train(NoStop)
 """
     children = []
     for threads in ("1", "2", "5"):
@@ -172,7 +174,7 @@ SegmentationRun(pathlib.Path(sys.argv[1]), settings).train(NoStop)
 
 def test_data_in_the_current_folder(data, tmp_path, undrawn, monkeypatch):
     monkeypatch.chdir(data)
-    [settings] = train.plan(train.parser().parse_args(["--data", ".", "--model", "fcn32s"]))
+    [settings] = planned(["--data", ".", "--model", "fcn32s"])
     assert settings.data == data
     assert train.main(f"--data . --out {tmp_path} --model fcn32s --trunk tiny --steps 1 --val-every 0".split()) == 0
     assert [path.name for path in tmp_path.iterdir()] == ["shapes"]
@@ -200,10 +202,8 @@ def test_16s_starts_from_the_weights_of_the_32s(chain, data, tmp_path):
 
 def test_the_second_of_a_chain_is_that_network_started_by_hand(chain, data, tmp_path):
     arguments = [*chain_arguments(data, tmp_path), "--model", "fcn16s"]
-    [settings] = train.plan(
-        train.parser().parse_args([*arguments, "--init", str(chain / "fcn32s" / "last.safetensors")])
-    )
-    SegmentationRun(tmp_path, settings).train(NoStop)
+    [settings] = planned([*arguments, "--init", str(chain / "fcn32s" / "last.safetensors")])
+    open_run(Segmentation, tmp_path, settings).train(NoStop)
     assert_same_run(tmp_path, chain / "fcn16s")
 
 
@@ -249,8 +249,8 @@ def test_no_network_starts_dead(model, data, tmp_path):
 
 def test_skip_scales_of_8s_at_once_reach_the_network(data, tmp_path):
     arguments = f"--data {data} --model fcn8s --trunk tiny --lr 0.05 --steps 4 --val-every 0 --skip-scale 0.01 0.0001"
-    [settings] = train.plan(train.parser().parse_args(arguments.split()))
-    SegmentationRun(tmp_path, settings).train(NoStop)
+    [settings] = planned(arguments.split())
+    open_run(Segmentation, tmp_path, settings).train(NoStop)
     scaled, meta = load_model(tmp_path / "last.safetensors")
     assert meta["model"]["skip_scale"] == [0.01, 0.0001] == list(AT_ONCE)
     # The scale may as well stand in the weights of the skips' score layers.
@@ -276,7 +276,7 @@ def test_accumulating_two_batches_of_two_equals_one_of_four(balance, data, tmp_p
     common = {"steps": 7, "balance": balance, "flip": True, "warmup": 2, "clip": 5.0}
     four = train_run(tmp_path / "four", data, batch=4, **common)
     two = train_run(tmp_path / "two", data, batch=2, accumulate=2, **common)
-    labelled = [(four.train_set[i][1] != 255).mean() for i in range(12)]
+    labelled = [(four.task.train_set[i][1] != 255).mean() for i in range(12)]
     assert min(labelled) < 0.6 and max(labelled) > 0.9
     np.testing.assert_allclose(losses(two), losses(four), rtol=1e-4)
     start = MODELS["fcn32s"](3, "tiny", "same", seed=3).parameters()
@@ -294,13 +294,13 @@ def test_the_first_loss_is_the_logarithm_of_the_classes(data, tmp_path):
 
 
 def test_every_epoch_shows_each_picture_once_in_an_order_of_its_own(data, tmp_path, monkeypatch):
-    seen, real = [], SegmentationRun.train_step
+    seen, real = [], Run.train_step
 
     def spy(run, group):
         seen.append([x.tobytes() for batch, _ in group for x in batch])
         return real(run, group)
 
-    monkeypatch.setattr(SegmentationRun, "train_step", spy)
+    monkeypatch.setattr(Run, "train_step", spy)
     train_run(tmp_path / "run", data, steps=9, batch=2, accumulate=2, flip=False, lr=0.0)
     epochs = [[x for group in seen[k : k + 3] for x in group] for k in (0, 3, 6)]
     assert all(len(set(epoch)) == 12 for epoch in epochs) and len({frozenset(epoch) for epoch in epochs}) == 1
@@ -340,10 +340,10 @@ def test_a_sum_with_its_default_lr_trains_as_a_mean_with_its_own(full_data, tmp_
     for reduction in ("mean", "sum"):
         arguments = f"--data {full_data} --model fcn32s --trunk tiny --batch 4 --steps 8 --warmup 0 --val-every 0"
         arguments += f" --reduction {reduction} --weight-decay 0"
-        [settings] = train.plan(train.parser().parse_args(arguments.split()))
+        [settings] = planned(arguments.split())
         folder = tmp_path / reduction
         folder.mkdir()
-        runs[reduction] = SegmentationRun(folder, settings)
+        runs[reduction] = open_run(Segmentation, folder, settings)
         runs[reduction].train(NoStop)
     assert runs["mean"].settings.lr == 0.01
     assert runs["sum"].settings.lr == pytest.approx(0.01 / (4 * 32 * 40))
@@ -353,7 +353,7 @@ def test_a_sum_with_its_default_lr_trains_as_a_mean_with_its_own(full_data, tmp_
 
 def test_default_lr_of_a_sum_counts_crop_and_group(data):
     arguments = f"--data {data} --model fcn32s --reduction sum --batch 2 --accumulate 3 --crop 16 24".split()
-    [settings] = train.plan(train.parser().parse_args(arguments))
+    [settings] = planned(arguments)
     assert settings.lr == pytest.approx(0.01 / (2 * 3 * 16 * 24))
 
 
@@ -364,7 +364,7 @@ def test_low_memory_ends_with_the_same_weights(data, tmp_path):
         assert np.array_equal(p.data, low.model.parameters()[name].data), name
     assert list(losses(plain)) == list(losses(low))
     arguments = f"--data {data} --model fcn32s --low-memory".split()
-    [settings] = train.plan(train.parser().parse_args(arguments))
+    [settings] = planned(arguments)
     assert settings.low_memory and settings.clip == 0
 
 
