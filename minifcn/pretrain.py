@@ -8,7 +8,7 @@ import argparse
 from pathlib import Path
 
 from . import device
-from .command import command_line
+from .command import command_line, command_parser
 from .datasets.classification import open_pictures, title
 from .errors import InputError
 from .training import options
@@ -22,10 +22,9 @@ STRIDE = 32  # of fc6
 
 
 def parser(everything: bool = False) -> argparse.ArgumentParser:
-    usage, about = "--data PICTURES [options]", "Train a VGG trunk as a classifier of whole pictures."
-    p = options.parser("pretrain", usage, about, ClassificationSettings, Options, everything=everything)
+    p = command_parser("pretrain", "--data PICTURES [options]", "Train a VGG trunk as a classifier of whole pictures.")
     p.epilog = "Layers are normalised over each batch by itself, also where several are accumulated for an update."
-    return p
+    return options.add_options(p, ClassificationSettings, Options, everything=everything)
 
 
 def main(argv=None) -> int:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from . import device
-from .command import command_line
+from .command import command_line, command_parser
 from .datasets import DRAWN, has_split, lasting_name, open_dataset
 from .datasets.transforms import Preprocessing
 from .errors import InputError
@@ -28,8 +28,8 @@ CHAIN = ["fcn32s", "fcn16s"]  # --model, where it is not given
 
 
 def parser(everything: bool = False) -> argparse.ArgumentParser:
-    usage, about = "[--data DATA] [--model M ...] [options]", "Train fully convolutional networks."
-    return options.parser("train", usage, about, SegmentationSettings, TrainOptions, everything=everything)
+    p = command_parser("train", "[--data DATA] [--model M ...] [options]", "Train fully convolutional networks.")
+    return options.add_options(p, SegmentationSettings, TrainOptions, everything=everything)
 
 
 def main(argv=None) -> int:

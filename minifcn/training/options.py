@@ -9,22 +9,22 @@ from dataclasses import MISSING, Field, fields
 from types import UnionType
 from typing import get_args, get_origin
 
-from ..command import command_parser
 from ..errors import InputError
 from .settings import Options, Settings
 
 
-def parser(name: str, usage: str, description: str, *kinds: type, everything=False) -> argparse.ArgumentParser:
-    """Return a command's parser of the options that these dataclasses declare. What is not given is not in its result.
+def add_options(p: argparse.ArgumentParser, *kinds: type, everything: bool = False) -> argparse.ArgumentParser:
+    """Give a parser the options that these dataclasses declare. Its result lacks those that are not given.
 
-    everything: its help has all of them, and not only those that are used often.
+    everything: its help shows all of them, and not only those that are used often.
     """
-    p = command_parser(name, usage, description)
     p.argument_default = argparse.SUPPRESS
-    for f in (f for kind in kinds for f in fields(kind) if f.metadata.get("help")):
+    declared = [f for kind in kinds for f in fields(kind) if f.metadata.get("help")]
+    for f in sorted(declared, key=lambda f: not f.metadata["often"]):
         text, default = f.metadata["help"], f.default
         if "(default" not in text and not isinstance(default, bool) and default not in (None, MISSING):
-            text += f" (default: {default})"
+            values = default if isinstance(default, tuple) else (default,)
+            text += f" (default: {' '.join(f'{x:g}' if isinstance(x, float) else str(x) for x in values)})"
         shown = text if everything or f.metadata["often"] else argparse.SUPPRESS
         p.add_argument(flag(f.name), help=shown, **_argument(f))
     p.add_argument("--help-all", action="store_true", help="show all options")
