@@ -14,8 +14,9 @@ from .errors import InputError
 from .training import options
 from .training.classification import TRUNK_FILE, Classification, Splits, check_start
 from .training.folder import go_on_with, new_folder, read_config, stopping, write_config
-from .training.loop import Stopped, complete
+from .training.loop import Stopped
 from .training.settings import PRETRAIN_EPOCHS, ClassificationSettings, Options
+from .training.stage import complete
 from .weights import WeightFile, open_weights
 
 STRIDE = 32  # of fc6

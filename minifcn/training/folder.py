@@ -28,6 +28,7 @@ from .options import revived
 from .settings import Settings
 
 LAST = "last.safetensors"
+POSITION = ("step", "seconds", "best_score", "validations")  # how far a run is, as its checkpoint has it
 LOGGED = ["step", "epoch", "lr", "loss"]
 
 
@@ -91,8 +92,8 @@ def resume(run) -> None:
     for name, x in tensors.items():
         if name.startswith("momentum/"):
             run.optimiser.momentum_buffers[name.removeprefix("momentum/")] = run.model.loops.asarray(x)
-    run.step, run.seconds = meta["step"], meta["seconds"]
-    run.best_score, run.validations = meta["best_score"], meta["validations"]
+    for name in POSITION:
+        setattr(run, name, meta[name])
     run.task.preprocessing = Preprocessing.from_dict(meta["preprocessing"])
     run.log = read_log(run.folder / "log.csv", run.step)
 
@@ -122,8 +123,8 @@ def read_metrics(folder: Path) -> dict | None:
 # --- log.csv ---
 
 
-class Log:
-    """log.csv, a row a step. Numbers are written so that they read back exactly. Errors name the file.
+class Log(csv.DictWriter):
+    """log.csv, a row a step. Numbers are written so that they read back exactly.
 
     It begins with the rows so far: those after the checkpoint go, as their steps are run again. scores: the names of
     what validation measures.
@@ -133,43 +134,28 @@ class Log:
         names = [*LOGGED, *(f"val_{name}" for name in scores)]
         with atomic_file(path) as file:
             text = io.TextIOWrapper(file, encoding="utf-8", newline="")
-            writer = csv.DictWriter(text, names, lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
+            super().__init__(text, names, lineterminator="\n")
+            self.writeheader()
+            self.writerows(rows)
             text.flush()
             text.detach()
-        self._file = open(path, "a", newline="", encoding="utf-8")
-        self._writer = csv.DictWriter(self._file, names, lineterminator="\n")
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, kind, *_):
-        try:
-            with naming(self._file.name):
-                self._file.close()
-        except OSError:
-            if kind is None:  # otherwise an error is under way already, most likely this one
-                raise
-
-    def write(self, row: dict) -> None:
-        with naming(self._file.name):
-            self._writer.writerow(row)
+        self.file = io.TextIOWrapper(io.BufferedWriter(_Named(path, "a")), encoding="utf-8", newline="")
+        super().__init__(self.file, names, lineterminator="\n")
 
     def flush(self) -> None:
         """Have the rows on the disk, before a checkpoint says that they are."""
-        with naming(self._file.name):
-            self._file.flush()
-            os.fsync(self._file.fileno())
+        self.file.flush()
+        os.fsync(self.file.fileno())
 
 
-@contextmanager
-def naming(path: str):
-    """Give a file's name to an error of writing to it."""
-    try:
-        yield
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, path) from error
+class _Named(io.FileIO):
+    """A file whose errors of writing name it."""
+
+    def write(self, content) -> int:
+        try:
+            return super().write(content)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(self.name)) from error
 
 
 def read_log(path: Path, step: int) -> list[dict]:

@@ -1,7 +1,7 @@
 """The training loop: steps, validation, checkpoints, for whatever task it is given.
 
     groups of batches --step--> a row of log.csv --validate--> best.safetensors
-                                      '--save--> last.safetensors          finish --> curves.png, metrics.json
+                                      '--save--> last.safetensors
 
 All randomness is keyed by (seed, step) or (seed, epoch, picture), and all else that decides the result is in the
 settings and the checkpoint. So a run that was killed and resumed ends bit for bit like one that was not.
@@ -17,19 +17,15 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from .. import device, figures
+from .. import device
 from ..errors import InputError
-from ..files import write_json
 from ..optim import SGD, clip_gradients, learning_rate
 from ..weights import checkpoint
-from . import machine
-from .folder import LAST, Log, curves_of, read_metrics, resume, write_config
-from .settings import Settings
+from .folder import LAST, POSITION, Log, resume
+from .machine import RECOMPUTED, resident, text
 from .task import Task
 
 SAVE_SECONDS = 120  # at least so often a checkpoint is written
-
-Group = list[tuple[np.ndarray, np.ndarray]]  # batches (x, labels), as many as --accumulate says
 
 
 class Stopped(Exception):
@@ -50,7 +46,7 @@ class Run:
         self.optimiser = SGD(parameters, s.lr, s.momentum, s.weight_decay, bias_lr=2.0, bias_decay=False)
         if s.low_memory:
             self.optimiser.step_during_backward()
-            self.model.recomputed = machine.RECOMPUTED
+            self.model.recomputed = RECOMPUTED
         self.steps_per_epoch = len(task.train_set) // s.batch // s.accumulate
         self.step, self.seconds, self.best_score, self.validations, self.log = 0, 0.0, None, [], []
         if self.last.exists():
@@ -58,33 +54,35 @@ class Run:
 
     def train(self, stop) -> None:
         """Train up to the last step. `stop.requested` is looked at after each step; raises Stopped."""
-        s, per_step = self.settings, self.settings.batch * self.settings.accumulate
+        s, loops, per_step = self.settings, self.model.loops, self.settings.batch * self.settings.accumulate
         saved = started = time.monotonic()
         every = 0.2 if sys.stderr.isatty() else 30  # seconds; a log file needs fewer lines than a terminal
+        validate_every = s.val_every and max(1, round(s.val_every * self.steps_per_epoch))  # steps; 0: at the end alone
         done = {"initial": self.step * per_step, "total": s.steps * per_step, "unit": "pic", "mininterval": every}
-        with tqdm(desc=self.task.title, **done) as bar, Log(self.folder / "log.csv", self.log, self.task.scores) as log:
+        log = Log(self.folder / "log.csv", self.log, self.task.scores)
+        with tqdm(desc=self.task.title, **done) as bar, log.file:
             for group in self.groups():
                 with np.errstate(all="ignore"):  # a diverging run is reported in one line, by step
                     row = self.train_step(group)
-                epoch_ends = self.step % self.steps_per_epoch == 0
-                if self.step == s.steps or self.validation_due():
+                ended = self.step == s.steps
+                if ended or (validate_every and self.step % validate_every == 0):
                     row |= self.validate(self.seconds + time.monotonic() - started)
-                log.write(row)
+                log.writerow(row)
                 self.log.append(row)
                 bar.update(per_step)
-                held = machine.text(machine.resident(self.model.loops))
-                bar.set_postfix_str(f"loss {row['loss']:.3f}, {held}", refresh=False)
+                bar.set_postfix_str(f"loss {row['loss']:.3f}, {text(resident(loops))}", refresh=False)
                 self.watch(bar)
                 now = time.monotonic()
-                if epoch_ends or now - saved > SAVE_SECONDS or stop.requested or self.step == s.steps:
+                epoch_ended = self.step % self.steps_per_epoch == 0
+                if epoch_ended or ended or stop.requested or now - saved > SAVE_SECONDS:
                     self.seconds, started, saved = self.seconds + now - started, now, now
                     log.flush()
                     self.save(self.last)
-                if stop.requested and self.step < s.steps:
+                if stop.requested and not ended:
                     raise Stopped(f"stopped after step {self.step} of {s.steps}, saved {self.last}")
 
-    def groups(self) -> Iterator[Group]:
-        """Yield the batches of each remaining step, `accumulate` at a time."""
+    def groups(self) -> Iterator[list[tuple]]:
+        """Yield the batches (x, labels) of each remaining step, `accumulate` at a time."""
         loader, s = self.task.batches(), self.settings
         while self.step < s.steps:
             epoch, done = divmod(self.step, self.steps_per_epoch)
@@ -93,7 +91,7 @@ class Run:
                 yield [next(batches) for _ in range(s.accumulate)]
             batches.close()
 
-    def train_step(self, group: Group) -> dict:
+    def train_step(self, group: list[tuple]) -> dict:
         """One update from one or more batches; a mean loss divides by the labelled weight of all of them together."""
         s, task = self.settings, self.task
         self.model.train().start_step(self.step)
@@ -114,8 +112,8 @@ class Run:
         return {"step": self.step, "epoch": epoch, "lr": self.optimiser.lr, "loss": total}
 
     def check_finite(self, finite: bool, what: str) -> None:
-        s = self.settings
         if not finite:
+            s = self.settings
             raise Diverged(
                 f"{what} at step {self.step}, with lr {s.lr:g} on a {s.reduction} loss and --clip {s.clip:g}. Start "
                 f"again with a lower --lr (a tenth), --warmup 100 or --clip 5; {self.folder} keeps the last good "
@@ -127,17 +125,12 @@ class Run:
         s = self.settings
         when = 200 if s.steps > 200 else s.steps // 2
         if self.step == when >= 40:
-            losses = [row["loss"] for row in self.log]
-            first, now = np.mean(losses[:20]), np.mean(losses[-20:])
+            first, now = (np.mean([row["loss"] for row in rows]) for rows in (self.log[:20], self.log[-20:]))
             if now > 0.99 * first:
                 bar.write(
                     f"WARNING: the loss has not moved in {self.step} steps ({first:.4g} -> {now:.4g}). lr {s.lr:g} on "
                     f"a {s.reduction} loss may be too low (or far too high)"
                 )
-
-    def validation_due(self) -> bool:
-        every = self.settings.val_every
-        return every > 0 and self.step % max(1, round(every * self.steps_per_epoch)) == 0
 
     def validate(self, seconds: float) -> dict:
         """Score the validation set; keep the best network."""
@@ -156,50 +149,7 @@ class Run:
         tensors = {f"model/{name}": device.asnumpy(p.data) for name, p in self.model.parameters().items()}
         self.check_finite(all(np.isfinite(w).all() for w in tensors.values()), "a weight is not finite")
         tensors |= {f"momentum/{name}": device.asnumpy(v) for name, v in self.optimiser.momentum_buffers.items()}
-        meta = self.task.meta() | {
-            "preprocessing": self.task.preprocessing.to_dict(),
-            "settings": asdict(self.settings),
-            "pictures": len(self.task.train_set),
-            "step": self.step,
-            "epoch": self.step // self.steps_per_epoch,
-            "seed": self.settings.seed,
-            "best_score": self.best_score,
-            "validations": self.validations,
-            "seconds": self.seconds,
-        }
-        checkpoint.save(path, tensors, meta)
-
-    def finish(self) -> dict:
-        """Draw the curves, write metrics.json; return its content."""
-        metrics = {"model": self.task.title, "steps": self.step, "train_seconds": round(self.seconds, 1)}
-        metrics |= {"peak_memory_bytes": machine.peak(self.model.loops), "validations": self.validations}
-        metrics |= self.task.finish(self)
-        figures.curves(self.folder / "curves.png", curves_of(self.log, self.task.scores[0]), self.task.score_label)
-        write_json(self.folder / "metrics.json", metrics)
-        return metrics
-
-
-def open_run(kind: type[Task], folder: Path, settings: Settings, where: str = "cpu", task: Task | None = None) -> Run:
-    """Return the run in a folder, with its first weights or its own; nothing is written. task: if it is built."""
-    if task is None:
-        task = kind(settings, where)
-        if not (folder / LAST).exists():
-            task.initialise()
-    return Run(folder, task)
-
-
-def complete(kind: type[Task], folder: Path, settings: Settings, where: str, stop, task: Task | None = None) -> dict:
-    """Train one network in a folder, or finish it, or do nothing where it is finished; return its metrics.
-
-    task: of that kind, with its first weights, if it is built already.
-    """
-    metrics = read_metrics(folder)
-    if metrics is not None:
-        return metrics
-    run = open_run(kind, folder, settings, where, task)
-    folder.mkdir(exist_ok=True)
-    if not (folder / "config.json").exists():
-        write_config(folder, [settings], where)
-    print(run.task.describe())
-    run.train(stop)
-    return run.finish()
+        meta = self.task.meta() | {name: getattr(self, name) for name in POSITION}
+        meta |= {"epoch": self.step // self.steps_per_epoch, "seed": self.settings.seed}
+        meta |= {"preprocessing": self.task.preprocessing.to_dict(), "pictures": len(self.task.train_set)}
+        checkpoint.save(path, tensors, meta | {"settings": asdict(self.settings)})

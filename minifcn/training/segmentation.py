@@ -17,8 +17,9 @@ from ..ops import softmax_cross_entropy
 from ..weights import checkpoint, restore
 from . import machine
 from .evaluation import evaluate, predict
-from .loop import Run, complete
+from .loop import Run
 from .settings import SegmentationSettings
+from .stage import complete
 from .task import Task
 
 SAMPLE_ROWS = 4

@@ -6,6 +6,7 @@ without a help has no option; one that is `often` used stands in --help, the oth
 
 import math
 from dataclasses import MISSING, dataclass, field
+from functools import partial
 from typing import Any, NamedTuple
 
 from ..datasets import TOYTOWN
@@ -37,6 +38,13 @@ def option(help: str | None, default: Any = MISSING, within=None, choices=None, 
     return field(default=default, metadata=metadata)
 
 
+usual = partial(option, often=True)  # in --help, too
+
+
+def int_or_text(text: str) -> int | str:
+    return int(text) if text.isdecimal() else text
+
+
 @dataclass(kw_only=True)
 class Settings:
     """What decides a run's result, for any network."""
@@ -44,12 +52,10 @@ class Settings:
     data: str
     steps: int
     init: str | None = None
-    trunk: str = option("width of the network", "vgg_quarter", choices=TRUNKS, often=True)
-    batch: int = option("pictures at a time", 2, POSITIVE, often=True)
+    trunk: str = usual("width of the network", "vgg_quarter", choices=TRUNKS)
+    batch: int = usual("pictures at a time", 2, POSITIVE)
     accumulate: int = option("batches for each update", 1, POSITIVE)
-    lr: float = option(
-        "learning rate (default: 0.01; for a sum, divided by the pixels)", 0.01, NOT_NEGATIVE, often=True
-    )
+    lr: float = usual("learning rate (default: 0.01; for a sum, divided by the pixels)", 0.01, NOT_NEGATIVE)
     reduction: str = "mean"
     schedule: str = option("of the learning rate", "poly", choices=("poly", "constant"))
     warmup: int = option("steps with a rising learning rate", 20, NOT_NEGATIVE)
@@ -58,9 +64,7 @@ class Settings:
     weight_decay: float = option("not on biases", 5e-4, NOT_NEGATIVE, metavar="W")
     dropout: float = option("probability at fc6 and fc7; the papers: 0.5", 0.0, BELOW_ONE)
     flip: bool = option("mirror half of the pictures (default)", True)
-    val_every: float = option(
-        "epochs between validations, such as 0.5; 0: one at the end", 1.0, NOT_NEGATIVE, metavar="E"
-    )
+    val_every: float = option("epochs between validations; 0: one at the end", 1.0, NOT_NEGATIVE, metavar="E")
     low_memory: bool = False
     seed: int = option("of weights, order and augmentation", 0, NOT_NEGATIVE)
 
@@ -74,32 +78,20 @@ class Settings:
 class SegmentationSettings(Settings):
     """What decides the result of training an FCN."""
 
-    model: str = option(
-        "fcn32s, fcn16s, fcn8s; several: a chain (default: fcn32s fcn16s)",
-        **{"choices": MODELS, "often": True, "nargs": "+", "metavar": "M"},
+    model: str = usual(
+        f"{', '.join(MODELS)}; several: a chain (default: fcn32s fcn16s)", choices=MODELS, nargs="+", metavar="M"
     )
-    data: str = option(
-        "toytown, or a data set's folder (default: toytown); with --resume: where it is now", TOYTOWN, often=True
+    data: str = usual("toytown, or a data set's folder (default: toytown); with --resume: where it is now", TOYTOWN)
+    steps: int = usual(
+        f"updates of each network (default: {TOYTOWN_STEPS}, or {EPOCHS} epochs of your data)", within=POSITIVE
     )
-    steps: int = option(
-        f"updates of each network (default: {TOYTOWN_STEPS} on toytown, or {EPOCHS} epochs)",
-        **{"within": POSITIVE, "often": True},
-    )
-    init: str | None = option(
-        "weights to start from: a file, vgg, or scratch (default: vgg, the shipped ones, for vgg_quarter)",
-        **{"default": None, "often": True, "metavar": "FILE"},
-    )
+    init: str | None = usual("weights: a file, vgg (those shipped; default where there are any) or scratch", None)
     reduction: str = option("of the pixels' losses", "mean", choices=("mean", "sum"))
     low_memory: bool = option("update while the gradient is computed; the same weights, no clipping", False)
-    pad: str | int = option(
-        "as the reference: 100", "same", choices=("same", 100), type=lambda text: 100 if text == "100" else text
-    )
-    upsampling: str = option(
-        "learnt: all but the last, as the paper; fixed: none, as the reference", "learnt", choices=("learnt", "fixed")
-    )
+    pad: str | int = option("as the reference: 100", "same", choices=("same", 100), type=int_or_text)
+    upsampling: str = option("learnt: all but the last (the paper); fixed: none", "learnt", choices=("learnt", "fixed"))
     skip_scale: tuple[float, float] = option(
-        f"scale the skips before their scores; 8s at once: {AT_ONCE[0]} {AT_ONCE[1]}",
-        **{"default": (1.0, 1.0), "within": FINITE, "metavar": ("POOL4", "POOL3")},
+        f"of pool4 and pool3, before their scores; 8s at once: {AT_ONCE[0]} {AT_ONCE[1]}", (1.0, 1.0), FINITE
     )
     balance: bool = option("weight classes by median frequency", False)
     crop: tuple[int, int] | None = option("train on random crops of that size", None, POSITIVE, metavar=("H", "W"))
@@ -116,30 +108,26 @@ class SegmentationSettings(Settings):
 class ClassificationSettings(Settings):
     """What decides the result of pretraining."""
 
-    data: str = option("folder or zip: train/CLASS/NAME.jpg and val/ alike, or Tiny ImageNet's layout", often=True)
-    steps: int = option(f"updates (default: {PRETRAIN_EPOCHS} epochs)", within=POSITIVE, often=True)
-    init: str | None = option(
-        "start from another run's last.safetensors (default: from scratch)", None, often=True, metavar="FILE"
-    )
-    batch: int = option("pictures at a time", 32, POSITIVE, often=True)
-    lr: float = option("learning rate", 0.05, NOT_NEGATIVE, often=True)
+    data: str = usual("folder or zip: train/CLASS/NAME.jpg and val/ alike, or Tiny ImageNet's layout")
+    steps: int = usual(f"updates (default: {PRETRAIN_EPOCHS} epochs)", within=POSITIVE)
+    init: str | None = usual("start from another run's last.safetensors (default: from scratch)", None, metavar="FILE")
+    batch: int = usual("pictures at a time", 32, POSITIVE)
+    lr: float = usual("learning rate", 0.05, NOT_NEGATIVE)
     warmup: int = option("steps with a rising learning rate", 100, NOT_NEGATIVE)
     clip: float = option("largest gradient norm, 0: any", 5.0, NOT_NEGATIVE)
-    size: int = option("pictures are scaled to this shorter side", 128, POSITIVE, often=True)
+    size: int = usual("pictures are scaled to this shorter side", 128, POSITIVE)
     crop: int = option("train on random squares of this side (default: 7/8 of --size)", 112, POSITIVE)
 
 
 @dataclass(kw_only=True)
 class Options:
-    """What is no setting: where a run is and goes on, and how the number of its steps is said."""
+    """What is no setting: where a run is and goes on, and another way to say how long it is."""
 
-    resume: str | None = option(
-        "go on with an interrupted run and its settings, bit for bit", None, often=True, metavar="RUN"
-    )
-    name: str | None = option("the run's folder under --out (default: after the data)", None, often=True)
+    resume: str | None = usual("go on with an interrupted run and its settings, bit for bit", None, metavar="RUN")
+    name: str | None = usual("the run's folder under --out (default: after the data)", None)
     out: str = option("where runs are kept", "runs")
     epochs: float | None = option("--steps, in passes over the training set", None, POSITIVE)
-    device: str = option("cpu, gpu or gpu:1", "cpu", often=True)
+    device: str = usual("cpu, gpu or gpu:1", "cpu")
 
 
 @dataclass(kw_only=True)
@@ -147,6 +135,5 @@ class TrainOptions(Options):
     """minifcn.train takes a recipe, too."""
 
     recipe: str = option(
-        "what else is not given: default, paper (CVPR 2015) or reference (its Caffe solvers)",
-        **{"default": "default", "choices": RECIPES, "metavar": "R"},
+        "presets for all the rest; paper: CVPR 2015, reference: its solvers", "default", choices=RECIPES
     )

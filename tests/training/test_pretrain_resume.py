@@ -17,7 +17,7 @@ from test_resume import KILLER, signal_in_step, steps_logged
 from minifcn import pretrain
 from minifcn.models.classifier import VGGClassifier
 from minifcn.training.classification import Classification
-from minifcn.training.loop import open_run
+from minifcn.training.stage import open_run
 from minifcn.weights import checkpoint
 
 # All that a resume could get wrong is on: momentum, dropout, augmentation, accumulation, schedule, batch averages.

@@ -10,7 +10,7 @@ from minifcn import softmax_cross_entropy
 from minifcn.errors import InputError
 from minifcn.models import MODELS
 from minifcn.training import segmentation
-from minifcn.training.loop import open_run
+from minifcn.training.stage import open_run
 
 pytestmark = pytest.mark.usefixtures("tiny_trunk")
 

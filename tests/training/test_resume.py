@@ -17,9 +17,9 @@ from minifcn.errors import InputError
 from minifcn.optim import SGD
 from minifcn.training import loop, segmentation
 from minifcn.training.folder import Log, read_config, read_log
-from minifcn.training.loop import open_run
 from minifcn.training.segmentation import Segmentation
 from minifcn.training.settings import SegmentationSettings
+from minifcn.training.stage import open_run
 from minifcn.weights import checkpoint
 
 # All that a resume could get wrong is on: momentum, dropout, augmentation, accumulation, schedule, class weights.
@@ -56,7 +56,7 @@ def count_down(owner, name):
     setattr(owner, name, counted)
 
 for owner, name in (
-    (os, "fsync"), (os, "replace"), (checkpoint, "_file_order"), (optim.SGD, "step"), (folder.Log, "write")
+    (os, "fsync"), (os, "replace"), (checkpoint, "_file_order"), (optim.SGD, "step"), (folder.Log, "writerow")
 ):
     count_down(owner, name)
 for left in [*kills, 0]:
@@ -161,8 +161,7 @@ def test_killed_from_outside(data, tmp_path):
 def test_rows_of_the_log_are_never_lost_while_it_is_opened(tmp_path, monkeypatch):
     """Resuming writes log.csv anew, without the rows after the checkpoint: it must be the old one or the new one."""
     rows = [{"step": k, "epoch": 0, "lr": 0.1, "loss": 1 / k} for k in range(1, 6)]
-    with Log(tmp_path / "log.csv", rows, Segmentation.scores):
-        pass
+    Log(tmp_path / "log.csv", rows, Segmentation.scores).file.close()
     assert read_log(tmp_path / "log.csv", 5) == rows
 
     def killed(*_):
@@ -174,7 +173,7 @@ def test_rows_of_the_log_are_never_lost_while_it_is_opened(tmp_path, monkeypatch
             with pytest.raises(KeyboardInterrupt):
                 Log(tmp_path / "log.csv", rows[:4], Segmentation.scores)
         assert read_log(tmp_path / "log.csv", 5) == rows
-    with Log(tmp_path / "log.csv", rows[:4], Segmentation.scores):
+    with Log(tmp_path / "log.csv", rows[:4], Segmentation.scores).file:
         assert read_log(tmp_path / "log.csv", 4) == rows[:4]
     with pytest.raises(InputError, match="expected the rows of steps 1 to 5"):
         read_log(tmp_path / "log.csv", 5)
@@ -182,8 +181,7 @@ def test_rows_of_the_log_are_never_lost_while_it_is_opened(tmp_path, monkeypatch
 
 def test_half_a_row_at_the_end_of_the_log_is_dropped(tmp_path):
     rows = [{"step": k, "epoch": 0, "lr": 0.1, "loss": 0.1 + 0.2} for k in range(1, 4)]
-    with Log(tmp_path / "log.csv", rows, Segmentation.scores):
-        pass
+    Log(tmp_path / "log.csv", rows, Segmentation.scores).file.close()
     whole = (tmp_path / "log.csv").read_bytes()
     for cut in range(len(whole) - 1, len(whole) - 12, -1):
         (tmp_path / "log.csv").write_bytes(whole[:cut])

@@ -18,9 +18,10 @@ from minifcn.models import AT_ONCE, MODELS
 from minifcn.models.fcn import bilinear_weight
 from minifcn.optim import SGD, clip_gradients, learning_rate
 from minifcn.training import loop
-from minifcn.training.loop import Run, open_run
+from minifcn.training.loop import Run
 from minifcn.training.segmentation import Segmentation
 from minifcn.training.settings import SegmentationSettings
+from minifcn.training.stage import open_run
 from minifcn.weights import checkpoint, load_model
 
 pytestmark = pytest.mark.usefixtures("tiny_trunk")
@@ -153,7 +154,7 @@ def test_an_existing_run_is_never_overwritten_and_the_second_equals_it(chain, da
 def test_threads_do_not_change_a_bit(data, tmp_path):
     code = """
 import pathlib, sys
-from minifcn.training.loop import open_run
+from minifcn.training.stage import open_run
 from minifcn.training.segmentation import Segmentation
 from minifcn.training.settings import SegmentationSettings
 class NoStop: requested = False
