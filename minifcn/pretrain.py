@@ -29,28 +29,34 @@ def parser(everything: bool = False) -> argparse.ArgumentParser:
 
 
 def main(argv=None) -> int:
-    told, given = options.read(parser, argv, Options, ClassificationSettings)
-    device.start(told.device)
-    if told.resume is not None:
-        folder, task = Path(told.resume), None
+    opts, given = options.read(parser, argv, Options, ClassificationSettings)
+    device.start(opts.device)
+    if opts.resume is not None:
+        folder, task = Path(opts.resume), None
         [settings] = read_config(folder, ClassificationSettings, given.get("data"))
     else:
-        settings, splits, file = plan(told, given)
-        task = Classification(settings, told.device, splits)  # whole, before there is a folder
-        task.initialise(file)
-        folder = new_folder(Path(told.out), told.name or title(given["data"]))
-        write_config(folder, [settings], told.device)
+        folder, settings, task = begin(opts, given)
     try:
         with stopping() as stop:
-            metrics = complete(Classification, folder, settings, told.device, stop, task)
+            metrics = complete(Classification, folder, settings, opts.device, stop, task)
     except Stopped as stopped:
-        print(f"\n{stopped}\n{go_on_with('pretrain', folder, told.device)}")
+        print(f"\n{stopped}\n{go_on_with('pretrain', folder, opts.device)}")
         return 130
     report(folder, settings, metrics)
     return 0
 
 
-def plan(told: Options, given: dict) -> tuple[ClassificationSettings, Splits, WeightFile | None]:
+def begin(opts: Options, given: dict) -> tuple[Path, ClassificationSettings, Classification]:
+    """Build the network, then make the folder: a refused run leaves none. Return folder, settings and network."""
+    settings, splits, file = plan(opts, given)
+    task = Classification(settings, opts.device, splits)
+    task.initialise(file)
+    folder = new_folder(Path(opts.out), opts.name or title(given["data"]))
+    write_config(folder, [settings], opts.device)
+    return folder, settings, task
+
+
+def plan(opts: Options, given: dict) -> tuple[ClassificationSettings, Splits, WeightFile | None]:
     """Open pictures and weights; return the settings, and what was opened."""
     if "data" not in given:
         raise InputError("--data: give a folder or zip of classified pictures; data/README.md says where to get some")
@@ -64,7 +70,7 @@ def plan(told: Options, given: dict) -> tuple[ClassificationSettings, Splits, We
     chosen = given | {name: str(Path(given[name]).resolve()) for name in ("data", "init") if name in given}
     chosen.setdefault("crop", max(1, given.get("size", ClassificationSettings.size) * 7 // 8))
     s = ClassificationSettings(**{"steps": 1} | chosen)
-    s.steps = options.steps_for(told, given, s, len(splits[0]), PRETRAIN_EPOCHS)
+    s.steps = options.steps_for(opts, given, s, len(splits[0]), PRETRAIN_EPOCHS)
     check_together(s)
     return s, splits, file
 

@@ -33,17 +33,13 @@ def parser(everything: bool = False) -> argparse.ArgumentParser:
 
 
 def main(argv=None) -> int:
-    told, given = options.read(parser, argv, TrainOptions, SegmentationSettings)
-    device.start(told.device)  # where there is none, before anything is written
-    if told.resume is not None:
-        folder, task = Path(told.resume), None
+    opts, given = options.read(parser, argv, TrainOptions, SegmentationSettings)
+    device.start(opts.device)  # where there is none, before anything is written
+    if opts.resume is not None:
+        folder, task = Path(opts.resume), None
         stages = read_config(folder, SegmentationSettings, given.get("data"))
     else:
-        stages, splits, file = plan(told, given)
-        task = Segmentation(stages[0], told.device, splits)  # whole, before there is a folder
-        task.initialise(file)
-        folder = new_folder(Path(told.out), told.name or Path(stages[0].data).name)
-        write_config(folder, stages, told.device)
+        folder, stages, task = begin(opts, given)
     folders = [folder] if len(stages) == 1 else [folder / s.model for s in stages]
     scores = {}
     try:
@@ -51,24 +47,34 @@ def main(argv=None) -> int:
             for i, (stage, place) in enumerate(zip(stages, folders, strict=True)):
                 if i > 0:
                     stage, task = replace(stage, init=str(folders[i - 1] / "last.safetensors")), None
-                scores[stage.model] = run_stage(place, stage, told.device, stop, task)
+                scores[stage.model] = run_stage(place, stage, opts.device, stop, task)
     except Stopped as stopped:
-        print(f"\n{stopped}\n{go_on_with('train', folder, told.device)}")
+        print(f"\n{stopped}\n{go_on_with('train', folder, opts.device)}")
         return 130
     if len(stages) > 1:
-        compare(folder, folders, stages[0].data, told.device)
+        compare(folder, folders, stages[0].data, opts.device)
         write_json(folder / "metrics.json", scores)
     report(folder, folders, scores)
     return 0
 
 
-def plan(told: TrainOptions, given: dict) -> tuple[list[SegmentationSettings], Splits, WeightFile | None]:
+def begin(opts: TrainOptions, given: dict) -> tuple[Path, list[SegmentationSettings], Segmentation]:
+    """Build the first network, then make the folder: a refused run leaves none. Return folder, settings and network."""
+    stages, splits, file = plan(opts, given)
+    task = Segmentation(stages[0], opts.device, splits)
+    task.initialise(file)
+    folder = new_folder(Path(opts.out), opts.name or Path(stages[0].data).name)
+    write_config(folder, stages, opts.device)
+    return folder, stages, task
+
+
+def plan(opts: TrainOptions, given: dict) -> tuple[list[SegmentationSettings], Splits, WeightFile | None]:
     """Open data and weights; return the settings of each network to train, and what was opened."""
     given = {"data": SegmentationSettings.data} | given
     splits = open_splits(given["data"])
     check_labelled(given["data"], splits[0])
     given["init"], file = find_start(given)
-    stages = stages_of(told, given, splits[0], file)
+    stages = stages_of(opts, given, splits[0], file)
     check_together(stages)
     return stages, splits, file
 
@@ -83,9 +89,9 @@ def find_start(given: dict) -> tuple[str | None, WeightFile | None]:
     return str(path), open_weights(path)
 
 
-def stages_of(told: TrainOptions, given: dict, train_set, file: WeightFile | None) -> list[SegmentationSettings]:
+def stages_of(opts: TrainOptions, given: dict, train_set, file: WeightFile | None) -> list[SegmentationSettings]:
     """The settings of each network: as given, else as the recipe presets, else as fits the data, else the defaults."""
-    models, chosen = given.get("model", CHAIN), presets(told.recipe, given)
+    models, chosen = given.get("model", CHAIN), presets(opts.recipe, given)
     first = SegmentationSettings(**chosen | {"model": models[0], "steps": 1})
     pictures = first.batch * first.accumulate
     height, width = first.crop or train_set[0][1].shape
@@ -98,9 +104,9 @@ def stages_of(told: TrainOptions, given: dict, train_set, file: WeightFile | Non
     stages, scale = [], tuple((start or {}).get("skip_scale", SegmentationSettings.skip_scale))
     for i, model in enumerate(models):
         at_once = i == 0 and model != "fcn32s" and start is None
-        stage = fitting | {"skip_scale": scale} | chosen | of_stage(told.recipe, model, at_once, pictures) | given
+        stage = fitting | {"skip_scale": scale} | chosen | of_stage(opts.recipe, model, at_once, pictures) | given
         preset = stage.get("steps", TOYTOWN_STEPS if given["data"] in DRAWN else None)
-        stage["steps"] = options.steps_for(told, given, first, len(train_set), EPOCHS, preset)
+        stage["steps"] = options.steps_for(opts, given, first, len(train_set), EPOCHS, preset)
         stages.append(SegmentationSettings(**stage | {"model": model, "data": lasting_name(given["data"])}))
         scale = stages[-1].skip_scale  # score layers that the next one takes over were trained with it
     return stages

@@ -57,13 +57,13 @@ def read(make, argv: list[str] | None, options: type[Options], settings: type[Se
     return options(**{name: given.pop(name) for name in names & given.keys()}), given
 
 
-def steps_for(told: Options, given: dict, s: Settings, pictures: int, epochs: float, preset: int | None = None) -> int:
+def steps_for(opts: Options, given: dict, s: Settings, pictures: int, epochs: float, preset: int | None = None) -> int:
     """The updates that --steps or --epochs ask for; where neither is given `preset`, or else `epochs`."""
-    if "steps" in given and told.epochs is not None:
-        raise InputError(f"--steps {given['steps']} and --epochs {told.epochs:g}: leave one of them out")
-    if "steps" in given or (told.epochs is None and preset is not None):
+    if "steps" in given and opts.epochs is not None:
+        raise InputError(f"--steps {given['steps']} and --epochs {opts.epochs:g}: leave one of them out")
+    if "steps" in given or (opts.epochs is None and preset is not None):
         return given.get("steps", preset)
-    return max(1, round((told.epochs or epochs) * (pictures // s.batch // s.accumulate)))
+    return max(1, round((opts.epochs or epochs) * (pictures // s.batch // s.accumulate)))
 
 
 def check_ranges(values: dict, *kinds: type) -> None:
