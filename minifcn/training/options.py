@@ -1,7 +1,7 @@
 """What is made of the declarations in settings.py: a command line, and the checks of what a user gives.
 
-declarations --parser--> argparse --read--> what was given, no defaults in it ---> settings --> config.json
-                                                                                             ^-- revived --'
+declarations --add_options--> argparse --read--> what is given, no defaults in it --> settings --> config.json
+                                                                                        '--revived <--'
 """
 
 import argparse
@@ -104,4 +104,5 @@ def _fits(value, kind) -> bool:
 
 
 def flag(name: str) -> str:
+    """val_every -> --val-every"""
     return f"--{name.replace('_', '-')}"
