@@ -11,7 +11,7 @@ from ..cpu.winograd import CHUNK
 from ..models.fcn import FCN32s
 from ..models.vgg import CONVS, LARGE
 
-RECOMPUTED = 3  # blocks whose first map a run with low_memory does not keep (trainer.py)
+RECOMPUTED = 3  # blocks whose first map a run with low_memory does not keep (loop.py)
 
 
 def estimate(model: FCN32s, batch: int, height: int, width: int, low_memory: bool = False) -> int:
@@ -72,7 +72,7 @@ def _conv1_size(model: FCN32s, height: int, width: int) -> tuple[int, int]:
 
 
 def resident(loops=cpu) -> int | None:
-    """Return the bytes of memory this process holds, of the GPU's if told, or None where the system does not say."""
+    """Return the bytes of memory that this process holds, on the GPU where `loops` is gpu; None where it is unknown."""
     if loops is gpu:
         return gpu.memory_held()
     try:
@@ -85,7 +85,7 @@ def resident(loops=cpu) -> int | None:
 
 
 def peak(loops=cpu) -> int | None:
-    """Return the most bytes this process has held, of the GPU's if told, or None where the system does not say."""
+    """Return the most bytes that this process has held, on the GPU where `loops` is gpu; None where it is unknown."""
     if loops is gpu:
         return gpu.memory_held()  # its pool shrinks only where memory runs short
     try:

@@ -15,7 +15,7 @@ from minifcn import device, evaluate, gpu, predict, train
 from minifcn.datasets.loader import Loader
 from minifcn.datasets.transforms import Preprocessing
 from minifcn.models import TRUNKS
-from minifcn.training import folder as runs
+from minifcn.training import loop
 from minifcn.weights import checkpoint
 
 # On the CPU im2col, so that both add up products of the same matrices and float32 parts them by its last bits only.
@@ -88,7 +88,7 @@ def run(data, folder, steps, *more, resume=False):
 
 def interrupt(monkeypatch, after):
     """Let the next run stop as by Ctrl-C after some steps."""
-    original = train.SegmentationRun.train_step
+    original = loop.Run.train_step
 
     def step(self, group):
         row = original(self, group)
@@ -97,8 +97,8 @@ def interrupt(monkeypatch, after):
         return row
 
     stop = SimpleNamespace(requested=False)
-    monkeypatch.setattr(train.SegmentationRun, "train_step", step)
-    monkeypatch.setattr(runs, "stopping", lambda: nullcontext(stop))
+    monkeypatch.setattr(loop.Run, "train_step", step)
+    monkeypatch.setattr(train, "stopping", lambda: nullcontext(stop))
 
 
 def test_train_command_and_a_checkpoint_that_moves_between_devices(data, tmp_path, monkeypatch, capsys):
