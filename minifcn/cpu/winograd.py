@@ -16,16 +16,18 @@ filters; the weight gradient is du[f] = v[f]^T @ (A dy)[f], dw = G^T du. It is e
 Where u is small, each thread takes a block of tiles all the way, and v and m stay in its cache. Where u is large, a
 product must have many tiles to be worth reading u for: threads share out the blocks of a whole chunk for the
 transforms, and the frequencies for the products. docs/performance.md has the measurements behind the constants.
+
+The first three functions are those of conv.py, and leave to them all that does not pay here.
 """
 
-import os
 from functools import cache
 from typing import NamedTuple
 
 import numpy as np
 
-from ..errors import InputError
 from ..sizes import pieces, strips
+from . import conv
+from .environment import conv_choice
 from .threads import parallel, workspace
 from .windows import strided, window
 
@@ -34,6 +36,42 @@ CHUNK = 1 << 22  # elements of v or m that threads work on together: 16 MB of fl
 SMALL = 1 << 14  # elements of C x K up to which u is small
 FREQUENCIES = 3  # of them in one product, where threads share them out
 PRODUCT = 10**6  # multiplications up to which OpenBLAS does a product without copying its operands first
+
+
+def conv_forward(x, w, b, stride, padding, relu=False):
+    """conv.conv_forward; by Winograd where that pays."""
+    if not pays(x.shape, w.shape, stride):
+        return conv.conv_forward(x, w, b, stride, padding, relu)
+    return forward(np.ascontiguousarray(x), w, b, padding, relu)
+
+
+def conv_input_grad(dy, w, x_shape, stride, padding, b=None):
+    """conv.conv_input_grad; by Winograd where that pays: without strides it is a convolution with w turned."""
+    KH, KW, C, K = w.shape
+    if max(padding) > 2 or not pays(dy.shape, (KH, KW, K, C), stride):
+        return conv.conv_input_grad(dy, w, x_shape, stride, padding, b)
+    return forward(np.ascontiguousarray(dy), w, b, (2 - padding[0], 2 - padding[1]), turned=True)
+
+
+def conv_weight_grad(x, dy, w_shape, stride, padding, out=None, emit=None):
+    """conv.conv_weight_grad; by Winograd where that pays, which makes dw whole."""
+    if not pays(x.shape, w_shape, stride):
+        return conv.conv_weight_grad(x, dy, w_shape, stride, padding, out, emit)
+    dw = np.empty(w_shape, x.dtype) if out is None else out
+    weight_grad(np.ascontiguousarray(x), np.ascontiguousarray(dy), padding, dw)
+    return dw if emit is None else emit(..., dw)
+
+
+def pays(x_shape, w_shape, stride):
+    """Whether a convolution of x (N,H,W,C) with w (KH,KW,C,K) is to be done here rather than by im2col.
+
+    The transforms cost the same for few channels as for many, so they must save many multiplications; and a transformed
+    w is read for each product, 36 numbers for 9, so there must be many tiles. experiments/speed/choice.py checks this.
+    """
+    if tuple(w_shape[:2]) != (3, 3) or tuple(stride) != (1, 1) or conv_choice() == "im2col":
+        return False
+    (N, H, W, _), (_, _, C, K) = x_shape, w_shape
+    return conv_choice() == "winograd" or (min(C, K) >= 16 and N * H * W >= 256)
 
 
 @cache
@@ -45,21 +83,6 @@ def matrices(dtype):
     AT = [[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]]
     G = np.array(G, dtype) / dtype.type(24)
     return np.array(BT, dtype), np.kron(G, G), np.array(AT, dtype)
-
-
-def pays(x_shape, w_shape, stride):
-    """Whether a convolution of x (N,H,W,C) with w (KH,KW,C,K) is to come here rather than to im2col.
-
-    The transforms cost the same for few channels as for many, so a few do not earn them; and a transformed w is read
-    for each product, 36 numbers for 9, which takes enough tiles. experiments/speed/choice.py checks this rule.
-    """
-    choice = os.environ.get("MINIFCN_CONV") or None
-    if choice not in (None, "im2col", "winograd"):
-        raise InputError(f"MINIFCN_CONV: expected im2col or winograd, received {choice!r}")
-    if tuple(w_shape[:2]) != (3, 3) or tuple(stride) != (1, 1) or choice == "im2col":
-        return False
-    (N, H, W, _), (_, _, C, K) = x_shape, w_shape
-    return choice == "winograd" or (min(C, K) >= 16 and N * H * W >= 256)
 
 
 class Block(NamedTuple):
@@ -93,14 +116,14 @@ def chunks(shape, channels):
         yield chunk
 
 
-def forward(x, w, b, padding, relu=False, out=None, turned=False):
-    """conv_forward for 3x3 kernels and stride 1: x (N,H,W,C), w (3,3,C,K), b (K,) or None -> (N,OH,OW,K).
+def forward(x, w, b, padding, relu=False, turned=False):
+    """y = conv(x, w) + b, then ReLU if asked: x (N,H,W,C), w (3,3,C,K), b (K,) or None -> (N,OH,OW,K).
 
     turned: w is (3,3,K,C) and is to be turned by 180 degrees; then this is the input gradient, with dy for x.
     """
     N, H, W, C = x.shape
     K = w.shape[2 if turned else 3]
-    y = np.empty((N, H + 2 * padding[0] - 2, W + 2 * padding[1] - 2, K), x.dtype) if out is None else out
+    y = np.empty((N, H + 2 * padding[0] - 2, W + 2 * padding[1] - 2, K), x.dtype)
     small = C * K <= SMALL
     u = filters(w, turned, small)  # (36, C, K)
 
@@ -132,7 +155,7 @@ def forward(x, w, b, padding, relu=False, out=None, turned=False):
 
 
 def weight_grad(x, dy, padding, dw):
-    """conv_weight_grad for 3x3 kernels and stride 1: x (N,H,W,C), dy (N,OH,OW,K); writes dw (3,3,C,K)."""
+    """Fill dw (3,3,C,K): x (N,H,W,C), dy (N,OH,OW,K)."""
     C, K = x.shape[3], dy.shape[3]
     du = np.empty((36, C, K), x.dtype)
 
@@ -224,16 +247,13 @@ def output_tiles(m, block, y, relu):
     np.matmul(AT, by_rows(m, block), out=half)  # (4, 6) @ (rows, 6, columns, 6, K)
     half = half.reshape(rows, 6, 4 * columns * K)
     target = y[n, 4 * ty : 4 * (ty + rows), 4 * tx : 4 * (tx + columns)]
-    if target.shape[:2] == (4 * rows, 4 * columns):
-        np.matmul(AT, half, out=target.reshape(rows, 4, -1))  # (4, 6) @ (rows, 6, 4 columns K)
-        if relu:
-            np.maximum(target, 0, out=target)
-        return
-    whole = np.matmul(AT, half, out=workspace("whole", (rows, 4, 4 * columns * K), y.dtype))
-    whole = whole.reshape(4 * rows, 4 * columns, K)[: target.shape[0], : target.shape[1]]
+    fits = target.shape[:2] == (4 * rows, 4 * columns)
+    whole = target if fits else workspace("whole", (4 * rows, 4 * columns, K), y.dtype)
+    np.matmul(AT, half, out=whole.reshape(rows, 4, 4 * columns * K))  # (4, 6) @ (rows, 6, 4 columns K)
+    whole = whole[: target.shape[0], : target.shape[1]]
     if relu:
         np.maximum(whole, 0, out=target)
-    else:
+    elif not fits:
         target[:] = whole
 
 
