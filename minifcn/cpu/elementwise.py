@@ -1,4 +1,4 @@
-"""ReLU and SGD in NumPy, in blocks that stay in the cache, over the thread pool."""
+"""ReLU, SGD and sums in NumPy, in blocks that stay in the cache, over the thread pool."""
 
 import numpy as np
 
@@ -12,11 +12,7 @@ def relu_forward(x):
     """max(x, 0); NaN stays NaN."""
     y = np.empty(x.shape, x.dtype)
     source, target = np.ravel(x), y.reshape(-1)
-
-    def work(block):
-        np.maximum(source[block], 0, out=target[block])
-
-    parallel(work, strips(y.size, BLOCK))
+    parallel(lambda block: np.maximum(source[block], 0, out=target[block]), strips(y.size, BLOCK))
     return y
 
 
@@ -33,11 +29,7 @@ def relu_backward(dy, y):
     """dy where y > 0, else 0: in place, where dy is contiguous."""
     dx = np.ascontiguousarray(dy)
     flat, y = dx.reshape(-1), np.ravel(y)
-
-    def work(block):
-        select(flat[block], y[block] > 0, out=flat[block])
-
-    parallel(work, strips(dx.size, BLOCK))
+    parallel(lambda block: select(flat[block], y[block] > 0, out=flat[block]), strips(dx.size, BLOCK))
     return dx
 
 
@@ -68,3 +60,14 @@ def sum_of_squares(x):
 
     parallel(work, range(len(blocks)))
     return float(sums.sum())
+
+
+def column_sums(values, blocks):
+    """Sums (n, K) over the rows of n matrices, by blocks in a fixed order: values(block) gives n matrices (rows, K)."""
+    sums = [None] * len(blocks)
+
+    def work(i):  # products with ones are faster than sum(axis=0), whose loops are only K long
+        sums[i] = [np.ones(len(part), part.dtype) @ part for part in values(blocks[i])]
+
+    parallel(work, range(len(blocks)))
+    return np.sum(sums, axis=0)

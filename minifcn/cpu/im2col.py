@@ -6,8 +6,8 @@
     | e f|g h   |  -->  b c f g     output rows are counted through all pictures: row n OH + oy is row oy of picture n
     +-----------+       c d g h
 
-A whole matrix would be KH KW times the picture, so it is made for a strip of output rows at a time. Where C is tiny it is
-made transposed, (KH KW C, rows OW), by whole rows of pixels: copying C numbers at a time would be slow.
+A whole matrix would be KH KW times the picture, so it is made for a strip of output rows at a time. Where C is tiny it
+is made transposed, (KH KW C, rows OW), by whole rows of pixels: copying C numbers at a time would be slow.
 """
 
 import math

@@ -28,7 +28,7 @@ import numpy as np
 from ..sizes import pieces, strips
 from . import conv
 from .environment import conv_choice
-from .threads import parallel, workspace
+from .threads import parallel, serial, workspace
 from .windows import strided, window
 
 BLOCK = 1 << 19  # elements of v or m that a thread transforms at a time
@@ -96,12 +96,15 @@ class Block(NamedTuple):
     tiles: slice
 
 
-def chunks(shape, channels):
-    """Cut the tiles of y (N,OH,OW,K) into chunks, lists of blocks, evenly. channels: the larger of C and K."""
+def chunks(shape, channels, alone=False):
+    """Cut the tiles of y (N,OH,OW,K) into chunks, lists of blocks, evenly; alone: of one block each.
+
+    channels: the larger of C and K.
+    """
     N, OH, OW, _ = shape
     TH, TW = -(-OH // 4), -(-OW // 4)
     block, count = max(1, BLOCK // (36 * channels)), -(-N * TH * TW * 36 * channels // CHUNK)
-    most = -(-N * TH * TW // count)
+    enough = 1 if alone else -(-N * TH * TW // count)
     chunk, T = [], 0
     for n in range(N):
         for rows in strips(TH, block // TW):
@@ -109,7 +112,7 @@ def chunks(shape, channels):
                 h, w = rows.stop - rows.start, columns.stop - columns.start
                 chunk.append(Block(n, rows.start, columns.start, h, w, slice(T, T + h * w)))
                 T += h * w
-                if T >= most:
+                if T >= enough:
                     yield chunk
                     chunk, T = [], 0
     if chunk:
@@ -125,7 +128,7 @@ def forward(x, w, b, padding, relu=False, turned=False):
     K = w.shape[2 if turned else 3]
     y = np.empty((N, H + 2 * padding[0] - 2, W + 2 * padding[1] - 2, K), x.dtype)
     small = C * K <= SMALL
-    u = filters(w, turned, small)  # (36, C, K)
+    u, frequencies = filters(w, turned, small), list(pieces(36, 36 if small else FREQUENCIES))  # u (36, C, K)
 
     def product(v, m, f):  # f: a slice of the frequencies
         for part in product_tiles(v.shape[1], C, K):
@@ -133,24 +136,21 @@ def forward(x, w, b, padding, relu=False, turned=False):
         if b is not None and f.start <= 7 < f.stop:
             m[7] += b  # the point (1, 1): AT adds it to all 16 pixels with weight 1
 
-    def alone(block):
-        block = block._replace(tiles=slice(0, block.rows * block.columns))
-        v, m = (workspace(name, (36, block.tiles.stop, D), x.dtype) for name, D in (("v", C), ("m", K)))
-        input_tiles(x, block, padding, v)
-        product(v, m, slice(0, 36))
-        output_tiles(m, block, y, relu)
-
-    def together(blocks):
-        v, m = (np.empty((36, blocks[-1].tiles.stop, D), x.dtype) for D in (C, K))
-        parallel(lambda block: input_tiles(x, block, padding, v), blocks)
-        parallel(lambda f: product(v, m, f), strips(36, FREQUENCIES))
-        parallel(lambda block: output_tiles(m, block, y, relu), blocks)
+    def compute(blocks, share=serial):
+        shapes = [(36, blocks[-1].tiles.stop, D) for D in (C, K)]
+        if small:
+            v, m = workspace("v", shapes[0], x.dtype), workspace("m", shapes[1], x.dtype)
+        else:
+            v, m = np.empty(shapes[0], x.dtype), np.empty(shapes[1], x.dtype)
+        share(lambda block: input_tiles(x, block, padding, v), blocks)
+        share(lambda f: product(v, m, f), frequencies)
+        share(lambda block: output_tiles(m, block, y, relu), blocks)
 
     if small:
-        parallel(alone, [block for chunk in chunks(y.shape, max(C, K)) for block in chunk])
+        parallel(compute, chunks(y.shape, max(C, K), alone=True))
     else:
-        for chunk in chunks(y.shape, max(C, K)):
-            together(chunk)
+        for blocks in chunks(y.shape, max(C, K)):
+            compute(blocks, parallel)
     return y
 
 
@@ -190,9 +190,8 @@ def filters(w, turned, copy):
     _, GG, _ = matrices(w.dtype)
     u = np.empty((36, C, K), w.dtype)
     transform_filters(GG[:, ::-1] if turned else GG, w, u)
-    if not turned:
-        return u
-    return np.ascontiguousarray(u.swapaxes(1, 2)) if copy else u.swapaxes(1, 2)
+    u = u.swapaxes(1, 2) if turned else u
+    return np.ascontiguousarray(u) if copy else u
 
 
 def product_tiles(T, C, K):
@@ -204,11 +203,8 @@ def transform_filters(matrix, source, target):
     """target (rows, C K) = matrix (rows, columns) @ source (columns, C K), each seen as a matrix."""
     rows, columns = matrix.shape
     source, target = source.reshape(columns, -1), target.reshape(rows, -1)
-
-    def work(part):
-        np.matmul(matrix, source[:, part], out=target[:, part])
-
-    parallel(work, strips(source.shape[1], 1 << 15))
+    parts = strips(source.shape[1], 1 << 15)
+    parallel(lambda part: np.matmul(matrix, source[:, part], out=target[:, part]), parts)
 
 
 def input_tiles(x, block, padding, v):
