@@ -63,10 +63,9 @@ def conv_input_grad(dy, w, x_shape, stride, padding, b=None):
     """
     (N, OH, OW, K), (KH, KW, C, _), (sy, sx), (py, px) = dy.shape, w.shape, stride, padding
     _, H, W, _ = x_shape
-    inner = KH - 1 - py, KW - 1 - px
-    if sy == sx == 1 and min(inner) >= 0 and (w.size < LARGE or KH == KW == 1):
+    if sy == sx == 1 and (w.size < LARGE or KH == KW == 1):
         # without strides the adjoint is itself a convolution: with the kernel turned by 180 degrees, C and K exchanged
-        return conv_forward(dy, w[::-1, ::-1].swapaxes(2, 3), b, stride, inner)
+        return conv_forward(dy, w[::-1, ::-1].swapaxes(2, 3), b, stride, (KH - 1 - py, KW - 1 - px))
     rows, matrix = np.ascontiguousarray(dy).reshape(N * OH, OW, K), w.reshape(KH * KW * C, K).T
     size = max(H + 2 * py, (OH - 1) * sy + KH), max(W + 2 * px, (OW - 1) * sx + KW)
     padded = np.zeros((N, *size, C), dy.dtype)

@@ -68,6 +68,14 @@ def tree(root, files):
         (
             {
                 "proc/self/cgroup": "0::/a/b\n",
+                "sys/fs/cgroup/a/cpu.max": "100000 100000\n",
+                "sys/fs/cgroup/a/b/cpu.max": "300000 100000\n",
+            },
+            1,
+        ),
+        (
+            {
+                "proc/self/cgroup": "0::/a/b\n",
                 "sys/fs/cgroup/a/cpu.max": "400000 100000\n",
                 "sys/fs/cgroup/a/b/cpu.max": "200000 100000\n",
             },

@@ -82,11 +82,12 @@ def test_random_shapes():
         assert_close(cpu.conv_weight_grad(x, dy, w.shape, ONE, shape[-1]), dw, "float64")
 
 
-@pytest.mark.parametrize(
-    "shape",
-    [(2, 13, 18, 5, 7, ONE), (2, 12, 16, 5, 7, ONE), (2, 14, 9, 48, 40, ONE), (2, 14, 9, 48, 40, (0, 0))],
-    ids=str,
-)
+# ragged tiles, then whole ones, which are read where dy, x and, for dx, dy lie
+VIEWS = [(2, 13, 18, 5, 7, ONE), (2, 14, 9, 48, 40, ONE), (2, 14, 9, 48, 40, (0, 0))]
+VIEWS += [(2, 12, 16, 5, 7, ONE), (2, 14, 18, 5, 7, (0, 0)), (2, 12, 16, 5, 7, (2, 2))]
+
+
+@pytest.mark.parametrize("shape", VIEWS, ids=str)
 def test_views_and_out(shape):
     """Inputs that are not contiguous, a result into a given array, and results that later calls leave alone."""
     x, w, b, dy = example(shape, "float64")
@@ -205,10 +206,10 @@ def test_choice(set_conv):
         cpu.conv_forward(np.zeros((1, 3, 3, 1)), np.zeros((3, 3, 1, 1)), None, ONE, ONE)
 
 
-def test_what_is_undefined_here_goes_to_im2col():
-    """A stride, and more padding than the turned kernel's 2: forced, these three functions are conv.py's."""
+def test_strides_and_wide_padding():
+    """A stride goes to im2col, also where Winograd is forced; padding beyond the turned kernel's 2 does not."""
     draw = np.random.default_rng(0).standard_normal
-    for H, W, stride, padding in ((9, 8, (2, 1), ONE), (5, 6, ONE, (3, 0)), (5, 6, ONE, (0, 3))):
+    for H, W, stride, padding in ((9, 8, (2, 1), ONE), (5, 6, ONE, (3, 0)), (5, 6, ONE, (1, 9))):
         OH, OW = ((s + 2 * p - 3) // t + 1 for s, p, t in zip((H, W), padding, stride, strict=True))
         x, w, dy = draw((2, H, W, 5)), draw((3, 3, 5, 4)), draw((2, OH, OW, 4))
         y, dx, dw = by_taps(x, w, dy, stride, padding)
