@@ -1,4 +1,4 @@
-"""ReLU, SGD and sums in NumPy, in blocks that stay in the cache, over the thread pool."""
+"""ReLU and SGD in NumPy, in blocks that stay in the cache, over the thread pool."""
 
 import numpy as np
 
@@ -60,14 +60,3 @@ def sum_of_squares(x):
 
     parallel(work, range(len(blocks)))
     return float(sums.sum())
-
-
-def column_sums(values, blocks):
-    """Sums (n, K) over the rows of n matrices, by blocks in a fixed order: values(block) gives n matrices (rows, K)."""
-    sums = [None] * len(blocks)
-
-    def work(i):  # products with ones are faster than sum(axis=0), whose loops are only K long
-        sums[i] = [np.ones(len(part), part.dtype) @ part for part in values(blocks[i])]
-
-    parallel(work, range(len(blocks)))
-    return np.sum(sums, axis=0)
