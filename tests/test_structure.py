@@ -52,7 +52,7 @@ def imports(root: Path = ROOT) -> dict[str, set[str]]:
 
 def room(module: str) -> str:
     """minifcn.cpu.conv -> cpu."""
-    return (module.split(".") + ["__init__"])[1]
+    return [*module.split("."), "__init__"][1]
 
 
 def floor(module: str) -> int:

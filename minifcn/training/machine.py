@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from .. import cpu, device, gpu
-from ..cpu.winograd import CHUNK
 from ..models.fcn import FCN32s
 from ..models.vgg import CONVS, LARGE
 
+TILES = 1 << 22  # elements of Winograd's tiles in work (CHUNK in cpu/winograd.py), twice: of x and of dy
 RECOMPUTED = 3  # blocks whose first map a run with low_memory does not keep (loop.py)
 
 
@@ -64,7 +64,7 @@ def _tiles(model: FCN32s, batch: int, height: int, width: int) -> int:
     """Elements of a convolution's own workspace."""
     h, w = _conv1_size(model, height, width)
     conv1 = batch * h * w * model.widths.blocks[0]
-    return min(gpu.WORKSPACE, 9 * conv1) if model.loops is gpu else 2 * min(CHUNK, 36 * conv1 // 16)  # v and dm
+    return min(gpu.WORKSPACE, 9 * conv1) if model.loops is gpu else 2 * min(TILES, 36 * conv1 // 16)
 
 
 def _conv1_size(model: FCN32s, height: int, width: int) -> tuple[int, int]:

@@ -23,9 +23,9 @@ pytestmark = pytest.mark.usefixtures("emulated_gpu")
 
 
 @pytest.fixture
-def data(tmp_path, monkeypatch):
+def data(tmp_path, monkeypatch, set_conv):
     monkeypatch.setitem(TRUNKS, "tiny", TINY)
-    monkeypatch.setenv("MINIFCN_CONV", "im2col")
+    set_conv("im2col")
     return make_set(tmp_path / "data")
 
 
@@ -59,8 +59,8 @@ def trained(where, steps, low_memory=False):
     return losses, {name: device.asnumpy(p.data) for name, p in model.parameters().items()}
 
 
-def test_vgg_quarter_fcn16s_step_by_step_as_on_the_cpu(monkeypatch):
-    monkeypatch.setenv("MINIFCN_CONV", "im2col")
+def test_vgg_quarter_fcn16s_step_by_step_as_on_the_cpu(set_conv):
+    set_conv("im2col")
     (ours, weights), (theirs, expected) = trained("gpu", 8), trained("cpu", 8)
     for step, (a, b) in enumerate(zip(ours, theirs, strict=True)):
         assert a == pytest.approx(b, rel=TOLERANCE["float32"]["training"]), f"step {step}"

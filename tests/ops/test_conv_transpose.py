@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from battery import CHECKS, cases
-from helpers import TOLERANCE, tensor
+from helpers import TOLERANCE, assert_close, by_taps, tensor
 
 import minifcn as mf
 from minifcn import device
@@ -35,6 +35,19 @@ def test_adjoint_of_conv2d_with_the_same_w(small, w, stride, padding, conv_loops
     gathered = device.asnumpy(mf.conv2d(conv_loops.asarray(y), on_device, None, stride, padding).data)
     a, b = np.vdot(gathered, x), np.vdot(y, spread)
     assert abs(a - b) <= TOLERANCE["float64"]["op"] * np.linalg.norm(y) * np.linalg.norm(spread)
+
+
+def test_a_slice_of_channels(conv_loops):
+    """x need not be contiguous, whose tiles Winograd's weight gradient would read as they lie in memory."""
+    rng = np.random.default_rng(0)
+    wide, w, dy = (rng.standard_normal(size) for size in ((2, 12, 16, 64), (3, 3, 16, 32), (2, 12, 16, 16)))
+    x, w_tensor = mf.Tensor(conv_loops.asarray(wide)[..., :32], requires_grad=True), tensor(conv_loops, w)
+    y = mf.conv_transpose2d(x, w_tensor, padding=1)
+    y.backward(conv_loops.asarray(dy))
+    gathered, spread, dw = by_taps(dy, w, wide[..., :32], (1, 1), (1, 1))
+    assert_close(y.data, spread, what="y")
+    assert_close(x.grad, gathered, what="dx")
+    assert_close(w_tensor.grad, dw, what="dw")
 
 
 def test_one_pixel_becomes_the_kernel(loops):

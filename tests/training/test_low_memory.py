@@ -59,9 +59,9 @@ def test_a_large_gradient_never_exists_whole():
 
 
 @pytest.mark.parametrize("algorithm", [None, "im2col", "winograd"])
-def test_maps_computed_once_more_give_the_same_gradients(algorithm, monkeypatch):
+def test_maps_computed_once_more_give_the_same_gradients(algorithm, set_conv):
     if algorithm:
-        monkeypatch.setenv("MINIFCN_CONV", algorithm)
+        set_conv(algorithm)
     gradients = []
     for recomputed in (0, 1, 5):
         model, (x, labels) = network(recomputed), examples(0)

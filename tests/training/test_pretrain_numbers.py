@@ -147,9 +147,9 @@ run.train(type("NoStop", (), {"requested": False}))
     assert_same_run(tmp_path / "1", tmp_path / "2")
 
 
-def test_on_a_gpu_as_on_the_cpu(data, tmp_path, emulated_gpu, monkeypatch):
+def test_on_a_gpu_as_on_the_cpu(data, tmp_path, emulated_gpu, monkeypatch, set_conv):
     """All arrays of a kind together, as in single ones, such as conv1_1's bias, most of a float32 cancels out."""
-    monkeypatch.setenv("MINIFCN_CONV", "im2col")
+    set_conv("im2col")
     monkeypatch.setattr(figures, "curves", lambda path, *_: path.write_bytes(b""))
     for where in ("cpu", "gpu"):
         more = ("--steps", 3, "--name", where, "--device", where, "--lr", "0.01")
