@@ -15,7 +15,7 @@ from ..autograd import Tensor
 from ..nn import Module
 from ..ops import max_pool2d, relu
 from ..ops.checks import whole
-from ..ops.conv import forget_input
+from ..ops.frugal import forget_input
 
 CONVS = (2, 2, 3, 3, 3)  # convolutions in each block
 LARGE = 1 << 24  # elements of a map that is rather computed twice than kept: conv1_1's, with padding 100

@@ -7,7 +7,7 @@ Long, Shelhamer, Darrell 2015, section 4.2; where the offsets come from is in mo
 
 from .. import device
 from ..autograd import Function, Tensor
-from .checks import axes, pair
+from .checks import pair, tensors
 
 
 class Crop(Function):
@@ -15,12 +15,11 @@ class Crop(Function):
         self.rows, self.columns = slice(top, top + height), slice(left, left + width)
 
     def forward(self, x):
-        self.x_shape = x.shape
         return x[:, self.rows, self.columns].copy()  # (N, height, width, C)
 
     def backward(self, dy):
         # --- dx ---
-        dx = device.xp(dy).zeros(self.x_shape, dy.dtype)
+        dx = device.xp(dy).zeros(self.shapes[0], dy.dtype)
         dx[:, self.rows, self.columns] = dy
         return (dx,)
 
@@ -30,8 +29,7 @@ def crop(x, top: int, left: int, height: int, width: int) -> Tensor:
 
     Raises ValueError where the rectangle is empty or leaves the picture.
     """
-    x = x if isinstance(x, Tensor) else Tensor(x)
-    axes("crop", "x", x.data, "N H W C")
+    (x,) = tensors("crop", x=(x, "N H W C"))
     top, left = pair("crop", "top, left", (top, left), 0)
     height, width = pair("crop", "height, width", (height, width), 1)
     if top + height > x.shape[1] or left + width > x.shape[2]:

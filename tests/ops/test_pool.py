@@ -79,11 +79,10 @@ def test_keeps_winners_instead_of_its_input(loops):
     assert y.creator.winner.dtype == np.uint8 and y.creator.winner.shape == y.shape
 
 
-@pytest.mark.parametrize("side", [16, 17])  # 256 taps fit in a byte, more do not
-def test_a_kernel_of_many_taps(side, loops):
-    last = side * side - 1
-    y, dx = pooled(loops, np.arange(side * side).reshape(side, side), side)
-    assert y == [[last]] and np.argmax(dx) == last and np.sum(dx) == 1
+def test_a_kernel_of_256_taps(loops):
+    """The last tap is the largest number that a byte holds."""
+    y, dx = pooled(loops, np.arange(256).reshape(16, 16), 16)
+    assert y == [[255]] and np.argmax(dx) == 255 and np.sum(dx) == 1
 
 
 @pytest.mark.parametrize(
@@ -92,6 +91,7 @@ def test_a_kernel_of_many_taps(side, loops):
         ((4, 4, 1), (2,), ValueError, r"max_pool2d: x: expected shape \(N, H, W, C\).*received \(4, 4, 1\)"),
         ((1, 4, 4, 1), (0,), ValueError, "max_pool2d: kernel_size: expected at least 1, received 0"),
         ((1, 4, 4, 1), (2.5,), TypeError, "max_pool2d: kernel_size: expected an int or a pair of ints, received 2.5"),
+        ((1, 17, 17, 1), ((16, 17),), ValueError, "kernel_size: expected at most 256 taps, received 16 x 17"),
         ((1, 4, 4, 1), (2, 0), ValueError, "max_pool2d: stride: expected at least 1, received 0"),
         ((1, 4, 4, 1), (2, 2, -1), ValueError, "max_pool2d: padding: expected at least 0, received -1"),
         ((1, 4, 4, 1), ((3, 2), 2, (2, 1)), ValueError, r"max_pool2d: padding: .*half of kernel \(3, 2\), .*\(2, 1\)"),
