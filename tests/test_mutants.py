@@ -439,9 +439,7 @@ MUTANTS = [
     Mutant("dropout: another mask", "dropout", Dropout, "backward", dropout_draws_again),
     Mutant("add: gradient to one side", "add", Add, "backward", one_sided_add),
     Mutant("multiply: gradients exchanged", "multiply", Mul, "backward", result(lambda gradients: gradients[::-1])),
-    Mutant(
-        "sum: gradient of a mean", "sum", Sum, "backward", result(lambda gradients: (gradients[0] / gradients[0].size,))
-    ),
+    Mutant("sum: gradient of a mean", "sum", Sum, "backward", result(lambda dx: (dx[0] / dx[0].size,))),
     Mutant("scale: gradient unscaled", "scale", Scale, "backward", lambda _: lambda self, dy: (dy,)),
     # ---- loss ----
     Mutant("loss: ignored in the divisor", "softmax_cross_entropy", cpu, "cross_entropy", loss_counts_ignored),

@@ -9,7 +9,7 @@ from .elementwise import relu_backward, relu_forward, sgd_update, sum_of_squares
 from .loss import cross_entropy
 from .pool import pool_backward, pool_forward
 from .threads import blas_kernel, describe, keep_freed_memory, num_threads
-from .upsample import bilinear_kernel, upsample_backward, upsample_forward
+from .upsample import upsample_backward, upsample_forward
 
 asarray = np.asarray
 
@@ -19,7 +19,6 @@ __all__ = [
     "batch_norm_backward",
     "batch_norm_forward",
     "bias_grad",
-    "bilinear_kernel",
     "blas_kernel",
     "confusion_counts",
     "conv_forward",
