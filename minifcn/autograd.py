@@ -48,12 +48,9 @@ class Tensor:
         data = device.of(data).asarray(data)
         if data.dtype not in FLOATS:
             raise TypeError(f"Tensor: expected float32 or float64, received {data.dtype}")
-        self.data = data
-        self.grad = None
-        self.requires_grad = requires_grad
-        self.creator = None
+        self.data, self.requires_grad = data, requires_grad
+        self.grad = self.latest = self.creator = None
         self.in_parts = False
-        self.latest = None
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -9,10 +9,7 @@ OPTIONAL = " or None"  # ends the letters of an argument that may be None
 
 def tensors(op: str, **arguments) -> list[Tensor | None]:
     """Return Tensors of name=(argument, letters), whose shapes must fit the letters (see fit)."""
-    made = {
-        name: (None if x is None and letters.endswith(OPTIONAL) else as_tensor(x), letters)
-        for name, (x, letters) in arguments.items()
-    }
+    made = {name: (None if x is None else as_tensor(x), letters) for name, (x, letters) in arguments.items()}
     fit(op, **made)
     return [x for x, _ in made.values()]
 
@@ -24,9 +21,11 @@ def fit(op: str, **arguments) -> None:
     """
     sizes = {}  # letter -> its size, and the first argument that has it
     for name, (x, letters) in arguments.items():
-        axes = letters.removesuffix(OPTIONAL).split()
-        if x is None:
+        if x is None and letters.endswith(OPTIONAL):
             continue
+        if x is None:
+            raise TypeError(f"{op}: {name}: expected an array ({', '.join(letters.split())}), received None")
+        axes = letters.removesuffix(OPTIONAL).split()
         if len(x.shape) != len(axes) or 0 in x.shape:
             raise ValueError(f"{op}: {name}: expected shape ({', '.join(axes)}), nothing empty, received {x.shape}")
         for letter, size in zip(axes, x.shape, strict=True):
@@ -64,3 +63,10 @@ def pair(op: str, what: str, value, least: int) -> tuple[int, int]:
     if min(both) < least:
         raise ValueError(f"{op}: {what}: expected at least {least}, received {value!r}")
     return int(both[0]), int(both[1])
+
+
+def nonempty(op: str, size: tuple[int, int]) -> tuple[int, int]:
+    """Return the size of an output; raise ValueError where it has no pixel."""
+    if min(size) < 1:
+        raise ValueError(f"{op}: output size: expected at least 1 x 1, received {size[0]} x {size[1]}")
+    return size

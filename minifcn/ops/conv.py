@@ -24,7 +24,8 @@ Long, Shelhamer, Darrell 2015, section 3.1: fully connected layers are convoluti
 
 from .. import device
 from ..autograd import Function, Tensor
-from .checks import pair, tensors
+from ..sizes import conv_size
+from .checks import nonempty, pair, tensors
 
 
 class Conv2d(Function):
@@ -69,10 +70,6 @@ def checked(x, w, b, stride, padding) -> tuple[list, tuple]:
     """Return conv2d's inputs as Tensors and its (stride, padding) as pairs; raise what conv2d says."""
     stride, padding = pair("conv2d", "stride", stride, 1), pair("conv2d", "padding", padding, 0)
     x, w, b = tensors("conv2d", x=(x, "N H W C"), w=(w, "KH KW C K"), b=(b, "K or None"))
-    for i, side in enumerate(("height", "width")):
-        if x.shape[1 + i] + 2 * padding[i] < w.shape[i]:
-            raise ValueError(
-                f"conv2d: {side}: expected at least the kernel's {w.shape[i]} after padding, "
-                f"received {x.shape[1 + i]} + 2 x {padding[i]}"
-            )
+    size, kernel = x.shape[1:3], w.shape[:2]
+    nonempty(f"conv2d: picture {size}, kernel {kernel}, padding {padding}", conv_size(size, kernel, stride, padding))
     return [x, w, b], (stride, padding)

@@ -18,7 +18,7 @@ Long, Shelhamer, Darrell 2015, section 3.3: upsampling is backwards strided conv
 
 from .. import device
 from ..autograd import Function, Tensor
-from .checks import pair, tensors
+from .checks import nonempty, pair, tensors
 
 
 class ConvTranspose2d(Function):
@@ -52,6 +52,4 @@ def conv_transpose2d(x, w, b=None, stride=1, padding=0) -> Tensor:
     stride, padding = pair(op, "stride", stride, 1), pair(op, "padding", padding, 0)
     x, w, b = tensors(op, x=(x, "N H W K"), w=(w, "KH KW C K"), b=(b, "C or None"))
     out_size = tuple((x.shape[1 + i] - 1) * stride[i] + w.shape[i] - 2 * padding[i] for i in (0, 1))
-    if min(out_size) < 1:
-        raise ValueError(f"{op}: output size: expected at least 1 x 1, received {out_size[0]} x {out_size[1]}")
-    return ConvTranspose2d(stride, padding, out_size)(x, w, b)
+    return ConvTranspose2d(stride, padding, nonempty(op, out_size))(x, w, b)

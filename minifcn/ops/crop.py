@@ -33,8 +33,6 @@ def crop(x, top: int, left: int, height: int, width: int) -> Tensor:
     top, left = pair("crop", "top, left", (top, left), 0)
     height, width = pair("crop", "height, width", (height, width), 1)
     if top + height > x.shape[1] or left + width > x.shape[2]:
-        raise ValueError(
-            f"crop: expected a rectangle inside {x.shape[1]} x {x.shape[2]}, "
-            f"received rows {top}..{top + height - 1}, columns {left}..{left + width - 1}"
-        )
+        received = f"{height} x {width} from row {top} and column {left} on"
+        raise ValueError(f"crop: expected a rectangle inside {x.shape[1]} x {x.shape[2]}, received {received}")
     return Crop(top, left, height, width)(x)

@@ -31,7 +31,7 @@ class FrugalConv2d(Conv2d):
     def backward(self, dy):
         if self.relu:
             dy, self.y = device.of(dy).relu_backward(dy, self.output()), None
-        forgotten = self.x is None
+        forgotten = self.x is None  # see forget_input
         # --- dw of a forgotten input ---   which is computed again here, and freed before there is a dx
         dw = self.weight_grad(self.parents[0].output(), dy) if forgotten and self.needs[1] else None
         # --- dx ---

@@ -13,7 +13,7 @@ VGG-16 (Simonyan, Zisserman 2015) pools 2 x 2 with stride 2; Caffe rounds sizes 
 
 from .. import device
 from ..autograd import Function, Tensor
-from .checks import pair, tensors
+from .checks import nonempty, pair, tensors
 
 TAPS = 256  # of a kernel, at most: which of them won is kept as one byte
 
@@ -63,6 +63,5 @@ def max_pool2d(x, kernel_size, stride=None, padding=0, ceil_mode=False) -> Tenso
         raise ValueError(f"max_pool2d: padding: expected at most half of kernel {kernel}, received {padding}")
     sides = zip(x.shape[1:3], kernel, stride, padding, strict=True)
     out_size = tuple(pooled_size(*side, ceil_mode) for side in sides)
-    if min(out_size) < 1:
-        raise ValueError(f"max_pool2d: kernel {kernel} is larger than the padded input {x.shape[1:3]} + 2 x {padding}")
+    nonempty(f"max_pool2d: picture {x.shape[1:3]}, kernel {kernel}, padding {padding}", out_size)
     return MaxPool2d(kernel, stride, padding, out_size)(x)
