@@ -82,7 +82,7 @@ def test_pictures_of_a_batch_do_not_mix(conv_loops):
         (
             {"w": (6, 2, 3, 4)},
             ValueError,
-            r"conv2d: picture \(5, 6\), kernel \(6, 2\), .*expected at least 1 x 1, .*0 x 5",
+            r"conv2d: picture \(5, 6\), kernel \(6, 2\), .*at least 1 x 1, received 0 x 5",
         ),
         ({"w": (3, 9, 3, 4), "padding": (0, 1)}, ValueError, r"kernel \(3, 9\), padding \(0, 1\): .*received 3 x 0"),
         ({"stride": 0}, ValueError, "conv2d: stride: expected at least 1, received 0"),
