@@ -130,11 +130,11 @@ class Function:
                                     alter or to hand on once; each gradient is an array that nobody else holds. A leaf
                                     with `in_parts` may be given its gradient in parts, and None is returned
 
-    Both may read self.needs (for each input, whether its gradient is wanted), and backward self.shapes (the inputs').
-    An input may be None where the operation can do without one; then no gradient is wanted, and its shape is None.
-
     and, where it chooses (a sign, a winner), branch() -> the array of choices, so that gradient checks can see that a
     finite difference stayed on one side of every kink.
+
+    forward and backward may read self.needs (for each input, whether its gradient is wanted), backward also self.shapes
+    (the inputs'). An input may be None where the operation can do without it: no gradient is wanted, its shape is None.
     """
 
     def branch(self):
