@@ -1,4 +1,4 @@
-"""Global average pooling: the mean of each channel over the whole map. A classifier's scores come out of it.
+"""Global average pooling: the mean of each channel over the whole map. It gives a classifier's scores.
 
     y[n, 0, 0, c] = (1 / (H W)) sum over h, w of x[n, h, w, c]            dx[n, h, w, c] = dy[n, 0, 0, c] / (H W)
 

@@ -4,6 +4,7 @@ import weakref
 
 import numpy as np
 import pytest
+from battery import cases, evaluate
 
 import minifcn as mf
 from minifcn.autograd import Function
@@ -140,6 +141,16 @@ def test_a_gradient_that_somebody_set_is_left_alone(odd):
     w.grad = None
     backward(w)
     assert (w.grad == 9).all() and w.grad.dtype == np.float64 and not theirs.any()
+
+
+@pytest.mark.parametrize("case", cases("conv2d"), ids=str)
+def test_conv2d_and_frugal_conv2d_are_the_same_to_the_last_bit(case, monkeypatch):
+    results = []
+    for convolve in (mf.conv2d, frugal_conv2d):
+        monkeypatch.setattr(mf, "conv2d", convolve)  # which the case calls
+        y, inputs, _ = evaluate(case)
+        results.append([y, *(x.grad for x in inputs)])
+    assert all(np.array_equal(plain, frugal) for plain, frugal in zip(*results, strict=True))
 
 
 class Turned(Function):
