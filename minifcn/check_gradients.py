@@ -115,6 +115,8 @@ def elementwise_cases(rng) -> Iterator[Case]:
             function = partial(batch_norm, relu=relu)
             yield "batch_norm", f"shape {shape}, ReLU {relu}", function, [a, bias], False
         yield "add", f"shape {shape}, of a tensor to itself", lambda a: a + a, [a], True
+        yield "multiply", f"shape {shape}", lambda a, b: a * b, [a, b], True
+        yield "sum", f"shape {shape}", lambda x: x.sum(), [a], True
         yield "scale", f"shape {shape}, by -2.5", lambda x: x * -2.5, [a], True
         for p in (0.3, 0.5):
             yield "dropout", f"shape {shape}, p {p}", lambda x, p=p: ops.dropout(x, p, counted_rng(7)), [a], True

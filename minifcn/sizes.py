@@ -1,6 +1,8 @@
-"""Sizes and cuts: the arithmetic that the CPU's and the GPU's loops share."""
+"""Sizes, cuts and the kernel of interpolation: the arithmetic that layers, networks and both devices share."""
 
 from collections.abc import Iterator
+
+import numpy as np
 
 
 def conv_size(size, kernel, stride, padding) -> tuple[int, int]:
@@ -12,6 +14,12 @@ def conv_size(size, kernel, stride, padding) -> tuple[int, int]:
 def is_copy(size, out_size, kernel, stride, padding, ky0) -> bool:
     """Whether im2col's matrix is x itself: a 1x1 kernel sees each pixel once, so there is nothing to gather."""
     return (*kernel, *stride, *padding, ky0, *out_size) == (1, 1, 1, 1, 0, 0, 0, *size)
+
+
+def bilinear_kernel(stride, dtype):
+    """The 2 stride weights of linear interpolation, k[i] = 1 - |i - (stride - 1/2)| / stride."""
+    i = np.arange(2 * stride, dtype=dtype)
+    return 1 - abs(i - (stride - 0.5)) / stride
 
 
 def strips(total: int, size: int) -> Iterator[slice]:

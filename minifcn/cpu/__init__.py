@@ -11,5 +11,5 @@ from .environment import conv_choice, num_threads, start
 from .loss import cross_entropy
 from .pool import pool_backward, pool_forward
 from .threads import blas_kernel, describe, keep_freed_memory
-from .upsample import bilinear_kernel, upsample_backward, upsample_forward
+from .upsample import upsample_backward, upsample_forward
 from .winograd import conv_forward, conv_input_grad, conv_weight_grad  # conv.py has the same three without Winograd

@@ -2,16 +2,10 @@
 
 import numpy as np
 
-from ..sizes import strips
+from ..sizes import bilinear_kernel, strips
 from .threads import parallel
 
 ROWS = 16  # output rows a strip
-
-
-def bilinear_kernel(stride, dtype):
-    """The 2 stride weights of linear interpolation, k[i] = 1 - |i - (stride - 1/2)| / stride."""
-    i = np.arange(2 * stride, dtype=dtype)
-    return 1 - abs(i - (stride - 0.5)) / stride
 
 
 def interpolation_matrix(size, stride, dtype):

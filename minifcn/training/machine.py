@@ -8,7 +8,7 @@ import numpy as np
 
 from .. import cpu, device, gpu
 from ..models.fcn import FCN32s
-from ..models.vgg import CONVS, LARGE
+from ..models.vgg import CONVS, HUGE
 
 TILES = 1 << 22  # elements of Winograd's tiles in work (CHUNK in cpu/winograd.py), twice: of x and of dy
 RECOMPUTED = 3  # blocks whose first map a run with low_memory does not keep (loop.py)
@@ -52,7 +52,7 @@ def _maps(model: FCN32s, batch: int, height: int, width: int, recomputed: int) -
     in_flight = batch * h * w * model.widths.blocks[0] + scores
     for block, (convs, channels) in enumerate(zip(CONVS, model.widths.blocks, strict=True), 1):
         size = batch * h * w * channels
-        again = block <= recomputed or size >= LARGE  # the first map is not kept: models/vgg.py
+        again = block <= recomputed or size >= HUGE  # the first map is not kept: models/vgg.py
         kept += size * (convs - 1 - again)  # the last one of a block is pooled and freed
         in_flight += size * again
         h, w = -(-h // 2), -(-w // 2)
