@@ -71,7 +71,6 @@ POOLS = [
     Geometry(1, 4, 3, 40, (2, 2), (1, 1)),
     Geometry(1, 1, 1, 1, (1, 1)),
 ]
-LARGE_POOLS = [Geometry(1, 20, 18, 2, (17, 16), (2, 1), (3, 5)), Geometry(1, 17, 19, 1, (17, 16), (3, 2), (8, 7))]
 MOST_TAPS = Geometry(1, 18, 17, 2, (16, 16), (1, 2), (4, 3))  # 256: the last has number 255
 
 
@@ -183,9 +182,9 @@ def pool_inputs(g, special, real):
     return rng.standard_normal(g.x_shape).astype(real)
 
 
-def pool(g, block, label="", special=False, large=False, empty=False):
-    """The forward and the backward case, with winners in the type of the kernels for more than 256 taps or not."""
-    (OH, OW), (KH, KW), suffix = g.out, g.kernel, "_large" if large else ""
+def pool(g, block, label="", special=False, empty=False):
+    """The forward and the backward case."""
+    (OH, OW), (KH, KW) = g.out, g.kernel
     sizes = dict(H=g.H, W=g.W, C=g.C, OH=OH, OW=OW, KH=KH, KW=KW, sy=g.stride[0], sx=g.stride[1])
     sizes |= dict(py=g.padding[0], px=g.padding[1])
 
@@ -203,20 +202,16 @@ def pool(g, block, label="", special=False, large=False, empty=False):
         args = dict(dy=dy, winner=winner, dx=Blank(g.x_shape), pixels=0 if empty else g.N * g.H * g.W, **sizes)
         return Work(args, {} if empty else dict(dx=dx))
 
-    yield rows_case(f"max_pool_forward{suffix}", f"{g}{label}", 0 if empty else g.N * OH * OW, block, make_forward)
-    yield rows_case(f"max_pool_backward{suffix}", f"{g}{label}", 0 if empty else g.N * g.H * g.W, block, make_backward)
+    yield rows_case("max_pool_forward", f"{g}{label}", 0 if empty else g.N * OH * OW, block, make_forward)
+    yield rows_case("max_pool_backward", f"{g}{label}", 0 if empty else g.N * g.H * g.W, block, make_backward)
 
 
 def pool_cases():
-    for large in (False, True):
-        for g, block in blocks_for(POOLS):
-            yield from pool(g, block, large=large)
-        for g in POOLS[:2]:
-            yield from pool(g, (32, 4), "-special", special=True, large=large)
-        yield from pool(POOLS[0], (32, 8), "-empty", large=large, empty=True)
-    for g in LARGE_POOLS:
-        yield from pool(g, (2, 40), large=True)
-        yield from pool(g, (2, 40), "-special", special=True, large=True)
+    for g, block in blocks_for(POOLS):
+        yield from pool(g, block)
+    for g in (*POOLS[:2], MOST_TAPS):
+        yield from pool(g, (32, 4), "-special", special=True)
+    yield from pool(POOLS[0], (32, 8), "-empty", empty=True)
     yield from pool(MOST_TAPS, (2, 40))
 
 
