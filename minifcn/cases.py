@@ -113,7 +113,7 @@ def layer_cases(seed: int, long: bool = False) -> Iterator[Case]:
     yield from convolution_cases(rng, CONVOLUTIONS + more["convolution"])
     yield from pooling_and_upsampling_cases(rng, POOLS + more["pool"], UPSAMPLINGS + more["upsampling"])
     yield from map_cases(rng)
-    yield from elementwise_cases(rng, MAPS + [(n,) for n in FLAT if long])
+    yield from elementwise_cases(rng, MAPS + [(n,) for n in ([7, *FLAT] if long else [7])])
     yield from loss_cases(rng, MAPS + more["map"])
 
 

@@ -9,6 +9,7 @@ import argparse
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
@@ -126,19 +127,32 @@ def watched_launches():
 
 
 def comparisons(dtypes=(np.float32, np.float64)) -> Iterator[Check]:
-    """Every layer, forward and backward, and every function of gpu/ that no layer calls."""
+    """Every layer, forward and backward, convolutions also in many strips, and what no layer calls."""
     for dtype in dtypes:
-        for what, results in (*layers(dtype), *functions(dtype)):
-            yield f"{what}, {np.dtype(dtype).name}", lambda f=results, d=dtype: compare(f(gpu), f(cpu), d)
+        for case in cases.layer_cases(0, long=True):
+            yield compared(f"{case.op} {case.options}", partial(layer, case, dtype), dtype)
+            if case.op.startswith("conv"):
+                yield compared(f"{case.op} {case.options}, in strips", partial(in_strips, case, dtype), dtype)
+        for what, results in functions(dtype):
+            yield compared(what, results, dtype)
 
 
-def compare(ours: list, theirs: list, dtype) -> str:
-    """Return the largest relative error; AssertionError where it is above the tolerance, or NaN."""
-    limit = TOLERANCE[np.dtype(dtype).name]
-    error = np.max([difference(device.asnumpy(a), b) for a, b in zip(ours, theirs, strict=True)])
-    if not error <= limit:
-        raise AssertionError(f"relative error {error:.1e}, expected at most {limit:.0e}")
-    return f"{error:.1e}"
+def compared(what: str, results: Callable, dtype) -> Check:
+    """The check that results(gpu), a list of arrays, are results(cpu)."""
+    name = np.dtype(dtype).name
+
+    def check():
+        pairs = zip(results(gpu), results(cpu), strict=True)
+        return at_most([difference(device.asnumpy(a), b) for a, b in pairs], TOLERANCE[name])
+
+    return f"{what}, {name}", check
+
+
+def at_most(errors: list[float], limit: float) -> str:
+    """Return the largest error; AssertionError where it is above the limit, or one is NaN."""
+    if not np.max(errors) <= limit:
+        raise AssertionError(f"relative error {np.max(errors):.1e}, expected at most {limit:.0e}")
+    return f"{np.max(errors):.1e}"
 
 
 def difference(a: np.ndarray, b: np.ndarray) -> float:
@@ -148,66 +162,44 @@ def difference(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.linalg.norm((a.astype(float) - b).ravel()) / max(np.linalg.norm(b.astype(float).ravel()), 1e-300))
 
 
-def layers(dtype) -> Iterator[tuple[str, Callable]]:
-    for case in cases.layer_cases(0, long=True):
+def layer(case: cases.Case, dtype, loops) -> list:
+    leaves = case.leaves(loops, dtype)
+    y = case.function(*leaves)
+    dy = 1 + counted_rng(1).standard_normal(y.shape)  # their sum is not near 0: it would be all rounding
+    y.backward(dy.astype(dtype))
+    return [y.data, *(leaf.grad for leaf in leaves)]
 
-        def results(loops, case=case):
-            leaves = case.leaves(loops, dtype)
-            y = case.function(*leaves)
-            dy = 1 + counted_rng(1).standard_normal(y.shape)  # their sum is not near 0: it would be all rounding
-            y.backward(dy.astype(dtype))
-            return [y.data, *(leaf.grad for leaf in leaves)]
 
-        yield f"{case.op} {case.options}", results
+def in_strips(case: cases.Case, dtype, loops) -> list:
+    """On the GPU the work is cut as if it were large: few rows at a time, the gradient of w row by row."""
+    before, (conv.WORKSPACE, conv.LARGE) = (conv.WORKSPACE, conv.LARGE), (200, 1)
+    try:
+        return layer(case, dtype, loops)
+    finally:
+        conv.WORKSPACE, conv.LARGE = before
 
 
 def functions(dtype) -> Iterator[tuple[str, Callable]]:
     rng = counted_rng(2)
-
-    def draw(*shape):
-        return rng.standard_normal(shape).astype(dtype)
-
-    for x, w, stride, padding in cases.CONVOLUTIONS:
-        dy = draw(x[0], *cases.conv_size(x[1:3], w[:2], stride, padding), w[3])
-        yield f"convolution in strips {x} {w}", in_strips(draw(*x), draw(*w), dy, (stride, padding))
     for n in cases.FLAT:
-        yield f"sgd_update, sum_of_squares {n}", sgd(draw(n), draw(n), draw(n))
+        yield f"sgd_update, sum_of_squares {n}", partial(sgd, rng.standard_normal((3, n)).astype(dtype))
     for P, L in cases.CLASSES:
-        scores = draw(1, 1, P, L)
+        scores = rng.standard_normal((1, 1, P, L)).astype(dtype)
         yield f"argmax {P} of {L}", lambda loops, x=scores: [loops.argmax(loops.asarray(x))]
     for P, L in cases.CLASSES + cases.LONG["counts"]:
         labels, predictions = rng.integers(0, L, (2, P))
         labels[: P // 5] = 255  # the first, as the last are what a wrong step leaves out
-        yield f"confusion_counts {P} of {L}", counts(labels, predictions.astype(np.uint8), L)
+        yield f"confusion_counts {P} of {L}", partial(counts, labels, predictions.astype(np.uint8), L)
 
 
-def in_strips(x, w, dy, rule) -> Callable:
-    """A convolution that the GPU cuts as if it were large: few rows at a time, its gradient handed out by rows of w."""
-
-    def results(loops):
-        x_, w_, dy_ = map(loops.asarray, (x, w, dy))
-        dw, before = loops.asarray(np.zeros_like(w)), (conv.WORKSPACE, conv.LARGE)
-        conv.WORKSPACE, conv.LARGE = 200, 1
-        try:
-            loops.conv_weight_grad(x_, dy_, w.shape, *rule, emit=dw.__setitem__)
-            return [loops.conv_forward(x_, w_, None, *rule), loops.conv_input_grad(dy_, w_, x.shape, *rule), dw]
-        finally:
-            conv.WORKSPACE, conv.LARGE = before
-
-    return results
+def sgd(host, loops) -> list:
+    w, dw, v = (loops.asarray(a.copy()) for a in host)
+    loops.sgd_update(w, dw, v, 0.1, 0.9, 5e-4)
+    return [w, v, loops.asarray(np.array(float(loops.sum_of_squares(w))))]
 
 
-def sgd(*host) -> Callable:
-    def results(loops):
-        w, dw, v = (loops.asarray(a.copy()) for a in host)
-        loops.sgd_update(w, dw, v, 0.1, 0.9, 5e-4)
-        return [w, v, loops.asarray(np.array(float(loops.sum_of_squares(w))))]
-
-    return results
-
-
-def counts(labels, predictions, L) -> Callable:
-    return lambda loops: [loops.asarray(loops.confusion_counts(labels, loops.asarray(predictions), L, 255))]
+def counts(labels, predictions, L, loops) -> list:
+    return [loops.asarray(loops.confusion_counts(labels, loops.asarray(predictions), L, 255))]
 
 
 # --- gradients and training ---
@@ -215,11 +207,11 @@ def counts(labels, predictions, L) -> Callable:
 
 def gradients(where: str, small: bool) -> Iterator[Check]:
     for case in chain(cases.layer_cases(0), cases.network_cases(0, where, small)):
+        yield f"{case.op} {case.options}", partial(worst_gradient, case)
 
-        def worst(case=case):
-            return f"{check(case.function, case.leaves(gpu), case.linear, name=case.op).worst:.1e}"
 
-        yield f"{case.op} {case.options}", worst
+def worst_gradient(case: cases.Case) -> str:
+    return f"{check(case.function, case.leaves(gpu), case.linear, name=case.op).worst:.1e}"
 
 
 def trained(where: str, dtype) -> tuple[list[float], dict[str, np.ndarray]]:
@@ -227,6 +219,8 @@ def trained(where: str, dtype) -> tuple[list[float], dict[str, np.ndarray]]:
     model = models.fcn16s(4, trunk="vgg_quarter", pad="same", dtype=dtype)
     before = {name: p.data.copy() for name, p in model.parameters().items() if p.requires_grad}
     optimiser = SGD(model.to(where).train().parameters(), 0.02, bias_lr=2.0, bias_decay=False)
+    if dtype is np.float64:
+        optimiser.step_during_backward()  # the gradient of fc6 is then handed out in parts
     rng, losses = np.random.default_rng(0), []
     for step in range(STEPS):
         labels = np.kron(rng.integers(0, 4, (2, 3, 4)), np.ones((16, 16), int))  # (2, 48, 64)
@@ -248,21 +242,18 @@ def training(where: str) -> Iterator[Check]:
     pool's winner over, and the small gradients of biases jump with it.
     """
     for dtype in (np.float32, np.float64):
+        yield f"{STEPS} training steps, FCN-16s vgg_quarter {np.dtype(dtype).name}", partial(train_both, where, dtype)
 
-        def worst(dtype=dtype):
-            print(f"\n{'step':>4} {'CPU':>10} {'GPU':>10} {'relative error':>15}")
-            (ours, expected), (theirs, changes) = trained("cpu", dtype), trained(where, dtype)
-            errors = [abs(b - a) / a for a, b in zip(ours, theirs, strict=True)]
-            for step, (a, b, error) in enumerate(zip(ours, theirs, errors, strict=True)):
-                print(f"{step:>4} {a:>10.6f} {b:>10.6f} {error:>15.1e}")
-            if dtype is np.float64:
-                errors += [difference(changes[layer], change) for layer, change in expected.items()]
-            limit = TRAINING[np.dtype(dtype).name]
-            if not np.max(errors) <= limit:  # not where one is NaN
-                raise AssertionError(f"relative error {np.max(errors):.1e}, expected at most {limit:.0e}")
-            return f"{np.max(errors):.1e}"
 
-        yield f"{STEPS} training steps, FCN-16s vgg_quarter {np.dtype(dtype).name}", worst
+def train_both(where: str, dtype) -> str:
+    print(f"\n{'step':>4} {'CPU':>10} {'GPU':>10} {'relative error':>15}")
+    (ours, expected), (theirs, changes) = trained("cpu", dtype), trained(where, dtype)
+    errors = [abs(b - a) / a for a, b in zip(ours, theirs, strict=True)]
+    for step, (a, b, error) in enumerate(zip(ours, theirs, errors, strict=True)):
+        print(f"{step:>4} {a:>10.6f} {b:>10.6f} {error:>15.1e}")
+    if dtype is np.float64:
+        errors += [difference(changes[layer], change) for layer, change in expected.items()]
+    return at_most(errors, TRAINING[np.dtype(dtype).name])
 
 
 if __name__ == "__main__":
