@@ -92,11 +92,11 @@ class Case(NamedTuple):
 
 
 def layer(op: str, inputs: list[np.ndarray], linear: bool = True, **rule) -> Case:
-    """The case of a function of ops; options of arrays are told by their name alone."""
-    told = [name if isinstance(value, np.ndarray) else f"{name} {value}" for name, value in rule.items()]
+    """The case of a function of ops; of an option that is an array, only the name is printed."""
+    words = [name if isinstance(value, np.ndarray) else f"{name} {value}" for name, value in rule.items()]
     shapes = " ".join("x".join(map(str, x.shape)) for x in inputs)
     return Case(
-        op, ", ".join([shapes, *told]), partial(FUNCTIONS.get(op) or getattr(ops, op), **rule), inputs, linear, rule
+        op, ", ".join([shapes, *words]), partial(FUNCTIONS.get(op) or getattr(ops, op), **rule), inputs, linear, rule
     )
 
 

@@ -111,8 +111,8 @@ def watched_launches():
 
     def launch_and_wait(name, grid, block, args):
         parameters = zip(kernels()[name].parameters, args, strict=False)
-        told = (f"{p.name} {f'{a.shape} {a.dtype}' if hasattr(a, 'shape') else a}" for p, a in parameters)
-        launched.append(f"{name}, grid {grid}, block {block}: {', '.join(told)}")
+        sizes = (f"{p.name} {f'{a.shape} {a.dtype}' if hasattr(a, 'shape') else a}" for p, a in parameters)
+        launched.append(f"{name}, grid {grid}, block {block}: {', '.join(sizes)}")
         launch(name, grid, block, args)
         gpu.cuda.xp.cuda.Device().synchronize()
 
@@ -238,8 +238,8 @@ def trained(where: str, dtype) -> tuple[list[float], dict[str, np.ndarray]]:
 def training(where: str) -> Iterator[Check]:
     """Training on both devices, in float32 and float64.
 
-    The changes of the weights are compared in float64 only: in float32 a rounding error now and then turns a ReLU or a
-    pool's winner over, and the small gradients of biases jump with it.
+    The changes of the weights are compared in float64 only: in float32 a rounding error now and then changes a ReLU's
+    sign or a pool's winner, and the small gradients of biases jump with it.
     """
     for dtype in (np.float32, np.float64):
         yield f"{STEPS} training steps, FCN-16s vgg_quarter {np.dtype(dtype).name}", partial(train_both, where, dtype)

@@ -137,7 +137,7 @@ def test_emulate_needs_cupy_and_a_compiler(name, monkeypatch, capsys):
 
 
 def one_pixel_too_many(per_pixel):
-    """max_pool_forward is told that its y has one pixel more."""
+    """max_pool_forward is launched as if its y had one pixel more."""
 
     def launch(name, pixels, channels, args):
         more = name == "max_pool_forward"

@@ -9,6 +9,7 @@ import re
 import emulator
 import numpy as np
 import pytest
+from small_data import exit_status
 
 from minifcn import gpu, gpu_selftest
 from minifcn.gpu import signatures
@@ -85,3 +86,17 @@ def test_a_wrong_step_is_noticed(mutant, users, plant, monkeypatch, built):
     monkeypatch.setattr(gpu.cuda, "xp", None)
     gpu.cuda.use(built.CuPy())
     assert any(gpu_selftest.run([check]) for check in users[name])
+
+
+def test_the_command_fails_where_wide_loads_take_a_wrong_step(plant, built, monkeypatch, capsys):
+    """The whole of gpu_selftest --emulate but for gradients and training: exit status 1."""
+    name, source = MUTANTS["im2col.cu 1: e += blockDim.x"]
+    plant(name, source)
+    monkeypatch.setattr(gpu.cuda, "xp", None)
+    for part in ("gradients", "training"):
+        monkeypatch.setattr(gpu_selftest, part, lambda *_, **__: [])
+    whole = gpu_selftest.comparisons
+    monkeypatch.setattr(gpu_selftest, "comparisons", lambda: [c for c in whole((np.float32,)) if "516" in c[0]])
+    assert exit_status(gpu_selftest.main, "--emulate") == 1
+    out = capsys.readouterr().out
+    assert "CHECKS FAILED" in out and "last launch: im2col, grid" in out

@@ -188,7 +188,7 @@ WRONG = [  # the arguments; the beginning of the message after the kernel's name
 
 @pytest.mark.parametrize("args, error, message", WRONG, ids=[message for *_, message in WRONG])
 def test_wrong_arguments_are_refused(args, error, message):
-    """With the kernel's and the parameter's name, what was expected and what came."""
+    """With the kernel's and the parameter's name, what was expected and what was received."""
     with pytest.raises(error) as caught:
         KERNEL.check(args, Array)
     assert type(caught.value) is error
