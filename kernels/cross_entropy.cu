@@ -79,14 +79,9 @@ extern "C" __global__ void cross_entropy(const real* __restrict__ scores, const 
         warp_weight[warp] = weight;
     }
     __syncthreads();
-    if (warp == 0) { // the first warp adds up all warps; it may have fewer lanes than there are warps
-        loss = weight = 0;
-        for (int i = lane; i < warps; i += width) {
-            loss += warp_loss[i];
-            weight += warp_weight[i];
-        }
-        loss = warp_sum(loss, width);
-        weight = warp_sum(weight, width);
+    if (warp == 0) { // the first warp adds up all warps, of which there are no more than it has lanes
+        loss = warp_sum(lane < warps ? warp_loss[lane] : 0, width);
+        weight = warp_sum(lane < warps ? warp_weight[lane] : 0, width);
         if (lane == 0) {
             sums[2 * blockIdx.x] = loss;
             sums[2 * blockIdx.x + 1] = weight;

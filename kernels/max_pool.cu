@@ -12,10 +12,10 @@
 // compiled with -DREAL=float and with -DREAL=double
 typedef REAL real;
 
-// Tap: an integer type that holds KH KW - 1
-template <typename Tap>
-__device__ void forward(const real* __restrict__ x, real* __restrict__ y, Tap* __restrict__ winner, long long pixels,
-                        int H, int W, int C, int OH, int OW, int KH, int KW, int sy, int sx, int py, int px)
+// x (N,H,W,C), y and winner (N,OH,OW,C), pixels = N OH OW. Every window meets the picture, and has at most 256 taps.
+extern "C" __global__ void max_pool_forward(const real* __restrict__ x, real* __restrict__ y,
+                                            unsigned char* __restrict__ winner, long long pixels, int H, int W, int C,
+                                            int OH, int OW, int KH, int KW, int sy, int sx, int py, int px)
 {
     long long p = (long long)blockIdx.x * blockDim.y + threadIdx.y; // the pixel of y
     if (p >= pixels) return;
@@ -38,14 +38,14 @@ __device__ void forward(const real* __restrict__ x, real* __restrict__ y, Tap* _
                 }
             }
         y[p * C + c] = best;
-        winner[p * C + c] = (Tap)won;
+        winner[p * C + c] = (unsigned char)won;
     }
 }
 
-template <typename Tap>
-__device__ void backward(const real* __restrict__ dy, const Tap* __restrict__ winner, real* __restrict__ dx,
-                         long long pixels, int H, int W, int C, int OH, int OW, int KH, int KW, int sy, int sx, int py,
-                         int px)
+// dy and winner (N,OH,OW,C), dx (N,H,W,C), pixels = N H W
+extern "C" __global__ void max_pool_backward(const real* __restrict__ dy, const unsigned char* __restrict__ winner,
+                                             real* __restrict__ dx, long long pixels, int H, int W, int C, int OH,
+                                             int OW, int KH, int KW, int sy, int sx, int py, int px)
 {
     long long p = (long long)blockIdx.x * blockDim.y + threadIdx.y; // the pixel of dx
     if (p >= pixels) return;
@@ -65,36 +65,4 @@ __device__ void backward(const real* __restrict__ dy, const Tap* __restrict__ wi
             }
         dx[p * C + c] = sum;
     }
-}
-
-// x (N,H,W,C), y and winner (N,OH,OW,C), pixels = N OH OW. Every window meets the picture. At most 256 taps.
-extern "C" __global__ void max_pool_forward(const real* __restrict__ x, real* __restrict__ y,
-                                            unsigned char* __restrict__ winner, long long pixels, int H, int W, int C,
-                                            int OH, int OW, int KH, int KW, int sy, int sx, int py, int px)
-{
-    forward(x, y, winner, pixels, H, W, C, OH, OW, KH, KW, sy, sx, py, px);
-}
-
-// The same with more than 256 taps.
-extern "C" __global__ void max_pool_forward_large(const real* __restrict__ x, real* __restrict__ y,
-                                                  unsigned int* __restrict__ winner, long long pixels, int H, int W,
-                                                  int C, int OH, int OW, int KH, int KW, int sy, int sx, int py, int px)
-{
-    forward(x, y, winner, pixels, H, W, C, OH, OW, KH, KW, sy, sx, py, px);
-}
-
-// dy and winner (N,OH,OW,C), dx (N,H,W,C), pixels = N H W. At most 256 taps.
-extern "C" __global__ void max_pool_backward(const real* __restrict__ dy, const unsigned char* __restrict__ winner,
-                                             real* __restrict__ dx, long long pixels, int H, int W, int C, int OH,
-                                             int OW, int KH, int KW, int sy, int sx, int py, int px)
-{
-    backward(dy, winner, dx, pixels, H, W, C, OH, OW, KH, KW, sy, sx, py, px);
-}
-
-// The same with more than 256 taps.
-extern "C" __global__ void max_pool_backward_large(const real* __restrict__ dy, const unsigned int* __restrict__ winner,
-                                                   real* __restrict__ dx, long long pixels, int H, int W, int C, int OH,
-                                                   int OW, int KH, int KW, int sy, int sx, int py, int px)
-{
-    backward(dy, winner, dx, pixels, H, W, C, OH, OW, KH, KW, sy, sx, py, px);
 }

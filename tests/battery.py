@@ -1,10 +1,12 @@
 """Odd cases of every op, each with its truth: what the op tests run, and what every planted bug must fail.
 
-A Case carries float64 inputs, the op as a function of Tensors, and the same from the naive loops in reference.py.
+A Case carries float64 inputs, the op as a function of Tensors, and the same from the naive loops in reference.py. All
+shapes are those of minifcn/cases.py; here stand values: ties, NaN, infinities, labels and numbers of all kinds.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import reference
@@ -12,7 +14,8 @@ from helpers import assert_close, device_array, distinct, tensor
 
 import minifcn as mf
 from minifcn import cpu, device
-from minifcn.ops import multiply
+from minifcn.cases import layer_cases
+from minifcn.randomness import counted_rng
 
 
 @dataclass(frozen=True)
@@ -100,7 +103,7 @@ def non_contiguous(case, loops=cpu):
     y_strided, tensors_strided, _ = evaluate(case, loops, layout=strided)
     assert_close(y_strided, y, what=str(case))
     for a, b in zip(tensors_strided, tensors, strict=True):
-        assert not a.data.flags.c_contiguous and a.grad.shape == a.shape
+        assert (a.data.size == 1 or not a.data.flags.c_contiguous) and a.grad.shape == a.shape
         assert_close(a.grad, b.grad, what=f"{case}: gradient")
 
 
@@ -110,249 +113,133 @@ CHECKS = (forward_float64, forward_float32, gradients, float32_gradients, nothin
 # ---- the cases ----
 
 
-def conv_inputs(rng, x, w, biases):
-    return (rng.standard_normal(x), rng.standard_normal(w)) + ((rng.standard_normal(biases),) if biases else ())
+def conv_reference(x, w, b=None, relu=False, **rule):
+    y = reference.conv2d(x, w, b, **rule)
+    return reference.relu(y) if relu else y
 
 
-def conv2d_cases():
-    table = [  # x, w, bias, stride, padding
-        ((2, 5, 7, 3), (3, 2, 3, 4), True, (1, 1), (0, 0)),  # KH != KW
-        (
-            (2, 7, 8, 2),
-            (3, 4, 2, 3),
-            True,
-            (2, 3),
-            (1, 2),
-        ),  # strides, paddings differ; the last rows are not reached
-        ((1, 4, 3, 2), (2, 3, 2, 2), True, (1, 1), (3, 4)),  # outputs that see nothing but padding
-        ((2, 3, 5, 4), (1, 1, 4, 3), True, (1, 1), (0, 0)),  # a matrix product
-        ((1, 5, 6, 3), (1, 1, 3, 2), True, (2, 2), (0, 0)),
-        ((2, 7, 7, 2), (7, 7, 2, 3), True, (1, 1), (0, 0)),  # a fully connected layer
-        ((1, 9, 10, 1), (2, 3, 1, 2), False, (4, 5), (0, 1)),  # stride larger than the kernel
-        ((3, 1, 1, 2), (3, 3, 2, 2), False, (1, 1), (1, 1)),  # only the kernel's middle meets the picture
-        ((3, 5, 4, 2), (3, 1, 2, 3), True, (1, 1), (0, 0)),  # one column of taps
-        ((3, 4, 5, 2), (1, 3, 2, 3), True, (1, 1), (0, 0)),  # one row of taps
-        ((2, 5, 6, 3), (3, 3, 3, 3), True, (1, 1), (1, 1)),  # C = K: a transposed weight fits
-        ((2, 9, 14, 16), (3, 3, 16, 24), True, (1, 1), (1, 1)),  # wide, ragged tiles
-        ((1, 21, 18, 32), (3, 3, 32, 17), True, (1, 1), (0, 0)),
-        ((1, 13, 11, 16), (3, 3, 16, 16), False, (1, 1), (5, 2)),
-    ]
-    for i, (x, w, bias, stride, padding) in enumerate(table):
-        inputs = conv_inputs(np.random.default_rng(i), x, w, w[3] if bias else 0)
-        options = f"x{x} w{w} bias={bias} stride={stride} padding={padding}"
-        yield Case(
-            "conv2d",
-            options,
-            inputs,
-            lambda x, w, b=None, s=stride, p=padding: mf.conv2d(x, w, b, s, p),
-            lambda x, w, b=None, s=stride, p=padding: reference.conv2d(x, w, b, s, p),
-        )
-    for x, w in (((2, 5, 4, 2), (3, 3, 2, 3)), ((1, 10, 9, 16), (3, 3, 16, 16))):
-        yield Case(
-            "conv2d",
-            f"x{x} w{w} relu",
-            conv_inputs(np.random.default_rng(20), x, w, w[3]),
-            lambda x, w, b: mf.conv2d(x, w, b, 1, 1, relu=True),
-            lambda x, w, b: reference.relu(reference.conv2d(x, w, b, (1, 1), (1, 1))),
-            linear=False,
-        )
+def dropout_reference(x, p):
+    return reference.dropout(x, p, counted_rng(7).random(x.shape, dtype=np.float32))
 
 
-def conv_transpose2d_cases():
-    table = [  # x, w, bias, stride, padding
-        ((2, 3, 4, 3), (2, 3, 2, 3), True, (1, 1), (0, 0)),
-        ((2, 3, 4, 2), (4, 3, 3, 2), True, (2, 3), (1, 0)),  # strides and paddings differ
-        ((1, 4, 3, 2), (5, 4, 2, 2), True, (2, 2), (2, 1)),
-        ((2, 2, 3, 2), (2, 3, 3, 2), True, (4, 5), (0, 1)),  # gaps between patches
-        ((1, 1, 1, 3), (4, 4, 2, 3), False, (2, 2), (0, 0)),  # one pixel
-        ((3, 3, 2, 2), (4, 1, 3, 2), False, (1, 1), (0, 0)),  # one column of taps
-        ((2, 3, 5, 3), (4, 4, 3, 3), True, (2, 2), (0, 0)),  # C = K
-        ((2, 5, 6, 3), (3, 3, 3, 3), True, (1, 1), (1, 1)),
-        ((1, 10, 13, 16), (3, 3, 24, 16), True, (1, 1), (1, 1)),  # wide, ragged tiles
-    ]
-    for i, (x, w, bias, stride, padding) in enumerate(table):
-        yield Case(
-            "conv_transpose2d",
-            f"x{x} w{w} bias={bias} stride={stride} padding={padding}",
-            conv_inputs(np.random.default_rng(30 + i), x, w, w[2] if bias else 0),
-            lambda x, w, b=None, s=stride, p=padding: mf.conv_transpose2d(x, w, b, s, p),
-            lambda x, w, b=None, s=stride, p=padding: reference.conv_transpose2d(x, w, b, s, p),
-        )
+REFERENCES = {  # of the ops in minifcn/cases.py, with the ops' own names of options
+    "conv2d": conv_reference,
+    "conv_transpose2d": reference.conv_transpose2d,
+    "max_pool2d": lambda x, kernel_size, **rule: reference.max_pool2d(x, kernel_size, **rule),
+    "bilinear_upsample": reference.bilinear_upsample,
+    "crop": reference.crop,
+    "global_average": reference.global_average,
+    "batch_norm": reference.batch_norm,
+    "relu": reference.relu,
+    "add": lambda a, b=None: a + (a if b is None else b),
+    "multiply": lambda a, b=None: a * (a if b is None else b),
+    "sum": lambda x: np.array(sum(x.ravel())),
+    "scale": lambda x, scalar: float(scalar) * x,
+    "dropout": dropout_reference,
+    "softmax_cross_entropy": reference.softmax_cross_entropy,
+}
+GRADIENTS = {
+    "max_pool2d": lambda x, dy, kernel_size, **rule: reference.max_pool2d_gradient(x, dy, kernel_size, **rule),
+    "relu": reference.relu_gradient,
+    "softmax_cross_entropy": reference.softmax_cross_entropy_gradient,
+}
 
 
-def bilinear_upsample_cases():
-    for i, (x, stride) in enumerate((((2, 3, 2, 3), 2), ((1, 2, 3, 2), 3), ((1, 1, 1, 2), 4), ((2, 4, 3, 1), 1))):
-        yield Case(
-            "bilinear_upsample",
-            f"x{x} stride={stride}",
-            (np.random.default_rng(40 + i).standard_normal(x),),
-            lambda x, s=stride: mf.bilinear_upsample(x, s),
-            lambda x, s=stride: reference.bilinear_upsample(x, s),
-        )
+def case(op, options, inputs, function, linear, smooth=True, **rule):
+    """A case whose truth is that of its op."""
+    gradient = partial(GRADIENTS[op], **rule) if op in GRADIENTS else None
+    return Case(op, options, tuple(inputs), function, partial(REFERENCES[op], **rule), linear, gradient, smooth)
 
 
-def max_pool2d_cases():
-    def case(options, x, kernel, stride, padding=(0, 0), ceil_mode=False, smooth=True):
-        rule = (kernel, stride, padding, ceil_mode)
-        return Case(
-            "max_pool2d",
-            f"{options} x{x.shape} kernel={kernel} stride={stride} padding={padding} ceil={ceil_mode}",
-            (x,),
-            lambda x: mf.max_pool2d(x, *rule),
-            lambda x: reference.max_pool2d(x, *rule),
-            linear=False,
-            gradient=lambda x, dy: reference.max_pool2d_gradient(x, dy, *rule),
-            smooth=smooth,
-        )
+def shared_cases():
+    for c in layer_cases(0):
+        yield case(c.op, c.options, c.inputs, c.function, c.linear, **(c.rule or {}))
+
+
+def max_pool2d_values():
+    def pool(options, x, kernel, stride, padding=(0, 0), ceil_mode=False, smooth=True):
+        rule = dict(kernel_size=kernel, stride=stride, padding=padding, ceil_mode=ceil_mode)
+        return case("max_pool2d", options, [x], partial(mf.max_pool2d, **rule), False, smooth, **rule)
 
     rng = np.random.default_rng(50)
-    yield case("floor", distinct(rng, 2, 5, 7, 3), (2, 2), (2, 2))
-    yield case("ceil", distinct(rng, 2, 5, 7, 3), (2, 2), (2, 2), ceil_mode=True)
-    yield case("overlap", distinct(rng, 1, 7, 6, 2), (3, 2), (1, 2), (1, 1))
-    yield case("gaps", distinct(rng, 2, 8, 9, 1), (2, 1), (3, 4), ceil_mode=True)
-    yield case("last window dropped", distinct(rng, 1, 5, 4, 2), (3, 3), (4, 3), (1, 1), ceil_mode=True)
     # the largest is below zero, so padding with 0 would win
-    yield case("negative", distinct(rng, 1, 5, 6, 5) - 3, (3, 3), (2, 2), (1, 1), ceil_mode=True)
+    yield pool("negative", distinct(rng, 1, 5, 6, 5) - 3, (3, 3), (2, 2), (1, 1), ceil_mode=True)
     ties = rng.integers(-1, 2, (2, 6, 7, 3)).astype(np.float64)
-    yield case("ties", ties, (3, 2), (2, 2), (1, 0), ceil_mode=True, smooth=False)
+    yield pool("ties", ties, (3, 2), (2, 2), (1, 0), ceil_mode=True, smooth=False)
     holes = distinct(rng, 2, 7, 6, 2)
     holes[rng.random(holes.shape) < 0.15] = np.nan
-    yield case("NaN", holes, (3, 2), (2, 1), (1, 1), smooth=False)
+    yield pool("NaN", holes, (3, 2), (2, 1), (1, 1), smooth=False)
     for padding in (0, 1):
         faint = np.where(rng.random((1, 6, 8, 2)) < 0.8, -np.inf, 1.0)
-        yield case("-inf", faint, (2, 2), (2, 2), (padding, padding), smooth=False)
-    rising = distinct(rng, 1, 19, 20, 2) + 3 * np.arange(19)[:, None, None]
-    yield case("winners up to 255", rising, (16, 16), (1, 1))
+        yield pool(f"-inf, padding {padding}", faint, (2, 2), (2, 2), (padding, padding), smooth=False)
 
 
-def crop_cases():
-    for top, left, height, width in ((0, 0, 5, 7), (1, 2, 3, 4), (4, 0, 1, 7), (2, 6, 3, 1)):
-        yield Case(
-            "crop",
-            f"top={top} left={left} height={height} width={width}",
-            (np.random.default_rng(60).standard_normal((2, 5, 7, 2)),),
-            lambda x, r=(top, left, height, width): mf.crop(x, *r),
-            lambda x, r=(top, left, height, width): reference.crop(x, *r),
-        )
-
-
-def global_average_cases():
-    for shape in ((2, 5, 7, 3), (1, 1, 1, 2), (3, 1, 4, 1)):
-        x = np.random.default_rng(65).standard_normal(shape)
-        yield Case("global_average", f"{shape}", (x,), mf.global_average, reference.global_average)
-
-
-def batch_norm_cases():
+def batch_norm_values():
     rng = np.random.default_rng(66)
 
-    def case(options, x, b, relu=False):
-        return Case(
-            "batch_norm",
-            options,
-            (x, b),
-            lambda x, b: mf.batch_norm(x, b, relu)[0],
-            lambda x, b: reference.batch_norm(x, b, relu),
-            linear=False,
-        )
+    def normalise(options, x, b, relu=False):
+        return case("batch_norm", options, [x, b], lambda x, b: mf.batch_norm(x, b, relu)[0], False, relu=relu)
 
-    for N, H, W, K in ((2, 3, 5, 4), (1, 7, 2, 2), (3, 1, 2, 17)):
-        x = rng.standard_normal((N, H, W, K)) * rng.uniform(0.5, 3, K) + rng.uniform(-4, 4, K)
-        yield case(f"{N, H, W, K}", x, rng.standard_normal(K))
-        yield case(f"{N, H, W, K}, ReLU", x, rng.standard_normal(K), relu=True)
-    yield case("two blocks of rows", rng.standard_normal((1, 3, 2, 1 << 14)), rng.standard_normal(1 << 14))
+    for relu in (False, True):  # channels of different means and spreads
+        x = rng.standard_normal((3, 1, 2, 17)) * rng.uniform(0.5, 3, 17) + rng.uniform(-4, 4, 17)
+        yield normalise(f"spread, relu {relu}", x, rng.standard_normal(17), relu)
+    yield normalise("two blocks of rows", rng.standard_normal((1, 3, 2, 1 << 14)), rng.standard_normal(1 << 14))
 
 
-def relu_cases():
-    rng = np.random.default_rng(70)
-
-    def case(options, x, smooth=True):
-        return Case("relu", options, (x,), mf.relu, reference.relu, False, reference.relu_gradient, smooth)
-
-    yield case("4-d", distinct(rng, 2, 3, 5, 3))
-    yield case("1-d", distinct(rng, 7))
-    yield case("zeros", np.array([[-1.0, 0.0, 2.0], [0.0, -0.0, -3.0]]), smooth=False)
-    yield case("NaN", np.array([np.nan, -1.0, 0.5, np.inf, -np.inf]), smooth=False)
+def relu_values():
+    zeros = np.array([[-1.0, 0.0, 2.0], [0.0, -0.0, -3.0]])
+    yield case("relu", "zeros", [zeros], mf.relu, False, smooth=False)
+    yield case("relu", "NaN", [np.array([np.nan, -1.0, 0.5, np.inf, -np.inf])], mf.relu, False, smooth=False)
 
 
-def dropout_cases():
-    for p, shape in ((0.5, (2, 3, 5, 4)), (0.2, (3, 7)), (0.9, (40,))):
-        draws = np.random.default_rng(80).random(shape, dtype=np.float32)
-        yield Case(
-            "dropout",
-            f"p={p}",
-            (np.random.default_rng(81).standard_normal(shape),),
-            lambda x, p=p: mf.dropout(x, p, np.random.default_rng(80)),
-            lambda x, p=p, draws=draws: reference.dropout(x, p, draws),
-        )
+def arithmetic_values():
+    a, b = np.random.default_rng(90).standard_normal((2, 2, 3, 5, 2))
+    yield case("add", "operator", [a, b], lambda a, b: a + b, True)
+    yield case("multiply", "operator", [a, b], lambda a, b: a * b, True)
+    yield case("multiply", "the same twice", [a], lambda a: a * a, False)
+    yield case("sum", "one row", [a[0, 0, 0]], lambda x: x.sum(), True)
+    for scalar in (0.01, 3, np.float64(0.7), np.float32(0.5)):
+        yield case("scale", repr(scalar), [a], lambda x, s=scalar: mf.scale(x, s), True, scalar=scalar)
+    yield case("scale", "operators", [a], lambda x: np.float64(3) * (x * 0.5), True, scalar=1.5)
 
 
-def arithmetic_cases():
-    rng = np.random.default_rng(90)
-    a, b = rng.standard_normal((2, 3, 5, 2)), rng.standard_normal((2, 3, 5, 2))
-    yield Case("add", "two inputs", (a, b), mf.add, lambda a, b: a + b)
-    yield Case("add", "operator", (a, b), lambda a, b: a + b, lambda a, b: a + b)
-    yield Case("add", "the same twice", (a,), lambda a: a + a, lambda a: 2 * a)
-    yield Case("multiply", "two inputs", (a, b), multiply, lambda a, b: a * b)
-    yield Case("multiply", "the same twice", (a,), lambda a: a * a, lambda a: a**2, linear=False)
-    for x in (a, a[0, 0, 0]):
-        yield Case("sum", f"{x.shape}", (x,), lambda x: x.sum(), lambda x: np.array(sum(x.ravel())))
-    for scalar in (-2.5, 0.01, 3, np.float64(0.7), np.float32(0.5)):
-        yield Case("scale", repr(scalar), (a,), lambda x, s=scalar: mf.scale(x, s), lambda x, s=scalar: float(s) * x)
-    yield Case("scale", "operators", (a,), lambda x: np.float64(3) * (x * 0.5), lambda x: 1.5 * x)
-
-
-def softmax_cross_entropy_cases():
+def softmax_cross_entropy_values():
     rng = np.random.default_rng(100)
 
-    def case(options, scores, labels, smooth=True, **rule):
-        return Case(
-            "softmax_cross_entropy",
-            options,
-            (scores,),
-            lambda s: mf.softmax_cross_entropy(s, labels, **rule),
-            lambda s: reference.softmax_cross_entropy(s, labels, **rule),
-            linear=False,
-            gradient=lambda s, dy: reference.softmax_cross_entropy_gradient(s, dy, labels, **rule),
-            smooth=smooth,
-        )
+    def loss(options, scores, labels, smooth=True, **rule):
+        rule = dict(labels=labels, **rule)
+        function = partial(mf.softmax_cross_entropy, **rule)
+        return case("softmax_cross_entropy", options, [scores], function, False, smooth, **rule)
 
     scores = rng.standard_normal((2, 3, 5, 4))
     labels = rng.integers(0, 4, (2, 3, 5))
     holes = np.where(rng.random(labels.shape) < 0.3, 255, labels)
     weight = np.array([0.5, 2.0, 0.0, 1.25])
-    yield case("mean", scores, labels)
-    yield case("sum", scores, labels, reduction="sum")
-    yield case("mean, ignored", scores, holes.astype(np.uint8))
-    yield case("sum, ignored", scores, holes, reduction="sum")
-    yield case("mean, weighted, ignored", scores, holes, class_weight=weight)
-    yield case("sum, weighted, ignored", scores, holes, class_weight=weight, reduction="sum")
-    yield case("ignore -1", scores, np.where(holes == 255, -1, holes).astype(np.int8), ignore_label=-1)
-    yield case("ignore class 2", scores, labels, ignore_label=2)
-    yield case("one class", rng.standard_normal((1, 2, 3, 1)), np.zeros((1, 2, 3), np.int32))
-    yield case("nothing labelled", scores, np.full(labels.shape, 255))
-    yield case("labelled weight 0", scores, np.full(labels.shape, 2), class_weight=weight)
-    yield case("scores +-1e4", 1e4 * np.sign(scores), holes, smooth=False)
-    yield case("one pixel", scores[:1, :1, :1], labels[:1, :1, :1])
+    yield loss("all labelled", scores, labels)
+    yield loss("in a byte", scores, holes.astype(np.uint8))
+    yield loss("a weight of 0", scores, holes, class_weight=weight)
+    yield loss("ignore -1", scores, np.where(holes == 255, -1, holes).astype(np.int8), ignore_label=-1)
+    yield loss("ignore class 2", scores, labels, ignore_label=2)
+    yield loss("one class", rng.standard_normal((1, 2, 3, 1)), np.zeros((1, 2, 3), np.int32))
+    yield loss("nothing labelled", scores, np.full(labels.shape, 255))
+    yield loss("labelled weight 0", scores, np.full(labels.shape, 2), class_weight=weight)
+    yield loss("scores +-1e4", 1e4 * np.sign(scores), holes, smooth=False)
+    yield loss("one pixel", scores[:1, :1, :1], labels[:1, :1, :1])
     for odd in (np.nan, np.inf, -np.inf):
         spoilt = scores.copy()
         spoilt[holes == 255, 1] = odd
-        yield case(f"{odd} where ignored", spoilt, holes, smooth=False)
+        yield loss(f"{odd} where ignored", spoilt, holes, smooth=False)
     spoilt = np.where(holes[..., None] == 255, -np.inf, scores)
-    yield case("all -inf where ignored", spoilt, holes, smooth=False)
+    yield loss("all -inf where ignored", spoilt, holes, smooth=False)
 
 
 MAKERS = (
-    conv2d_cases,
-    conv_transpose2d_cases,
-    bilinear_upsample_cases,
-    max_pool2d_cases,
-    crop_cases,
-    global_average_cases,
-    batch_norm_cases,
-    relu_cases,
-    dropout_cases,
-    arithmetic_cases,
-    softmax_cross_entropy_cases,
+    shared_cases,
+    max_pool2d_values,
+    batch_norm_values,
+    relu_values,
+    arithmetic_values,
+    softmax_cross_entropy_values,
 )
 
 

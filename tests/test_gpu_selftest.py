@@ -1,23 +1,23 @@
 """The GPU path's self-test: it passes in the emulator, fails where a kernel or a step is wrong, is 3 without a GPU."""
 
+import re
 import sys
 
 import numpy as np
 import pytest
 from small_data import exit_status, fails
 
-from minifcn import check_gradients, gpu, gpu_selftest
-from minifcn.gpu import comparisons
+from minifcn import cases, gpu, gpu_selftest
 from minifcn.gpu.signatures import kernels
 
 
 @pytest.fixture
 def short(monkeypatch):
-    """A few gradient checks and two steps, so that a test takes seconds."""
-    monkeypatch.setattr(
-        check_gradients, "layer_cases", lambda seed: check_gradients.elementwise_cases(np.random.default_rng(seed))
-    )
-    monkeypatch.setattr(check_gradients, "network_cases", lambda *_, **__: [])
+    """A few layers and two steps, so that a test takes seconds."""
+    monkeypatch.setattr(cases, "CONVOLUTIONS", cases.CONVOLUTIONS[:2])
+    monkeypatch.setattr(cases, "network_cases", lambda *_, **__: [])
+    for makers in ("map_cases", "pooling_and_upsampling_cases", "loss_cases"):
+        monkeypatch.setattr(cases, makers, lambda *_: [])
     monkeypatch.setattr(gpu_selftest, "STEPS", 2)
 
 
@@ -37,14 +37,19 @@ def test_emulated(emulated_gpu, short, capsys):
     assert exit_status(gpu_selftest.main, "--emulate") == 0
     out = capsys.readouterr().out
     assert "ALL CHECKS PASSED" in out and "FAILED" not in out
-    assert "convolution 7x7      float64" in out and "relu " in out and "relative error" in out
-    assert "bandwidth" not in out
+    assert "conv2d 2x5x7x3 3x2x3x4 4, stride (1, 1), padding (0, 0), float64" in out
+    checks = [line.split("  ")[0] for line in out.splitlines() if ", float" in line]
+    assert len(set(checks)) == len(checks) > 50  # no two are called the same
+    assert "experiments" not in out
+
+
+def test_on_a_gpu_it_ends_with_where_the_timings_are(emulated_gpu, short, capsys):
+    assert exit_status(gpu_selftest.main) == 0
+    assert capsys.readouterr().out.splitlines()[-1].startswith("how fast it is: python -m experiments.speed.gpu")
 
 
 def test_every_kernel_takes_part(emulated_gpu):
-    for dtype in (np.float32, np.float64):
-        for _, function in comparisons.cases(dtype):
-            function(gpu)
+    assert gpu_selftest.run(gpu_selftest.comparisons()) == 0
     assert {name for name, *_ in gpu.cuda.xp.launches} == set(kernels())
 
 
@@ -63,7 +68,7 @@ WRONG = {
 def test_a_wrong_function_is_reported(name, emulated_gpu, capsys, monkeypatch):
     original = getattr(gpu, name)
     monkeypatch.setattr(gpu, name, lambda *args, **more: WRONG[name](original(*args, **more)))
-    failures = gpu_selftest.check_kernels()
+    failures = gpu_selftest.run(gpu_selftest.comparisons((np.float32,)))
     assert failures == capsys.readouterr().out.count("FAILED") > 0
 
 
@@ -75,7 +80,7 @@ def test_a_later_strip_that_is_wrong_is_reported(emulated_gpu, monkeypatch):
         return cols * 0 if strip.start > 0 else cols
 
     monkeypatch.setattr(gpu.conv, "im2col", wrong)
-    assert gpu_selftest.check_kernels() > 0
+    assert gpu_selftest.run(gpu_selftest.comparisons((np.float32,))) > 0
 
 
 def leave_alone(name):
@@ -115,21 +120,9 @@ BUGS = {
 def test_wrong_training_is_reported(bug, emulated_gpu, short, capsys, monkeypatch):
     if bug:
         BUGS[bug](monkeypatch)
-    failures = gpu_selftest.check_training("gpu")
+    failures = gpu_selftest.run(gpu_selftest.training("gpu"))
     assert failures == capsys.readouterr().out.count("FAILED")
     assert (failures > 0) == (bug is not None)
-
-
-def test_what_goes_wrong_with_timings_is_told_and_left(emulated_gpu, capsys, monkeypatch):
-    def out_of_memory():
-        yield "a line"
-        raise MemoryError("no room")
-
-    monkeypatch.setattr(gpu_selftest.timings, "report", out_of_memory)
-    monkeypatch.setattr(gpu_selftest, "time_training", lambda where: iter(["0.1 s"]))
-    gpu_selftest.report_timings("gpu")
-    out = capsys.readouterr().out
-    assert "a line" in out and "not timed: MemoryError: no room" in out and "0.1 s" in out
 
 
 def test_emulate_needs_a_source_checkout(monkeypatch, capsys, tmp_path):
@@ -143,21 +136,41 @@ def test_emulate_needs_cupy_and_a_compiler(name, monkeypatch, capsys):
     assert "--emulate: needs g++, and CuPy" in fails(capsys, gpu_selftest.main, "--emulate")
 
 
-def test_the_steps_that_are_timed(emulated_gpu):
-    """Both run, here on tiny pictures and a narrow network."""
-    job = {
-        "network": "fcn32s",
-        "trunk": "vgg_quarter",
-        "pad": "same",
-        "classes": 3,
-        "dropout": 0.0,
-        "N": 1,
-        "H": 33,
-        "W": 40,
-    }
-    rng = np.random.default_rng(0)
-    x, labels = rng.standard_normal((1, 33, 40, 3), dtype=np.float32), rng.integers(0, 3, (1, 33, 40))
-    step = gpu_selftest.minifcn_step(job, x, labels, "gpu")
-    assert step() == pytest.approx(np.log(3), rel=1e-6)  # score layers start at zero
-    pytest.importorskip("torch")
-    assert np.isfinite(gpu_selftest.torch_step(job, "cpu")())
+def one_pixel_too_many(per_pixel):
+    """max_pool_forward is launched as if its y had one pixel more."""
+
+    def launch(name, pixels, channels, args):
+        more = name == "max_pool_forward"
+        per_pixel(name, pixels, channels, (*args[:3], args[3] + more, *args[4:]))
+
+    return launch
+
+
+def test_a_fault_of_a_kernel_is_a_failed_check_and_the_rest_goes_on(emulated_gpu, capsys, monkeypatch):
+    """Two lines, no traceback: what failed and the kernel's message, then what was launched."""
+    monkeypatch.setattr(gpu.cuda, "per_pixel", one_pixel_too_many(gpu.cuda.per_pixel))
+    checks = [c for c in gpu_selftest.comparisons((np.float32,)) if c[0].startswith(("max_pool2d", "upsample", "relu"))]
+    failures = gpu_selftest.run(checks)
+    lines = capsys.readouterr().out.splitlines()
+    assert failures == sum("FAILED" in line for line in lines) > 5 and len(lines) == len(checks) + failures
+    at = next(i for i, line in enumerate(lines) if line.startswith("max_pool2d 2x5x7x3, kernel_size (2, 2)"))
+    assert re.search(r"FAILED: KernelError: max_pool_forward: block .*out-of-bounds (read|write)", lines[at])
+    assert lines[at + 1].startswith(
+        "    last launch: max_pool_forward, grid (2,), block (32, 8): x (2, 5, 7, 3) float32, y"
+    )
+    assert lines[at + 1].endswith("pixels 13, H 5, W 7, C 3, OH 2, OW 3, KH 2, KW 2, sy 2, sx 2, py 0, px 0")
+    assert lines[-1].startswith("relu 4096") and "FAILED" not in lines[-1]
+
+
+def test_a_device_that_is_lost_ends_the_checks(emulated_gpu, capsys, monkeypatch):
+    def gone(_):
+        raise RuntimeError("cudaErrorIllegalAddress")
+
+    def check():
+        monkeypatch.setattr(type(gpu.cuda.xp.cuda.Device()), "synchronize", gone)
+        raise RuntimeError("cudaErrorIllegalAddress")
+
+    assert gpu_selftest.run([("first", lambda: "1.0e-08"), ("second", check), ("third", check)]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 4 and "FAILED: RuntimeError: cudaErrorIllegalAddress" in lines[1]
+    assert "does not answer any more" in lines[3]

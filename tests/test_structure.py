@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 # From the ground floor up; a file imports its own floor and those below.
 FLOORS = [
-    {"errors", "sizes", "randomness", "files"},
+    {"errors", "sizes", "randomness", "files", "version"},
     {"cpu", "gpu"},
     {"device"},
     {"autograd"},

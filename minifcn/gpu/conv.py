@@ -68,8 +68,8 @@ def conv_input_grad(dy, w, x_shape, stride, padding, b=None):
 def conv_weight_grad(x, dy, w_shape, stride, padding, out=None, emit=None):
     """dw (KH,KW,C,K) = sum over pictures and pixels of patch (outer) dy, in `out` if given.
 
-    With `emit`, no whole dw exists where that is large: emit(ky, slab (KW,C,K)) is called once for each kernel row, in
-    order; the slab is only lent. Then None is returned.
+    With `emit`, dw is handed out instead, and None returned: as emit(..., dw) where w is small, else as
+    emit(ky, slab (KW,C,K)) for every kernel row in order, so that no whole dw exists; the slab is only lent.
     """
     xp, x, dy = cuda.xp, cuda.xp.ascontiguousarray(x), cuda.xp.ascontiguousarray(dy)
     KH, KW, C, K = w_shape

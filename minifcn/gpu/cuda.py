@@ -26,14 +26,13 @@ class NoGPU(InputError):
 
 def start(device: int = 0) -> None:
     """Choose the device, importing CuPy first. Raises InputError, with the way out, where that cannot be."""
-    if xp is not None:
-        use(xp, device)
-        return
-    try:
-        import cupy
-    except ImportError as error:
-        raise NoGPU(f"--device gpu: no CuPy ({error}); {INSTALL}, or use --device cpu") from error
-    use(cupy, device)
+    module = xp
+    if module is None:
+        try:
+            import cupy as module
+        except ImportError as error:
+            raise NoGPU(f"--device gpu: no CuPy ({error}); {INSTALL}, or use --device cpu") from error
+    use(module, device)
 
 
 def use(module: ModuleType, device: int = 0) -> None:

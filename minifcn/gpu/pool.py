@@ -6,19 +6,16 @@ from . import cuda
 
 
 def pool_forward(x, kernel, stride, padding, out_size):
-    """Return y (N,OH,OW,C) and winner (N,OH,OW,C): the tap ky KW + kx that the maximum came from, uint8 up to 256 taps.
+    """Return y (N,OH,OW,C) and winner (N,OH,OW,C), uint8: the tap ky KW + kx that the maximum came from.
 
-    x (N,H,W,C) counts as padded with -inf, as far as the windows of out_size = (OH, OW) reach. The first of equal taps
-    wins. NaN is larger than everything, as in PyTorch.
+    x (N,H,W,C) counts as padded with -inf, as far as the windows of out_size = (OH, OW) reach, at most 256 taps each.
+    The first of equal taps wins. NaN is larger than everything, as in PyTorch.
     """
     x = cuda.xp.ascontiguousarray(x)
     N, H, W, C = x.shape
-    few = kernel[0] * kernel[1] <= 256
-    y = cuda.xp.empty((N, *out_size, C), x.dtype)
-    winner = cuda.xp.empty(y.shape, np.uint8 if few else np.uint32)
-    pixels = y.size // C
-    sizes = (pixels, H, W, C, *out_size, *kernel, *stride, *padding)
-    cuda.per_pixel("max_pool_forward" if few else "max_pool_forward_large", pixels, C, (x, y, winner, *sizes))
+    y, winner = (cuda.xp.empty((N, *out_size, C), dtype) for dtype in (x.dtype, np.uint8))
+    sizes = (y.size // C, H, W, C, *out_size, *kernel, *stride, *padding)
+    cuda.per_pixel("max_pool_forward", y.size // C, C, (x, y, winner, *sizes))
     return y, winner
 
 
@@ -28,6 +25,5 @@ def pool_backward(dy, winner, x_shape, kernel, stride, padding):
     N, H, W, C = x_shape
     dx = cuda.xp.empty(x_shape, dy.dtype)
     sizes = (N * H * W, H, W, C, *dy.shape[1:3], *kernel, *stride, *padding)
-    name = "max_pool_backward" if winner.dtype == np.uint8 else "max_pool_backward_large"
-    cuda.per_pixel(name, N * H * W, C, (dy, winner, dx, *sizes))
+    cuda.per_pixel("max_pool_backward", N * H * W, C, (dy, winner, dx, *sizes))
     return dx

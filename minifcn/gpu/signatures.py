@@ -13,17 +13,13 @@ import numpy as np
 
 DTYPES = {
     "int": np.dtype(np.int32),
-    "unsigned int": np.dtype(np.uint32),
     "long long": np.dtype(np.int64),
     "unsigned long long": np.dtype(np.uint64),
     "unsigned char": np.dtype(np.uint8),
-    "float": np.dtype(np.float32),
     "double": np.dtype(np.float64),
 }
-BOUNDS = {
-    dtype: (int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)) for dtype in DTYPES.values() if dtype.kind in "iu"
-}
-REALS = {DTYPES["float"]: "float", DTYPES["double"]: "double"}
+REALS = {np.dtype(np.float32): "float", np.dtype(np.float64): "double"}
+LIMITS = {dtype: (int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)) for dtype in DTYPES.values() if dtype.kind != "f"}
 KERNEL = re.compile(r'extern\s+"C"\s+__global__\s+void\s+(?:__launch_bounds__\([^)]*\)\s+)?(\w+)\s*\(([^)]*)\)')
 PARAMETER = re.compile(r"(const\s+)?([\w ]+?)\s*(\*?)\s*(?:__restrict__\s+)?(\w+)")
 
@@ -40,6 +36,23 @@ class Parameter:
     def dtype(self, real: np.dtype) -> np.dtype:
         return real if self.type == "real" else DTYPES[self.type]
 
+    def check(self, arg, real: np.dtype, ndarray: type):
+        """Return the argument as CuPy must get it; raise TypeError / ValueError with what was expected and received."""
+        expected = self.dtype(real)
+        if self.array:
+            if not isinstance(arg, ndarray):
+                raise TypeError(f"expected an array on the device, received {type(arg).__name__}")
+            if arg.dtype != expected:
+                raise TypeError(f"expected {expected}, received {arg.dtype}")
+            if not arg.flags.c_contiguous:
+                raise ValueError("expected a C-contiguous array, received strides")
+            return arg
+        if type(arg) is not int and (expected in LIMITS or type(arg) is not float):
+            raise TypeError(f"expected {'int' if expected in LIMITS else 'float'}, received {arg!r}")
+        if expected in LIMITS and not LIMITS[expected][0] <= arg <= LIMITS[expected][1]:
+            raise ValueError(f"expected a number that fits {expected}, received {arg}")
+        return expected.type(arg)
+
 
 @dataclass(frozen=True)
 class Kernel:
@@ -54,53 +67,29 @@ class Kernel:
         for arg, parameter in zip(args, self.parameters, strict=False):
             if parameter.array and parameter.type == "real" and getattr(arg, "dtype", None) in REALS:
                 return arg.dtype
-        return DTYPES["float"]
+        return np.dtype(np.float32)
 
     def check(self, args, ndarray: type) -> list:
         """Return the arguments as CuPy must get them: arrays as they are, numbers in the parameter's exact type.
 
         args: for an array parameter an `ndarray` of exactly that dtype, C-contiguous, sharing no memory with another
         argument unless both are only read; for an integer an int that fits, for a real a float or an int.
-        Raises TypeError / ValueError that name kernel, parameter, what was expected and what came.
+        Raises TypeError / ValueError that name kernel, parameter, what was expected and what was received.
         """
         if len(args) != len(self.parameters):
             raise TypeError(f"{self.name}: expected {len(self.parameters)} arguments, received {len(args)}")
-        real = self.real(args)
-        arrays: list[tuple[Parameter, int, int]] = []  # with the first byte and the one after the last
-        checked = []
+        real, checked = self.real(args), []
         for arg, parameter in zip(args, self.parameters, strict=True):
-            if parameter.array:
-                checked.append(self._array(arg, parameter, real, ndarray))
-                arrays.append((parameter, arg.data.ptr, arg.data.ptr + arg.nbytes))
-            else:
-                checked.append(self._number(arg, parameter, real))
+            try:
+                checked.append(parameter.check(arg, real, ndarray))
+            except (TypeError, ValueError) as error:
+                raise type(error)(f"{self.name}: {parameter.name}: {error}") from None
+        arrays = [(p, a.data.ptr, a.data.ptr + a.nbytes) for p, a in zip(self.parameters, args, strict=True) if p.array]
         for i, (a, start, stop) in enumerate(arrays):
             for b, other_start, other_stop in arrays[:i]:
                 if start < other_stop and other_start < stop and not (a.const and b.const):
                     raise ValueError(f"{self.name}: {b.name} and {a.name} share memory, and not both are only read")
         return checked
-
-    def _array(self, arg, parameter: Parameter, real: np.dtype, ndarray: type):
-        expected = parameter.dtype(real)
-        if not isinstance(arg, ndarray):
-            raise TypeError(
-                f"{self.name}: {parameter.name}: expected an array on the device, received {type(arg).__name__}"
-            )
-        if arg.dtype != expected:
-            raise TypeError(f"{self.name}: {parameter.name}: expected {expected}, received {arg.dtype}")
-        if not arg.flags.c_contiguous:
-            raise ValueError(f"{self.name}: {parameter.name}: expected a C-contiguous array, received strides")
-        return arg
-
-    def _number(self, arg, parameter: Parameter, real: np.dtype):
-        expected = parameter.dtype(real)
-        integer = expected in BOUNDS
-        if type(arg) is not int and (integer or type(arg) is not float):
-            kind = "int" if integer else "float"
-            raise TypeError(f"{self.name}: {parameter.name}: expected {kind}, received {arg!r}")
-        if integer and not BOUNDS[expected][0] <= arg <= BOUNDS[expected][1]:
-            raise ValueError(f"{self.name}: {parameter.name}: expected a number that fits {expected}, received {arg}")
-        return expected.type(arg)
 
 
 def folder() -> Path:
@@ -130,8 +119,5 @@ def _parameter(kernel: str, text: str) -> Parameter:
 @cache
 def kernels() -> dict[str, Kernel]:
     """All kernels of kernels/*.cu by name."""
-    found = {}
-    for file in sorted(folder().glob("*.cu")):
-        for kernel in parse(file.read_text(encoding="utf-8"), file):
-            found[kernel.name] = kernel
-    return found
+    files = sorted(folder().glob("*.cu"))
+    return {kernel.name: kernel for file in files for kernel in parse(file.read_text(encoding="utf-8"), file)}

@@ -8,7 +8,6 @@ Not here, because the kernel would be as right as before, or because nothing wit
 - im2col without its wide loads where they are possible: slower, the same result.
 - im2col, col2im: `blockIdx.x * blockDim.y` in 32 bits without a sign. 2^32 doubles are more than the emulator holds.
 - max_pool's backward with oy0 one too low: the same result, one row of windows more is read. test_traffic sees that.
-- cross_entropy: `i += 32` in the sum over warps. A first warp of fewer than 32 lanes is the only one.
 - upsample_backward: `t * inner` in 32 bits. Only a sum of more than 2^31 numbers would overflow.
 """
 
@@ -182,8 +181,8 @@ CROSS_ENTROPY = of(
     ("sum over lanes beyond the width", "if ((int)threadIdx.x % 32 + step < lanes) v += other;", "v += other;", WRONG),
     ("mask one lane short", "0xffffffffu >> (32 - lanes)", "0x7fffffffu >> (32 - lanes)", LACKS_LANE),
     ("blocks write to each other's sums", "sums[2 * blockIdx.x] = loss", "sums[blockIdx.x] = loss", RACE_WRITES),
-    ("last warp's sums dropped", "i < warps; i", "i < warps - 1; i", WRONG),
-    ("first warp's sums twice", "        loss = weight = 0;\n", "", WRONG),
+    ("last warp's sums dropped", "lane < warps ? warp_loss", "lane < warps - 1 ? warp_loss", WRONG),
+    ("first warp's sums for all", "warp_weight[lane]", "warp_weight[0]", WRONG),
     ("all blocks take all pixels", "p += (long long)gridDim.x * warps", "p += warps", RACE_WRITES),
     ("one pixel too many", "p < P;", "p <= P;", OUT_READ),
     ("return before the barrier", "double loss = 0,", "if (warp >= P) return; double loss = 0,", RETURNED),
@@ -202,7 +201,7 @@ IM2COL = of(
     ("ky0 forgotten", " - py + ky0", " - py", WRONG),
     ("first forgotten", "first + row", "row", WRONG),
     ("OH and OW exchanged", "p / OW % OH", "p / OH % OW", WRONG),
-    ("pictures of the input's height", "p / OW / OH", "p / OW / H", WRONG),
+    ("pictures of the input's height", "p / OW / OH", "p / OW / H", OUT_READ),
     ("H and W exchanged", "(n * H + iy) * W + left", "(n * W + iy) * H + left", WRONG),
     ("above the picture", "iy >= 0 && ", "", OUT_READ),
     ("first row of the picture missing", "iy >= 0", "iy > 0", WRONG),
@@ -247,9 +246,9 @@ MAX_POOL = of(
     ("below the picture", "min(KH, H - top)", "KH", OUT_READ),
     ("left of the picture", "max(0, -left)", "0", OUT_READ),
     ("taps counted by columns", "won = ky * KW + kx", "won = kx * KH + ky", WRONG),
-    ("H and W exchanged", "((n * H + top + ky) * W", "((n * W + top + ky) * H", WRONG),
+    ("H and W exchanged", "((n * H + top + ky) * W", "((n * W + top + ky) * H", OUT_READ),
     ("px for py", "% OH) * sy - py", "% OH) * sy - px", WRONG),
-    ("winner in 8 bits", "(Tap)won", "(unsigned char)won", WRONG),
+    ("winner in 7 bits", "(unsigned char)won", "(unsigned char)(won & 127)", WRONG),
     ("pixel of y in 32 bits", ROW_P, INT_ROW_P, OVERFLOW, 0),
     ("element of x in 32 bits", "real v = x[((n * H", "real v = x[(((int)n * H", OVERFLOW),
     ("backward: no guard", GUARD, "", OUT_READ, 1),

@@ -1,4 +1,4 @@
-"""The tables of kernels/README.md: python tests/cuda/kernel_table.py
+"""The tables of kernels/README.md: PYTHONPATH=. python tests/cuda/kernel_table.py
 
 What each file computes and how it is launched stands in its header. Traffic is counted in the emulator, registers and
 shared memory come from NVRTC, occupancy from both and the limits of each architecture. Without a GPU.
@@ -12,12 +12,13 @@ from pathlib import Path
 import nvrtc
 import standin
 
+from experiments.speed import gpu as timings
 from minifcn import gpu
-from minifcn.gpu import signatures, timings
+from minifcn.gpu import signatures
 
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "kernels" / "README.md"
-MARKS = "<!-- tables: python tests/cuda/kernel_table.py -->", "<!-- end of tables -->"
+MARKS = "<!-- tables: PYTHONPATH=. python tests/cuda/kernel_table.py -->", "<!-- end of tables -->"
 NUMBERS, PICTURE, CLASSES = 4096, (36, 64, 16), 21  # small enough for the emulator
 
 
@@ -56,7 +57,7 @@ def traffic() -> list[str]:
 
 
 def launched() -> list[tuple[timings.Job, list]]:
-    """Each job of gpu/timings.py on small arrays, with its launches in the emulator."""
+    """Each job of experiments/speed/gpu.py on small arrays, with its launches in the emulator."""
     before, gpu.cuda.xp = gpu.cuda.xp, None
     xp = standin.CuPy()
     gpu.cuda.use(xp)

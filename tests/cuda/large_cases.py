@@ -90,7 +90,7 @@ def col2im():
     return last("col2im", "", N * HEIGHT * WIDTH, BLOCK, make)
 
 
-def pools(suffix):
+def pools():
     """A window of 1x2 pixels at each place: y is nearly as large as x."""
     x_shape, y_shape = (N, HEIGHT, WIDTH, CHANNELS), (N, HEIGHT, WIDTH - 1, CHANNELS)
     sizes = dict(H=HEIGHT, W=WIDTH, C=CHANNELS, OH=HEIGHT, OW=WIDTH - 1, KH=1, KW=2, sy=1, sx=1, py=0, px=0)
@@ -112,8 +112,8 @@ def pools(suffix):
         expected = dict(dx=row_part(x_shape, dx[0, 0, -DONE:]))
         return Work(args | dict(pixels=N * HEIGHT * WIDTH) | sizes, expected)
 
-    yield last(f"max_pool_forward{suffix}", "", N * HEIGHT * (WIDTH - 1), BLOCK, make_forward)
-    yield last(f"max_pool_backward{suffix}", "", N * HEIGHT * WIDTH, BLOCK, make_backward)
+    yield last("max_pool_forward", "", N * HEIGHT * (WIDTH - 1), BLOCK, make_forward)
+    yield last("max_pool_backward", "", N * HEIGHT * WIDTH, BLOCK, make_backward)
 
 
 def upsample():
@@ -243,8 +243,7 @@ CASES = [
     im2col(),
     im2col_pixels(),
     col2im(),
-    *pools(""),
-    *pools("_large"),
+    *pools(),
     *upsample(),
     bias_relu(),
     flat("relu_forward", make_relu_forward),

@@ -9,8 +9,9 @@ from typing import NamedTuple
 import numpy as np
 from kernel_run import Blank, Case, Work
 
-from minifcn import cpu
+from minifcn import cases, cpu
 from minifcn.cpu.upsample import interpolation_matrix
+from minifcn.ops.pool import pooled_size
 from minifcn.sizes import conv_size
 
 BLOCKS = [(1, 1), (5, 3), (32, 8), (48, 2), (96, 1), (1000, 1), (7, 33)]  # some no multiple of a warp
@@ -46,33 +47,33 @@ class Geometry(NamedTuple):
         return sides + ("-over" if any(self.over) else "")
 
 
+def conv(row):
+    """A row of minifcn/cases.py's convolutions."""
+    x, w, stride, padding = row
+    return Geometry(*x, w[:2], stride, padding)
+
+
+def pool_geometry(row):
+    """A row of minifcn/cases.py's pools."""
+    x, kernel, stride, padding, ceil_mode = row
+    sides = zip(x[1:3], kernel, stride, padding, strict=True)
+    over = (pooled_size(*side, ceil_mode) - pooled_size(*side, False) for side in sides)
+    return Geometry(*x, kernel, stride, padding, tuple(over))
+
+
+TALL = Geometry(2, 5, 7, 3, (3, 2), (1, 2), (1, 0))
+GAPS = Geometry(1, 7, 4, 5, (3, 3), (2, 3), (1, 2))
+WIDE = Geometry(1, 2, 3, 40, (3, 2), (1, 1), (2, 1))  # four channels at a time
+BESIDE = Geometry(2, 3, 4, 8, (2, 3), (2, 1), (3, 0))  # windows all in the padding, four channels at a time
+UNSEEN = Geometry(2, 7, 9, 3, (2, 1), (3, 4), (1, 1))  # rows and columns in no window, at the edges and in between
+LONG = Geometry(1, 2, 2, 300, (2, 3), (1, 2), (1, 1))  # more channels than threads in a row of most blocks
+FAR = Geometry(1, 2, 3, 3, (2, 2), (1, 1), (4, 5))  # windows wholly above, below, left and right of the picture
 CONVS = [
-    Geometry(2, 5, 7, 3, (3, 2), (1, 2), (1, 0)),
-    Geometry(1, 6, 5, 1, (2, 3), (2, 1), (0, 2)),
-    Geometry(1, 7, 4, 5, (3, 3), (2, 3), (1, 2)),
-    Geometry(2, 4, 5, 21, (1, 2), (3, 2)),  # some pixels in no window
-    Geometry(1, 3, 6, 33, (2, 2), (1, 2), (1, 1)),
-    Geometry(1, 2, 3, 40, (3, 2), (1, 1), (2, 1)),  # four channels at a time
-    Geometry(2, 3, 4, 8, (2, 3), (2, 1), (3, 0)),  # windows all in the padding
-    Geometry(1, 1, 1, 1, (1, 1)),
-    Geometry(1, 2, 3, 3, (2, 2), (1, 1), (4, 5)),  # windows wholly above, below, left and right of the picture
-    Geometry(2, 3, 2, 8, (2, 3), (3, 2), (5, 6)),  # the same, four channels at a time
-    Geometry(2, 7, 9, 3, (2, 1), (3, 4), (1, 1)),  # rows and columns in no window, at the edges and in between
-    Geometry(1, 2, 2, 300, (2, 3), (1, 2), (1, 1)),  # more channels than threads in a row of most blocks
-    Geometry(1, 3, 5, 6, (2, 4), (1, 1), (0, 1)),  # two channels too many for four at a time
-    Geometry(1, 3, 2, 301, (3, 2), (2, 1), (0, 1)),
+    *(TALL, GAPS, WIDE, BESIDE, UNSEEN, LONG, FAR),
+    *map(conv, cases.CONVOLUTIONS[:14] + cases.LONG["convolution"]),
 ]
-POOLS = [
-    Geometry(2, 5, 7, 3, (2, 3), (2, 1), (1, 1)),
-    Geometry(1, 7, 5, 1, (3, 2), (1, 2), (1, 0), (0, 1)),
-    Geometry(2, 5, 6, 5, (2, 2), (2, 2), (0, 0), (1, 0)),  # the networks' own
-    Geometry(1, 6, 7, 21, (1, 2), (3, 3)),  # some pixels in no window
-    Geometry(1, 3, 4, 33, (3, 3), (1, 1), (1, 1)),
-    Geometry(1, 4, 3, 40, (2, 2), (1, 1)),
-    Geometry(1, 1, 1, 1, (1, 1)),
-]
-LARGE_POOLS = [Geometry(1, 20, 18, 2, (17, 16), (2, 1), (3, 5)), Geometry(1, 17, 19, 1, (17, 16), (3, 2), (8, 7))]
-MOST_TAPS = Geometry(1, 18, 17, 2, (16, 16), (1, 2), (4, 3))  # 256: the last has number 255
+POOLS = [Geometry(1, 7, 5, 1, (3, 2), (1, 2), (1, 0), (0, 1)), *map(pool_geometry, cases.POOLS[:-1])]
+MOST_TAPS = pool_geometry(cases.POOLS[-1])  # 256: the last has number 255
 
 
 def blocks_for(geometries):
@@ -153,23 +154,22 @@ def convolution_cases():
         yield im2col(g, block)
         yield col2im(g, block)
     for shifted in ({"x": 1}, {"cols": 2}, {"x": 4, "cols": 4}):  # 16 bytes or 32 apart: aligned for both floats
-        yield im2col(CONVS[5], (32, 8), f"-shifted{''.join(shifted)}", shifted=shifted)
-    tall = CONVS[0]
-    yield im2col(tall, (32, 2), "-strip", slice(7, 19))
-    yield im2col(CONVS[5], (5, 3), "-strip", slice(2, 3))
-    yield im2col(CONVS[6], (7, 33), "-strip", slice(20, 50))  # four channels at a time, across two pictures
-    yield im2col(CONVS[5]._replace(kernel=(1, 2)), (5, 3), "-row1", ky0=1, out=CONVS[5].out)
-    yield im2col(tall, (32, 8), "-empty", slice(3, 3))
+        yield im2col(WIDE, (32, 8), f"-shifted{''.join(shifted)}", shifted=shifted)
+    yield im2col(TALL, (32, 2), "-strip", slice(7, 19))
+    yield im2col(WIDE, (5, 3), "-strip", slice(2, 3))
+    yield im2col(BESIDE, (7, 33), "-strip", slice(20, 50))  # four channels at a time, across two pictures
+    yield im2col(WIDE._replace(kernel=(1, 2)), (5, 3), "-row1", ky0=1, out=WIDE.out)
+    yield im2col(TALL, (32, 8), "-empty", slice(3, 3))
     for ky0 in range(3):  # one row of a kernel: the output has the size that all rows give
-        yield im2col(tall._replace(kernel=(1, 2)), (32, 2), f"-row{ky0}", ky0=ky0, out=tall.out)
-    yield col2im(tall, (32, 2), "-top", slice(0, 2))
-    yield col2im(tall, (5, 3), "-middle", slice(2, 4))
-    yield col2im(CONVS[2], (32, 8), "-bottom", slice(3, 7))  # one picture
-    yield col2im(CONVS[10], (5, 3), "-middle", slice(1, 5))  # its first and last row in no window
-    yield col2im(CONVS[11], (48, 2), "-bottom", slice(1, 2))
-    yield col2im(tall, (32, 2), "-part", slice(1, 5), slice(2, 3))  # and from just some of the rows that reach them
-    yield col2im(CONVS[2], (5, 3), "-part", slice(2, 6), slice(1, 2))
-    yield col2im(tall._replace(N=0), (32, 8), "-empty")
+        yield im2col(TALL._replace(kernel=(1, 2)), (32, 2), f"-row{ky0}", ky0=ky0, out=TALL.out)
+    yield col2im(TALL, (32, 2), "-top", slice(0, 2))
+    yield col2im(TALL, (5, 3), "-middle", slice(2, 4))
+    yield col2im(GAPS, (32, 8), "-bottom", slice(3, 7))  # one picture
+    yield col2im(UNSEEN, (5, 3), "-middle", slice(1, 5))  # its first and last row in no window
+    yield col2im(LONG, (48, 2), "-bottom", slice(1, 2))
+    yield col2im(TALL, (32, 2), "-part", slice(1, 5), slice(2, 3))  # and from just some of the rows that reach them
+    yield col2im(GAPS, (5, 3), "-part", slice(2, 6), slice(1, 2))
+    yield col2im(TALL._replace(N=0), (32, 8), "-empty")
 
 
 # ---------------------------------------------------------------------------------- pooling
@@ -183,9 +183,9 @@ def pool_inputs(g, special, real):
     return rng.standard_normal(g.x_shape).astype(real)
 
 
-def pool(g, block, label="", special=False, large=False, empty=False):
-    """The forward and the backward case, with winners in the type of the kernels for more than 256 taps or not."""
-    (OH, OW), (KH, KW), suffix = g.out, g.kernel, "_large" if large else ""
+def pool(g, block, label="", special=False, empty=False):
+    """The forward and the backward case."""
+    (OH, OW), (KH, KW) = g.out, g.kernel
     sizes = dict(H=g.H, W=g.W, C=g.C, OH=OH, OW=OW, KH=KH, KW=KW, sy=g.stride[0], sx=g.stride[1])
     sizes |= dict(py=g.padding[0], px=g.padding[1])
 
@@ -203,20 +203,16 @@ def pool(g, block, label="", special=False, large=False, empty=False):
         args = dict(dy=dy, winner=winner, dx=Blank(g.x_shape), pixels=0 if empty else g.N * g.H * g.W, **sizes)
         return Work(args, {} if empty else dict(dx=dx))
 
-    yield rows_case(f"max_pool_forward{suffix}", f"{g}{label}", 0 if empty else g.N * OH * OW, block, make_forward)
-    yield rows_case(f"max_pool_backward{suffix}", f"{g}{label}", 0 if empty else g.N * g.H * g.W, block, make_backward)
+    yield rows_case("max_pool_forward", f"{g}{label}", 0 if empty else g.N * OH * OW, block, make_forward)
+    yield rows_case("max_pool_backward", f"{g}{label}", 0 if empty else g.N * g.H * g.W, block, make_backward)
 
 
 def pool_cases():
-    for large in (False, True):
-        for g, block in blocks_for(POOLS):
-            yield from pool(g, block, large=large)
-        for g in POOLS[:2]:
-            yield from pool(g, (32, 4), "-special", special=True, large=large)
-        yield from pool(POOLS[0], (32, 8), "-empty", large=large, empty=True)
-    for g in LARGE_POOLS:
-        yield from pool(g, (2, 40), large=True)
-        yield from pool(g, (2, 40), "-special", special=True, large=True)
+    for g, block in blocks_for(POOLS):
+        yield from pool(g, block)
+    for g in (*POOLS[:2], MOST_TAPS):
+        yield from pool(g, (32, 4), "-special", special=True)
+    yield from pool(POOLS[0], (32, 8), "-empty", empty=True)
     yield from pool(MOST_TAPS, (2, 40))
 
 

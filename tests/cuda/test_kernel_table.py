@@ -19,4 +19,4 @@ def test_the_tables_are_up_to_date():
         pytest.skip(str(missing))
     if tools not in text:
         pytest.skip(f"the tables were made with other compilers than these: {tools}")
-    assert kernel_table.page(text) == text, "run: python tests/cuda/kernel_table.py"
+    assert kernel_table.page(text) == text, "run: PYTHONPATH=. python tests/cuda/kernel_table.py"

@@ -89,7 +89,6 @@ REGULAR = [  # no padding, nothing left over, four numbers at a time where a ker
     map_cases.im2col(Geometry(1, 5, 4, 12, (2, 3)), (32, 8)),
     map_cases.col2im(SIDES, (32, 8)),
     *map_cases.pool(SIDES, (32, 8)),
-    *map_cases.pool(SIDES, (32, 8), large=True),
     *map_cases.upsample(3, 4, 21, 2, (32, 8)),
     flat_cases.bias_relu(70, 21, 1, (32, 8)),
     *(flat_cases.quads(kernel, 4096, 256) for kernel in ("relu_forward", "relu_backward", "sgd_update")),
@@ -105,18 +104,18 @@ def expected_traffic(kernel, r, n, a):
     Counted are accesses by threads, while the heads of the .cu files speak of memory: what a GPU broadcasts or has in a
     cache is extra here, and named.
     """
-    taps, winner = a.get("KH", 0) * a.get("KW", 0), 4 if kernel.endswith("_large") else 1
-    match kernel.removesuffix("_large"):
+    taps = a.get("KH", 0) * a.get("KW", 0)
+    match kernel:
         case "im2col":
             return n["cols"] * r, n["cols"] * r
         case "col2im":
             assert n["dcols"] <= n["dx"] * taps / (a["sy"] * a["sx"])
             return n["dcols"] * r, n["dx"] * r
         case "max_pool_forward":
-            return n["y"] * taps * r, n["y"] * (r + winner)
+            return n["y"] * taps * r, n["y"] * (r + 1)
         case "max_pool_backward":
             assert n["winner"] * taps <= n["dx"] * taps / (a["sy"] * a["sx"])
-            return n["winner"] * taps * winner + n["dy"] * r, n["dx"] * r
+            return n["winner"] * taps + n["dy"] * r, n["dx"] * r
         case "upsample_forward":
             assert n["x"] * 2 * a["stride"] <= 2 * n["y"]
             return n["x"] * 2 * a["stride"] * r, n["y"] * r

@@ -96,9 +96,7 @@ def test_comments_and_other_functions_are_no_kernels():
     ],
 )
 def test_unknown_types_are_refused(parameter):
-    with pytest.raises(
-        ValueError, match=r"^k: .*: expected a number or array of real, int, unsigned int, long long"
-    ) as e:
+    with pytest.raises(ValueError, match=r"^k: .*: expected a number or array of real, int, long long, unsigned") as e:
         parsed(f"int first, {parameter}")
     assert repr(parameter) in str(e.value)
 
@@ -190,7 +188,7 @@ WRONG = [  # the arguments; the beginning of the message after the kernel's name
 
 @pytest.mark.parametrize("args, error, message", WRONG, ids=[message for *_, message in WRONG])
 def test_wrong_arguments_are_refused(args, error, message):
-    """With the kernel's and the parameter's name, what was expected and what came."""
+    """With the kernel's and the parameter's name, what was expected and what was received."""
     with pytest.raises(error) as caught:
         KERNEL.check(args, Array)
     assert type(caught.value) is error
