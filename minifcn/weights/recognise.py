@@ -52,7 +52,7 @@ def open_weights(path) -> WeightFile:
         elif kind == "MATLAB 5":
             stored, preprocessing = read_matconvnet(data)
         else:
-            stored, preprocessing = read_zip(data) if kind == "zip" else read_legacy(data), None
+            stored, preprocessing = read_zip(data, name) if kind == "zip" else read_legacy(data), None
         whose, usual, arrays = place(stored)
         return WeightFile(f"{whose}, {kind}", arrays, preprocessing or usual)
 

@@ -108,6 +108,18 @@ def contents(arrays):
     return {str(i): x for i, x in enumerate(arrays.values())}
 
 
+ARRAYS = trunk()
+GOOD = tensors(ARRAYS)
+CONTAINERS = {  # what a pickle may be in
+    "bare": lambda saved: saved,
+    "legacy": lambda saved: legacy(saved, contents(ARRAYS)),
+    "zip": lambda saved: zipped(saved, contents(ARRAYS)),
+}
+ORDERED = name("collections", "OrderedDict")
+REBUILD = name("torch._utils", "_rebuild_tensor_v2")
+STORAGE = storage("0", 81)
+
+
 def matlab(*variables):
     return b"MATLAB 5.0 MAT-file".ljust(124) + b"\0\1IM" + b"".join(variables)
 
