@@ -35,18 +35,15 @@ def read_legacy(data: mmap) -> list[Stored]:
         raise InputError("damaged, or from a machine with another byte order. Get the file again")
     saved, keys = read_pickle(pickles, storages), read_pickle(pickles, storages)
     starts, at = {}, pickles.tell()
-    for key in keys if isinstance(keys, list) else []:
-        storage = storages.get(key) if isinstance(key, str) else None
-        if storage is None or key in starts:
-            raise InputError("damaged: it lists storages that no tensor uses. Get the file again")
+    if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys) or sorted(keys) != sorted(storages):
+        raise InputError("damaged: it lists other storages than its tensors use. Get the file again")
+    for key in keys:
         count, starts[key] = data[at : at + 8], at + 8
-        at += 8 + nbytes(storage)
+        at += 8 + nbytes(storages[key])
         if at > len(data):
             raise InputError(f"truncated: storage {plain(key)} ends beyond the file's end. Get the file again")
-        if count != storage.numel.to_bytes(8, "little"):
+        if count != storages[key].numel.to_bytes(8, "little"):
             raise InputError(f"damaged: storage {plain(key)} is of another size than its tensors. Get the file again")
-    if starts.keys() != storages.keys():
-        raise InputError("damaged: it lacks storages that its tensors use. Get the file again")
     return tensors(data, saved, starts, "<")
 
 
@@ -117,7 +114,7 @@ def contents(data: mmap, name: str) -> dict[str, tuple[int, int]]:
     except Exception as error:  # zipfile raises many kinds where a file is damaged
         cause = plain(str(error))
         raise InputError(
-            f"truncated or damaged: a zip archive (.pth) whose directory makes no sense ({cause}). Get the file again"
+            f"truncated or damaged: its zip directory makes no sense ({cause}). Get the file again"
         ) from error
     if any(entry.compress_type or entry.flag_bits & 1 or entry.compress_size != entry.file_size for entry in entries):
         raise InputError("a compressed or encrypted zip archive. Give the .pth as PyTorch saved it")

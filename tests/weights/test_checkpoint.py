@@ -13,6 +13,7 @@ import zlib
 
 import numpy as np
 import pytest
+from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 from minifcn.errors import InputError
@@ -122,9 +123,9 @@ def test_saving_needs_no_second_copy_of_the_weights(tmp_path):
 @pytest.mark.parametrize(
     "tensors, meta, message",
     [
-        ({"w": [1.0, 2.0]}, {}, "w: expected a NumPy array .* got list"),
-        ({"w": np.array([None])}, {}, "got object"),
-        ({"w": np.zeros(2, complex)}, {}, "got complex128"),
+        ({"w": [1.0, 2.0]}, {}, "w: expected a NumPy array .* received list"),
+        ({"w": np.array([None])}, {}, "received object"),
+        ({"w": np.zeros(2, complex)}, {}, "received complex128"),
         ({"w": np.zeros(2)}, {"score": np.zeros(2)}, "not JSON serializable"),
     ],
 )
@@ -351,6 +352,7 @@ def test_plain_weights_are_not_a_checkpoint(tmp_path):
         (json.dumps({"format": checkpoint.FORMAT + 1, "meta": {}}), "format 2, expected 1"),
         (json.dumps({"format": checkpoint.FORMAT}), "metadata cannot be read"),
         (json.dumps([1, 2]), "metadata cannot be read"),
+        ("[" * 100_000, "metadata cannot be read"),
         ("{not json", "metadata cannot be read"),
         (json.dumps({"format": checkpoint.FORMAT, "meta": {}}), "checksum"),  # for want of one
     ],
@@ -360,8 +362,13 @@ def test_other_documents(tmp_path, document, message):
     assert_one_clear_line(tmp_path / "a", message)
 
 
-def test_checksum_is_a_crc32_of_document_and_tensors():
+def test_checksum_is_a_crc32_of_document_and_tensors(tmp_path):
     """Pinned, so that checkpoints of earlier versions stay readable."""
-    x = np.arange(3, dtype=np.float32)
-    expected = zlib.crc32(b"{}" + b"w float32 (3,)" + x.tobytes())
-    assert checkpoint.checksum("{}", {"w": x}) == f"{expected:08x}"
+    x, y = np.arange(3, dtype=np.float32), np.array([[7]])
+    checkpoint.save(tmp_path / "a", {"w": x, "b": y}, {"best": 1})
+    with safe_open(tmp_path / "a", framework="np") as file:
+        metadata = file.metadata()
+    document = b'{"format": 1, "meta": {"best": 1}}'
+    assert metadata["minifcn"].encode() == document
+    expected = zlib.crc32(document + b"b int64 (1, 1)" + y.tobytes() + b"w float32 (3,)" + x.tobytes())
+    assert metadata["crc32"] == f"{expected:08x}"
