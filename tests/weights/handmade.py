@@ -135,6 +135,25 @@ def matrix(kind, sizes, content, called=b""):
     return element(14, head + element(1, called) + content)
 
 
+# --- checkpoints ---
+
+META = {"num_classes": 3, "class_names": ["sky", "Straße", "car"], "palette": [[0, 0, 0], [128, 0, 0]], "best": 0.5}
+
+
+def example(seed=0):
+    rng = np.random.default_rng(seed)
+    return {
+        "model/conv1_1.weight": rng.standard_normal((3, 3, 3, 5)).astype(np.float32),
+        "model/conv1_1.bias": rng.standard_normal(5),  # float64
+        "momentum/conv1_1.weight": rng.standard_normal((3, 3, 3, 5)).astype(np.float16),
+        "counts": rng.integers(-(2**62), 2**62, (2, 3)),
+        "scale": np.array(0.1),  # 0-d
+        "none": np.zeros((0, 4), np.float32),
+        "labels": rng.integers(0, 255, 7).astype(np.uint8),
+        "mask": rng.random(3) < 0.5,
+    }
+
+
 # --- files ---
 
 
