@@ -30,8 +30,7 @@ def atomic_file(path: str | os.PathLike) -> Iterator[BinaryIO]:
     A process killed in between leaves `path` + ".tmp", which the next write of `path` overwrites; hence two processes
     must not write the same path at once.
 
-    Raises:
-        OSError: nothing could be written; it names `path`, not the temporary file.
+    Raises OSError where it could not be written; that names `path`, not the temporary file.
     """
     target = os.path.realpath(path)  # through a symbolic link, or the replacement would cut it
     temporary = f"{target}.tmp"

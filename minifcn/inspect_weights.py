@@ -13,7 +13,7 @@ from .weights.weight_file import Array, WeightFile, plain
 
 
 def describe(path, file: WeightFile) -> str:
-    """Lay a weight file out: four lines about it, then a line for each array."""
+    """Return four lines about a weight file, then a line for each array."""
     size = sum(array.stored.nbytes for array in file.arrays)
     rows = [("in the file", "shape", "type", "in minifcn"), *map(row, file.arrays)]
     widths = [max(len(cells[i]) for cells in rows) for i in range(3)]
@@ -29,12 +29,13 @@ def describe(path, file: WeightFile) -> str:
 
 
 def row(array: Array) -> tuple[str, str, str, str]:
-    """Cells of the table: name, shape and type in the file, place in minifcn."""
-    there = f"{plain(array.name)} {sizes(array.shape)}" if array.name else f"skipped: {array.why}"
-    return plain(array.stored.name), sizes(array.stored.shape), array.stored.dtype, there
+    """Return the cells of the table: name, shape and type in the file, place in minifcn."""
+    stored = array.stored
+    there = f"{plain(array.name)} {by_x(array.shape)}" if array.name else f"skipped: {array.why}"
+    return plain(stored.name), by_x(stored.shape), stored.dtype, there
 
 
-def sizes(shape: tuple[int, ...]) -> str:
+def by_x(shape: tuple[int, ...]) -> str:
     return "x".join(map(str, shape)) or "one number"
 
 

@@ -1,10 +1,12 @@
-"""Bringing weights from a file into a network, and saying what came of each name.
+"""Copies weights from a file into a network, and reports what became of each name.
 
 recognise.py      opens a file: which format, and whether it is whole
 torch_files.py    PyTorch's .pth, legacy and zip; pickles.py reads the pickles in them and can make tensors only
-matconvnet.py     MatConvNet's .mat; matlab.py reads MATLAB's format
+matconvnet.py     MatConvNet's .mat; datasets/matlab.py reads MATLAB's format
+checkpoint.py     minifcn's own files, read and written, and other safetensors files
 names.py          what their arrays are called here, in which layout, with which preprocessing
 weight_file.py    what all of these return
+shipped.py        the files that come with minifcn
 """
 
 from dataclasses import dataclass, field
@@ -19,7 +21,7 @@ from ..nn import Module
 from .recognise import MOMENTUM, open_weights
 from .weight_file import Array, WeightFile, plain
 
-__all__ = ["Report", "WeightFile", "load_model", "load_weights", "open_weights", "restore"]
+__all__ = ["Report", "WeightFile", "check_trunk", "load_model", "load_weights", "open_weights", "restore"]
 
 IN_TRAINING = "a classifier in training; give the trunk.safetensors that its run ends with"
 OTHER_TRUNK = "Choose the --trunk that it has; published files have vgg16"

@@ -16,43 +16,51 @@ here, not by safetensors.numpy.save_file, because that one copies all weights (b
 import json
 import os
 import zlib
+from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 
 from ..errors import InputError
 from ..files import atomic_file
+from .weight_file import Stored, errors_of, plain
 
 FORMAT = 1
-DTYPE_CODES = {
-    **{"float64": "F64", "float32": "F32", "float16": "F16", "bool": "BOOL"},
-    **{"int64": "I64", "int32": "I32", "int16": "I16", "int8": "I8"},
-    **{"uint64": "U64", "uint32": "U32", "uint16": "U16", "uint8": "U8"},
+DTYPES = {  # safetensors' names -> NumPy's
+    **{"F64": "float64", "F32": "float32", "F16": "float16", "BOOL": "bool"},
+    **{"I64": "int64", "I32": "int32", "I16": "int16", "I8": "int8"},
+    **{"U64": "uint64", "U32": "uint32", "U16": "uint16", "U8": "uint8"},
 }
+CODES = {dtype: code for code, dtype in DTYPES.items()}
 
 
 def save(path: str | os.PathLike, tensors: dict[str, np.ndarray], meta: dict[str, Any]) -> None:
-    """Write a checkpoint atomically. No second copy of the weights is made.
+    """Write a checkpoint atomically: one at `path` is replaced. No second copy of the weights is made.
 
-    Args:
-        path: the file; an earlier one is replaced.
-        tensors: by name, such as "model/conv1_1.weight" or "momentum/conv1_1.weight"; any shape, also () and empty.
-        meta: a JSON document. NaN and infinity are kept; as always in JSON, tuples come back as lists.
+    The tensors have names such as model/conv1_1.weight or momentum/conv1_1.weight, and any shape, also () and empty.
+    meta is a JSON document; NaN and infinity are kept, and as always in JSON, tuples come back as lists.
 
-    Raises:
-        InputError: the file could not be written (disk full, file-size limit, read-only folder ...). An earlier
-            checkpoint at `path` is untouched.
-        TypeError: a tensor is not a NumPy array of a plain number type, or `meta` is not JSON.
+    Raises InputError where the file cannot be written (disk full, read-only folder ...); an earlier checkpoint is
+    untouched. Raises TypeError where a tensor is not a NumPy array of a plain number type, or `meta` is not JSON.
     """
     document = json.dumps({"format": FORMAT, "meta": meta})
-    header = _header(tensors, {"minifcn": document, "crc32": checksum(document, tensors)})
+    metadata = {"minifcn": document, "crc32": checksum(document, sorted(tensors.items()))}
+    # the widest dtype first: every tensor starts at a multiple of its item size
+    tensors = dict(sorted(tensors.items(), key=lambda item: (-item[1].itemsize, item[0])))
+    entries, end = {"__metadata__": metadata}, 0
+    for name, x in tensors.items():
+        begin, end = end, end + x.nbytes
+        entries[name] = {"dtype": CODES[x.dtype.name], "shape": list(x.shape), "data_offsets": [begin, end]}
+    header = json.dumps(entries, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)
     try:
         with atomic_file(path) as file:
             file.write(len(header).to_bytes(8, "little"))
             file.write(header)
-            for name in _file_order(tensors):
-                file.write(_bytes_of(tensors[name]))
+            for x in tensors.values():
+                file.write(bytes_of(x))
     except OSError as error:
         raise InputError(
             f"{os.fspath(path)}: cannot write the checkpoint ({error.strerror}); what was there before is unchanged. "
@@ -61,90 +69,70 @@ def save(path: str | os.PathLike, tensors: dict[str, np.ndarray], meta: dict[str
 
 
 def load(path: str | os.PathLike) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """Read a checkpoint.
+    """Return tensors and meta as they were given to `save`, bit for bit; the arrays are writable and the caller's.
 
-    Returns:
-        (tensors, meta) as they were given to `save`, bit for bit; the arrays are writable and independent of the file.
-
-    Raises:
-        InputError: the file is missing, truncated, damaged, not a checkpoint, or of a newer format.
+    Raises InputError where the file is missing, truncated, damaged, not a checkpoint, or of a newer format.
     """
-    name = os.fspath(path)
-    if os.path.isdir(path):
-        raise InputError(f"{name}: is a folder. Give the checkpoint file in it")
-    try:
-        with safe_open(name, framework="np") as file:
-            metadata = file.metadata() or {}
-            meta = read_document(name, metadata)
-            tensors = {key: file.get_tensor(key) for key in file.keys()}
-    except OSError as error:
-        # safetensors raises OSErrors without an errno
-        cause = "no such file" if isinstance(error, FileNotFoundError) else error.strerror or error
-        raise InputError(f"{name}: cannot read the checkpoint ({cause}). Check the path") from error
-    except SafetensorError as error:
-        raise InputError(
-            f"{name}: not a whole safetensors file ({error}). It is truncated, damaged or of another kind; "
-            "use another copy or an earlier checkpoint"
-        ) from error
-    if metadata.get("crc32") != checksum(metadata["minifcn"], tensors):
-        raise InputError(f"{name}: damaged, its checksum does not match. Use another copy or an earlier checkpoint")
-    return tensors, meta
+    with errors_of(path) as name:
+        stored, meta = read_safetensors(name)
+        if meta is None:
+            raise InputError(
+                "a safetensors file, but not a checkpoint of minifcn (it has no minifcn metadata). "
+                "Give a checkpoint written by minifcn, or use the file as plain weights"
+            )
+        return {x.name: x.read() for x in stored}, meta
 
 
-def read_document(name: str, metadata: dict[str, str]) -> dict[str, Any]:
-    """Return `meta` from a file's metadata, having checked that this version can read the format."""
+def read_safetensors(name: str) -> tuple[list[Stored], Any]:
+    """Return the arrays of a safetensors file and, where it is a checkpoint, its meta, else None.
+
+    A checkpoint is verified by its checksum, one array in memory at a time. Raises InputError, without the file's name,
+    where it is damaged or not of this format.
+    """
+    file = safe_open(name, framework="np")
+    stored = [stored_in(file, key) for key in file.keys()]
+    metadata = file.metadata() or {}
     if "minifcn" not in metadata:
-        raise InputError(
-            f"{name}: a safetensors file, but not a checkpoint of minifcn (it has no minifcn metadata). "
-            "Give a checkpoint written by minifcn, or use the file as plain weights"
-        )
+        return stored, None
     try:
         document = json.loads(metadata["minifcn"])
         version, meta = document["format"], document["meta"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{name}: damaged, its minifcn metadata cannot be read. Use an earlier checkpoint") from error
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise InputError("damaged, its minifcn metadata cannot be read. Use an earlier checkpoint") from error
     if version != FORMAT:
         raise InputError(
-            f"{name}: checkpoint of format {version}, expected {FORMAT}. Install the minifcn version that wrote it"
+            f"checkpoint of format {version}, expected {FORMAT}. Install the minifcn version that wrote it"
         )
-    return meta
+    arrays = ((x.name, x.read()) for x in sorted(stored, key=lambda x: x.name))
+    if metadata.get("crc32") != checksum(metadata["minifcn"], arrays):
+        raise InputError("damaged, its checksum does not match. Use another copy or an earlier checkpoint")
+    return stored, meta
 
 
-def _header(tensors: dict[str, np.ndarray], metadata: dict[str, str]) -> bytes:
-    """Return the JSON header with the byte range of every tensor, padded so that the tensors start aligned to 8."""
-    entries: dict[str, Any] = {"__metadata__": metadata}
-    begin = 0
-    for name in _file_order(tensors):
-        x = tensors[name]
-        end = begin + x.nbytes
-        entries[name] = {"dtype": DTYPE_CODES[x.dtype.name], "shape": list(x.shape), "data_offsets": [begin, end]}
-        begin = end
-    header = json.dumps(entries, separators=(",", ":")).encode()
-    return header + b" " * (-len(header) % 8)
+def stored_in(file: safe_open, key: str) -> Stored:
+    """Describe an array of a safetensors file."""
+    piece = file.get_slice(key)
+    code = piece.get_dtype()
+    if code not in DTYPES:
+        raise InputError(f"{plain(key)} is of type {code}, which is not read. Save it as float32")
+    return Stored(key, tuple(piece.get_shape()), DTYPES[code], partial(file.get_tensor, key))
 
 
-def _file_order(tensors: dict[str, np.ndarray]) -> list[str]:
-    """Return the names, widest dtype first, so that every tensor starts at a multiple of its item size."""
-    return sorted(tensors, key=lambda name: (-tensors[name].itemsize, name))
+def checksum(document: str, tensors: Iterable[tuple[str, np.ndarray]]) -> str:
+    """Return a CRC-32 over the document and each tensor's name, dtype, shape and bytes. safetensors itself has none.
 
-
-def _bytes_of(x: np.ndarray) -> np.ndarray:
-    """Return the little-endian bytes of an array in C order, flat uint8; a view, but for strided or foreign arrays."""
-    return np.ascontiguousarray(x, x.dtype.newbyteorder("<")).reshape(-1).view(np.uint8)
-
-
-def checksum(document: str, tensors: dict[str, np.ndarray]) -> str:
-    """Return a CRC-32 over the document and every tensor's name, dtype, shape and bytes. safetensors itself has none.
-
-    Raises:
-        TypeError: a tensor is not a NumPy array of a plain number type.
+    The tensors come in the order of their names. TypeError where one is not a NumPy array of a plain number type.
     """
     crc = zlib.crc32(document.encode())
-    for name in sorted(tensors):
-        x = tensors[name]
-        if not isinstance(x, np.ndarray) or x.dtype.name not in DTYPE_CODES:
+    for name, x in tensors:
+        if not isinstance(x, np.ndarray) or x.dtype.name not in CODES:
             kind = x.dtype if isinstance(x, np.ndarray) else type(x).__name__
-            raise TypeError(f"{name}: expected a NumPy array of {', '.join(DTYPE_CODES)}; got {kind}")
+            raise TypeError(f"{name}: expected a NumPy array of {', '.join(CODES)}; received {kind}")
         crc = zlib.crc32(f"{name} {x.dtype.name} {x.shape}".encode(), crc)
-        crc = zlib.crc32(_bytes_of(x), crc)
+        crc = zlib.crc32(bytes_of(x), crc)
     return f"{crc:08x}"
+
+
+def bytes_of(x: np.ndarray) -> np.ndarray:
+    """Return the little-endian bytes of an array in C order, flat uint8; a view, but for strided or foreign arrays."""
+    return np.ascontiguousarray(x, x.dtype.newbyteorder("<")).reshape(-1).view(np.uint8)

@@ -37,13 +37,9 @@ def read_matconvnet(data: mmap) -> tuple[list[Stored], Preprocessing]:
                 if isinstance(x, np.ndarray):
                     name = f"{layer['name']}.{kind}"
                     found[name] = Stored(name, x.shape, x.dtype.name, lambda x=x: x)
-    normalization = struct_of(variables.get("normalization")) or field(variables.get("meta"), "normalization")
+    older, meta = struct_of(variables.get("normalization")), struct_of(variables.get("meta"))
+    normalization = older or struct_of(meta.get("normalization"))
     return list(found.values()), preprocessing_of(normalization.get("averageImage"))
-
-
-def field(value: object, name: str) -> dict:
-    """The struct in a field of a struct."""
-    return struct_of(struct_of(value).get(name))
 
 
 def preprocessing_of(average) -> Preprocessing:

@@ -1,4 +1,4 @@
-"""Whose names the arrays of a file have, what minifcn calls them, and which preprocessing goes with them.
+"""Whose names a file's arrays have, what minifcn calls them, and which preprocessing goes with them.
 
     torchvision    features.0 .. features.28, classifier.0, classifier.3    (K,C,KH,KW), fc6 and fc7 (K, C KH KW)
     pytorch-fcn    conv1_1 .. conv5_3, fc6, fc7, score_fr, upscore2, ...    (K,C,KH,KW), also of transposed convolutions
@@ -8,8 +8,8 @@ pytorch-fcn's FCN-8s trained "at once" is in names an FCN-8s, but needs skip_sca
 """
 
 import math
-from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 
@@ -25,35 +25,31 @@ KERNELS = {"fc6": 7, "fc7": 1}  # where torchvision has a matrix
 CLASSIFIERS = ("classifier.6.", "fc8.")
 
 
-@dataclass(frozen=True)
-class Source:
-    """layers: their name -> ours.  weight, bias: what they call the two arrays.  preprocessing: None, the file says."""
+class Source(NamedTuple):
+    """Whose weights they are. arrays: their name of each -> ours.  preprocessing: None where the file has it."""
 
     name: str
-    layers: dict[str, str]
-    preprocessing: Preprocessing | None = None
-    weight: str = "weight"
-    bias: str = "bias"
+    arrays: dict[str, str]
+    preprocessing: Preprocessing | None
 
-    def names(self) -> dict[str, str]:
-        """Return their name -> ours, of each array."""
-        kinds = {self.weight: "weight", self.bias: "bias"}
-        return {f"{theirs}.{kind}": f"{ours}.{kinds[kind]}" for theirs, ours in self.layers.items() for kind in kinds}
+
+def both(layers: dict[str, str], weight: str = "weight", bias: str = "bias") -> dict[str, str]:
+    """Return the names of weights and biases from those of layers. weight, bias: what they call the two."""
+    kinds = ((weight, "weight"), (bias, "bias"))
+    return {f"{theirs}.{their_kind}": f"{ours}.{kind}" for theirs, ours in layers.items() for their_kind, kind in kinds}
 
 
 SAME = {layer: layer for layer in (*CONV_LAYERS, "fc6", "fc7")}
+FEATURE_LAYERS = {f"features.{number}": layer for number, layer in zip(FEATURES, CONV_LAYERS, strict=True)}
 TORCHVISION = Source(
-    "torchvision VGG-16",
-    dict(zip((f"features.{n}" for n in FEATURES), CONV_LAYERS, strict=True))
-    | {"classifier.0": "fc6", "classifier.3": "fc7"},
-    Preprocessing(),
+    "torchvision VGG-16", both(FEATURE_LAYERS | {"classifier.0": "fc6", "classifier.3": "fc7"}), Preprocessing()
 )
 PYTORCH_FCN = Source(
     "pytorch-fcn",
-    SAME | {layer: layer for layer in HEADS} | {"upscore": "upscore32"},
+    both(SAME | {layer: layer for layer in HEADS} | {"upscore": "upscore32"}),
     Preprocessing("BGR", (104.00699, 116.66877, 122.67892), (1, 1, 1)),
 )
-MATCONVNET = Source("MatConvNet VGG-16", SAME, weight="filters", bias="biases")
+MATCONVNET = Source("MatConvNet VGG-16", both(SAME, "filters", "biases"), None)
 
 
 def place(stored: list[Stored]) -> tuple[str, Preprocessing | None, list[Array]]:
@@ -64,8 +60,7 @@ def place(stored: list[Stored]) -> tuple[str, Preprocessing | None, list[Array]]
     prefix = "module." if all(x.name.startswith("module.") for x in stored) else ""  # torch.nn.DataParallel's
     theirs = {x.name.removeprefix(prefix): x for x in stored}
     for source in (TORCHVISION, PYTORCH_FCN, MATCONVNET):
-        names = source.names()
-        if next(iter(names)) in theirs:  # conv1_1's weight
+        if next(iter(source.arrays)) in theirs:  # conv1_1's weight
             break
     else:
         some = ", ".join(plain(name) for name in list(theirs)[:4]) or "none"
@@ -78,19 +73,20 @@ def place(stored: list[Stored]) -> tuple[str, Preprocessing | None, list[Array]]
             "has torchvision's names, but layers of a VGG-16 that came from Caffe, which takes BGR of 0..255. Give "
             "torchvision's own file, or imagenet-vgg-verydeep-16.mat, whose weights are those of Caffe"
         )
-    lacking = [name for name, ours in names.items() if ours.startswith("conv") and name not in theirs]
+    lacking = [name for name, ours in source.arrays.items() if ours.startswith("conv") and name not in theirs]
     if lacking:
         raise InputError(
             f"has names of {source.name}, but lacks {lacking[0]}; it may be another VGG. "
             "Give VGG-16 (configuration D), without batch normalisation"
         )
     arrange = in_matlab if source is MATCONVNET else in_torch
-    arrays = [arrange(x, names[name]) if name in names else skipped(x, name) for name, x in theirs.items()]
+    places = source.arrays
+    arrays = [arrange(x, places[name]) if name in places else skipped(x, name) for name, x in theirs.items()]
     return whose(source, theirs), source.preprocessing, arrays
 
 
 def whose(source: Source, theirs: dict) -> str:
-    """The source's name; of pytorch-fcn, also which network it is."""
+    """Return the source's name; for pytorch-fcn, also which network it is."""
     lasts = {"upscore8.weight": " FCN-8s", "upscore16.weight": " FCN-16s", "upscore.weight": " FCN-32s"}
     network = next((name for last, name in lasts.items() if last in theirs), "")
     return source.name + (network if source is PYTORCH_FCN else "")

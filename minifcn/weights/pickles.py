@@ -1,24 +1,22 @@
 """Reads the pickles that torch.save writes. It can make tensors and nothing else.
 
-A pickle is a program for a small machine with a stack. pickletools takes its bytes apart, which runs nothing; the
-machine here carries out the instructions that torch.save writes, and knows no others:
+A pickle is a program for a small machine with a stack. It is read twice:
 
-    push a value      NONE NEWTRUE NEWFALSE BININT.. LONG1 BINFLOAT BINUNICODE BINSTRING.. EMPTY_TUPLE, _LIST, _DICT
-    share it          BINPUT BINGET (and long forms)
-    collect values    MARK TUPLE TUPLE1..3 APPEND APPENDS SETITEM SETITEMS
-    name a function   GLOBAL                only those in GLOBALS: OrderedDict, and torch's ways of saying "tensor"
-    call it           REDUCE NEWOBJ BUILD   what is called is a method of the machine, never what the file names
-    name a storage    BINPERSID             where a tensor's numbers are in the file
+    scan      goes through its instructions with pickletools, which runs none of them. It refuses every instruction that
+              torch.save does not write, every name but those in NAMES, and keys that are no strings or integers.
+    Reader    is Python's own machine, pickle.Unpickler. The names that it finds stand for the classes below, so nothing
+              outside this file is ever called.
 
-pickle.Unpickler with a strict find_class would not do: 150 bytes keep it busy for hours (a tuple of tuples, as the key
-of a dictionary, is hashed 2^60 times), and 9 bytes make it ask for 4 GB (a memo with the index 2^28).
+Without the scan, 150 bytes would keep the Reader busy for hours (a tuple of tuples, as the key of a dictionary, is
+hashed 2^60 times), and 9 bytes would make it ask for 4 GB (a memo with the index 2^28). A pickle may also set
+attributes of whatever it has made or found (BUILD): so that is strings, tuples, or classes with their own __setstate__.
 """
 
 import math
+import pickle
 import pickletools
-import warnings
-from dataclasses import dataclass
-from typing import BinaryIO
+from io import BytesIO
+from typing import NamedTuple
 
 from ..errors import InputError
 from .weight_file import plain
@@ -28,21 +26,16 @@ DTYPES = {
     **{"Float": "float32", "Double": "float64", "Half": "float16", "BFloat16": "bfloat16", "Bool": "bool"},
     **{"Long": "int64", "Int": "int32", "Short": "int16", "Char": "int8", "Byte": "uint8"},
 }
-NUMBERS = ("BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT")
-STRINGS = ("BINUNICODE", "BINSTRING", "SHORT_BINSTRING")  # the last two: Python 2
-CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False, "EMPTY_TUPLE": ()}
-EMPTY = {"EMPTY_LIST": list, "EMPTY_DICT": dict}
+KEYS = {"BININT", "BININT1", "BININT2", "LONG1", "BINUNICODE", "BINSTRING", "SHORT_BINSTRING"}  # integers and strings
+OPCODES = KEYS | {
+    *("PROTO", "STOP", "MARK", "BINPUT", "LONG_BINPUT", "BINGET", "LONG_BINGET"),
+    *("NONE", "NEWTRUE", "NEWFALSE", "BINFLOAT", "EMPTY_TUPLE", "EMPTY_LIST", "EMPTY_DICT"),
+    *("TUPLE", "TUPLE1", "TUPLE2", "TUPLE3", "APPEND", "APPENDS", "SETITEM", "SETITEMS"),
+    *("GLOBAL", "REDUCE", "NEWOBJ", "BUILD", "BINPERSID"),
+}
 
 
-@dataclass(frozen=True)
-class StorageType:
-    """What the name of a class such as torch.FloatStorage stands for."""
-
-    dtype: str
-
-
-@dataclass(frozen=True)
-class Storage:
+class Storage(NamedTuple):
     """A row of numbers in the file. Several tensors may be views of it."""
 
     key: str
@@ -51,181 +44,142 @@ class Storage:
 
 
 class TorchTensor:
-    """A view of a storage: element (i, j, ...) is number offset + i strides[0] + j strides[1] + ... of it."""
+    """A view of a storage: element (i, j, ...) is number offset + i strides[0] + j strides[1] + ... of it.
 
-    def __init__(self):
-        self.storage: Storage | None = None
+    view: storage, offset, shape, strides; None until they are known. They came with the call, in files of 2016 later,
+    by BUILD. A Parameter's first argument is its tensor. Gradients, hooks and the like, which follow, are dropped.
+    """
 
-    def set(self, storage, offset, shape, strides, *_) -> "TorchTensor":
-        """Become that view. Raises InputError unless it lies within its storage."""
-        if not isinstance(storage, Storage) or type(shape) is not tuple or type(strides) is not tuple:
-            raise InputError("damaged: its pickle describes a tensor without a storage, shape or strides")
-        if any(type(number) is not int or number < 0 for number in (offset, *shape, *strides)) or len(shape) > 8:
-            raise InputError("damaged: its pickle describes a tensor of an impossible shape")
-        last = offset + sum((size - 1) * stride for size, stride in zip(shape, strides, strict=True))
-        numel = math.prod(shape)
-        if numel > storage.numel or (numel > 0 and last >= storage.numel):
-            raise InputError("damaged: its pickle describes a tensor that reaches beyond its storage")
-        self.storage, self.offset, self.shape, self.strides = storage, offset, shape, strides
-        return self
+    view: tuple[Storage, int, tuple[int, ...], tuple[int, ...]] | None = None
+
+    def __init__(self, *state):
+        if state:
+            self.__setstate__(state)
+
+    def __setstate__(self, state):
+        if self.view is None:
+            self.view = state[0].view if isinstance(state[0], TorchTensor) else within_storage(*state[:4])
 
 
-class Machine:
-    """Runs pickles. storages: what BINPERSID has named, by key."""
+class OrderedDict(dict):
+    """Stands for Python's. Python 2 gives the pairs at once, Python 3 sets items afterwards. Attributes are dropped."""
 
-    def __init__(self):
-        self.storages: dict[str, Storage] = {}
-        self.copied = 0
+    __slots__ = ()
 
-    def run(self, source: BinaryIO) -> object:
-        """Return what the next pickle in `source` describes, and leave `source` after it.
+    def __init__(self, pairs=()):
+        for key, value in pairs:
+            if type(key) not in (str, int):
+                raise TypeError("it has keys that are no names")
+            self[key] = value
+        if pairs:
+            pairs.clear()  # a list is copied once, however often the pickle asks for it
 
-        Dictionaries of all kinds come as dict, tensors as TorchTensor. Raises InputError where the pickle holds
-        anything but numbers, strings, tensors, and lists, tuples and dictionaries of them.
-        """
-        self.stack, self.marks, self.memo = [], [], {}
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("error")  # Python warns of a name with a backslash; no name here has one
-                for opcode, argument, _ in pickletools.genops(source):
-                    if opcode.name == "STOP":
-                        return self.stack.pop()
-                    self.step(opcode.name, argument)
-        except (ValueError, TypeError, LookupError, Warning) as error:
-            if source.tell() >= LIMIT:
-                raise InputError(
-                    f"has pickles of more than {LIMIT:,} bytes, so of more than weights. Save its state_dict() alone"
-                ) from error
-            cause = plain(str(error))
-            raise InputError(f"truncated or damaged: its pickle makes no sense ({cause}). Get it again") from error
-        raise AssertionError("genops ends with STOP, or raises")
-
-    def step(self, name: str, argument) -> None:
-        """Carry out one instruction: here those that push, share and name."""
-        if name in NUMBERS or name in STRINGS:
-            self.stack.append(argument)
-        elif name in CONSTANTS:
-            self.stack.append(CONSTANTS[name])
-        elif name in EMPTY:
-            self.stack.append(EMPTY[name]())
-        elif name in ("BINPUT", "LONG_BINPUT"):
-            self.memo[argument] = self.stack[-1]
-        elif name in ("BINGET", "LONG_BINGET"):
-            self.stack.append(self.memo[argument])
-        elif name == "GLOBAL":
-            if argument not in GLOBALS:
-                raise InputError(
-                    f"its pickle asks for {plain(argument.replace(' ', '.'))}, which has no place among weights. "
-                    "Refused, and nothing of it was run. If you trust it, save its state_dict() alone with PyTorch"
-                )
-            self.stack.append(GLOBALS[argument])
-        elif name == "BINPERSID":
-            (identity,) = self.pop(1)
-            self.stack.append(self.name_storage(*identity))
-        elif name != "PROTO":
-            self.collect(name)
-
-    def collect(self, name: str) -> None:
-        """Carry out one instruction: here those that gather values, and those that call."""
-        if name == "MARK":
-            self.marks.append(len(self.stack))
-        elif name in ("TUPLE1", "TUPLE2", "TUPLE3"):
-            self.stack.append(tuple(self.pop(int(name[-1]))))
-        elif name == "TUPLE":
-            self.stack.append(tuple(self.pop_to_mark()))
-        elif name in ("APPEND", "APPENDS"):
-            items = self.pop(1) if name == "APPEND" else self.pop_to_mark()
-            if type(self.stack[-1]) is not list:
-                raise TypeError("it appends to what is no list")
-            self.stack[-1].extend(items)
-        elif name in ("SETITEM", "SETITEMS"):
-            items = self.pop(2) if name == "SETITEM" else self.pop_to_mark()
-            set_items(self.stack[-1], items[::2], items[1::2])
-        elif name in ("REDUCE", "NEWOBJ"):
-            method, arguments = self.pop(2)
-            if not callable(method) or type(arguments) is not tuple:
-                raise TypeError("it calls what is no function")
-            self.stack.append(method(self, *arguments))
-        elif name == "BUILD":
-            (state,) = self.pop(1)
-            build(self.stack[-1], state)
-        else:
-            raise ValueError(f"torch.save never writes {name}")
-
-    # --- stacks ---
-
-    def pop(self, count: int) -> list:
-        """Take the last `count` values off the stack."""
-        if count > len(self.stack):
-            raise IndexError("it takes from an empty stack")
-        items = self.stack[-count:]
-        del self.stack[-count:]
-        return items
-
-    def pop_to_mark(self) -> list:
-        """Take all values since the last MARK off the stack."""
-        start = self.marks.pop()
-        items = self.stack[start:]
-        del self.stack[start:]
-        return items
-
-    # --- what the file may name ---
-
-    def name_storage(self, kind, storage_type, key, location, numel, view=None) -> Storage:
-        """location: the device it was on.  view: None, but for some files of 2016."""
-        if kind != "storage" or not isinstance(storage_type, StorageType) or view is not None:
-            raise TypeError("it names something other than a storage")
-        if type(key) is not str or type(numel) is not int or numel < 0:
-            raise TypeError("it names a storage without a key or size")
-        storage = self.storages.setdefault(key, Storage(key, storage_type.dtype, numel))
-        if storage != Storage(key, storage_type.dtype, numel):
-            raise ValueError("it gives a storage two sizes or types")
-        return storage
-
-    def ordered_dict(self, pairs=()) -> dict:
-        """Python 2 gives the pairs here, Python 3 sets items afterwards."""
-        self.copied += len(pairs)
-        if self.copied > LIMIT:  # the same long list, again and again
-            raise ValueError("it copies dictionaries without end")
-        items = {}
-        set_items(items, [key for key, _ in pairs], [value for _, value in pairs])
-        return items
-
-    def tensor(self, *view) -> TorchTensor:
-        """view: storage, offset, shape, strides, and then what only training needs."""
-        return TorchTensor().set(*view)
-
-    def parameter(self, data=None, *_) -> object:
-        """A Parameter is its tensor. In files of 2016 that, and a tensor's view, come afterwards, by BUILD."""
-        return TorchTensor() if data is None else data
+    def __setstate__(self, state):
+        pass
 
 
-GLOBALS = {
-    "collections OrderedDict": Machine.ordered_dict,
-    "torch._utils _rebuild_tensor_v2": Machine.tensor,
-    "torch._utils _rebuild_tensor": Machine.tensor,  # until 2018, as in vgg16-397923af.pth
-    "torch._utils _rebuild_parameter": Machine.parameter,
-    "torch.nn.parameter Parameter": Machine.parameter,  # until 2018
-    **{f"{module} {name}Tensor": Machine.parameter for name in DTYPES for module in ("torch", "torch.cuda")},  # 2016
-    **{f"{module} {name}Storage": StorageType(DTYPES[name]) for name in DTYPES for module in ("torch", "torch.cuda")},
-    "torch.storage UntypedStorage": StorageType("uint8"),
+TENSORS = ("_utils _rebuild_tensor_v2", "_utils _rebuild_tensor", "_utils _rebuild_parameter", "nn.parameter Parameter")
+NAMES = {  # what a pickle may name, as "module name" -> what it gets
+    "collections OrderedDict": OrderedDict,
+    **{f"torch.{name}": TorchTensor for name in TENSORS},  # the second one until 2018, as in vgg16-397923af.pth
+    **{f"{module} {name}Tensor": TorchTensor for name in DTYPES for module in ("torch", "torch.cuda")},  # 2016
+    **{f"{module} {name}Storage": dtype for name, dtype in DTYPES.items() for module in ("torch", "torch.cuda")},
+    "torch.storage UntypedStorage": "uint8",
 }
 
 
-def build(target, state) -> None:
-    """BUILD: in files of 2016 the view that a tensor is, or the tensor that a Parameter is. Hooks, versions and the
-    like, which is what comes for all else, are dropped."""
-    if isinstance(target, TorchTensor) and target.storage is None:
-        if len(state) == 5 and isinstance(state[0], TorchTensor) and state[0].storage is not None:
-            data = state[0]
-            state = data.storage, data.offset, data.shape, data.strides
-        target.set(*state)
+class Reader(pickle.Unpickler):
+    """Python's unpickler, which finds no names but ours. storages: those of the file that are named so far, by key."""
+
+    def __init__(self, source: BytesIO, storages: dict[str, Storage]):
+        super().__init__(source, encoding="latin1")  # of the strings of Python 2
+        self.storages = storages
+
+    def find_class(self, module: str, name: str) -> object:
+        return NAMES[f"{module} {name}"]
+
+    def persistent_load(self, identity: tuple) -> Storage:
+        kind, dtype, key, _, numel, *view = identity  # the fourth is the device it was on
+        if kind != "storage" or dtype not in DTYPES.values() or view not in ([], [None]):
+            raise TypeError("it names something other than a storage")
+        if type(key) is not str or type(numel) is not int or numel < 0:
+            raise TypeError("it names a storage without a key or size")
+        storage = self.storages.setdefault(key, Storage(key, dtype, numel))
+        if storage != Storage(key, dtype, numel):
+            raise ValueError("it gives a storage two sizes or types")
+        return storage
 
 
-def set_items(target, keys: list, values: list) -> None:
-    """Set items of a dictionary. TypeError unless it is one, and its keys are strings or integers."""
-    if type(target) is not dict:
-        raise TypeError("it sets items of what is no dictionary")
-    if any(type(key) not in (str, int) for key in keys):
+def read_pickle(source: BytesIO, storages: dict[str, Storage]) -> object:
+    """Return what the next pickle in `source` describes, and leave `source` after it. Adds the storages that it names.
+
+    Raises InputError where the pickle holds anything but numbers, strings, tensors, and lists, tuples and dictionaries
+    of them.
+    """
+    start = source.tell()
+    try:
+        scan(source)
+        source.seek(start)
+        return Reader(source, storages).load()
+    except (InputError, MemoryError):
+        raise
+    except Exception as error:  # pickle raises many kinds where a file is damaged
+        if source.tell() >= LIMIT:
+            raise InputError(
+                f"has pickles of more than {LIMIT:,} bytes, so of more than weights. Save its state_dict() alone"
+            ) from error
+        cause = plain(str(error))
+        raise InputError(f"truncated or damaged: its pickle makes no sense ({cause}). Get the file again") from error
+
+
+def scan(source: BytesIO) -> None:
+    """Go through the next pickle and raise an error unless it is harmless. Nothing of it is run.
+
+    The stack and the memo are followed as far as this takes: of each value, whether it may be a key.
+    """
+    stack, marks, memo = [], [], {}
+    for opcode, argument, _ in pickletools.genops(source):
+        if opcode.name not in OPCODES:
+            raise ValueError(f"torch.save never writes {opcode.name}")
+        if opcode.name == "GLOBAL" and argument not in NAMES:
+            raise InputError(
+                f"its pickle asks for {plain(argument.replace(' ', '.'))}, which has no place among weights. "
+                "Refused, and nothing of it was run. If you trust it, save its state_dict() alone with PyTorch"
+            )
+        if opcode.name == "MARK":
+            marks.append(len(stack))
+        elif opcode.name.endswith("PUT"):
+            if argument > LIMIT:  # the Reader makes room for all below
+                raise ValueError(f"it shares {argument} values")
+            memo[argument] = stack[-1]
+        elif opcode.name.endswith("GET"):
+            stack.append(memo[argument])
+        else:
+            follow(opcode, stack, marks)
+
+
+def follow(opcode: pickletools.OpcodeInfo, stack: list[bool], marks: list[int]) -> None:
+    """Take from the stack what an instruction takes, and put there what it makes. TypeError where a key is no name."""
+    takes = opcode.stack_before
+    if pickletools.markobject in takes:  # all since the last MARK, and what it lists before that
+        start = marks.pop() - takes.index(pickletools.markobject)
+    else:
+        start = len(stack) - len(takes)
+    if start < 0:
+        raise IndexError("it takes from an empty stack")
+    if opcode.name in ("SETITEM", "SETITEMS") and not all(stack[start + 1 :: 2]):  # dictionary, key, value, key, ...
         raise TypeError("it has keys that are no names")
-    target.update(zip(keys, values, strict=True))
+    stack[start:] = [opcode.name in KEYS] * len(opcode.stack_after)
+
+
+def within_storage(storage, offset, shape, strides) -> tuple:
+    """Return a tensor's view. Raises InputError unless it lies within its storage."""
+    if not isinstance(storage, Storage) or type(shape) is not tuple or type(strides) is not tuple:
+        raise InputError("damaged: its pickle describes a tensor without a storage, shape or strides")
+    if any(type(number) is not int or number < 0 for number in (offset, *shape, *strides)) or len(shape) > 8:
+        raise InputError("damaged: its pickle describes a tensor of an impossible shape")
+    last = offset + sum((size - 1) * stride for size, stride in zip(shape, strides, strict=True))
+    numel = math.prod(shape)
+    if numel > storage.numel or (numel > 0 and last >= storage.numel):
+        raise InputError("damaged: its pickle describes a tensor that reaches beyond its storage")
+    return storage, offset, shape, strides

@@ -1,12 +1,16 @@
 """What a weight file holds, whatever its format: arrays that are read one at a time, and what belongs to them."""
 
 import math
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
+from safetensors import SafetensorError
 
 from ..datasets.transforms import Preprocessing
+from ..errors import InputError
 
 FLOATS = ("float32", "float64", "float16", "bfloat16")
 
@@ -15,8 +19,8 @@ FLOATS = ("float32", "float64", "float16", "bfloat16")
 class Stored:
     """An array as its file has it.
 
-    dtype: NumPy's name of it, or bfloat16.
-    read: returns the array, bfloat16 as float32. Only then is it read; where the file is mapped, it is a view of that.
+    dtype: NumPy's name for it, or bfloat16.
+    read: returns the array, bfloat16 as float32. It is read only then; where the file is mapped, it is a view of it.
     """
 
     name: str
@@ -66,6 +70,27 @@ class WeightFile:
 def itemsize(dtype: str) -> int:
     """Return the bytes of one number of that dtype."""
     return 2 if dtype == "bfloat16" else np.dtype(dtype).itemsize
+
+
+@contextmanager
+def errors_of(path) -> Iterator[str]:
+    """Make every error of a block that reads a file an InputError that begins with its name. Yields the name."""
+    name = os.fspath(path)
+    try:
+        if os.path.exists(name) and not os.path.isfile(name):
+            raise InputError(f"is a {'folder' if os.path.isdir(name) else 'device'}. Give a file")
+        yield name
+    except InputError as error:
+        raise InputError(f"{name}: {error}") from error
+    except OSError as error:  # safetensors raises some without strerror
+        cause = "no such file" if isinstance(error, FileNotFoundError) else error.strerror or plain(str(error))
+        raise InputError(f"{name}: cannot be read ({cause}). Check the path") from error
+    except SafetensorError as error:
+        cause = plain(str(error))
+        raise InputError(
+            f"{name}: not a whole safetensors file ({cause}). It is truncated, damaged or of another kind; "
+            "use another copy"
+        ) from error
 
 
 def plain(text: str) -> str:

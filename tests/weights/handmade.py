@@ -108,6 +108,18 @@ def contents(arrays):
     return {str(i): x for i, x in enumerate(arrays.values())}
 
 
+ARRAYS = trunk()
+GOOD = tensors(ARRAYS)
+CONTAINERS = {  # what a pickle may be in
+    "bare": lambda saved: saved,
+    "legacy": lambda saved: legacy(saved, contents(ARRAYS)),
+    "zip": lambda saved: zipped(saved, contents(ARRAYS)),
+}
+ORDERED = name("collections", "OrderedDict")
+REBUILD = name("torch._utils", "_rebuild_tensor_v2")
+STORAGE = storage("0", 81)
+
+
 def matlab(*variables):
     return b"MATLAB 5.0 MAT-file".ljust(124) + b"\0\1IM" + b"".join(variables)
 
@@ -121,6 +133,25 @@ def matrix(kind, sizes, content, called=b""):
     """A MATLAB matrix. kind: 1 a cell, 2 a struct, 4 text, 7 single."""
     head = element(6, struct.pack("<II", kind, 0)) + element(5, struct.pack(f"<{len(sizes)}i", *sizes))
     return element(14, head + element(1, called) + content)
+
+
+# --- checkpoints ---
+
+META = {"num_classes": 3, "class_names": ["sky", "Straße", "car"], "palette": [[0, 0, 0], [128, 0, 0]], "best": 0.5}
+
+
+def example(seed=0):
+    rng = np.random.default_rng(seed)
+    return {
+        "model/conv1_1.weight": rng.standard_normal((3, 3, 3, 5)).astype(np.float32),
+        "model/conv1_1.bias": rng.standard_normal(5),  # float64
+        "momentum/conv1_1.weight": rng.standard_normal((3, 3, 3, 5)).astype(np.float16),
+        "counts": rng.integers(-(2**62), 2**62, (2, 3)),
+        "scale": np.array(0.1),  # 0-d
+        "none": np.zeros((0, 4), np.float32),
+        "labels": rng.integers(0, 255, 7).astype(np.uint8),
+        "mask": rng.random(3) < 0.5,
+    }
 
 
 # --- files ---

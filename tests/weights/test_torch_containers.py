@@ -1,6 +1,7 @@
 """The containers that torch.save writes, legacy and zip: what is damaged or lies is refused, what may vary is read."""
 
 import struct
+import tracemalloc
 import zipfile
 import zlib
 
@@ -88,7 +89,7 @@ def directory_of(whole):
         (42, "<I", 7, "no zip header where weights/data.pkl should be"),
         (8, "<H", 1, "a compressed or encrypted"),
         (10, "<H", 8, "a compressed or encrypted"),
-        (28, "<H", 60_000, "its zip directory makes no sense"),
+        (28, "<H", 60_000, "a zip archive, but not of torch.save"),  # a longer name, of all that follows
         (0, "<I", 0, "its zip directory makes no sense"),
     ],
 )
@@ -101,17 +102,41 @@ def test_zip_directories_that_lie(offset, form, value, message, tmp_path):
 @pytest.mark.parametrize(
     "offset, form, value, message",
     [
-        (10, "<H", 60_000, "its zip directory makes no sense"),
-        (12, "<I", 2**32 - 1, "its zip directory is out of place"),
-        (16, "<I", 2**32 - 1, "its zip directory is out of place"),
-        (16, "<I", 0, "its zip directory makes no sense"),
-        (0, "<I", 0, "truncated: a zip archive"),
+        (12, "<I", 2**32 - 1, "its zip directory makes no sense"),
+        (16, "<I", 2**32 - 1, "no zip header where weights/data.pkl should be"),
+        (16, "<I", 0, "no zip header where weights/data.pkl should be"),
+        (0, "<I", 0, "truncated or damaged: its zip directory"),
     ],
 )
 def test_zip_ends_that_lie(offset, form, value, message, tmp_path):
     whole = bytearray(zipped(by.tensors(ARRAYS)))
     struct.pack_into(form, whole, directory_of(whole)[1] + offset, value)
     refused(write(tmp_path / "file", whole), message)
+
+
+def test_a_count_in_the_end_record_does_not_matter(tmp_path):
+    """The directory's length says the same."""
+    whole = bytearray(zipped(by.tensors(ARRAYS)))
+    struct.pack_into("<H", whole, directory_of(whole)[1] + 10, 60_000)
+    found = arrays_of(write(tmp_path / "file", whole))
+    for name, x in ARRAYS.items():
+        np.testing.assert_array_equal(found[name], x)
+
+
+def test_a_zip_directory_as_long_as_its_file_is_not_read(tmp_path):
+    """It would be read at once, and each of its entries takes ten times the memory that it takes in the file."""
+    name = b"weights/" + b"x" * 70
+    entry = b"PK\1\2" + bytes(24) + struct.pack("<H", len(name)) + bytes(16) + name
+    directory = entry * 2**15
+    end = b"PK\5\6" + struct.pack("<HHHHIIH", 0, 0, 2**15, 2**15, len(directory), 4, 0)
+    path = write(tmp_path / "file", b"PK\3\4" + directory + end)
+    tracemalloc.start()
+    try:
+        refused(path, "its zip directory makes no sense .*1,048,576 bytes")
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 2**20 < len(directory) / 2
 
 
 def test_zip_entries_that_are_larger_than_the_file_or_overlap(tmp_path):
@@ -141,14 +166,13 @@ def test_legacy_storages_that_do_not_match(tmp_path):
     saved = by.state_dict(by.tensors(ARRAYS))
     contents = by.contents(ARRAYS)
     missing = dict(list(contents.items())[:-1])
-    refused(write(tmp_path / "file", by.legacy(saved, missing)), "it lacks storages that its tensors use")
-    refused(
-        write(tmp_path / "file", by.legacy(saved, {**contents, "99": contents["0"]})), "storages that no tensor uses"
-    )
+    others = "it lists other storages than its tensors use"
+    refused(write(tmp_path / "file", by.legacy(saved, missing)), others)
+    refused(write(tmp_path / "file", by.legacy(saved, {**contents, "99": contents["0"]})), others)
     whole = by.legacy(saved, contents)
     twice = whole.replace(by.text("1") + b"q\x02", by.text("3") + b"q\x02")  # in the list of keys; of one size
     assert twice != whole
-    refused(write(tmp_path / "file", twice), "storages that no tensor uses")
+    refused(write(tmp_path / "file", twice), others)
     refused(write(tmp_path / "file", whole[:-1]), "truncated: storage 25 ends beyond the file's end")
     swapped = whole.replace(b"little_endian\x71\x02\x88", b"little_endian\x71\x02\x89")
     assert swapped != whole
