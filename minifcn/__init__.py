@@ -25,5 +25,5 @@ from .ops import (
     scale,
     softmax_cross_entropy,
 )
-from .version import VERSION as __version__
+from .version import __version__
 from .weights import load_weights

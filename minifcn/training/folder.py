@@ -21,7 +21,7 @@ from ..datasets import lasting_name
 from ..datasets.transforms import Preprocessing
 from ..errors import InputError
 from ..files import atomic_file, write_json
-from ..version import VERSION
+from ..version import __version__
 from ..weights import checkpoint, restore
 from .machine import machine
 from .options import revived
@@ -49,7 +49,7 @@ def new_folder(out: Path, name: str) -> Path:
 
 
 def write_config(folder: Path, stages: list[Settings], where: str) -> None:
-    content = {"minifcn": VERSION, "machine": machine(where), "stages": [asdict(s) for s in stages]}
+    content = {"minifcn": __version__, "machine": machine(where), "stages": [asdict(s) for s in stages]}
     write_json(folder / "config.json", content)
 
 
