@@ -21,7 +21,8 @@ import numpy as np
 from markupsafe import Markup
 from PIL import Image
 
-from minifcn.figures import VOID, VOID_COLOUR, colourise
+from minifcn.datasets.pictures import IGNORE_LABEL
+from minifcn.figures import VOID_COLOUR, colourise
 
 from .blocks import Report, Scenes, Table
 
@@ -71,4 +72,4 @@ def legend(scenes: Scenes) -> list[tuple[str, list[int]]]:
     """The name and colour of each class, and of void where a layer of labels shows it."""
     entries = list(zip(scenes.classes, scenes.palette.tolist(), strict=True))
     labels = [x for scene in scenes.scenes for x in scene.values() if x.ndim == 2]
-    return entries + [("void", VOID_COLOUR)] * any((x == VOID).any() for x in labels)
+    return entries + [("void", VOID_COLOUR)] * any((x == IGNORE_LABEL).any() for x in labels)

@@ -6,7 +6,8 @@ import numpy as np
 from PIL import Image
 
 from experiments.table1.blocks import Claim, Heading, Plot, Report, Scenes, Table, Text, Verdict
-from minifcn.figures import VOID, colourise
+from minifcn.datasets.pictures import IGNORE_LABEL
+from minifcn.figures import colourise
 
 EVIL = (
     """<script>hit = 1</script><img src=x onerror="hit = 1"> "double" 'single' & &amp; </style></title>%s {{ 1 + 1 }}"""
@@ -37,7 +38,7 @@ def scene(seed, void):
     layers = {"picture": rng.integers(0, 256, (ROWS, COLUMNS, 3), np.uint8)}
     layers |= {name: rng.integers(0, 3, (ROWS, COLUMNS), np.uint8) for name in LAYERS[1:]}
     if void:
-        layers["truth"][0, -1] = VOID
+        layers["truth"][0, -1] = IGNORE_LABEL
     return layers
 
 
