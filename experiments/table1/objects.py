@@ -29,12 +29,8 @@ from minifcn.training.evaluation import predict
 
 STRIDES = {"fcn32s": 32, "fcn16s": 16, "fcn8s": 8}  # of the last prediction layer: what is upsampled to the picture
 # The classes that are objects; of other sets, all but the background. A pole is no disc: its diameter says little.
-_TOYTOWN = ("car", "person", "sign")
-COMPACT = {
-    "toytown": _TOYTOWN,
-    "toytown_sizes": _TOYTOWN,
-    "camvid": ("car", "pedestrian", "bicyclist", "sign_symbol"),
-}
+COMPACT = {"toytown": ("car", "person", "sign"), "camvid": ("car", "pedestrian", "bicyclist", "sign_symbol")}
+COMPACT["toytown_sizes"] = COMPACT["toytown"]
 BINS = 16
 EDGES = 4 * 2 ** (np.arange(BINS + 1) / 2)  # pixels: 4, 5.7, 8, ... 1024. Smaller objects are left out
 FEWEST = 20  # objects of a bin, for its mean to be used
@@ -54,7 +50,7 @@ class Object(NamedTuple):
 
 
 def objects(labels: np.ndarray, prediction: np.ndarray, classes: Iterable[int]) -> list[Object]:
-    """Return the connected components of each of these classes in labels (H, W), and how much of each was predicted.
+    """The connected components of each of these classes in labels (H, W), and how much of each was predicted.
 
     Pixels that touch at a corner are connected: the arm of a small person, a pixel wide and aslant, belongs to it.
     Void belongs to no object and is no part of any area, so that a border of void, as VOC and toytown have it, takes
@@ -64,8 +60,6 @@ def objects(labels: np.ndarray, prediction: np.ndarray, classes: Iterable[int]) 
     """
     from scipy import ndimage
 
-    if labels.shape != prediction.shape or labels.ndim != 2:
-        raise ValueError(f"labels and prediction: expected one (H, W), received {labels.shape} and {prediction.shape}")
     found = []
     for label in classes:
         parts, count = ndimage.label(labels == label, np.ones((3, 3)))
@@ -81,7 +75,7 @@ def bin_of(diameter: float) -> int:
 
 
 def sums(found: Iterable[Object], names: list[str]) -> list[list]:
-    """Return the rows of a record: [class name, bin, objects, sum of their recalls]. names: of all classes."""
+    """The rows of a record: [class name, bin, objects, sum of their recalls]. names: of all classes."""
     rows = defaultdict(list)
     for thing in found:
         rows[thing.label, bin_of(thing.diameter)].append(thing.recall)
@@ -89,7 +83,7 @@ def sums(found: Iterable[Object], names: list[str]) -> list[list]:
 
 
 def wanted(dataset: Dataset) -> list[int]:
-    """Return the labels of the classes whose components are objects."""
+    """The labels of the classes whose components are objects."""
     names = COMPACT.get(dataset.name, ())
     if not names or not set(names) <= set(dataset.classes):  # one's own data may be called camvid too
         names = [name for name in dataset.classes if name != "background"]

@@ -26,6 +26,7 @@ from minifcn.figures import VOID_COLOUR, colourise
 
 from .blocks import Report, Scenes, Table
 
+TEMPLATE = Path(__file__).with_suffix(".html")
 NUMBER = re.compile(r"[+±\u2212-]?\d|-?$")  # how a cell of numbers begins: 36.3 %, ±0.4, -1e-3, 3 / 8; or it is empty
 
 
@@ -34,16 +35,11 @@ def page(report: Report) -> str:
 
     Raises ValueError where a table's row is not as long as its header, jinja2.UndefinedError for an unknown verdict.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    strict = {"autoescape": True, "undefined": jinja2.StrictUndefined}
+    environment = jinja2.Environment(**strict, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {"marked": marked, "png": png, "uri": uri, "numbers": numbers, "legend": legend}
-    blocks = [(type(block).__name__, block) for block in report.blocks]
-    return environment.get_template("page.html").render(title=report.title, blocks=blocks)
+    template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
+    return template.render(title=report.title, blocks=[(type(block).__name__, block) for block in report.blocks])
 
 
 def marked(text: str) -> Markup:

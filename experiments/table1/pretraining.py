@@ -5,6 +5,7 @@ same network from scratch ends with? And a grid of FCN-16s: both starts, the sam
 training pictures, each run of the same number of steps.
 """
 
+from functools import partial
 from itertools import product
 from math import inf, isnan, nan
 
@@ -31,16 +32,14 @@ def grid_name(start: str, fraction: float, lr: float) -> str:
 
 def jobs(options: Options) -> list[Job]:
     """The runs of the grid that the table does not have, with the first seed."""
+
+    def settings(records: dict, start: str, **chosen):
+        return options.settings(MODEL, start, **chosen, seed=options.seeds[0])
+
     made = []
-    for start, fraction, lr in product(STARTS, FRACTIONS, options.lrs):
-        chosen = {"lr": lr, "fraction": fraction, "seed": options.seeds[0]}
-        if fraction < 1:
-
-            def settings(_, start=start, chosen=chosen):
-                return options.settings(MODEL, start, **chosen)
-
-            name = grid_name(start, fraction, lr)
-            made.append(Job(name, options.steps, settings, keep=False, may_diverge=True))
+    for start, fraction, lr in product(STARTS, [f for f in FRACTIONS if f < 1], options.lrs):
+        make = partial(settings, start=start, fraction=fraction, lr=lr)
+        made.append(Job(grid_name(start, fraction, lr), options.steps, make, keep=False, may_diverge=True))
     return made
 
 
@@ -61,8 +60,9 @@ def races(records: dict[str, dict], seeds: list[int]) -> list[dict]:
     found = []
     for (vgg, scratch), seed in product(RACES, seeds):
         vgg, scratch = records[run_name(vgg, seed)], records[run_name(scratch, seed)]
-        goal, first = SHARE * (scratch["course"][-1][2] or 0), scratch["course"][0][0]  # step of the first validation
-        race = {"model": vgg["settings"]["model"], "seed": seed, "goal": goal, "first": first}
+        goal = SHARE * (scratch["course"][-1][2] or 0)
+        race = {"model": vgg["settings"]["model"], "seed": seed, "goal": goal}
+        race["first"] = scratch["course"][0][0]  # step of the first validation
         found.append(race | {VGG: reached(vgg, goal), SCRATCH: reached(scratch, goal)})
     return found
 

@@ -35,7 +35,7 @@ CLAIM = claim("stride")
 
 
 def ceiling(dataset: Dataset, factors: tuple[int, ...] = FACTORS, progress: str | None = None) -> dict:
-    """Return the Jaccard of the truth when it is made coarser by each factor, and upsampled again, in two ways.
+    """The Jaccard of the truth when it is made coarser by each factor, and upsampled again, in two ways.
 
     {"data": name, "split": split, "pictures": N, "jaccard": [[factor, nearest, shares], ...]}
     """
