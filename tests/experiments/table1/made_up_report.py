@@ -23,6 +23,7 @@ TABLE = Table(
         ["FCN-32s", "36.3 %", "\u00b10.4", EVIL, "-"],
         ["`FCN-16s`", "not reached", "-", "12.5", ""],
         ["32s", "1,047.5", "\u22121e-3", "kinds of it: 56", "-"],
+        ["FCN-8s", "diverged", "", "none", ""],
     ],
 )
 WIDE = Table([f"column {c}" for c in range(30)], [[f"{c}.5" for c in range(30)]])
@@ -37,6 +38,7 @@ def scene(seed, void):
     rng = np.random.default_rng(seed)
     layers = {"picture": rng.integers(0, 256, (ROWS, COLUMNS, 3), np.uint8)}
     layers |= {name: rng.integers(0, 3, (ROWS, COLUMNS), np.uint8) for name in LAYERS[1:]}
+    layers["picture"][0, 0] = 255  # white, not void
     if void:
         layers["truth"][0, -1] = IGNORE_LABEL
     return layers

@@ -111,7 +111,7 @@ def sizes(maps):
 
 
 def test_curves_pool_the_classes_and_keep_the_bins_that_all_seeds_have():
-    first = of("fcn16s", ["car", 2, 15, 5.0], ["sign", 2, 15, 10.0], ["car", 3, 20, 20.0], ["car", 4, 19, 19.0])
+    first = of("fcn16s", ["car", 2, 10, 0.0], ["sign", 2, 10, 10.0], ["car", 3, 20, 20.0], ["car", 4, 19, 19.0])
     second = of("fcn16s", ["car", 2, 40, 10.0], ["car", 4, 60, 60.0], seed=1)
     curves = recall_curves([second, first, of("fcn32s", ["car", 2, 20, 4.0])], relative=False)
     assert list(curves) == ["fcn32s", "fcn16s"]
