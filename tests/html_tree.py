@@ -2,7 +2,7 @@
 
 from html.parser import HTMLParser
 
-VOID = {"meta", "img", "input", "br", "link", "hr"}  # elements that have no end
+EMPTY = {"meta", "img", "input", "br", "link", "hr"}  # elements that have no end
 
 
 class Node:
@@ -35,7 +35,7 @@ class _Parser(HTMLParser):
     def handle_starttag(self, tag, attrs):
         node = Node(tag, dict(attrs))
         self.open[-1].inside.append(node)
-        if tag not in VOID:
+        if tag not in EMPTY:
             self.open.append(node)
 
     def handle_endtag(self, tag):
@@ -46,7 +46,7 @@ class _Parser(HTMLParser):
 
 
 def parse(text: str) -> Node:
-    """The root of a page. Every element that is not VOID must be ended, in order."""
+    """The root of a page. Every element that is not EMPTY must be ended, in order."""
     parser = _Parser()
     parser.feed(text)
     parser.close()
