@@ -77,6 +77,10 @@ class Verdict:
     found: str
 
 
+def decide(claim: Claim, supported: bool, refuted: bool, found: str) -> Verdict:
+    return Verdict(claim, "supported" if supported else "refuted" if refuted else "undecided", found)
+
+
 Block = Heading | Text | Table | Plot | Scenes | Verdict
 
 

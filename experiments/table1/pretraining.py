@@ -10,7 +10,7 @@ from itertools import product
 from math import inf, isnan, nan
 
 from . import table
-from .blocks import Block, Heading, Plot, Table, Text, Verdict, claim
+from .blocks import Block, Heading, Plot, Table, Text, Verdict, claim, decide
 from .jobs import Job
 from .plan import SCRATCH, VGG, Options, held_out_score
 from .plots import fractions
@@ -77,23 +77,20 @@ def ratios(races: list[dict], unit: int, extra: float = 0) -> dict[str, list[flo
 
 def verdicts(races: list[dict], pretraining: float | None) -> list[Verdict]:
     """pretraining: its seconds, None where they are not known."""
-    steps, seconds = ratios(races, 0), ratios(races, 1, pretraining or 0)
     at_first = [race for race in races if race[VGG] and race[VGG][0] == race["first"]]
-    decided = not any(race[SCRATCH][0] == race["first"] for race in at_first)  # else a first validation found both
-    verdict = "undecided"
-    if max(map(max, steps.values())) <= 0.5:
-        verdict = "supported"
-    elif decided and max(map(min, steps.values())) >= 1:
-        verdict = "refuted"
+    blind = any(race[SCRATCH][0] == race["first"] for race in at_first)  # a first validation found both there already
+    steps = ratios(races, 0)
+    sooner = max(map(max, steps.values())) <= 0.5  # for both networks and every seed
+    no_sooner = max(map(min, steps.values())) >= 1  # for either network and every seed
     figures = f"steps from VGG weights over steps from scratch: {text(steps)}."
     if at_first:
         figures += f" In {len(at_first)} of {len(races)} the first validation found VGG weights there: upper bounds."
-    found = [Verdict(TIME, verdict, figures)]
+    found = [decide(TIME, sooner, no_sooner and not blind, figures)]
     if pretraining is not None:
+        seconds = ratios(races, 1, pretraining)
         ahead, behind = max(map(max, seconds.values())) < 1, min(map(min, seconds.values())) > 1
-        verdict = "supported" if ahead else "refuted" if behind and decided else "undecided"
         figures = f"seconds with {pretraining:.0f} s of pretraining over seconds from scratch: {text(seconds)}."
-        found.append(Verdict(INEFFICIENT, verdict, figures))
+        found.append(decide(INEFFICIENT, ahead, behind and not blind, figures))
     return found
 
 

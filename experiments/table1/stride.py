@@ -21,7 +21,7 @@ from tqdm import tqdm
 from minifcn.datasets import Dataset
 from minifcn.metrics import ConfusionMatrix
 
-from .blocks import Block, Heading, Plot, Table, Text, Verdict, claim
+from .blocks import Block, Heading, Plot, Table, Text, Verdict, claim, decide
 from .objects import FEWEST, STRIDES, means, recall_curves
 from .plots import ceiling_plot, recall_plot
 from .plots_dress import title
@@ -161,9 +161,8 @@ def verdict(records: list[dict]) -> Verdict:
         return Verdict(CLAIM, "undecided", f"too few comparisons. {text}")
     if any(s["peak"] < SEEN for s in seeds):
         return Verdict(CLAIM, "undecided", f"a network reaches a mean recall of {SEEN} nowhere. {text}")
-    if all(s["rise"] > RISES and s["d_rel"] < s["d_px"] / 2 for s in seeds):
-        return Verdict(CLAIM, "supported", text)
-    return Verdict(CLAIM, "refuted" if all(s["d_rel"] >= s["d_px"] for s in seeds) else "undecided", text)
+    supported = all(s["rise"] > RISES and s["d_rel"] < s["d_px"] / 2 for s in seeds)
+    return decide(CLAIM, supported, all(s["d_rel"] >= s["d_px"] for s in seeds), text)
 
 
 # --- what the report shows ---
