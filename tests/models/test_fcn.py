@@ -1,4 +1,4 @@
-"""The three networks: parameters, initial values, gradients, skip scales, upsampling, dropout, and what they refuse."""
+"""The three networks: parameters, initial values, gradients, skip scales, upsampling, sizes, and what they refuse."""
 
 import numpy as np
 import pytest
@@ -59,12 +59,8 @@ def test_shapes():
         before = width
     assert shapes["fc6.weight"] == (7, 7, before, fc) and shapes["fc7.weight"] == (1, 1, fc, fc)
     assert shapes["score_fr.weight"] == (1, 1, fc, 21) and shapes["score_fr.bias"] == (21,)
-    assert shapes["score_pool4.weight"] == (1, 1, blocks[3], 21) and shapes["score_pool3.weight"] == (
-        1,
-        1,
-        blocks[2],
-        21,
-    )
+    assert shapes["score_pool4.weight"] == (1, 1, blocks[3], 21)
+    assert shapes["score_pool3.weight"] == (1, 1, blocks[2], 21)
     for upscore, kernel in (("upscore2", 4), ("upscore_pool4", 4), ("upscore8", 16)):
         assert shapes[f"{upscore}.weight"] == (kernel, kernel, 21, 21)
     assert all(p.dtype == np.float32 for p in model.parameters().values())
@@ -240,64 +236,6 @@ def test_sizes_of_the_maps(pad, monkeypatch):
         height, width = -(-height // 2), -(-width // 2)
     fc6 = (height, width) if pad == "same" else (height - 6, width - 6)
     assert sizes["fc6"] == sizes["fc7"] == sizes["score_fr"] == fc6
-
-
-# ---- dropout ----
-
-
-def gradients_of_a_step(model, batches, step):
-    """Accumulate the gradients of a summed loss over batches, all in one step."""
-    parameters = model.parameters()
-    for parameter in parameters.values():
-        parameter.grad = None
-    model.start_step(step)
-    for x, labels in batches:
-        mf.softmax_cross_entropy(model(x), labels, reduction="sum").backward()
-    return {name: p.grad.copy() for name, p in parameters.items() if p.grad is not None}
-
-
-def test_masks_are_keyed_by_seed_step_and_layer():
-    x, labels = picture(4, 40, 35), np.random.default_rng(0).integers(0, 3, (4, 40, 35))
-    whole, halves = [(x, labels)], [(x[:2], labels[:2]), (x[2:], labels[2:])]
-    wide = mf.models.Widths((2, 3, 2, 3, 2), 16)
-    model = build("fcn32s", trunk=wide)
-    randomise(model)
-    once = gradients_of_a_step(model, whole, step=7)
-    for name, gradient in gradients_of_a_step(model, halves, step=7).items():
-        assert_close(gradient, once[name], "network", name)  # the two halves see the masks of the whole
-    again = gradients_of_a_step(model, whole, step=7)
-    assert all(np.array_equal(again[name], once[name]) for name in once)
-    assert relative_error(gradients_of_a_step(model, whole, step=8)["fc7.weight"], once["fc7.weight"]) > 1e-2
-    other = build("fcn32s", trunk=wide, seed=1)
-    for name, parameter in other.parameters().items():
-        parameter.data[:] = model.parameters()[name].data
-    assert relative_error(gradients_of_a_step(other, whole, step=7)["fc7.weight"], once["fc7.weight"]) > 1e-2
-
-
-def test_fc6_and_fc7_have_different_masks():
-    model = build("fcn32s")
-    ones = mf.Tensor(np.ones((2, 5, 4, 4)))
-    masks = {name: model.dropout(name, ones, 0.5).data for name in ("fc6", "fc7")}
-    assert not np.array_equal(masks["fc6"], masks["fc7"])
-    assert set(np.unique(masks["fc6"])) == {0, 2}  # half are dropped, the others doubled
-
-
-def test_eval_switches_dropout_off():
-    model = build("fcn32s")
-    randomise(model)
-    x = picture(1, 20, 11)
-    assert model.training
-    assert not np.array_equal(scores(model, x), scores(model, x))  # the draw goes on within a step
-    assert model.eval() is model
-    assert np.array_equal(scores(model, x), scores(model, x))
-    assert model.train().training
-
-
-def test_dropout_zero_is_eval():
-    model = build("fcn32s", dropout=0)
-    randomise(model)
-    x = picture(1, 20, 11)
-    assert np.array_equal(scores(model, x), scores(model.eval(), x))
 
 
 # ---- what goes in ----
