@@ -74,7 +74,7 @@ def of_checkpoint(stored: list[Stored], meta: object) -> WeightFile:
     try:
         preprocessing = Preprocessing.from_dict(meta["preprocessing"]) if "preprocessing" in meta else None
         classes = list(map(str, meta["classes"])) if "classes" in meta else None
-        dict(meta.get("model", {}))  # whoever reads it may take it for one
+        dict(meta.get("model", {}))  # raises where load_model could not read it
     except (TypeError, ValueError) as error:
         raise InputError(f"not a checkpoint of a run: {plain(str(error))}. Use another checkpoint") from error
     arrays = [

@@ -103,7 +103,7 @@ def test_zip_directories_that_lie(offset, form, value, message, tmp_path):
     "offset, form, value, message",
     [
         (12, "<I", 2**32 - 1, "its zip directory makes no sense"),
-        (16, "<I", 2**32 - 1, "no zip header where weights/data.pkl should be"),
+        (16, "<I", 2**32 - 1, "no zip header where weights/data.pkl should be|its zip directory makes no sense"),
         (16, "<I", 0, "no zip header where weights/data.pkl should be"),
         (0, "<I", 0, "truncated or damaged: its zip directory"),
     ],
@@ -112,6 +112,14 @@ def test_zip_ends_that_lie(offset, form, value, message, tmp_path):
     whole = bytearray(zipped(by.tensors(ARRAYS)))
     struct.pack_into(form, whole, directory_of(whole)[1] + offset, value)
     refused(write(tmp_path / "file", whole), message)
+
+
+def test_zip_entries_before_the_start_of_the_file(tmp_path):
+    """The directory's place is too large by the file's length: counted from the end, all entries are where they are."""
+    whole = bytearray(zipped(by.tensors(ARRAYS)))
+    start, end = directory_of(whole)
+    struct.pack_into("<I", whole, end + 16, start + len(whole))
+    refused(write(tmp_path / "file", whole), "no zip header where weights/data.pkl should be|its zip directory")
 
 
 def test_a_count_in_the_end_record_does_not_matter(tmp_path):
