@@ -15,7 +15,8 @@ from . import device
 from .cases import Case, layer_cases, network_cases
 from .command import add_device_option, command_line
 from .gradients import GradientError, check
-from .training import folder as runs
+from .training.options import check_ranges
+from .training.settings import Settings
 
 
 def main(argv=None) -> int:
@@ -23,7 +24,7 @@ def main(argv=None) -> int:
     parser.add_argument("--seed", type=int, default=0, help="of inputs and directions (default: 0)")
     add_device_option(parser)
     args = parser.parse_args(argv)
-    runs.check_ranges(args)
+    check_ranges(vars(args), Settings)
     loops = device.start(args.device)
     return 1 if run([*layer_cases(args.seed), *network_cases(args.seed, args.device)], loops, args.seed) else 0
 

@@ -132,6 +132,8 @@ REFERENCES = {  # of the ops in minifcn/cases.py, with the ops' own names of opt
     "batch_norm": reference.batch_norm,
     "relu": reference.relu,
     "add": lambda a, b=None: a + (a if b is None else b),
+    "multiply": lambda a, b=None: a * (a if b is None else b),
+    "sum": lambda x: np.array(sum(x.ravel())),
     "scale": lambda x, scalar: float(scalar) * x,
     "dropout": dropout_reference,
     "softmax_cross_entropy": reference.softmax_cross_entropy,
@@ -193,6 +195,7 @@ def relu_values():
 def arithmetic_values():
     a, b = np.random.default_rng(90).standard_normal((2, 2, 3, 5, 2))
     yield case("add", "operator", [a, b], lambda a, b: a + b, True)
+    yield case("multiply", "the same twice", [a], lambda a: a * a, False)
     for scalar in (0.01, 3, np.float64(0.7), np.float32(0.5)):
         yield case("scale", repr(scalar), [a], lambda x, s=scalar: mf.scale(x, s), True, scalar=scalar)
     yield case("scale", "operators", [a], lambda x: np.float64(3) * (x * 0.5), True, scalar=1.5)

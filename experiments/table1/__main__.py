@@ -18,9 +18,11 @@ from minifcn.datasets import TOYTOWN, has_split, lasting_name, open_dataset
 from minifcn.errors import InputError
 from minifcn.files import write_json
 from minifcn.models import TRUNKS
-from minifcn.train import check_labelled
 from minifcn.training import folder as runs
 from minifcn.training.loop import Stopped
+from minifcn.training.options import check_ranges
+from minifcn.training.segmentation import check_labelled
+from minifcn.training.settings import SegmentationSettings
 from minifcn.weights import check_trunk, open_weights
 from minifcn.weights.shipped import SHIPPED, find_weights
 
@@ -96,7 +98,7 @@ def plan(args: argparse.Namespace) -> Options:
     for name, value in given:
         if not 0 < value < math.inf:
             raise InputError(f"--{name}: expected more than 0, received {value}")
-    runs.check_ranges(argparse.Namespace(batch=args.batch, steps=args.steps))
+    check_ranges({"batch": args.batch, "steps": args.steps}, SegmentationSettings)
     train = open_dataset(args.data, "train")
     if not any(has_split(args.data, split) for split in ("test", "val")):
         raise InputError(f"{args.data}: has neither a test nor a val split to report on; a table needs one")
@@ -115,9 +117,8 @@ def plan(args: argparse.Namespace) -> Options:
             f"--batch {args.batch}: too many for {least:g} of the {options.pictures()} training pictures of "
             f"{args.data} that are not held out; choose a smaller one"
         )
-    args.accumulate, args.epochs = 1, None
-    options.steps = TOYTOWN_STEPS if data == TOYTOWN else runs.steps_for(args, len(train), EPOCHS)
-    options.steps = args.steps or options.steps
+    by_data = TOYTOWN_STEPS if data == TOYTOWN else max(1, EPOCHS * (len(train) // args.batch))
+    options.steps = args.steps or by_data
     return options
 
 

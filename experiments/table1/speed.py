@@ -10,8 +10,9 @@ from tempfile import TemporaryDirectory
 
 from minifcn.training import machine
 from minifcn.training.evaluation import predict
-from minifcn.training.segmentation import SegmentationRun
+from minifcn.training.segmentation import Segmentation
 from minifcn.training.settings import SegmentationSettings
+from minifcn.training.stage import open_run
 
 from .own_process import in_own_process
 
@@ -27,16 +28,17 @@ def run(settings: dict) -> dict:
     """Train some steps, and segment some pictures of the reported split, here."""
     with TemporaryDirectory() as folder:
         chosen = SegmentationSettings(**settings | {"steps": WARM + STEPS})
-        trained = SegmentationRun(Path(folder), chosen)
+        trained = open_run(Segmentation, Path(folder), chosen)
+        task = trained.task
         steps, pictures = [], []
         for group in trained.groups():  # loaded in the background
             start = time.perf_counter()
             trained.train_step(group)
             steps.append(time.perf_counter() - start)
         for i in range(WARM + STEPS):
-            picture, _ = trained.test_set[i % len(trained.test_set)]
+            picture, _ = task.test_set[i % len(task.test_set)]
             start = time.perf_counter()
-            predict(trained.model, trained.preprocessing.apply(picture)[None])
+            predict(task.model, task.preprocessing.apply(picture)[None])
             pictures.append(time.perf_counter() - start)
     return {
         "network": chosen.model,

@@ -17,9 +17,9 @@ from minifcn.command import command_line
 from minifcn.datasets import has_split
 from minifcn.errors import InputError
 from minifcn.files import write_json
-from minifcn.train import run_stage
 from minifcn.training import folder as runs
 from minifcn.training.loop import Diverged, Stopped
+from minifcn.training.segmentation import run_stage
 from minifcn.training.settings import SegmentationSettings
 
 from . import machine

@@ -15,11 +15,14 @@ def test_medians_of_a_picture_without_the_first_ones(monkeypatch):
         clock.now += seconds[done[kind]]
         done[kind] += 1
 
-    class Run:
+    class Task:
         model, preprocessing = "the model", Preprocessing()
         test_set = [(np.zeros((2, 2, 3), np.uint8), None)] * 5
 
-        def __init__(self, folder, settings):
+    class Run:
+        task = Task
+
+        def __init__(self, kind, folder, settings):
             self.steps = settings.steps
 
         def groups(self):
@@ -31,7 +34,7 @@ def test_medians_of_a_picture_without_the_first_ones(monkeypatch):
             work("steps", [90.0] * 3 + [8.0] * 11 + [50.0] * 9)
 
     monkeypatch.setattr(speed.time, "perf_counter", lambda: clock.now)
-    monkeypatch.setattr(speed, "SegmentationRun", Run)
+    monkeypatch.setattr(speed, "open_run", Run)
     monkeypatch.setattr(speed, "predict", lambda model, x: work("pictures", [70.0] * 3 + [3.0] * 11 + [60.0] * 9))
     record = speed.run({"model": "fcn16s", "data": "anything", "steps": 400, "batch": 4})
     assert done == {"steps": 23, "pictures": 23}
