@@ -160,7 +160,7 @@ def elementwise_cases(rng, shapes) -> Iterator[Case]:
         yield layer("add", [a, b])
         yield Case("add", f"{'x'.join(map(str, shape))}, of a tensor to itself", lambda a: a + a, [a], True)
         yield layer("multiply", [a, b])
-        yield Case("sum", "x".join(map(str, shape)), lambda x: x.sum(), [a], True, {})
+        yield Case("sum", "x".join(map(str, shape)), lambda x: x.sum(), [a], True)
         yield layer("scale", [a], scalar=-2.5)
         for p in (0.3, 0.5):
             yield layer("dropout", [a], p=p)
