@@ -25,8 +25,8 @@ from minifcn.weights import check_trunk, open_weights
 from minifcn.weights.shipped import SHIPPED, find_weights
 
 from . import build, jobs, measurements, pretraining, sizes, table
+from .jobs import alone_in, reported_split
 from .plan import Options
-from .worker import alone_in, reported_split
 
 # --- defaults -----------------------------------------------------------------------------------------------------
 TOYTOWN_STEPS = 300  # of a run

@@ -14,7 +14,7 @@ from minifcn import figures
 from minifcn.errors import InputError
 from minifcn.files import atomic_file
 
-from . import footprint, machine, pretraining, realtime, scenes, stride, table
+from . import cost_found, machine, pretraining, scenes, stride, table
 from .blocks import Block, Heading, Plot, Report, Scenes, Text, markdown
 from .page import page
 from .plots import courses
@@ -61,10 +61,9 @@ def report(results: dict[str, dict], pictures: list[Scenes] = ()) -> Report:
     if complete and all(name in runs for name in pretraining.run_names(lrs)):
         cost = pretraining.PRETRAINING_SECONDS if options["shipped"] else None
         blocks += pretraining.blocks(runs, seeds, lrs, cost)
-    for name, part in ((FOOTPRINT, footprint), (REALTIME, realtime)):
+    for name, section in ((FOOTPRINT, cost_found.footprint), (REALTIME, cost_found.realtime)):
         if name in measured:
-            commits = sorted({record["commit"] for record in measured[name]})
-            blocks += [*part.blocks(measured[name]), Text(machine.line(measured[name][0]["machine"], commits))]
+            blocks += [*section(measured[name]), Text(machine_line(measured[name]))]
     return Report(f"The lab report's table, on {options['data']}", blocks)
 
 
@@ -77,8 +76,12 @@ def intro(options: dict, runs: list[dict]) -> str:
     return (
         f"`{options['command']}`: {len(runs)} runs, seeds {seeds}, {hours:.1f} hours of training in all, "
         f"{options['jobs']} runs at a time, each in a process of its own{scale}. "
-        f"{machine.line(runs[0]['machine'], sorted({run['commit'] for run in runs}))}"
+        f"{machine_line(runs)}"
     )
+
+
+def machine_line(records: list[dict]) -> str:
+    return machine.line(records[0]["machine"], sorted({record["commit"] for record in records}))
 
 
 def write(results: Path, folder: Path) -> list[Path]:

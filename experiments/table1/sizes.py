@@ -3,6 +3,8 @@
 On toytown they are trained for it, on its scenes with objects of all sizes; on other data they are the table's.
 """
 
+from itertools import product
+
 from minifcn.datasets import TOYTOWN
 
 from .jobs import Job
@@ -23,17 +25,12 @@ def run_name(options: Options, model: str, seed: int) -> str:
 
 def jobs(options: Options) -> list[Job]:
     """The runs that the table does not have, with the learning rates that it chose."""
-    if options.data != TOYTOWN:
-        return []
     made = []
-    for model in STRIDES:
-        row = f"{model}_vgg"
-        for seed in options.seeds:
+    for model, seed in product(STRIDES, options.seeds if options.data == TOYTOWN else []):
+        like = table_run(f"{model}_vgg", options.seeds[0])
 
-            def settings(records, model=model, row=row, seed=seed):
-                lr = records[table_run(row, options.seeds[0])]["settings"]["lr"]
-                return options.settings(model, VGG, lr=lr, seed=seed, data=SIZES)
+        def settings(records, model=model, seed=seed, like=like):
+            return options.settings(model, VGG, lr=records[like]["settings"]["lr"], seed=seed, data=SIZES)
 
-            after = [table_run(row, options.seeds[0])]  # by then its learning rate is known
-            made.append(Job(run_name(options, model, seed), options.steps, settings, after))
+        made.append(Job(run_name(options, model, seed), options.steps, settings, [like]))
     return made

@@ -11,9 +11,9 @@ from PIL import Image
 from small_data import exit_status, fails, make_set
 
 from experiments.table1 import __main__ as table1
-from experiments.table1 import build, footprint, jobs, measurements, pretraining, realtime, table
+from experiments.table1 import build, cost, jobs, measurements, pretraining, table
 from experiments.table1.blocks import markdown
-from experiments.table1.worker import alone_in
+from experiments.table1.jobs import alone_in
 from minifcn.training.loop import Stopped
 from minifcn.weights import checkpoint
 from minifcn.weights.shipped import find_weights
@@ -33,10 +33,9 @@ def made(data, tmp_path_factory):
     """The folder of a whole report."""
     out = tmp_path_factory.mktemp("runs")
     with pytest.MonkeyPatch.context() as patch:
-        small = [{"model_name": "fcn32s", "low_memory": False, "pad": "same", "steps": 2, **TINY}]
-        patch.setattr(footprint, "SETTINGS", small)
-        patch.setattr(realtime, "TRUNKS", ("vgg_quarter",))
-        patch.setattr(realtime, "PICTURES", {"vgg_quarter": 2})
+        small = [{"network": "fcn32s", "low_memory": False, "pad": "same", "steps": 2, **TINY}]
+        patch.setattr(cost, "FOOTPRINTS", small)
+        patch.setattr(cost, "TRUNKS", ("vgg_quarter",))
         patch.setattr(pretraining, "FRACTIONS", (0.5, 1.0))
         assert exit_status(table1.main, "--data", data, "--out", out, *OPTIONS.split()) == 0
     return out / "table1_shapes"
@@ -111,14 +110,14 @@ def test_results_are_one_file_each_and_name_no_place(made, data):
 
 
 def test_the_same_command_has_nothing_left_to_do(made, data, monkeypatch, capsys):
-    monkeypatch.setattr(jobs, "start", lambda *_: pytest.fail("a run was done again"))
+    monkeypatch.setattr(jobs, "start", lambda *_, **__: pytest.fail("a run was done again"))
     monkeypatch.setattr(measurements, "recall_of", lambda *_: pytest.fail("measured again"))
-    monkeypatch.setattr(measurements.speed, "measure", lambda *_: pytest.fail("measured again"))
+    monkeypatch.setattr(cost, "measure", lambda *_, **__: pytest.fail("measured again"))
     before = (made / "report.md").read_bytes()
     (made / "report.md").unlink()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(footprint, "SETTINGS", footprint.SETTINGS[:1])
-        patch.setattr(realtime, "TRUNKS", ("vgg_quarter",))
+        patch.setattr(cost, "FOOTPRINTS", cost.FOOTPRINTS[:1])
+        patch.setattr(cost, "TRUNKS", ("vgg_quarter",))
         patch.setattr(pretraining, "FRACTIONS", (0.5, 1.0))
         assert exit_status(table1.main, "--data", data, "--out", made.parent, *OPTIONS.split()) == 0
     assert (made / "report.md").read_bytes() == before
