@@ -12,7 +12,7 @@ from pathlib import Path
 
 from minifcn import figures
 from minifcn.errors import InputError
-from minifcn.files import atomic_file
+from minifcn.files import atomic_file, write_json
 
 from . import cost_found, machine, pretraining, scenes, stride, table
 from .blocks import Block, Heading, Plot, Report, Scenes, Text, markdown
@@ -36,9 +36,9 @@ def read(folder: Path) -> dict[str, dict]:
     return found
 
 
-def file_name(result: str) -> str:
-    """The file of a result: table/fcn16s_vgg/lr0.01 -> table__fcn16s_vgg__lr0.01.json."""
-    return f"{result.replace('/', '__')}.json"
+def keep(folder: Path, name: str, record: dict) -> None:
+    """Put a run's record among the results: table/fcn16s_vgg/lr0.01 as table__fcn16s_vgg__lr0.01.json."""
+    write_json(folder / f"{name.replace('/', '__')}.json", record)
 
 
 def report(results: dict[str, dict], pictures: list[Scenes] = ()) -> Report:

@@ -1,8 +1,8 @@
 """What training and segmenting cost: seconds, processor time and bytes, each measured in a process of its own.
 
-    measure(train, **setting)       training at batch 1: bytes by part, predicted and measured, and seconds a step
-    measure(segment, **setting)     latency, processor time and memory of one picture at a time, bound to its cores
-    measure(speed, **setting)       milliseconds a picture of both, alone on the machine with one thread: runs side by
+    measure(train, setting)         training at batch 1: bytes by part, predicted and measured, and seconds a step
+    measure(segment, setting)       latency, processor time and memory of one picture at a time, bound to its cores
+    measure(speed, setting)         milliseconds a picture of both, alone on the machine with one thread: runs side by
                                     side share its caches and memory, so their own times say little
 
 Pictures and weights are random: that costs what real pictures and trained weights cost. Measured of training are
@@ -19,6 +19,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterator
+from itertools import product
 from statistics import median
 
 import numpy as np
@@ -38,7 +39,8 @@ from .own_process import in_own_process
 NETWORKS = ("fcn32s", "fcn16s", "fcn8s")
 CLASSES = 21  # VOC's
 REFERENCE = {"trunk": "vgg16", "pad": 100, "height": 375, "width": 500}  # the commonest size of a VOC picture
-FOOTPRINTS = [{"network": name, "low_memory": low, **REFERENCE} for name in NETWORKS for low in (False, True)]
+TRAINED = {**REFERENCE, "batch": 1, "classes": CLASSES, "steps": 6}
+FOOTPRINTS = [{"network": name, "low_memory": low, **TRAINED} for name in NETWORKS for low in (False, True)]
 TRUNKS = ("vgg_quarter", "vgg16")
 PICTURES = {"vgg_quarter": 30, "vgg16": 20}
 WARM = 3  # pictures or steps that are not counted
@@ -46,37 +48,35 @@ STEPS = 20  # of a speed
 EPOCH = 8498  # pictures of the training set that the lab report used
 
 
-def latencies(sizes: list[tuple[int, int]]) -> list[dict]:
+def latencies(sizes: list[tuple[int, int]], classes: int) -> list[dict]:
     """What to segment: each network at both widths, on pictures of these (height, width), on one core and on two."""
-    return [
-        {"network": network, "trunk": trunk, "height": height, "width": width, "cores": cores}
-        for trunk in TRUNKS
-        for height, width in sizes
-        for cores in range(1, min(2, reachable_cores()) + 1)
-        for network in NETWORKS
-    ]
+    cores = range(1, min(2, len(my_cores()) or 2) + 1)
+    names = ("trunk", "height", "width", "cores", "network", "pictures")
+    chosen = [(t, *size, n, network, PICTURES[t]) for t, size, n, network in product(TRUNKS, sizes, cores, NETWORKS)]
+    return [dict(zip(names, values, strict=True)) | {"pad": "same", "classes": classes} for values in chosen]
 
 
-def reachable_cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def my_cores() -> list[int]:
+    """The cores that this process may use; none where the system does not bind processes to cores."""
+    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_setaffinity") else []
 
 
-def measure(work: Callable, **setting) -> dict:
-    """Return the record of a setting, plain numbers: work(**setting) of a process of its own."""
-    threads = 1 if work is speed else setting.get("cores")
-    return in_own_process(work, setting, setting.get("cores"), threads)
+def measure(work: Callable, setting: dict) -> dict:
+    """Return what work(**setting) finds, plain numbers, in a process of its own."""
+    cores = setting.get("cores")
+    return in_own_process(work, setting, my_cores()[:cores] if cores else None, 1 if work is speed else cores)
 
 
 # --- in that process ---
 
 
-def train(network: str, low_memory: bool, trunk: str, pad: str | int, height: int, width: int, steps: int = 6) -> dict:
-    """Train at batch 1; the first step is not timed. low_memory: as the trainer has it."""
+def train(network, trunk, pad, height: int, width: int, batch: int, classes: int, low_memory: bool, steps: int) -> dict:
+    """Train. The first step is not timed. low_memory: as the trainer has it."""
     base = machine.resident() or machine.peak()
     if base is None:
         raise InputError("this system does not tell how much memory a process holds; leave it out: --without footprint")
-    model = MODELS[network](CLASSES, trunk, pad)
-    optimiser, activations, seconds = learn(model, (1, height, width), steps, low_memory)
+    model = MODELS[network](classes, trunk, pad)
+    optimiser, activations, seconds = learn(model, (batch, height, width), steps, low_memory)
     peak, parameters = machine.peak(), model.parameters().values()
     measured = {
         "weights": sum(p.data.nbytes for p in parameters),
@@ -84,33 +84,28 @@ def train(network: str, low_memory: bool, trunk: str, pad: str | int, height: in
         "gradients": sum(p.grad.nbytes for p in parameters if p.grad is not None),
         "activations": activations,
     }
-    record = {"network": network, "low_memory": low_memory, "trunk": trunk, "pad": pad}
-    record |= {"height": height, "width": width, "batch": 1, "classes": CLASSES, "steps": steps}
-    record |= {"threads": num_threads(), "predicted": machine.estimate_parts(model, 1, height, width, low_memory)}
-    record |= {"measured": measured | {"workspace": peak - base - sum(measured.values())}, "base": base, "peak": peak}
-    each = median(seconds[1:])
-    return record | {"seconds": seconds[1:], "seconds_a_picture": each, "hours_an_epoch": each * EPOCH / 3600}
+    measured["workspace"] = peak - base - sum(measured.values())
+    predicted = machine.estimate_parts(model, batch, height, width, low_memory)
+    found = {"predicted": predicted, "measured": measured, "base": base, "peak": peak, "threads": num_threads()}
+    each = median(seconds[1:]) / batch
+    return found | {"seconds": seconds[1:], "seconds_a_picture": each, "hours_an_epoch": each * EPOCH / 3600}
 
 
-def segment(network: str, trunk: str, height: int, width: int, cores: int, classes=CLASSES, pictures=None) -> dict:
-    """Segment pictures one by one. cores: that the process is bound to, if "bound" says so: only Linux can."""
-    pictures = pictures or PICTURES[trunk]
-    milliseconds, processor = look(MODELS[network](classes, trunk, "same"), height, width, pictures)
-    p50, p95 = np.percentile(milliseconds, (50, 95))
-    bound = hasattr(os, "sched_getaffinity") and len(os.sched_getaffinity(0)) == cores
-    record = {"network": network, "trunk": trunk, "pad": "same", "height": height, "width": width, "classes": classes}
-    record |= {"pictures": pictures, "threads": num_threads(), "milliseconds": milliseconds}
-    record |= {"p50": float(p50), "p95": float(p95), "cpu_seconds": processor / pictures}
-    return record | {"peak": machine.peak(), "cores": cores, "bound": bound}
+def segment(network, trunk, pad, height: int, width: int, classes: int, cores: int, pictures: int) -> dict:
+    """Segment pictures one by one. "bound": whether the process is bound to so many cores, which only Linux can."""
+    milliseconds, processor = look(MODELS[network](classes, trunk, pad), height, width, pictures)
+    p50, p95 = map(float, np.percentile(milliseconds, (50, 95)))
+    found = {"milliseconds": milliseconds, "p50": p50, "p95": p95, "cpu_seconds": processor / pictures}
+    return found | {"peak": machine.peak(), "threads": num_threads(), "bound": len(my_cores()) == cores}
 
 
-def speed(network: str, trunk: str, pad: str | int, height: int, width: int, batch: int, classes: int) -> dict:
+def speed(network, trunk, pad, height: int, width: int, batch: int, classes: int) -> dict:
     """Medians of the steps of a run, and of pictures segmented one by one."""
     model = MODELS[network](classes, trunk, pad)
     _, _, seconds = learn(model, (batch, height, width), WARM + STEPS)
     milliseconds, _ = look(model, height, width, STEPS)
-    times = {"training_ms": 1000 * median(seconds[WARM:]) / batch, "inference_ms": median(milliseconds)}
-    return {"network": network, **times, "peak": machine.peak()}
+    training_ms = 1000 * median(seconds[WARM:]) / batch
+    return {"training_ms": training_ms, "inference_ms": median(milliseconds), "peak": machine.peak()}
 
 
 def learn(model, shape: tuple[int, int, int], steps: int, low_memory: bool = False) -> tuple[SGD, int, list[float]]:

@@ -4,7 +4,7 @@ footprint(records)    of `train`: memory and time of training at batch 1
 realtime(records)     of `segment`: one picture at a time
 """
 
-from math import inf, nan
+from math import inf
 
 import numpy as np
 
@@ -59,8 +59,14 @@ FEWER = Claim(
 )
 
 
-def verdict(claim: Claim, supported: bool, refuted: bool, found: str) -> Verdict:
-    return Verdict(claim, "supported" if supported else "refuted" if refuted else "undecided", f"{found}.")
+def verdict(claim: Claim, supported: bool, refuted: bool, found: list[str], otherwise: str = "") -> Verdict:
+    """The verdict on a claim. otherwise: what to say where nothing was found."""
+    decided = "supported" if supported else "refuted" if refuted else "undecided"
+    return Verdict(claim, decided, f"{'; '.join(found) or otherwise}.")
+
+
+def gb(count: int) -> str:
+    return f"{count / GB:.2f}"
 
 
 # --- memory and time of training ---
@@ -68,6 +74,8 @@ def verdict(claim: Claim, supported: bool, refuted: bool, found: str) -> Verdict
 
 def footprint(records: list[dict]) -> list[Block]:
     """The section on training: predicted against measured by part, drawn, and the verdicts."""
+    header = ["network", "setting", *PARTS]
+    caption = "Memory of a training step at batch 1, predicted and measured (with Python and its libraries)."
     return [
         Heading("Memory and time of training at batch 1"),
         Text(
@@ -77,15 +85,8 @@ def footprint(records: list[dict]) -> list[Block]:
             "convolutions' own memory. Activations are counted when the forward pass is done. An epoch is "
             f"{EPOCH:,} pictures at the median second of the steps after the first."
         ),
-        Table(
-            ["network", "setting", *PARTS, "base", "all", "ratio", "s a picture", "hours an epoch"],
-            [footprint_row(r) for r in records],
-        ),
-        Plot(
-            "footprint",
-            footprint_plot(records),
-            "Memory of a training step at batch 1, predicted and measured (with Python and its libraries).",
-        ),
+        Table([*header, "base", "all", "ratio", "s a picture", "hours an epoch"], [footprint_row(r) for r in records]),
+        Plot("footprint", footprint_plot(records), caption),
         *footprint_verdicts(records),
     ]
 
@@ -94,16 +95,11 @@ def footprint_row(r: dict) -> list[str]:
     predicted, measured = r["predicted"], r["measured"]
     foreseen = sum(predicted.values()) + r["base"]  # what a machine must have, as far as it can be foretold
     low, high = hours_range(r)
-    return [
-        title(r["network"]),
-        f"{r['trunk']}, {r['height']} x {r['width']}, pad {r['pad']}" + ", low memory" * r["low_memory"],
-        *(f"{predicted[part] / GB:.3f} / {measured[part] / GB:.3f}" for part in PARTS),
-        f"{r['base'] / GB:.3f}",
-        f"{foreseen / GB:.2f} / {r['peak'] / GB:.2f}",
-        f"{foreseen / r['peak']:.2f}",
-        f"{r['seconds_a_picture']:#.3g}",
-        f"{r['hours_an_epoch']:.2f} ({low:.2f} to {high:.2f})",
-    ]
+    setting = f"{r['trunk']}, {r['height']} x {r['width']}, pad {r['pad']}" + ", low memory" * r["low_memory"]
+    parts = [f"{predicted[part] / GB:.3f} / {measured[part] / GB:.3f}" for part in PARTS]
+    cells = [title(r["network"]), setting, *parts, f"{r['base'] / GB:.3f}"]
+    cells += [f"{gb(foreseen)} / {gb(r['peak'])}", f"{foreseen / r['peak']:.2f}"]
+    return [*cells, f"{r['seconds_a_picture']:#.3g}", f"{r['hours_an_epoch']:.2f} ({low:.2f} to {high:.2f})"]
 
 
 def hours_range(r: dict) -> tuple[float, float]:
@@ -116,21 +112,25 @@ def footprint_verdicts(records: list[dict]) -> list[Verdict]:
     """Judge both claims by the records of the reference's setting; others are left out."""
     records = [r for r in records if all(r[name] == value for name, value in REFERENCE.items())]
     normal = {r["network"]: r for r in records if not r["low_memory"]}
-    peak = {name: normal[name]["peak"] if name in normal else nan for name in NETWORKS}  # NaN: neither above nor below
-    low, high = ({name: hours_range(normal[name])[k] if name in normal else nan for name in NETWORKS} for k in (0, 1))
-    ours = ("fcn32s", "fcn16s")
-    within = all(HOURS[0] <= low[name] and high[name] <= HOURS[1] for name in ours)
-    outside = all(high[name] < HOURS[0] or HOURS[1] < low[name] for name in NETWORKS)
-    above, below = all(peak[name] > 3 * GIB for name in ours), all(peak[name] < 3 * GB for name in NETWORKS)
     missing = [title(name) for name in NETWORKS if name not in normal]
 
-    def found(say) -> str:
-        told = [f"{title(r['network'])}{' with --low-memory' * r['low_memory']} {say(r)}" for r in records]
-        return "; ".join(told + [f"not measured: {', '.join(missing)}"] * bool(missing))
+    def judge(claim: Claim, supports, refutes, say) -> Verdict:
+        supported = all(name in normal and supports(normal[name]) for name in ("fcn32s", "fcn16s"))
+        refuted = all(name in normal and refutes(normal[name]) for name in NETWORKS)
+        found = [f"{title(r['network'])}{' with --low-memory' * r['low_memory']} {say(r)}" for r in records]
+        return verdict(claim, supported, refuted, found + [f"not measured: {', '.join(missing)}"] * bool(missing))
+
+    def within(r: dict) -> bool:
+        low, high = hours_range(r)
+        return HOURS[0] <= low and high <= HOURS[1]
+
+    def outside(r: dict) -> bool:
+        low, high = hours_range(r)
+        return high < HOURS[0] or HOURS[1] < low
 
     return [
-        verdict(MEMORY, above, below, found(lambda r: f"{r['peak'] / GB:.2f} GB")),
-        verdict(HOURS_AN_EPOCH, within, outside, found(lambda r: "{:.2f} to {:.2f} hours".format(*hours_range(r)))),
+        judge(MEMORY, lambda r: r["peak"] > 3 * GIB, lambda r: r["peak"] < 3 * GB, lambda r: gb(r["peak"]) + " GB"),
+        judge(HOURS_AN_EPOCH, within, outside, lambda r: "{:.2f} to {:.2f} hours".format(*hours_range(r))),
     ]
 
 
@@ -157,18 +157,11 @@ def realtime(records: list[dict]) -> list[Block]:
 
 
 def realtime_row(r: dict) -> list[str]:
-    return [
-        title(r["network"]),
-        r["trunk"],
-        f"{r['height']} x {r['width']}",
-        f"{r['cores']}" + ", not bound" * (not r["bound"]),
-        f"{r['p50']:.1f}",
-        f"{r['p95']:.1f}",
-        f"{1000 / r['p50']:.1f}",
-        f"{r['cpu_seconds']:#.3g}",
-        "unknown" if r["peak"] is None else f"{r['peak'] / GB:.2f}",
-        "not trained" if r["jaccard"] is None else f"{100 * r['jaccard']:.1f} ({r['data']})",
-    ]
+    cores = f"{r['cores']}" + ", not bound" * (not r["bound"])
+    cells = [title(r["network"]), r["trunk"], f"{r['height']} x {r['width']}", cores]
+    cells += [f"{r['p50']:.1f}", f"{r['p95']:.1f}", f"{1000 / r['p50']:.1f}", f"{r['cpu_seconds']:#.3g}"]
+    peak = "unknown" if r["peak"] is None else gb(r["peak"])
+    return [*cells, peak, "not trained" if r["jaccard"] is None else f"{100 * r['jaccard']:.1f} ({r['data']})"]
 
 
 def realtime_verdicts(records: list[dict]) -> list[Verdict]:
@@ -193,21 +186,18 @@ def _enough(pairs: list[tuple[dict, dict]]) -> Verdict:
             f"{', 30 pictures/s too' * (a['p95'] <= LIMIT * 10 / 30)}, Jaccard {100 * a['jaccard']:.1f} % against "
             f"{100 * b['jaccard']:.1f} % of FCN-8s ({a['data']})"
         )
-    said = "; ".join(found) or "no width and resolution with both networks trained"
-    return verdict(ENOUGH, any(meets), bool(fails) and all(fails), said)
+    refuted = bool(fails) and all(fails)
+    return verdict(ENOUGH, any(meets), refuted, found, "no width and resolution with both networks trained")
 
 
 def _fewer(pairs: list[tuple[dict, dict]]) -> Verdict:
-    shares, found = [], []
-    for a, b in pairs:
-        shares.append(a["cpu_seconds"] / b["cpu_seconds"])
+    shares, found = [a["cpu_seconds"] / b["cpu_seconds"] for a, b in pairs], []
+    for (a, b), share in zip(pairs, shares, strict=True):
+        times = f"{share:.2f} of the processor time, {a['p50'] / b['p50']:.2f} of the median latency"
         memory = f", {a['peak'] / b['peak']:.2f} of the peak memory" if a["peak"] and b["peak"] else ""
-        found.append(
-            f"{_kind(a)}: {shares[-1]:.2f} of the processor time, "
-            f"{a['p50'] / b['p50']:.2f} of the median latency{memory}"
-        )
+        found.append(f"{_kind(a)}: {times}{memory}")
     few, alike = max(shares, default=inf) < FEW, min(shares, default=-inf) > ALIKE
-    return verdict(FEWER, few, alike, "; ".join(found) or "no pair measured, bound to one core")
+    return verdict(FEWER, few, alike, found, "no pair measured, bound to one core")
 
 
 def _kind(r: dict) -> str:

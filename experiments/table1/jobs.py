@@ -7,8 +7,7 @@ command is stopped or killed, each run keeps its checkpoint and the same command
 import json
 import shutil
 from collections.abc import Callable
-from concurrent.futures import FIRST_COMPLETED, Future, wait
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import FIRST_COMPLETED, wait
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,7 +24,7 @@ from minifcn.training.segmentation import run_stage
 from minifcn.training.settings import SegmentationSettings
 
 from . import machine
-from .own_process import lifeline, start
+from .own_process import lifeline, result, start
 
 POLL = 0.5  # seconds
 OUTPUT, RECORD = "output.txt", "record.json"
@@ -81,7 +80,7 @@ def run_jobs(jobs: list[Job], root: Path, workers: int, stop, keep=lambda name, 
                     raise Stopped("stopping: each run saves its checkpoint")
                 for future in done:
                     name = running.pop(future)
-                    records[name] = record_of(future, root / name)
+                    records[name] = result(future, str(root / name))
                     keep(name, records[name])
                 bar.n = sum(steps[name] for name in records) + sum(steps_done(root / name) for name in running.values())
                 bar.set_postfix_str(" ".join(running.values()))
@@ -101,17 +100,6 @@ def choose(job: Job, root: Path, records: dict[str, dict]) -> dict:
     return records[picked]
 
 
-def record_of(future: Future, folder: Path) -> dict:
-    """The record of a run that has ended. Raises InputError, or Stopped, with its name where it has none."""
-    try:
-        return future.result()
-    except BrokenProcessPool:
-        why = "its process was killed, as happens where memory runs out; the same command goes on with it"
-        raise InputError(f"{folder}: {why}, and --jobs 1 needs the least") from None
-    except InputError as error:
-        raise InputError(f"{folder}: {error} (all of its output: {OUTPUT} there)") from error
-
-
 def steps_done(folder: Path) -> int:
     """How far a run is, by its log."""
     log = folder / "log.csv"
@@ -129,10 +117,10 @@ def run(folder: Path, settings: SegmentationSettings, keep: bool, may_diverge: b
             commits = note_commit(folder)
             try:
                 record = found(settings, run_stage(folder, settings, "cpu", stop))
-            except Diverged as diverged:
-                if not may_diverge:
-                    raise
-                record = {"diverged": str(diverged)}
+            except InputError as error:
+                if not (may_diverge and isinstance(error, Diverged)):
+                    raise InputError(f"{folder}: {error} (all of its output: {OUTPUT} there)") from error
+                record = {"diverged": str(error)}
             config = json.loads((folder / "config.json").read_text())
             record |= {"settings": named(config["stages"][0]), "machine": config["machine"], "commit": commits}
             for name in ("last", "best")[: 1 if keep else 2]:

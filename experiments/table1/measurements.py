@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from minifcn.datasets import Dataset, open_dataset
+from minifcn.datasets import TOYTOWN, Dataset, open_dataset
 from minifcn.datasets.transforms import Preprocessing
 from minifcn.datasets.views import scaled
 from minifcn.files import write_json
@@ -16,12 +16,40 @@ from minifcn.training.loop import Stopped
 from minifcn.training.machine import machine as describe_machine
 from minifcn.weights import load_model
 
-from . import cost, machine, objects, scenes, sizes, stride, table
+from . import cost, machine, objects, scenes, stride, table
 from .build import CEILING, FOOTPRINT, OBJECTS, REALTIME, SPEED, read
-from .jobs import reported_split
+from .jobs import Job, reported_split
 from .plan import VGG, Options, checkpoint_of
 
+SIZES = "toytown_sizes"  # scenes with objects of all sizes
 SCENES = 2  # with the largest objects, and as many with the smallest
+
+
+# --- the networks whose recall is measured: each from VGG weights, and on toytown trained for it, on all sizes ---
+
+
+def data_of(options: Options) -> str:
+    return SIZES if options.data == TOYTOWN else options.data
+
+
+def run_name(options: Options, model: str, seed: int) -> str:
+    return f"stride/{model}/seed{seed}" if options.data == TOYTOWN else table.run_name(f"{model}_vgg", seed)
+
+
+def jobs(options: Options) -> list[Job]:
+    """The runs that the table does not have, with the learning rates that it chose."""
+    made = []
+    for model, seed in product(objects.STRIDES, options.seeds if options.data == TOYTOWN else []):
+        like = table.run_name(f"{model}_vgg", options.seeds[0])
+
+        def settings(records, model=model, seed=seed, like=like):
+            return options.settings(model, VGG, lr=records[like]["settings"]["lr"], seed=seed, data=SIZES)
+
+        made.append(Job(run_name(options, model, seed), options.steps, settings, [like]))
+    return made
+
+
+# --- measuring ---
 
 
 def measure(folder: Path, options: Options, parts: list[str], stop) -> None:
@@ -31,13 +59,15 @@ def measure(folder: Path, options: Options, parts: list[str], stop) -> None:
     todo = {SPEED: [partial(speed_of, options, model, reported) for model in objects.STRIDES]}
     if "stride" in parts:
         todo[CEILING] = [partial(stride.ceiling, reported, progress="coarser truth")]
-        recall = reported_pictures(sizes.data_of(options), options)
+        recall = reported_pictures(data_of(options), options)
         chosen = product(objects.STRIDES, options.seeds)
         todo[OBJECTS] = [partial(recall_of, folder, options, model, seed, recall) for model, seed in chosen]
     if "footprint" in parts:
-        todo[FOOTPRINT] = [partial(cost.measure, cost.train, **setting) for setting in cost.FOOTPRINTS]
+        todo[FOOTPRINT] = [lambda s=setting: s | cost.measure(cost.train, s) for setting in cost.FOOTPRINTS]
     if "realtime" in parts:
-        todo[REALTIME] = [partial(latency_of, folder, options, reported, setting) for setting in latencies(reported)]
+        height, width = reported[0][1].shape
+        settings = cost.latencies([(height, width), (2 * height, 2 * width)], len(reported.classes))
+        todo[REALTIME] = [partial(latency_of, folder, options, reported, setting) for setting in settings]
     for name, makers in todo.items():
         collect(folder / "results" / f"{name}.json", makers, stop)
 
@@ -62,31 +92,25 @@ def collect(path: Path, makers: list, stop) -> None:
 def speed_of(options: Options, model: str, dataset: Dataset) -> dict:
     """How fast a network of the report is, at the size of the reported pictures."""
     run, (height, width) = options.settings(model, VGG), dataset[0][1].shape
-    setting = {"height": height, "width": width, "batch": run.batch, "classes": len(dataset.classes)}
-    return cost.measure(cost.speed, network=model, trunk=run.trunk, pad=run.pad, **setting)
+    setting = {"network": model, "trunk": run.trunk, "pad": run.pad, "batch": run.batch}
+    setting |= {"height": height, "width": width, "classes": len(dataset.classes)}
+    return {"network": model} | cost.measure(cost.speed, setting)
 
 
 def recall_of(folder: Path, options: Options, model: str, seed: int, dataset: Dataset) -> dict:
     """How well a network of the report finds objects of each size."""
-    network, meta = load_model(checkpoint_of(folder, sizes.run_name(options, model, seed)))
+    network, meta = load_model(checkpoint_of(folder, run_name(options, model, seed)))
     preprocessing = Preprocessing.from_dict(meta["preprocessing"])
     return objects.measure(network, preprocessing, dataset, seed, f"objects, {model}, seed {seed}")
 
 
-def latencies(dataset: Dataset) -> list[dict]:
-    """The settings to time: every network, both widths, the report's pictures and twice their size."""
-    height, width = dataset[0][1].shape
-    classes = len(dataset.classes)
-    return [setting | {"classes": classes} for setting in cost.latencies([(height, width), (2 * height, 2 * width)])]
-
-
 def latency_of(folder: Path, options: Options, dataset: Dataset, setting: dict) -> dict:
-    """One of them; with those that the report trained goes the Jaccard of the network's best row."""
+    """The latency of a setting; with those that the report trained goes the Jaccard of the network's best row."""
     found = {"jaccard": None, "data": None}
     if setting["trunk"] == options.trunk and setting["height"] == dataset[0][1].shape[0]:
         best = table.best_mean(setting["network"], read(folder / "results"), options.seeds)
         found = {"jaccard": best, "data": dataset.name}
-    return cost.measure(cost.segment, **setting) | found
+    return setting | found | cost.measure(cost.segment, setting)
 
 
 def draw_scenes(folder: Path, options: Options, dataset: Dataset) -> None:

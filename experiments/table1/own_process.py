@@ -21,19 +21,7 @@ import minifcn
 from minifcn.errors import InputError
 
 SPAWN = get_context("spawn")
-ENDING = threading.Event()  # in the new process: the one that wanted the result is gone, or wants it no more
-
-
-def in_own_process(function: Callable, arguments: dict, cores: int | None = None, threads: int | None = None):
-    """Return function(**arguments) of a new process. InputError where that is killed."""
-    try:
-        with lifeline() as alive:
-            return start(alive, function, arguments, cores, threads).result()
-    except BrokenProcessPool:
-        raise InputError(
-            f"{function.__name__} of {arguments}: its process was killed, as happens where memory runs out; free some "
-            "and give the same command again, or leave this part out with --without"
-        ) from None
+ENDING = threading.Event()  # in the new process: nobody waits for its result any more
 
 
 @contextmanager
@@ -44,37 +32,38 @@ def lifeline() -> Iterator[Connection]:
         yield watched
 
 
-def start(
-    alive: Connection, function: Callable, arguments: dict, cores: int | None = None, threads: int | None = None
-) -> Future:
-    """Start a process that does function(**arguments), bound to so many cores, with so many threads, where told."""
-    pool = ProcessPoolExecutor(1, SPAWN, initializer=_begin, initargs=(alive, threads))
-    with _bound_to(cores):
-        future = pool.submit(_call, function, arguments)
+def start(alive: Connection, function: Callable, arguments: dict, cores=None, threads: int | None = None) -> Future:
+    """Start a process that does function(**arguments), bound to the cores and with so many threads, where told."""
+    pool = ProcessPoolExecutor(1, SPAWN, initializer=_begin, initargs=(alive, cores, threads))
+    future = pool.submit(_call, function, arguments)
     pool.shutdown(wait=False)  # the process ends with the call
     return future
 
 
-@contextmanager
-def _bound_to(cores: int | None) -> Iterator[None]:
-    """Bind this thread for a while. A process that starts now inherits it, before NumPy has threads there."""
-    if cores is None or not hasattr(os, "sched_setaffinity"):
-        yield
-        return
-    allowed = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, sorted(allowed)[:cores])
+def result(future: Future, what: str):
+    """The result of that process, or its error. InputError where it was killed; what: it did, for the message."""
     try:
-        yield
-    finally:
-        os.sched_setaffinity(0, allowed)
+        return future.result()
+    except BrokenProcessPool:
+        why = "its process was killed, as happens where memory runs out; the same command goes on"
+        raise InputError(f"{what}: {why}, with --jobs 1 or --without this part if need be") from None
+
+
+def in_own_process(function: Callable, arguments: dict, cores=None, threads: int | None = None):
+    """Return function(**arguments) of a new process."""
+    with lifeline() as alive:
+        return result(start(alive, function, arguments, cores, threads), f"{function.__name__} of {arguments}")
 
 
 # --- in the new process ---
 
 
-def _begin(alive: Connection, threads: int | None) -> None:
+def _begin(alive: Connection, cores: list[int] | None, threads: int | None) -> None:
     if hasattr(os, "setsid"):
         os.setsid()  # Ctrl-C is for the parent, which ends this process in good order
+    if cores:
+        for thread in os.listdir("/proc/self/task"):  # NumPy has started some
+            os.sched_setaffinity(int(thread), cores)
     if threads is not None:
         os.environ["MINIFCN_THREADS"] = str(threads)
     minifcn.keep_freed_memory()
@@ -92,4 +81,4 @@ def _call(function: Callable, arguments: dict):
         return function(**arguments)
     finally:
         if ENDING.is_set():
-            os._exit(1)  # nobody waits for the result
+            os._exit(1)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -170,3 +171,44 @@ def test_a_request_to_stop_saves_every_run(data, tmp_path):
         run_jobs([Job("run", chosen.steps, lambda _: chosen)], tmp_path, 1, Later())
     _, meta = checkpoint.load(tmp_path / "run" / "last.safetensors")
     assert 0 < meta["step"] < 100_000 and not (tmp_path / "run" / "record.json").exists()
+
+
+def run_pid(folder: Path) -> int:
+    """The process that holds a run's folder: it has its lock open."""
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if any(Path(os.readlink(fd)) == folder / "lock" for fd in (process / "fd").iterdir()):
+                return int(process.name)
+    raise AssertionError(f"nobody is at work in {folder}")
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="looks for the process in /proc")
+@pytest.mark.parametrize("number, raised", [(signal.SIGKILL, InputError), (signal.SIGTERM, Stopped)])
+def test_a_run_that_is_killed_is_named_and_the_others_save(number, raised, data, tmp_path):
+    class Never:
+        """Once both runs have a checkpoint it kills the first."""
+
+        sent = False
+
+        @property
+        def requested(self):
+            if not self.sent and all((tmp_path / name / "last.safetensors").exists() for name in ("first", "other")):
+                self.sent = True
+                os.kill(run_pid(tmp_path / "first"), number)
+            return False
+
+    long = SegmentationSettings(**LONG | {"data": data, "steps": 100_000})
+    todo = [Job(name, long.steps, lambda _: long) for name in ("first", "other")]
+    with pytest.raises(raised, match="first"):
+        run_jobs(todo, tmp_path, 2, Never())
+    assert "stopping after this step" in (tmp_path / "other" / jobs.OUTPUT).read_text()
+    rows = (tmp_path / "other" / "log.csv").read_text().count("\n") - 1
+    assert checkpoint.load(tmp_path / "other" / "last.safetensors")[1]["step"] == rows, "not saved where it stopped"
+
+
+def test_a_record_tells_each_commit_it_was_made_with(tmp_path, monkeypatch):
+    (tmp_path / "commits.txt").write_text("abc")  # as reports had it before: no line end
+    for commit in ("abc", "version 1.2", "version 1.2"):
+        monkeypatch.setattr(jobs.machine, "commit", lambda commit=commit: commit)
+        found = jobs.note_commit(tmp_path)
+    assert found == "abc, resumed at version 1.2"

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from experiments.table1.own_process import in_own_process, lifeline, start
+from minifcn.cpu.threads import parallel
 from minifcn.errors import InputError
 
 UNIX = pytest.mark.skipif(not hasattr(os, "fork"), reason="kill -9 and sessions are of Unix")
@@ -42,7 +43,7 @@ def refuse(what: str):
 
 
 def probe(n: int):
-    np.ones((n, n)) @ np.ones((n, n))
+    parallel(lambda _: np.ones((n, n)) @ np.ones((n, n)), range(4))
     bound = [sorted(os.sched_getaffinity(int(thread))) for thread in os.listdir("/proc/self/task")]
     return {"bound": bound, "threads": os.environ["MINIFCN_THREADS"]}
 
@@ -102,8 +103,11 @@ def test_an_error_of_the_process_is_raised_here():
 
 
 @LINUX
-def test_a_process_is_bound_before_numpy_starts_threads():
+def test_every_thread_of_a_process_is_bound():
     here = os.sched_getaffinity(0)
-    found = in_own_process(probe, {"n": 300}, cores=1, threads=3)
-    assert found["threads"] == "3" and all(cores == [min(here)] for cores in found["bound"])
-    assert os.sched_getaffinity(0) == here
+    found = in_own_process(probe, {"n": 300}, [max(here)], 3)
+    assert found["threads"] == "3" and all(cores == [max(here)] for cores in found["bound"])
+
+
+def test_where_nothing_can_be_bound_it_runs_unbound():
+    assert in_own_process(os.getpid, {}, []) != os.getpid()

@@ -3,6 +3,8 @@
 import json
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +16,12 @@ from experiments.table1 import __main__ as table1
 from experiments.table1 import build, cost, jobs, measurements, pretraining, table
 from experiments.table1.blocks import markdown
 from experiments.table1.jobs import alone_in
+from minifcn import table1 as forwarding
 from minifcn.training.loop import Stopped
 from minifcn.weights import checkpoint
 from minifcn.weights.shipped import find_weights
 
-TINY = {"trunk": "vgg_quarter", "height": 32, "width": 40}
+ROOT = Path(__file__).resolve().parents[3]
 OPTIONS = "--steps 2 --batch 1 --lr 0.01 --seeds 2 --scale 0.8 --jobs 2"
 
 
@@ -33,7 +36,7 @@ def made(data, tmp_path_factory):
     """The folder of a whole report."""
     out = tmp_path_factory.mktemp("runs")
     with pytest.MonkeyPatch.context() as patch:
-        small = [{"network": "fcn32s", "low_memory": False, "pad": "same", "steps": 2, **TINY}]
+        small = [cost.FOOTPRINTS[0] | {"trunk": "vgg_quarter", "height": 32, "width": 40, "steps": 2}]
         patch.setattr(cost, "FOOTPRINTS", small)
         patch.setattr(cost, "TRUNKS", ("vgg_quarter",))
         patch.setattr(pretraining, "FRACTIONS", (0.5, 1.0))
@@ -293,5 +296,14 @@ def test_help_fits_a_screen(capsys):
     assert len(capsys.readouterr().out.splitlines()) <= 40
 
 
-def test_paths():
-    assert Path(build.file_name("table/fcn16s_vgg/lr0.01")).name == "table__fcn16s_vgg__lr0.01.json"
+def test_the_file_of_a_record(tmp_path):
+    build.keep(tmp_path, "table/fcn16s_vgg/lr0.01", {"steps": 5})
+    assert [path.name for path in tmp_path.iterdir()] == ["table__fcn16s_vgg__lr0.01.json"]
+
+
+def test_the_package_forwards_here_or_says_where_it_is(capsys, monkeypatch, tmp_path):
+    found = subprocess.run([sys.executable, "-m", "minifcn.table1", "--help"], cwd=ROOT, capture_output=True, text=True)
+    assert found.returncode == 0 and "--without PART" in found.stdout and not found.stderr
+    monkeypatch.setattr(forwarding, "CHECKOUT", tmp_path)
+    message = fails(capsys, lambda _: forwarding.main())
+    assert "part of a source checkout" in message and "experiments/table1" in message
