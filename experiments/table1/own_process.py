@@ -35,7 +35,12 @@ def lifeline() -> Iterator[Connection]:
 def start(alive: Connection, function: Callable, arguments: dict, cores=None, threads: int | None = None) -> Future:
     """Start a process that does function(**arguments), bound to the cores and with so many threads, where told."""
     pool = ProcessPoolExecutor(1, SPAWN, initializer=_begin, initargs=(alive, cores, threads))
-    future = pool.submit(_call, function, arguments)
+    mask = getattr(signal, "pthread_sigmask", lambda *_: None)  # Windows has none
+    before = mask(signal.SIG_BLOCK, {signal.SIGINT})  # inherited: Ctrl-C is for this process, which ends the new one
+    try:
+        future = pool.submit(_call, function, arguments)
+    finally:
+        mask(signal.SIG_SETMASK, before)
     pool.shutdown(wait=False)  # the process ends with the call
     return future
 
@@ -60,7 +65,7 @@ def in_own_process(function: Callable, arguments: dict, cores=None, threads: int
 
 def _begin(alive: Connection, cores: list[int] | None, threads: int | None) -> None:
     if hasattr(os, "setsid"):
-        os.setsid()  # Ctrl-C is for the parent, which ends this process in good order
+        os.setsid()  # nor does it get what the parent's terminal or its group is sent
     if cores:
         for thread in os.listdir("/proc/self/task"):  # NumPy has started some
             os.sched_setaffinity(int(thread), cores)

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import wait
 from pathlib import Path
@@ -17,6 +18,7 @@ from minifcn.errors import InputError
 
 UNIX = pytest.mark.skipif(not hasattr(os, "fork"), reason="kill -9 and sessions are of Unix")
 LINUX = pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="only Linux binds processes to cores")
+CHILDREN = Path(f"/proc/self/task/{threading.get_native_id()}/children")
 PARENT = """
 import sys
 from pathlib import Path
@@ -62,12 +64,16 @@ def test_a_process_ends_with_the_one_that_wanted_it(tmp_path):
     wait_until(lambda: not alive(child))
 
 
-@UNIX
-def test_a_process_ends_with_the_lifeline_and_has_a_session_of_its_own(tmp_path):
+@pytest.mark.skipif(not CHILDREN.exists(), reason="asks Linux for the processes that were started")
+def test_a_process_ends_with_the_lifeline_and_does_not_hear_of_ctrl_c(tmp_path):
     with lifeline() as line:
+        before = CHILDREN.read_text().split()
         future = start(line, linger, {"path": tmp_path / "pid"})
+        for pid in {*CHILDREN.read_text().split()} - {*before}:
+            os.kill(int(pid), signal.SIGINT)  # at once, before it has run a line
         child = started(tmp_path / "pid")
-        assert alive(child) and (tmp_path / "pid").read_text() == f"{child} {child}", "Ctrl-C would reach it"
+        assert alive(child) and (tmp_path / "pid").read_text() == f"{child} {child}", "not in a session of its own"
+        assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, []), "Ctrl-C does not reach us either"
     assert wait([future], 30).done and not alive(child)
 
 
