@@ -13,6 +13,7 @@ from types import SimpleNamespace
 
 import pytest
 from small_data import make_set
+from test_own_process import alive
 
 from experiments.table1 import jobs
 from experiments.table1.jobs import Job, run_jobs
@@ -21,6 +22,7 @@ from minifcn.training.loop import Stopped
 from minifcn.training.settings import SegmentationSettings
 from minifcn.weights import checkpoint
 
+PROC = pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="looks for processes in /proc")
 GO_ON = SimpleNamespace(requested=False)
 
 
@@ -124,10 +126,20 @@ def wait_for(path: Path):
         time.sleep(0.02)
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="kill -9 is of Unix")
+def run_pid(folder: Path) -> int:
+    """The process that holds a run's folder: it has its lock open."""
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if any(Path(os.readlink(fd)) == folder / "lock" for fd in (process / "fd").iterdir()):
+                return int(process.name)
+    raise AssertionError(f"nobody is at work in {folder}")
+
+
+@PROC
 def test_a_parent_that_is_killed_takes_its_runs_with_it_and_they_go_on_bit_for_bit(data, tmp_path):
     parent = start_parent(tmp_path / "killed", data)
     wait_for(tmp_path / "killed" / "run" / "last.safetensors")
+    orphan = run_pid(tmp_path / "killed" / "run")
     os.kill(parent.pid, signal.SIGKILL)
     parent.wait()
     for name in ("killed", "left_alone"):  # the first at once, while the orphan may still be saving
@@ -136,6 +148,7 @@ def test_a_parent_that_is_killed_takes_its_runs_with_it_and_they_go_on_bit_for_b
     killed, alone = (tmp_path / name / "run" for name in ("killed", "left_alone"))
     assert (killed / "log.csv").read_bytes() == (alone / "log.csv").read_bytes()
     assert "stopping after this step" in (killed / jobs.OUTPUT).read_text()  # the orphan was told
+    assert not alive(orphan), "it has saved, and waits for more to do"
     a, b = (json.loads((run / "record.json").read_text()) for run in (killed, alone))
     assert a["scores"] == b["scores"] and a["chosen"] == b["chosen"]
 
@@ -173,16 +186,7 @@ def test_a_request_to_stop_saves_every_run(data, tmp_path):
     assert 0 < meta["step"] < 100_000 and not (tmp_path / "run" / "record.json").exists()
 
 
-def run_pid(folder: Path) -> int:
-    """The process that holds a run's folder: it has its lock open."""
-    for process in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
-            if any(Path(os.readlink(fd)) == folder / "lock" for fd in (process / "fd").iterdir()):
-                return int(process.name)
-    raise AssertionError(f"nobody is at work in {folder}")
-
-
-@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="looks for the process in /proc")
+@PROC
 @pytest.mark.parametrize("number, raised", [(signal.SIGKILL, InputError), (signal.SIGTERM, Stopped)])
 def test_a_run_that_is_killed_is_named_and_the_others_save(number, raised, data, tmp_path):
     class Never:
