@@ -143,13 +143,13 @@ def contents(options: Options) -> str:
 
 def command_of(options: Options, args: argparse.Namespace, without: list[str]) -> str:
     """The command that makes this report, with the names of files, not their places."""
-    words = {"data": Path(options.data).name, "steps": options.steps}
-    words |= {"batch": options.batch, "lr": " ".join(f"{lr:g}" for lr in options.lrs), "seeds": len(options.seeds)}
-    words |= {"scale": f"{options.scale:g}"} if options.scale != 1 else {}
-    words |= {"trunk": options.trunk} if options.trunk != "vgg_quarter" else {}
-    words |= {"init": Path(options.vgg).name} if args.init != SHIPPED else {}
-    words |= {"without": " ".join(without)} if without else {}
-    return f"python -m minifcn.table1 {' '.join(f'--{name} {value}' for name, value in words.items())}"
+    words = {"data": Path(options.data).name, "steps": options.steps, "batch": options.batch}
+    words |= {"lr": " ".join(f"{lr:g}" for lr in options.lrs), "seeds": len(options.seeds)}
+    words["scale"] = f"{options.scale:g}" if options.scale != 1 else ""  # "": the default, not said
+    words["trunk"] = options.trunk if options.trunk != "vgg_quarter" else ""
+    words["init"] = Path(options.vgg).name if args.init != SHIPPED else ""
+    words["without"] = " ".join(without)
+    return f"python -m minifcn.table1 {' '.join(f'--{name} {value}' for name, value in words.items() if value)}"
 
 
 def told(files: list[Path]) -> int:

@@ -61,7 +61,8 @@ def run_jobs(jobs: list[Job], root: Path, workers: int, stop, keep=lambda name, 
         keep(name, record)
     waiting, running = [job for job in jobs if job.name not in records], {}  # running: names, by their futures
     steps, threads = {job.name: job.steps for job in jobs}, max(1, cpu.num_threads() // workers)
-    bar = tqdm(desc="runs", total=sum(steps.values()), unit="step", disable=None if waiting else True)
+    done = sum(steps[name] for name in records)
+    bar = tqdm(desc="runs", total=sum(steps.values()), initial=done, unit="step", disable=None if waiting else True)
     try:
         with bar, lifeline() as alive:
             while waiting or running:
@@ -71,14 +72,12 @@ def run_jobs(jobs: list[Job], root: Path, workers: int, stop, keep=lambda name, 
                         keep(job.name, records[job.name])
                         waiting.remove(job)
                     elif len(running) < workers:
-                        task = {"folder": root / job.name, "settings": job.settings(records), "keep": job.keep}
-                        task["may_diverge"] = job.may_diverge
-                        running[start(alive, run, task, threads=threads)] = job.name
+                        running[start(alive, run, task_of(job, root, records), threads=threads)] = job.name
                         waiting.remove(job)
-                done, _ = wait(running, POLL, FIRST_COMPLETED)
+                ended, _ = wait(running, POLL, FIRST_COMPLETED)
                 if stop.requested:
                     raise Stopped("stopping: each run saves its checkpoint")
-                for future in done:
+                for future in ended:
                     name = running.pop(future)
                     records[name] = result(future, str(root / name))
                     keep(name, records[name])
@@ -87,6 +86,12 @@ def run_jobs(jobs: list[Job], root: Path, workers: int, stop, keep=lambda name, 
     finally:
         wait(running)  # which save their checkpoints
     return records
+
+
+def task_of(job: Job, root: Path, records: dict[str, dict]) -> dict:
+    """The arguments of `run` for a job."""
+    task = {"folder": root / job.name, "settings": job.settings(records)}
+    return task | {"keep": job.keep, "may_diverge": job.may_diverge}
 
 
 def choose(job: Job, root: Path, records: dict[str, dict]) -> dict:
