@@ -23,7 +23,7 @@ from minifcn.datasets.classification import Pictures
 from minifcn.datasets.transforms import Preprocessing
 from minifcn.models.classifier import EPS, VGGClassifier
 from minifcn.training.classification import TRUNK_FILE, accuracy
-from minifcn.training.runlog import read_log
+from minifcn.training.folder import read_log
 from minifcn.weights import checkpoint
 
 FOLDER = ROOT / "data" / "weights"

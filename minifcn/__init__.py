@@ -6,6 +6,7 @@ loss = mf.softmax_cross_entropy(model(pictures), labels)
 loss.backward()
 """
 
+# ruff: noqa: F401 - what is imported here is the public API
 from . import metrics, models, optim
 from .autograd import Tensor, no_grad
 from .cpu import keep_freed_memory
@@ -27,25 +28,3 @@ from .ops import (
 from .weights import load_weights
 
 __version__ = "0.1.0"
-__all__ = [
-    "Tensor",
-    "add",
-    "batch_norm",
-    "bilinear_upsample",
-    "conv2d",
-    "conv_transpose2d",
-    "crop",
-    "dropout",
-    "global_average",
-    "gradcheck",
-    "keep_freed_memory",
-    "load_weights",
-    "max_pool2d",
-    "metrics",
-    "models",
-    "no_grad",
-    "optim",
-    "relu",
-    "scale",
-    "softmax_cross_entropy",
-]

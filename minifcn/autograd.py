@@ -8,10 +8,8 @@ The graph is made of Functions, not of Tensors: a Function keeps only what its o
 that no gradient needs is freed as soon as the forward pass has left it. First order only: a graph serves one backward.
 """
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from numbers import Real
 
 import numpy as np
 
@@ -39,9 +37,9 @@ class Tensor:
     grad           array of the same kind, shape and dtype, or None; only leaves with requires_grad keep one, and
                    backward() adds to it
     requires_grad  whether a gradient is wanted here
-    consume        None, or a function that backward() gives each finished gradient of this leaf to instead of keeping
-                   it: consume(part, grad), where part is ... (all) or an index along the first axis
     creator        the Function that made this tensor, None for a leaf
+    in_parts       whether accept, below, also takes a gradient in parts
+    latest         the last gradient, even after `.grad = None`: the next may be written to its memory (ops/frugal.py)
     """
 
     __array_ufunc__ = None  # np.float64(2) * t is ours, not NumPy's
@@ -50,12 +48,9 @@ class Tensor:
         data = device.of(data).asarray(data)
         if data.dtype not in FLOATS:
             raise TypeError(f"Tensor: expected float32 or float64, received {data.dtype}")
-        self.data = data
-        self.grad = None
-        self.requires_grad = requires_grad
-        self.consume = None
-        self.creator = None
-        self._spare = None
+        self.data, self.requires_grad = data, requires_grad
+        self.grad = self.latest = self.creator = None
+        self.in_parts = False
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -65,19 +60,22 @@ class Tensor:
     def dtype(self) -> np.dtype:
         return self.data.dtype
 
-    def clear_grad(self) -> None:
-        """Forget the gradient; if nobody else holds its memory, the next one may be written there."""
-        grad, self.grad, self._spare = self.grad, None, None
-        mine = object()  # held by this function alone, so it has the count of what nobody else holds
-        if grad is None or sys.getrefcount(grad) != sys.getrefcount(mine):
-            return
-        if grad.flags.owndata and grad.flags.c_contiguous and (grad.shape, grad.dtype) == (self.shape, self.dtype):
-            self._spare = grad
+    def item(self) -> float:
+        """Return the one element as a Python number. Raises ValueError where there are more, or none."""
+        if self.data.size != 1:
+            raise ValueError(f"item: expected a tensor of one element, received shape {self.shape}")
+        return device.asnumpy(self.data).item()
 
-    def spare(self):
-        """Return the memory of a forgotten gradient, once, or None."""
-        spare, self._spare = self._spare, None
-        return spare
+    __float__ = item
+
+    def accept(self, part, grad) -> None:
+        """Take a finished gradient of this leaf from backward(): add it to `.grad`.
+
+        part is ..., for the whole gradient. An optimiser may put a function of its own in this one's place; if it also
+        sets in_parts, a large gradient comes in parts along the first axis, each an array that is only lent.
+        """
+        total = grad if self.grad is None else self.grad + grad
+        self.grad = self.latest = device.of(self.data).asarray(total)  # NumPy's 0-d sums are not arrays
 
     def __repr__(self) -> str:
         made_by = f", from {self.creator.name}" if self.creator else ""
@@ -99,7 +97,7 @@ class Tensor:
         grad = device.of(self.data).asarray(grad).copy()  # gradients handed on must be nobody else's
         _check_edge("backward", "grad", grad, self.shape, self.dtype)
         if self.creator is None:
-            _add_to_leaf(self, grad)
+            self.accept(..., grad)
             return
         order = list(graph(self))
         pending = {self.creator: grad}  # gradient of each Function's output, until its turn comes
@@ -108,15 +106,20 @@ class Tensor:
             function = order.pop()
             for i, dx in enumerate(function.backward(pending.pop(function))):
                 parent = function.parents[i]
-                if parent is None or (dx is None and getattr(parent, "consume", None)):
+                if parent is None or (dx is None and getattr(parent, "in_parts", False)):
                     continue  # nobody asks, or it was handed over in parts
                 _check_edge(function.name, f"gradient of input {i}", dx, function.shapes[i], self.dtype)
                 if isinstance(parent, Tensor):
-                    _add_to_leaf(parent, dx)
+                    parent.accept(..., dx)
                 else:
                     pending[parent] = pending[parent] + dx if parent in pending else dx
             function.release()
             del dx, parent  # the last names for arrays that nothing needs any more
+
+
+def as_tensor(x) -> Tensor:
+    """Return x, or a Tensor of the array x."""
+    return x if isinstance(x, Tensor) else Tensor(x)
 
 
 class Function:
@@ -124,11 +127,14 @@ class Function:
 
     forward(*arrays) -> array       may keep what backward needs as attributes of self
     backward(dy) -> tuple           one gradient for each input, None where self.needs[i] is False. dy is its own, to
-                                    alter or to hand on once; each gradient is an array that nobody else holds. A
-                                    gradient whose leaf has `consume` may be given to that in parts, and None returned
+                                    alter or to hand on once; each gradient is an array that nobody else holds. A leaf
+                                    with `in_parts` may be given its gradient in parts, and None is returned
 
     and, where it chooses (a sign, a winner), branch() -> the array of choices, so that gradient checks can see that a
     finite difference stayed on one side of every kink.
+
+    forward and backward may read self.needs (for each input, whether its gradient is wanted), backward also self.shapes
+    (the inputs'). An input may be None where the operation can do without it: no gradient is wanted, its shape is None.
     """
 
     def branch(self):
@@ -139,17 +145,18 @@ class Function:
         return type(self).__name__
 
     def __call__(self, *inputs) -> Tensor:
-        tensors = [x if isinstance(x, Tensor) else Tensor(x) for x in inputs]
-        if len({x.dtype for x in tensors}) > 1:
-            raise TypeError(f"{self.name}: all inputs must have one dtype, received {[str(x.dtype) for x in tensors]}")
-        if len({device.of(x.data) for x in tensors}) > 1:
+        inputs = [None if x is None else as_tensor(x) for x in inputs]
+        given = [x for x in inputs if x is not None]
+        if len({x.dtype for x in given}) > 1:
+            raise TypeError(f"{self.name}: all inputs must have one dtype, received {[str(x.dtype) for x in given]}")
+        if len({device.of(x.data) for x in given}) > 1:
             raise TypeError(f"{self.name}: all inputs must be on one device, received some on the CPU, some on a GPU")
-        self.needs = tuple(_recording and x.requires_grad for x in tensors)
-        y = Tensor(self.forward(*(x.data for x in tensors)))
+        self.needs = tuple(_recording and x is not None and x.requires_grad for x in inputs)
+        y = Tensor(self.forward(*(None if x is None else x.data for x in inputs)))
         if any(self.needs):
             y.requires_grad, y.creator = True, self
-            self.parents = [(x.creator or x) if need else None for x, need in zip(tensors, self.needs, strict=True)]
-            self.shapes = [x.shape for x in tensors]
+            self.parents = [(x.creator or x) if need else None for x, need in zip(inputs, self.needs, strict=True)]
+            self.shapes = [None if x is None else x.shape for x in inputs]
         return y
 
     def release(self) -> None:
@@ -175,24 +182,9 @@ def graph(y: Tensor) -> Iterator[Function]:
             stack.extend((parent, False) for parent in function.parents if isinstance(parent, Function))
 
 
-def _add_to_leaf(leaf: Tensor, grad) -> None:
-    if leaf.consume is not None:
-        leaf.consume(..., grad)
-        return
-    total = grad if leaf.grad is None else leaf.grad + grad
-    leaf.grad = device.of(leaf.data).asarray(total)  # NumPy's 0-d sums are not arrays
-
-
 def _check_edge(op: str, what: str, grad, shape: tuple, dtype) -> None:
     """Every edge of the graph: a gradient has the shape and dtype of what it is the gradient of."""
     if grad is None or grad.shape != shape:
         raise ValueError(f"{op}: {what}: expected shape {shape}, received {None if grad is None else grad.shape}")
     if grad.dtype != dtype:
         raise TypeError(f"{op}: {what}: expected {dtype}, received {grad.dtype}")
-
-
-def check_scalar(op: str, value) -> float:
-    """Return a real number as a float, or raise TypeError."""
-    if not isinstance(value, Real):
-        raise TypeError(f"{op}: expected a number, received {type(value).__name__}")
-    return float(value)

@@ -7,45 +7,29 @@ each class's share of the labelled pixels, in how many pictures it occurs, and t
 if all is well, 1 if any file is bad, 2 if DATA is no data set.
 """
 
-import argparse
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
 from tqdm import tqdm
 
-from .command import command_line
+from .command import command_line, command_parser
 from .datasets import Dataset, list_splits, open_dataset
 from .errors import InputError
 
 
-@dataclass
 class SplitReport:
-    """What a split holds. Sizes and counts are those of the good pictures.
+    """What a split holds. Shapes and counts are those of the good pictures.
 
-    names: of all pictures.  sizes: (H, W) of each.  pixels: int64 (L + 1,), of each class, then of void.  occurs: int64
-    (L + 1,), in how many pictures each is.  errors: a line for each thing that is wrong.
+    names: of all pictures.  shapes: (H, W) of each.  pixels: int64 (L + 1,), of each class, then of void.  occurs:
+    int64 (L + 1,), in how many pictures each is.  errors: a line for each thing that is wrong.
     """
 
-    split: str
-    classes: list[str]
-    names: list[str] = field(default_factory=list)
-    sizes: list[tuple[int, int]] = field(default_factory=list)
-    pixels: np.ndarray = field(init=False)
-    occurs: np.ndarray = field(init=False)
-    errors: list[str] = field(default_factory=list)
-
-    def __post_init__(self):
-        self.pixels, self.occurs = np.zeros((2, len(self.classes) + 1), np.int64)
-
-    def count(self, labels: np.ndarray, ignore_label: int) -> None:
-        """Add the labels uint8 (H, W) of one picture."""
-        counts = np.bincount(labels.ravel(), minlength=256)  # (256,)
-        counts = np.append(counts[: len(self.classes)], counts[ignore_label])  # (L + 1,)
-        self.sizes.append(labels.shape)
-        self.pixels += counts
-        self.occurs += counts > 0
+    def __init__(self, split: str, classes: Sequence[str] = (), names: Sequence[str] = ()):
+        self.split, self.classes, self.names = split, classes, names
+        self.shapes: list[tuple[int, int]] = []
+        self.errors: list[str] = []
+        self.pixels, self.occurs = np.zeros((2, len(classes) + 1), np.int64)
 
 
 def check_split(dataset: Dataset) -> SplitReport:
@@ -56,23 +40,26 @@ def check_split(dataset: Dataset) -> SplitReport:
             _, labels = dataset[index]
         except InputError as error:
             report.errors.append(str(error))
-        else:
-            report.count(labels, dataset.ignore_label)
-    if report.sizes and not report.pixels[:-1].any():
+            continue
+        counts = np.bincount(labels.ravel(), minlength=256)  # (256,)
+        counts = np.append(counts[: len(dataset.classes)], counts[dataset.ignore_label])  # (L + 1,)
+        report.shapes.append(labels.shape)
+        report.pixels += counts
+        report.occurs += counts > 0
+    if report.shapes and not report.pixels[:-1].any():
         report.errors.append(f"every pixel of the labels is void; write the classes' ids, not {dataset.ignore_label}")
     return report
 
 
 def check(where: str) -> list[SplitReport]:
-    """Check every split of a data set. InputError if there is no data set, or no split of it can be opened."""
+    """Check every split of a data set. Raises InputError where there is none, or no split of it can be opened."""
     reports = []
     for split in list_splits(where):
         try:
-            dataset = open_dataset(where, split)
+            reports.append(check_split(open_dataset(where, split)))
         except InputError as error:
-            reports.append(SplitReport(split, [], errors=[str(error)]))
-        else:
-            reports.append(check_split(dataset))
+            reports.append(SplitReport(split))
+            reports[-1].errors.append(str(error))
     if not any(report.classes for report in reports):
         raise InputError(reports[0].errors[0])
     return reports
@@ -82,8 +69,8 @@ def table(reports: Sequence[SplitReport]) -> str:
     """Lay the reports out: a line for each split, then a line for each class."""
     lines = [f"{'split':10}{'pictures':>10}{'bad':>6}  sizes (height x width)"]
     for report in reports:
-        lines.append(f"{report.split:10}{len(report.sizes):10}{len(report.errors):6}  {_span(report.sizes)}")
-    counted = [report for report in reports if report.sizes]
+        lines.append(f"{report.split:10}{len(report.shapes):10}{len(report.errors):6}  {_span(report.shapes)}")
+    counted = [report for report in reports if report.shapes]
     if not counted:
         return "\n".join(lines)
     names = [*counted[0].classes, "void"]
@@ -100,11 +87,11 @@ def notes(reports: Sequence[SplitReport]) -> list[str]:
     """What is no error but may not be meant."""
     found = []
     for report in reports:
-        if report.sizes and report.pixels[-1] and np.count_nonzero(report.pixels[:-1]) < 2:
+        if report.shapes and report.pixels[-1] and np.count_nonzero(report.pixels[:-1]) < 2:
             advice = "in masks of 0 and 255, 255 is void; write 1 for the second class"
             found.append(f"{report.split}: at most one class besides void: {advice}")
         absent = [name for name, count in zip(report.classes, report.pixels, strict=False) if count == 0]
-        if report.sizes and absent:
+        if report.shapes and absent:
             found.append(f"{report.split}: absent: {', '.join(absent)}")
     for one, other in itertools.combinations(reports, 2):
         both = sorted(set(one.names) & set(other.names))
@@ -113,13 +100,12 @@ def notes(reports: Sequence[SplitReport]) -> list[str]:
     return found
 
 
-def _span(sizes: list[tuple[int, int]]) -> str:
+def _span(shapes: list[tuple[int, int]]) -> str:
     """One size, or the smallest and largest height and width."""
-    if not sizes:
+    if not shapes:
         return "-"
-    low, high = np.min(sizes, axis=0), np.max(sizes, axis=0)
-    least, most = f"{low[0]} x {low[1]}", f"{high[0]} x {high[1]}"
-    return least if least == most else f"{least} .. {most}"
+    sizes = [f"{H} x {W}" for H, W in (np.min(shapes, axis=0), np.max(shapes, axis=0))]
+    return " .. ".join(dict.fromkeys(sizes))
 
 
 def _cell(report: SplitReport, i: int) -> str:
@@ -132,20 +118,14 @@ def _cell(report: SplitReport, i: int) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit status."""
-    parser = argparse.ArgumentParser(
-        prog="python -m minifcn.check_data",
-        description="Open every picture and label of a data set, name whatever is wrong, and count the classes.",
-        epilog="Exit status: 0 if all is well, 1 if any file is bad, 2 if DATA is no data set.",
-    )
+    about = "Open every picture and label of a data set, name whatever is wrong, and count the classes."
+    parser = command_parser("check_data", "DATA", about)
+    parser.epilog = "Exit status: 0 if all is well, 1 if any file is bad, 2 if DATA is no data set."
     parser.add_argument("data", metavar="DATA", help="a folder with a data set, toytown, or toytown_sizes")
     reports = check(parser.parse_args(argv).data)
     errors = [f"{report.split}: {error}" for report in reports for error in report.errors]
-    for error in errors:
-        print(f"bad: {error}")
-    print(table(reports))
-    for note in notes(reports):
-        print(f"note: {note}")
-    print(f"{len(errors)} bad" if errors else "all good")
+    lines = [f"bad: {error}" for error in errors] + [table(reports)] + [f"note: {note}" for note in notes(reports)]
+    print(*lines, f"{len(errors)} bad" if errors else "all good", sep="\n")
     return 1 if errors else 0
 
 

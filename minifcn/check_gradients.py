@@ -19,7 +19,8 @@ from .command import add_device_option, command_line
 from .gradients import GradientError, check
 from .models.classifier import VGGClassifier
 from .randomness import counted_rng
-from .training import folder as runs
+from .training.options import check_ranges
+from .training.settings import Settings
 
 SIZES = [(1, 5, 4, 3), (2, 6, 7, 2), (3, 4, 9, 1)]  # N, H, W, C
 TINY = models.Widths((3, 4, 3, 4, 3), 5)
@@ -32,7 +33,7 @@ def main(argv=None) -> int:
     parser.add_argument("--seed", type=int, default=0, help="of inputs and directions (default: 0)")
     add_device_option(parser)
     args = parser.parse_args(argv)
-    runs.check_ranges(args)
+    check_ranges(vars(args), Settings)
     loops = device.start(args.device)
     return 1 if run([*layer_cases(args.seed), *network_cases(args.seed, args.device)], loops, args.seed) else 0
 
@@ -114,6 +115,8 @@ def elementwise_cases(rng) -> Iterator[Case]:
             function = partial(batch_norm, relu=relu)
             yield "batch_norm", f"shape {shape}, ReLU {relu}", function, [a, bias], False
         yield "add", f"shape {shape}, of a tensor to itself", lambda a: a + a, [a], True
+        yield "multiply", f"shape {shape}", lambda a, b: a * b, [a, b], True
+        yield "sum", f"shape {shape}", lambda x: x.sum(), [a], True
         yield "scale", f"shape {shape}, by -2.5", lambda x: x * -2.5, [a], True
         for p in (0.3, 0.5):
             yield "dropout", f"shape {shape}, p {p}", lambda x, p=p: ops.dropout(x, p, counted_rng(7)), [a], True

@@ -18,7 +18,7 @@ from .errors import InputError
 def start(name: str) -> ModuleType:
     """Return cpu or gpu, ready to use: "cpu", "gpu" (the first) or "gpu:1". Raises InputError where that cannot be."""
     if name == "cpu":
-        cpu.num_threads()  # a bad MINIFCN_THREADS is told before anything is written
+        cpu.start()
         return cpu
     kind, colon, number = name.partition(":")
     if kind != "gpu" or (colon and not number.isdecimal()):

@@ -7,13 +7,12 @@ occur), their mean, pixel and mean accuracy, and frequency-weighted IU.
 """
 
 import argparse
-import json
 
 from .command import add_device_option, command_line
 from .datasets import open_dataset
 from .datasets.transforms import Preprocessing
 from .errors import InputError
-from .files import atomic_file, check_target
+from .files import check_target, write_json
 from .training.evaluation import check_classes, evaluate
 from .weights import load_model
 from .weights.shipped import find_model, shipped_models
@@ -40,8 +39,7 @@ def main(argv=None) -> None:
     print(f"{meta['model']['name']} of step {meta['step']} on {dataset.name} {args.split}, {len(dataset)} pictures")
     print(counts.table(dataset.classes))
     if args.out:
-        with atomic_file(args.out) as file:
-            file.write(json.dumps(counts.summary(), indent=2).encode() + b"\n")
+        write_json(args.out, counts.summary())
         print(f"wrote {args.out}")
 
 

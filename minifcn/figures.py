@@ -1,7 +1,7 @@
 """Everything a user looks at: label pictures, overlays, the table of samples, the training curves.
 
-matplotlib is imported only inside the functions that draw with it (report/plots*.py do so too), through the object API
-(Figure, Agg): no display, no pyplot, no global state. Every file is written whole or not at all.
+Pillow draws the table. matplotlib draws the curves, and is imported only inside the functions that use it: through the
+object API (Figure, Agg), with no display, no pyplot and no global state. Every file is written whole or not at all.
 
     samples()   picture | truth | 32s | 16s       curves()   training loss, raw and smoothed
                   ...   |  ...  | ... | ...                  validation Jaccard
@@ -11,15 +11,14 @@ matplotlib is imported only inside the functions that draw with it (report/plots
 import os
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
+from .datasets.pictures import IGNORE_LABEL
 from .files import atomic_file
 
-VOID = 255
 VOID_COLOUR = (224, 224, 192)  # the cream of PASCAL VOC, which is also entry 255 of its palette
-DPI = 100
 MARGIN, GAP, TITLE_LINE, LEGEND_LINE, LEGEND_GAP, SWATCH = 16, 10, 26, 28, 32, 16  # of samples(), in pixels
-TITLE_SIZE, FONT_SIZE = 14, 12  # of samples(), in points
+TITLE_SIZE, FONT_SIZE = 19, 16  # of samples(), in pixels
 TEXT = "#222222"
 FAINT = "#9a9a9a"
 
@@ -27,106 +26,86 @@ FAINT = "#9a9a9a"
 def colourise(labels: np.ndarray, palette: np.ndarray) -> np.ndarray:
     """Return the colours of labels (H, W) of any integer dtype, (H, W, 3) uint8; 255 is void.
 
-    Raises:
-        ValueError: shapes are wrong, or a label is neither in the palette (L, 3) nor 255.
+    Raises ValueError where a shape is wrong, or a label is neither in the palette (L, 3) nor 255.
     """
-    _check_labels(labels, palette)
-    return _full_palette(palette)[labels]
+    return _palette_for(labels, palette)[labels]
 
 
 def overlay(picture: np.ndarray, labels: np.ndarray, palette: np.ndarray, alpha: float = 0.5) -> np.ndarray:
     """Return a picture (H, W, 3) uint8 tinted with the colours of its labels (H, W); void stays untinted.
 
-    Args:
-        alpha: share of the label's colour, 0 to 1.
-
-    Raises:
-        ValueError: shapes differ, alpha is out of range, or a label is neither in the palette (L, 3) nor 255.
+    alpha, from 0 to 1, is the share of the label's colour. Raises ValueError where it is out of range, shapes differ,
+    or a label is neither in the palette (L, 3) nor 255.
     """
     if picture.shape != (*labels.shape, 3):
-        raise ValueError(f"picture: expected {(*labels.shape, 3)} to fit the labels, got {picture.shape}")
+        raise ValueError(f"picture: expected {(*labels.shape, 3)} to fit the labels, received {picture.shape}")
     if not 0 <= alpha <= 1:
-        raise ValueError(f"alpha: expected 0 to 1, got {alpha}")
-    share = np.where(labels == VOID, 0, alpha)[..., None]  # (H, W, 1)
+        raise ValueError(f"alpha: expected 0 to 1, received {alpha}")
+    share = np.where(labels == IGNORE_LABEL, 0, alpha)[..., None]  # (H, W, 1)
     return np.rint((1 - share) * picture + share * colourise(labels, palette)).astype(np.uint8)
 
 
 def save_label_png(path: str | os.PathLike, labels: np.ndarray, palette: np.ndarray) -> None:
     """Write labels (H, W), 0 .. L-1 or 255, as a paletted PNG: its pixel values are the labels, and it shows colours.
 
-    Raises:
-        ValueError: as colourise.
-        OSError: the file could not be written; it names `path`.
+    Raises ValueError as colourise does, and OSError, which names `path`, where the file could not be written.
     """
-    _check_labels(labels, palette)
+    colours = _palette_for(labels, palette)
     image = Image.fromarray(labels.astype(np.uint8))
-    image.putpalette(_full_palette(palette).tobytes())
-    with atomic_file(path) as file:
-        image.save(file, format="PNG")
+    image.putpalette(colours.tobytes())
+    _save(path, image)
 
 
 def samples(
     path: str | os.PathLike, rows: list[list[np.ndarray]], titles: list[str], classes: list[str], palette: np.ndarray
 ) -> None:
-    """Draw a table of pictures, such as picture | truth | 32s | 16s, over a legend of the classes.
+    """Write a PNG with a table of pictures, such as picture | truth | 32s | 16s, over a legend of the L classes.
 
-    Pictures are scaled to the width of their column; they may differ in size. Those that hold colours of the palette
-    and void alone are taken for label pictures: scaled without mixing colours, and their void gets into the legend.
-
-    Args:
-        path: the PNG to write.
-        rows: for each row one picture a column, (H, W, 3) uint8.
-        titles: of the columns; may hold line breaks.
-        classes: L names.
-        palette: (L, 3) uint8.
-
-    Raises:
-        ValueError: no row; rows and titles, or classes and palette, differ in length; a picture is not (H, W, 3) uint8.
-        OSError: the file could not be written; it names `path`.
+    A row has one cell a column. A cell (H, W, 3) uint8 is a picture and is shown as it is; a cell (H, W) uint8 holds
+    labels and is shown in the colours of the palette (L, 3), and if any of them is void, so is the legend. Cells are
+    scaled to the width of their column, pictures bilinearly, labels by nearest neighbour; they may differ in size.
+    Titles may hold line breaks. Raises ValueError where these do not fit together, and OSError, which names `path`,
+    where the file could not be written.
     """
     _check_samples(rows, titles, classes, palette)
-    known = _packed(np.vstack([palette, [VOID_COLOUR]]))
     names, colours = list(classes), palette.tolist()
-    if any((x == VOID_COLOUR).all(2).any() for row in rows for x in row if _is_label_picture(x, known)):
+    if any((x == IGNORE_LABEL).any() for row in rows for x in row if x.ndim == 2):
         names, colours = [*names, "void"], [*colours, VOID_COLOUR]
-
+    slot = SWATCH + LEGEND_GAP + round(max(_font(FONT_SIZE).getlength(name) for name in names))
     cell = _cell_width(rows)
-    table_width = len(titles) * (cell + GAP) - GAP
-    width = 2 * MARGIN + max(table_width, *(_text_width(name) + LEGEND_GAP + SWATCH for name in names))
-    columns = [(width - table_width) // 2 + c * (cell + GAP) for c in range(len(titles))]
+    width = max(len(titles) * (cell + GAP) - GAP, slot) + 2 * MARGIN
+    columns = [(width + GAP + (2 * c - len(titles)) * (cell + GAP)) // 2 for c in range(len(titles))]
+    table = [[_fit(x, cell, palette) for x in row] for row in rows]
+    heights = [max(image.height for image in row) + GAP for row in table]
+    y = MARGIN + TITLE_LINE * max(1 + title.count("\n") for title in titles)
+    lines = -(-len(names) // max(1, (width - 2 * MARGIN + LEGEND_GAP) // slot))
 
-    head = _paper(MARGIN + TITLE_LINE * max(1 + title.count("\n") for title in titles), width)
-    body = [_row_of_pictures([_fit(x, cell, known) for x in row], columns, cell, width) for row in rows]
-    foot, name_places = _legend(names, colours, width)
-    canvas = np.concatenate([head, *body, foot])
-    titled = [(x + cell // 2, len(head) - 7, title) for x, title in zip(columns, titles, strict=True)]
-    named = [(x, len(canvas) - len(foot) + y, name) for x, y, name in name_places]
-    figure = _with_texts(canvas, titled, named, cell)
-    with atomic_file(path) as file:
-        figure.savefig(file, format="png", dpi=figure.dpi)
+    canvas = Image.new("RGB", (width, y + sum(heights) + LEGEND_LINE * lines + MARGIN), "white")
+    draw = ImageDraw.Draw(canvas)
+    for x, title in zip(columns, titles, strict=True):
+        draw.text((x + cell / 2, y - 6), title, TEXT, _title_font(title, cell), "md", align="center")
+    for row, height in zip(table, heights, strict=True):
+        for x, image in zip(columns, row, strict=True):
+            canvas.paste(image, (x + (cell - image.width) // 2, y + (height - GAP - image.height) // 2))
+        y += height
+    _draw_legend(draw, names, colours, slot, lines, y, width)
+    _save(path, canvas)
 
 
 def curves(path: str | os.PathLike, log: dict[str, list[float]], score: str = "Jaccard") -> None:
-    """Draw the course of a training run over its steps: loss, a validation score in per cent, learning rate.
+    """Draw the course of a training run over its steps as a PNG: loss, a validation score in per cent, learning rate.
 
-    Args:
-        path: the PNG to write.
-        log: "step", "loss" and "lr" of equal length, and "val_step" and "score" (fractions) of equal length; the last
-            two may be empty or missing. NaN and None leave a gap.
-        score: what the score is called.
-
-    Raises:
-        ValueError: the lengths differ.
-        OSError: the file could not be written; it names `path`.
+    The log has "step", "loss" and "lr" of equal length, and "val_step" and "score" (fractions) of equal length; the
+    last two may be empty or missing. NaN and None leave a gap. `score` is what the score is called. Raises ValueError
+    where lengths differ, and OSError, which names `path`, where the file could not be written.
     """
     from matplotlib.figure import Figure
 
-    steps, loss, lr, val_steps, scores = (
-        np.array(log.get(name, []), np.float64) for name in ("step", "loss", "lr", "val_step", "score")
-    )
+    values = {name: np.array(log.get(name, []), np.float64) for name in ("step", "loss", "lr", "val_step", "score")}
+    steps, loss, lr, val_steps, scores = values.values()
     if not steps.shape == loss.shape == lr.shape or val_steps.shape != scores.shape:
-        lengths = {name: len(log.get(name, [])) for name in ("step", "loss", "lr", "val_step", "score")}
-        raise ValueError(f"log: expected as many loss and lr as step, as many score as val_step, got {lengths}")
+        lengths = {name: len(x) for name, x in values.items()}
+        raise ValueError(f"log: expected as many loss and lr as step, as many score as val_step, received {lengths}")
     figure = Figure(figsize=(8, 7), dpi=130, facecolor="white", layout="constrained")
     figure.get_layout_engine().set(w_pad=0.12, h_pad=0.12)
     top, middle, bottom = figure.subplots(3, 1, sharex=True, height_ratios=[3, 3, 1])
@@ -149,94 +128,50 @@ def curves(path: str | os.PathLike, log: dict[str, list[float]], score: str = "J
         figure.savefig(file, format="png", dpi=figure.dpi)
 
 
-def _paper(height: int, width: int) -> np.ndarray:
-    return np.full((height, width, 3), 255, np.uint8)
+def _save(path: str | os.PathLike, image: Image.Image) -> None:
+    with atomic_file(path) as file:
+        image.save(file, format="PNG")
+
+
+def _font(size: int) -> ImageFont.FreeTypeFont:
+    """DejaVu Sans, which matplotlib brings: the font inside Pillow has only the letters of ASCII."""
+    import matplotlib
+
+    return ImageFont.truetype(os.path.join(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf"), size)
+
+
+def _title_font(title: str, cell: int) -> ImageFont.FreeTypeFont:
+    """The largest font, up to TITLE_SIZE, in which a title is no wider than its column."""
+    widest = max(_font(TITLE_SIZE).getlength(line) for line in title.split("\n"))
+    return _font(max(1, int(TITLE_SIZE * min(1, cell / max(1, widest)))))
 
 
 def _cell_width(rows: list[list[np.ndarray]]) -> int:
-    """Return the width of a column in pixels: a multiple of the pictures' width, if they have one in common."""
+    """Return the width of a column in pixels: a multiple of the cells' width, if they have one in common."""
     cell = min(420, max(180, 1320 // len(rows[0])))
     widths = {x.shape[1] for row in rows for x in row}
     common = widths.pop() if len(widths) == 1 else 1
     return cell // common * common or cell
 
 
-def _fit(x: np.ndarray, cell: int, known: np.ndarray) -> np.ndarray:
-    """Scale a picture (H, W, 3) to the width of a column, or to 5/4 of it in height if that is less."""
-    H, W, _ = x.shape
+def _fit(x: np.ndarray, cell: int, palette: np.ndarray) -> Image.Image:
+    """Scale a cell to the width of its column, or to 5/4 of that in height if it is then narrower."""
+    H, W = x.shape[:2]
     scale = min(cell / W, 1.25 * cell / H)
     size = max(1, round(W * scale)), max(1, round(H * scale))
-    method = Image.Resampling.NEAREST if _is_label_picture(x, known) else Image.Resampling.BICUBIC
-    return np.asarray(Image.fromarray(x).resize(size, method))
+    if x.ndim == 2:
+        return Image.fromarray(colourise(x, palette)).resize(size, Image.Resampling.NEAREST)
+    return Image.fromarray(x).resize(size, Image.Resampling.BILINEAR)
 
 
-def _is_label_picture(x: np.ndarray, known: np.ndarray) -> bool:
-    """Tell whether every colour of a picture is one of the known, packed ones."""
-    return bool(np.isin(_packed(x), known).all())
-
-
-def _packed(colours: np.ndarray) -> np.ndarray:
-    """Return colours (..., 3) as single integers, (...) int64."""
-    return colours.astype(np.int64) @ np.array([65536, 256, 1])
-
-
-def _row_of_pictures(pictures: list[np.ndarray], columns: list[int], cell: int, width: int) -> np.ndarray:
-    """Return a strip of paper with the pictures in their columns, each in the middle of its place."""
-    height = max(len(x) for x in pictures)
-    strip = _paper(height + GAP, width)
-    for x, column in zip(pictures, columns, strict=True):
-        H, W, _ = x.shape
-        top, left = (height - H) // 2, column + (cell - W) // 2
-        strip[top : top + H, left : left + W] = x
-    return strip
-
-
-def _legend(names: list[str], colours: list, width: int) -> tuple[np.ndarray, list[tuple[int, int, str]]]:
-    """Return a strip of paper with a swatch of each colour, and the places of the names on it as (x, y, name)."""
-    slots = [SWATCH + LEGEND_GAP + _text_width(name) for name in names]
-    for lines in range(1, len(names) + 1):  # the fewest in which aligned columns fit
-        per_line = -(-len(names) // lines)
-        starts = np.cumsum([0] + [max(slots[c::per_line]) for c in range(per_line)])  # (per_line + 1,)
-        if starts[-1] <= width - 2 * MARGIN + LEGEND_GAP:
-            break
-    left = max(MARGIN, (width - int(starts[-1]) + LEGEND_GAP - SWATCH // 2) // 2)
-    strip = _paper(LEGEND_LINE * lines + MARGIN, width)
-    places = []
+def _draw_legend(draw: ImageDraw.ImageDraw, names: list, colours: list, slot: int, lines: int, y: int, width: int):
+    """Draw a swatch and a name for each class from row y on, in columns `slot` pixels wide, centred."""
+    per_line = -(-len(names) // lines)
+    left = max(MARGIN, (width + LEGEND_GAP - per_line * slot) // 2)
     for k, (name, colour) in enumerate(zip(names, colours, strict=True)):
-        x, y = left + int(starts[k % per_line]), k // per_line * LEGEND_LINE + SWATCH // 2
-        strip[y : y + SWATCH, x : x + SWATCH] = 150  # a grey rim, for colours close to the paper's
-        strip[y + 1 : y + SWATCH - 1, x + 1 : x + SWATCH - 1] = colour
-        places.append((x + 3 * SWATCH // 2, y + SWATCH // 2, name))
-    return strip, places
-
-
-def _text_width(text: str) -> int:
-    """Return the width of a text of the legend in pixels."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(1, 1), dpi=DPI)
-    drawn = figure.text(0, 0, text, fontsize=FONT_SIZE, parse_math=False)
-    return int(np.ceil(drawn.get_window_extent(FigureCanvasAgg(figure).get_renderer()).width))
-
-
-def _with_texts(canvas: np.ndarray, titles: list[tuple], names: list[tuple], cell: int):
-    """Return a Figure of the canvas (H, W, 3), pixel for pixel, with titles and names at their (x, y, text)."""
-    from matplotlib.figure import Figure
-    from matplotlib.transforms import IdentityTransform
-
-    H, W, _ = canvas.shape
-    # Half a pixel more, since Agg rounds down: 1.23 * 100 must not become 122.
-    figure = Figure(figsize=((W + 0.5) / DPI, (H + 0.5) / DPI), dpi=DPI, facecolor="white")
-    figure.figimage(canvas)
-    style = {"transform": IdentityTransform(), "color": TEXT, "parse_math": False}
-    for x, y, title in titles:
-        widest = _text_width(title) * TITLE_SIZE / FONT_SIZE
-        size = TITLE_SIZE * min(1, cell / max(1, widest))
-        figure.text(x, H - y, title, fontsize=size, ha="center", va="bottom", **style)
-    for x, y, name in names:
-        figure.text(x, H - y, name, fontsize=FONT_SIZE, va="center_baseline", **style)
-    return figure
+        x, top = left + k % per_line * slot, y + k // per_line * LEGEND_LINE + SWATCH // 2
+        draw.rectangle((x, top, x + SWATCH - 1, top + SWATCH - 1), tuple(colour), FAINT)  # a rim, for pale colours
+        draw.text((x + 3 * SWATCH // 2, top + SWATCH // 2), name, TEXT, _font(FONT_SIZE), "lm")
 
 
 def _draw_loss(axes, steps: np.ndarray, loss: np.ndarray) -> None:
@@ -279,31 +214,28 @@ def smoothed(values: np.ndarray, window: int) -> np.ndarray:
     return means
 
 
-def _full_palette(palette: np.ndarray) -> np.ndarray:
-    """Return the palette (L, 3) with an entry for every value of a byte, (256, 3) uint8; 255 is void's."""
+def _palette_for(labels: np.ndarray, palette: np.ndarray) -> np.ndarray:
+    """Check labels (H, W) and their palette (L, 3); return this with an entry for every value of a byte, (256, 3)."""
+    if palette.ndim != 2 or palette.shape[1] != 3 or len(palette) > IGNORE_LABEL:
+        raise ValueError(f"palette: expected (L, 3) with L <= {IGNORE_LABEL}, received {palette.shape}")
+    if labels.ndim != 2 or not np.issubdtype(labels.dtype, np.integer):
+        raise ValueError(f"labels: expected (H, W) of integers, received {labels.shape} of {labels.dtype}")
+    wrong = labels[((labels < 0) | (labels >= len(palette))) & (labels != IGNORE_LABEL)]
+    if wrong.size:
+        expected = f"0 to {len(palette) - 1}, or {IGNORE_LABEL} for void"
+        raise ValueError(f"labels: expected {expected}, received {wrong[0]}")
     full = np.zeros((256, 3), np.uint8)
     full[: len(palette)] = palette
-    full[VOID] = VOID_COLOUR
+    full[IGNORE_LABEL] = VOID_COLOUR
     return full
-
-
-def _check_labels(labels: np.ndarray, palette: np.ndarray) -> None:
-    if palette.ndim != 2 or palette.shape[1] != 3 or len(palette) > VOID:
-        raise ValueError(f"palette: expected (L, 3) with L <= {VOID}, got {palette.shape}")
-    if labels.ndim != 2 or not np.issubdtype(labels.dtype, np.integer):
-        raise ValueError(f"labels: expected (H, W) of integers, got {labels.shape} of {labels.dtype}")
-    wrong = labels[((labels < 0) | (labels >= len(palette))) & (labels != VOID)]
-    if wrong.size:
-        raise ValueError(f"label value {wrong[0]}: expected 0 to {len(palette) - 1}, or {VOID} for void")
 
 
 def _check_samples(rows: list[list[np.ndarray]], titles: list[str], classes: list[str], palette: np.ndarray) -> None:
     if not rows or not titles or any(len(row) != len(titles) for row in rows):
-        raise ValueError(
-            f"rows: expected one or more, each of {len(titles)} pictures, got {[len(row) for row in rows]}"
-        )
+        lengths = [len(row) for row in rows]
+        raise ValueError(f"rows: expected one or more, each of {len(titles)} cells, received {lengths}")
     if palette.shape != (len(classes), 3):
-        raise ValueError(f"palette: expected {(len(classes), 3)} for {len(classes)} classes, got {palette.shape}")
+        raise ValueError(f"palette: expected {(len(classes), 3)} for {len(classes)} classes, received {palette.shape}")
     for x in (x for row in rows for x in row):
-        if x.dtype != np.uint8 or x.ndim != 3 or x.shape[2] != 3 or x.size == 0:
-            raise ValueError(f"picture: expected (H, W, 3) uint8, got {x.shape} {x.dtype}")
+        if x.dtype != np.uint8 or x.shape[2:] not in ((), (3,)) or x.size == 0:
+            raise ValueError(f"cell: expected uint8 (H, W, 3) or labels (H, W), received {x.dtype} {x.shape}")

@@ -21,17 +21,22 @@ import numpy as np
 from . import device
 from .ops.checks import whole
 
+SCORES = {  # method -> title in a table
+    "jaccard": "Jaccard (mean IU)",
+    "pixel_accuracy": "pixel accuracy",
+    "mean_accuracy": "mean accuracy",
+    "frequency_weighted_jaccard": "f.w. IU",
+}
+
 
 class ConfusionMatrix:
     """Counts of true against predicted classes, summed over any number of pictures.
 
     Every score is a fraction between 0 and 1, and NaN (without a warning) as long as no labelled pixel was counted.
-
-    Attributes:
-        counts: (L, L) int64; counts[i, j] pixels of true class i were predicted as class j.
+    counts (L,L) int64: counts[i, j] pixels of true class i were predicted as class j.
     """
 
-    def __init__(self, num_classes: int, ignore_label: int = 255) -> None:
+    def __init__(self, num_classes: int, ignore_label: int = 255):
         self.num_classes = L = whole("num_classes", num_classes, 1)
         self.ignore_label = ignore_label
         self.counts = np.zeros((L, L), np.int64)  # (L, L)
@@ -39,23 +44,18 @@ class ConfusionMatrix:
     def update(self, labels: np.ndarray, predictions: np.ndarray) -> None:
         """Count the pixels of one picture or batch; pixels labelled `ignore_label` (void) are dropped.
 
-        Args:
-            labels: true classes, any integer dtype and any shape.
-            predictions: predicted classes, the shape of `labels`: any integer dtype, or uint8 on a GPU.
-
-        Raises:
-            TypeError: an array is not of integers.
-            ValueError: the shapes differ, or a labelled pixel has a value outside 0 .. L-1. Nothing is counted then.
+        labels: true classes, of any shape and integer dtype; predictions: predicted classes, of the same shape, any
+        integer dtype, or uint8 on a GPU. Raises TypeError for arrays that are not of integers, ValueError for shapes
+        that differ or a labelled pixel outside 0 .. L-1; nothing is counted then.
         """
         loops = device.of(predictions)
         labels, predictions = np.asarray(labels), loops.asarray(predictions)
         for name, classes in (("labels", labels), ("predictions", predictions)):
             if not np.issubdtype(classes.dtype, np.integer):
-                raise TypeError(f"{name}: expected an integer dtype, got {classes.dtype}")
+                raise TypeError(f"{name}: expected an integer dtype, received {classes.dtype}")
         if labels.shape != predictions.shape:
-            raise ValueError(
-                f"labels and predictions: expected equal shapes, got {labels.shape} and {predictions.shape}"
-            )
+            both = f"{labels.shape} and {predictions.shape}"
+            raise ValueError(f"labels and predictions: expected equal shapes, received {both}")
         L, labelled = self.num_classes, labels[labels != self.ignore_label]
         for value in (int(labelled.min()), int(labelled.max())) if labelled.size else ():
             if not 0 <= value < L:
@@ -87,33 +87,20 @@ class ConfusionMatrix:
 
     def summary(self) -> dict[str, float | None]:
         """Return the four scores for a JSON file: plain floats, None (JSON has no NaN) where undefined."""
-        scores = {
-            "jaccard": self.jaccard(),
-            "pixel_accuracy": self.pixel_accuracy(),
-            "mean_accuracy": self.mean_accuracy(),
-            "frequency_weighted_jaccard": self.frequency_weighted_jaccard(),
-        }
+        scores = {name: getattr(self, name)() for name in SCORES}
         return {name: None if math.isnan(score) else score for name, score in scores.items()}
 
     def table(self, class_names: list[str] | tuple[str, ...]) -> str:
         """Return a table for the terminal, in per cent: the Jaccard of each class, then the four scores.
 
-        A class that occurs neither in the labels nor in the predictions is shown as "absent".
-
-        Raises:
-            ValueError: the number of names is not the number of classes.
+        A class that occurs neither in the labels nor in the predictions is shown as "absent". Raises ValueError unless
+        each class has a name.
         """
         if len(class_names) != self.num_classes:
-            raise ValueError(f"class_names: expected {self.num_classes} names, got {len(class_names)}")
-        classes = [
-            (name, _per_cent(score, "absent")) for name, score in zip(class_names, self.class_jaccard(), strict=True)
-        ]
-        scores = [
-            ("Jaccard (mean IU)", _per_cent(self.jaccard(), "-")),
-            ("pixel accuracy", _per_cent(self.pixel_accuracy(), "-")),
-            ("mean accuracy", _per_cent(self.mean_accuracy(), "-")),
-            ("f.w. IU", _per_cent(self.frequency_weighted_jaccard(), "-")),
-        ]
+            raise ValueError(f"class_names: expected {self.num_classes} names, received {len(class_names)}")
+        jaccards = zip(class_names, self.class_jaccard(), strict=True)
+        classes = [(name, _per_cent(score, "absent")) for name, score in jaccards]
+        scores = [(title, _per_cent(getattr(self, name)(), "-")) for name, title in SCORES.items()]
         left = max(len(name) for name, _ in classes + scores)
         header, *lines = (f"{name:<{left}}  {text:>9}" for name, text in [("class", "Jaccard %"), *classes, *scores])
         rule = "-" * len(header)

@@ -6,7 +6,8 @@ import numpy as np
 
 from . import cpu, device
 from .autograd import Tensor
-from .ops import conv2d, dropout
+from .ops import dropout
+from .ops.frugal import frugal_conv2d
 from .randomness import counted_rng
 
 
@@ -82,7 +83,8 @@ class Module:
 
     def conv(self, name: str, x: Tensor, padding: int = 0, relu: bool = False) -> Tensor:
         """Apply the convolution of that name."""
-        return conv2d(x, self._parameters[f"{name}.weight"], self._parameters[f"{name}.bias"], 1, padding, relu)
+        w, b = self._parameters[f"{name}.weight"], self._parameters[f"{name}.bias"]
+        return frugal_conv2d(x, w, b, padding=padding, relu=relu)
 
     def dropout(self, name: str, x: Tensor, p: float) -> Tensor:
         """Drop elements of x with probability p in training mode."""

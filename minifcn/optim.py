@@ -4,7 +4,8 @@ import math
 from functools import partial
 
 from . import device
-from .autograd import Tensor, check_scalar
+from .autograd import Tensor
+from .ops.checks import number
 
 
 class SGD:
@@ -26,7 +27,7 @@ class SGD:
             ("weight_decay", weight_decay, math.inf),
             ("bias_lr", bias_lr, math.inf),
         ):
-            if not 0 <= check_scalar(f"SGD: {what}", value) < limit:
+            if not 0 <= number(f"SGD: {what}", value) < limit:
                 raise ValueError(f"SGD: {what}: expected a number in [0, {limit}), received {value}")
         self.parameters = parameters
         self.lr, self.momentum, self.weight_decay = lr, momentum, weight_decay
@@ -36,7 +37,7 @@ class SGD:
     def zero_grad(self) -> None:
         """Forget the gradients of the last step."""
         for parameter in self.parameters.values():
-            parameter.clear_grad()
+            parameter.grad = None
 
     def step(self) -> None:
         """Update every parameter that has a gradient, in place."""
@@ -52,7 +53,7 @@ class SGD:
         be added up or clipped.
         """
         for name, parameter in self.parameters.items():
-            parameter.consume = partial(self._update, name)
+            parameter.accept, parameter.in_parts = partial(self._update, name), True
             if parameter.requires_grad:  # now, in one piece of memory, rather than between activations
                 self._buffer(name)
 

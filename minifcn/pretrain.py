@@ -1,110 +1,89 @@
 """Pretrain the VGG trunk as a classifier of whole pictures: python -m minifcn.pretrain --data PICTURES
 
 PICTURES is a folder or a zip in the layout of ImageNet or of Tiny ImageNet. The run ends with trunk.safetensors, which
-`python -m minifcn.train --init` starts an FCN from.
+`python -m minifcn.train --init` starts an FCN from. training/settings.py declares the options.
 """
 
 import argparse
-from dataclasses import fields
 from pathlib import Path
 
 from . import device
 from .command import command_line, command_parser
 from .datasets.classification import open_pictures, title
 from .errors import InputError
-from .training import folder as runs
-from .training.classification import TRUNK_FILE, ClassificationRun, check_start
+from .training import options
+from .training.classification import TRUNK_FILE, Classification, Splits, check_start
+from .training.folder import go_on_with, new_folder, read_config, stopping, write_config
 from .training.loop import Stopped
-from .training.settings import ClassificationSettings
-from .weights import open_weights
-
-# --- defaults -----------------------------------------------------------------------------------------------------
-EPOCHS = 10
-LR = 0.05
-BATCH = 32
-WARMUP = 100  # steps
-CLIP = 5.0
+from .training.settings import PRETRAIN_EPOCHS, ClassificationSettings, Options
+from .training.stage import complete
+from .weights import WeightFile, open_weights
 
 STRIDE = 32  # of fc6
 
 
-def parser() -> argparse.ArgumentParser:
+def parser(everything: bool = False) -> argparse.ArgumentParser:
     p = command_parser("pretrain", "--data PICTURES [options]", "Train a VGG trunk as a classifier of whole pictures.")
-    add = p.add_argument
-    add("--data", help="folder or zip: train/CLASS/NAME.jpg and val/ alike, or Tiny ImageNet's layout")
-    add("--init", metavar="FILE", help="start from another run's last.safetensors (default: from scratch)")
-    add("--steps", type=int, help=f"updates (default: {EPOCHS} epochs)")
-    add("--epochs", type=float, help="the same, in passes over the pictures")
-    add("--size", type=int, default=128, help="pictures are scaled to this shorter side (default: 128)")
-    add("--crop", type=int, help="train on random squares of this side (default: 7/8 of --size)")
-    add("--lr", type=float, default=LR, help=f"learning rate (default: {LR})")
-    add("--clip", type=float, default=CLIP, help=f"largest gradient norm, 0: any (default: {CLIP:g})")
-    runs.add_training_options(p)
     p.epilog = "Layers are normalised over each batch by itself, also where several are accumulated for an update."
-    p.set_defaults(batch=BATCH, warmup=WARMUP)
-    return p
+    return options.add_options(p, ClassificationSettings, Options, everything=everything)
 
 
 def main(argv=None) -> int:
-    args = parser().parse_args(argv)
-    device.start(args.device)
-    if args.resume is not None:
-        runs.check_resumed(parser(), argv)
-        folder, stages = args.resume, runs.read_config(args.resume, ClassificationSettings, args.data)
-        if len(stages) != 1:
-            raise InputError(f"{folder / 'config.json'}: not the configuration of a run of minifcn.pretrain")
-        settings = stages[0]
+    opts, given = options.read(parser, argv, Options, ClassificationSettings)
+    device.start(opts.device)
+    if opts.resume is not None:
+        folder, task = Path(opts.resume), None
+        [settings] = read_config(folder, ClassificationSettings, given.get("data"))
     else:
-        settings = plan(args)
-        folder = runs.new_folder(args.out, args.name or title(args.data))
-        runs.write_config(folder, [settings], args.device)
+        folder, settings, task = begin(opts, given)
     try:
-        metrics = train(folder, settings, args.device)
+        with stopping() as stop:
+            metrics = complete(Classification, folder, settings, opts.device, stop, task)
     except Stopped as stopped:
-        print(f"\n{stopped}\n{runs.go_on_with('pretrain', folder, args.device)}")
+        print(f"\n{stopped}\n{go_on_with('pretrain', folder, opts.device)}")
         return 130
     report(folder, settings, metrics)
     return 0
 
 
-def plan(args: argparse.Namespace) -> ClassificationSettings:
-    """Turn the command line into settings, checked before anything is written."""
-    if args.data is None:
+def begin(opts: Options, given: dict) -> tuple[Path, ClassificationSettings, Classification]:
+    """Build the network, then make the folder: a refused run leaves none. Return folder, settings and network."""
+    settings, splits, file = plan(opts, given)
+    task = Classification(settings, opts.device, splits)
+    task.initialise(file)
+    folder = new_folder(Path(opts.out), opts.name or title(given["data"]))
+    write_config(folder, [settings], opts.device)
+    return folder, settings, task
+
+
+def plan(opts: Options, given: dict) -> tuple[ClassificationSettings, Splits, WeightFile | None]:
+    """Open pictures and weights; return the settings, and what was opened."""
+    if "data" not in given:
         raise InputError("--data: give a folder or zip of classified pictures; data/README.md says where to get some")
-    runs.check_ranges(args)
-    if args.size < 1:
-        raise InputError(f"--size: expected 1 or more, received {args.size}")
-    args.crop = max(1, args.size * 7 // 8) if args.crop is None else args.crop
-    if not 1 <= args.crop <= args.size:
-        raise InputError(f"--crop: expected 1 to {args.size}, the --size, received {args.crop}")
-    if args.batch == 1 and args.crop <= STRIDE:
+    file = None
+    if "init" in given:
+        file = open_weights(given["init"])
+        check_start(given["init"], file)
+    splits = open_pictures(given["data"])
+    for pictures in filter(None, splits):
+        pictures[0]  # an encrypted or strangely packed archive is reported now
+    chosen = given | {name: str(Path(given[name]).resolve()) for name in ("data", "init") if name in given}
+    chosen.setdefault("crop", max(1, given.get("size", ClassificationSettings.size) * 7 // 8))
+    s = ClassificationSettings(**{"steps": 1} | chosen)
+    s.steps = options.steps_for(opts, given, s, len(splits[0]), PRETRAIN_EPOCHS)
+    check_together(s)
+    return s, splits, file
+
+
+def check_together(s: ClassificationSettings) -> None:
+    """Raise InputError for options that do not go together."""
+    if s.crop > s.size:
+        raise InputError(f"--crop: expected 1 to {s.size}, the --size, received {s.crop}")
+    if s.batch == 1 and s.crop <= STRIDE:
         raise InputError(
-            f"--batch 1: with --crop {args.crop} fc6 has one place, and every layer is normalised over the places of a "
+            f"--batch 1: with --crop {s.crop} fc6 has one place, and every layer is normalised over the places of a "
             "batch; choose a larger one of them"
         )
-    if args.init is not None:
-        check_start(args.init, open_weights(args.init))
-    train_set, val_set = open_pictures(args.data)
-    for pictures in (train_set, val_set or train_set):
-        pictures[0]  # an encrypted or strangely packed archive is told now
-    runs.check_batch(args, len(train_set))
-    steps = runs.steps_for(args, len(train_set), EPOCHS)
-    names = {f.name for f in fields(ClassificationSettings)} & vars(args).keys()
-    chosen = {name: getattr(args, name) for name in names} | {"data": str(Path(args.data).resolve()), "steps": steps}
-    chosen["init"] = args.init and str(Path(args.init).resolve())
-    return ClassificationSettings(**chosen)
-
-
-def train(folder: Path, settings: ClassificationSettings, where: str) -> dict:
-    """Train the classifier, or finish it, or do nothing where it is finished; return its metrics."""
-    metrics = runs.read_metrics(folder)
-    if metrics is not None:
-        return metrics
-    with runs.stopping() as stop:
-        run = ClassificationRun(folder, settings, where)
-        print(run.describe())
-        run.train(stop)
-        return run.finish()
 
 
 def report(folder: Path, settings: ClassificationSettings, metrics: dict) -> None:

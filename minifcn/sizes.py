@@ -1,6 +1,8 @@
-"""Sizes and cuts: the arithmetic that the CPU's and the GPU's loops share."""
+"""Sizes, cuts and the kernel of interpolation: the arithmetic that layers, networks and both devices share."""
 
 from collections.abc import Iterator
+
+import numpy as np
 
 
 def conv_size(size, kernel, stride, padding) -> tuple[int, int]:
@@ -14,18 +16,26 @@ def is_copy(size, out_size, kernel, stride, padding, ky0) -> bool:
     return (*kernel, *stride, *padding, ky0, *out_size) == (1, 1, 1, 1, 0, 0, 0, *size)
 
 
+def bilinear_kernel(stride, dtype):
+    """The 2 stride weights of linear interpolation, k[i] = 1 - |i - (stride - 1/2)| / stride."""
+    i = np.arange(2 * stride, dtype=dtype)
+    return 1 - abs(i - (stride - 0.5)) / stride
+
+
 def strips(total: int, size: int) -> Iterator[slice]:
     """Cut range(total) for threads: into an even number of slices of at most about `size`, where that is possible."""
     count = -(-total // max(1, size))
-    yield from cut(total, min(total, count + count % 2))
+    yield from cut(slice(0, total), min(total, count + count % 2))
 
 
-def pieces(total: int, size: int) -> Iterator[slice]:
-    """Cut range(total) for a loop: into as few slices of at most `size` as will do."""
-    yield from cut(total, -(-total // max(1, size)))
+def pieces(whole: int | slice, size: int) -> Iterator[slice]:
+    """Cut a slice, or range(whole), for a loop: into as few slices of at most `size` as will do."""
+    whole = whole if isinstance(whole, slice) else slice(0, whole)
+    yield from cut(whole, -(-(whole.stop - whole.start) // max(1, size)))
 
 
-def cut(total: int, count: int) -> Iterator[slice]:
-    """Cut range(total) into `count` slices, evenly."""
+def cut(whole: slice, count: int) -> Iterator[slice]:
+    """Cut a slice into `count` slices, evenly."""
+    total = whole.stop - whole.start
     for i in range(count):
-        yield slice(total * i // count, total * (i + 1) // count)
+        yield slice(whole.start + total * i // count, whole.start + total * (i + 1) // count)

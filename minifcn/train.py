@@ -2,199 +2,141 @@
 
 Without arguments it trains FCN-32s and, from it, FCN-16s on the embedded data set, toytown, and ends with a picture
 that shows both. With --data it trains on your own pictures: a folder with images/, labels/ and classes.txt, or CamVid's
-layout.
+layout. training/settings.py declares the options.
 """
 
 import argparse
-import math
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 
-from . import device, figures
+from . import device
 from .command import command_line, command_parser
-from .datasets import DRAWN, TOYTOWN, Dataset, has_split, lasting_name, open_dataset
+from .datasets import DRAWN, has_split, lasting_name, open_dataset
 from .datasets.transforms import Preprocessing
 from .errors import InputError
 from .files import write_json
-from .models import AT_ONCE, MODELS
-from .training import folder as runs
-from .training.evaluation import predict
+from .training import options
+from .training.folder import go_on_with, new_folder, read_config, stopping, write_config
 from .training.loop import Stopped
-from .training.recipes import PAPER_PICTURES, RECIPES, of_stage
-from .training.segmentation import run_stage, sample_pictures
-from .training.settings import SegmentationSettings
-from .weights import check_trunk, load_model, open_weights
+from .training.recipes import of_stage, presets
+from .training.segmentation import Segmentation, Splits, check_labelled, draw_samples, open_splits, run_stage
+from .training.settings import EPOCHS, TOYTOWN_STEPS, SegmentationSettings, TrainOptions
+from .weights import WeightFile, load_model, open_weights
 from .weights.shipped import SCRATCH, SHIPPED, find_weights, shipped_trunks
 
-# --- defaults -----------------------------------------------------------------------------------------------------
-# A mean loss does not depend on the size of pictures, a sum does: its learning rate is the mean's, divided by the
-# pixels of a step.
-MEAN_LR = 0.01
-TOYTOWN_STEPS = 240  # for each network of the chain
-EPOCHS = 40  # on other data
-WARMUP = 20  # steps
-CLIP = 5.0  # norm of the gradient of a mean loss; of a sum, times the pixels
+CHAIN = ["fcn32s", "fcn16s"]  # --model, where it is not given
 
 
-def parser() -> argparse.ArgumentParser:
+def parser(everything: bool = False) -> argparse.ArgumentParser:
     p = command_parser("train", "[--data DATA] [--model M ...] [options]", "Train fully convolutional networks.")
-    add = p.add_argument
-    add("--model", nargs="+", choices=[*MODELS], default=["fcn32s", "fcn16s"], metavar="M",
-        help="fcn32s, fcn16s, fcn8s; several: a chain (default: fcn32s fcn16s)")  # fmt: skip
-    add("--data", help="toytown, or a data set's folder (default: toytown); with --resume: where it is now")
-    add("--init", metavar="FILE", help="weights to start from: a file, vgg, or scratch "
-        "(default: vgg, the shipped ones, for vgg_quarter)")  # fmt: skip
-    add("--recipe", choices=RECIPES, default="default", metavar="R",
-        help="what else is not given: default, paper (CVPR 2015) or reference (its Caffe solvers)")  # fmt: skip
-    add("--steps", type=int,
-        help=f"updates of each network (default: {TOYTOWN_STEPS} on toytown, or {EPOCHS} epochs)")  # fmt: skip
-    add("--epochs", type=float, help="the same, in passes over the training set")
-    add("--lr", type=float, help=f"learning rate (default: {MEAN_LR}; for a sum, divided by the pixels)")
-    add("--reduction", choices=["mean", "sum"], default="mean", help="of the pixels' losses (default: mean)")
-    add("--clip", type=float,
-        help=f"largest gradient norm, 0: any (default: {CLIP:g}; for a sum, times the pixels)")  # fmt: skip
-    runs.add_training_options(p)
-    add("--low-memory", action="store_true",
-        help="update while the gradient is computed; the same weights, no clipping")  # fmt: skip
-    add("--balance", action="store_true", help="weight classes by median frequency")
-    add("--crop", type=int, nargs=2, metavar=("H", "W"), help="train on random crops of that size")
-    add("--scale-jitter", type=float, default=0.0, metavar="J", help="scale pictures by 1-J..1+J (default: 0)")
-    add("--pad", choices=["same", "100"], default="same", help="as the reference: 100 (default: same)")
-    add("--upsampling", choices=["learnt", "fixed"], default="learnt",
-        help="learnt: all but the last, as the paper; fixed: none, as the reference")  # fmt: skip
-    add("--skip-scale", type=float, nargs=2, metavar=("POOL4", "POOL3"),
-        help=f"scale the skips before their scores; 8s at once: {AT_ONCE[0]} {AT_ONCE[1]}")  # fmt: skip
-    p.set_defaults(batch=2, warmup=WARMUP)
-    return p
+    return options.add_options(p, SegmentationSettings, TrainOptions, everything=everything)
 
 
 def main(argv=None) -> int:
-    args = options(argv)
-    device.start(args.device)  # where there is none, before anything is written
-    if args.resume is not None:
-        runs.check_resumed(parser(), argv)
-        folder, stages = args.resume, runs.read_config(args.resume, SegmentationSettings, args.data)
+    opts, given = options.read(parser, argv, TrainOptions, SegmentationSettings)
+    device.start(opts.device)  # where there is none, before anything is written
+    if opts.resume is not None:
+        folder, task = Path(opts.resume), None
+        stages = read_config(folder, SegmentationSettings, given.get("data"))
     else:
-        stages = plan(args)
-        folder = runs.new_folder(args.out, args.name or Path(args.data).resolve().name)
-        runs.write_config(folder, stages, args.device)
+        folder, stages, task = begin(opts, given)
     folders = [folder] if len(stages) == 1 else [folder / s.model for s in stages]
     scores = {}
     try:
-        with runs.stopping() as stop:
+        with stopping() as stop:
             for i, (stage, place) in enumerate(zip(stages, folders, strict=True)):
                 if i > 0:
-                    stage = replace(stage, init=str(folders[i - 1] / "last.safetensors"))
-                scores[stage.model] = run_stage(place, stage, args.device, stop)
+                    stage, task = replace(stage, init=str(folders[i - 1] / "last.safetensors")), None
+                scores[stage.model] = run_stage(place, stage, opts.device, stop, task)
     except Stopped as stopped:
-        print(f"\n{stopped}\n{runs.go_on_with('train', folder, args.device)}")
+        print(f"\n{stopped}\n{go_on_with('train', folder, opts.device)}")
         return 130
     if len(stages) > 1:
-        compare(folder, folders, stages[0].data, args.device)
+        compare(folder, folders, stages[0].data, opts.device)
         write_json(folder / "metrics.json", scores)
     report(folder, folders, scores)
     return 0
 
 
-def options(argv=None) -> argparse.Namespace:
-    """Parse the command line; a recipe's presets take the place of the defaults."""
-    p = parser()
-    p.set_defaults(**RECIPES[p.parse_args(argv).recipe])
-    return p.parse_args(argv)
+def begin(opts: TrainOptions, given: dict) -> tuple[Path, list[SegmentationSettings], Segmentation]:
+    """Build the first network, then make the folder: a refused run leaves none. Return folder, settings and network."""
+    stages, splits, file = plan(opts, given)
+    task = Segmentation(stages[0], opts.device, splits)
+    task.initialise(file)
+    folder = new_folder(Path(opts.out), opts.name or Path(stages[0].data).name)
+    write_config(folder, stages, opts.device)
+    return folder, stages, task
 
 
-def plan(args: argparse.Namespace) -> list[SegmentationSettings]:
-    """Turn the command line into the settings of each network to train, checked before anything is written."""
-    args.data = args.data or TOYTOWN
-    check(args)
-    train_set = open_dataset(args.data, "train")
-    runs.check_batch(args, len(train_set))
-    check_labelled(args.data, train_set)
-    init, start = find_start(args, len(train_set.classes))
-    height, width = args.crop or train_set[0][1].shape
-    pictures = args.batch * args.accumulate
-    pixels = 1 if args.reduction == "mean" else pictures * height * width
-    names = {f.name for f in fields(SegmentationSettings)} - {"model", "init"}
-    chosen = {name: value for name, value in vars(args).items() if name in names}
-    chosen["data"] = lasting_name(args.data)
-    chosen["pad"] = 100 if args.pad == "100" else "same"
-    chosen["clip"] = CLIP * pixels if args.clip is None else args.clip
-    given = {x: getattr(args, x) for x in ("lr", "skip_scale", "weight_decay") if getattr(args, x) is not None}
-    stages, scale = [], tuple(start.get("skip_scale", (1.0, 1.0)))
-    for i, model in enumerate(args.model):
-        at_once = i == 0 and model != "fcn32s" and not start
-        preset = {"lr": MEAN_LR / pixels, "skip_scale": scale} | of_stage(args.recipe, model, at_once, pictures)
-        preset["steps"] = steps_of(args, len(train_set), preset.get("steps"))
-        stages.append(SegmentationSettings(model=model, init=init, **chosen | preset | given))
+def plan(opts: TrainOptions, given: dict) -> tuple[list[SegmentationSettings], Splits, WeightFile | None]:
+    """Open data and weights; return the settings of each network to train, and what was opened."""
+    given = {"data": SegmentationSettings.data} | given
+    splits = open_splits(given["data"])
+    check_labelled(given["data"], splits[0])
+    given["init"], file = find_start(given)
+    stages = stages_of(opts, given, splits[0], file)
+    check_together(stages)
+    return stages, splits, file
+
+
+def find_start(given: dict) -> tuple[str | None, WeightFile | None]:
+    """The file to start from, and what is in it."""
+    trunk = given.get("trunk", SegmentationSettings.trunk)
+    init = given.get("init") or (SHIPPED if trunk in shipped_trunks() else SCRATCH)
+    if init == SCRATCH:
+        return None, None
+    path = find_weights(init, trunk)
+    return str(path), open_weights(path)
+
+
+def stages_of(opts: TrainOptions, given: dict, train_set, file: WeightFile | None) -> list[SegmentationSettings]:
+    """The settings of each network: as given, else as the recipe presets, else as fits the data, else the defaults."""
+    models, chosen = given.get("model", CHAIN), presets(opts.recipe, given)
+    first = SegmentationSettings(**chosen | {"model": models[0], "steps": 1})
+    pictures = first.batch * first.accumulate
+    height, width = first.crop or train_set[0][1].shape
+    pixels = 1 if first.reduction == "mean" else pictures * height * width  # a sum's gradient is so many times a mean's
+    fitting = {
+        "lr": SegmentationSettings.lr / pixels,
+        "clip": 0.0 if first.low_memory else SegmentationSettings.clip * pixels,
+    }
+    start = begun_with(file, len(train_set.classes))
+    stages, scale = [], tuple((start or {}).get("skip_scale", SegmentationSettings.skip_scale))
+    for i, model in enumerate(models):
+        at_once = i == 0 and model != "fcn32s" and start is None
+        stage = fitting | {"skip_scale": scale} | chosen | of_stage(opts.recipe, model, at_once, pictures) | given
+        preset = stage.get("steps", TOYTOWN_STEPS if given["data"] in DRAWN else None)
+        stage["steps"] = options.steps_for(opts, given, first, len(train_set), EPOCHS, preset)
+        stages.append(SegmentationSettings(**stage | {"model": model, "data": lasting_name(given["data"])}))
         scale = stages[-1].skip_scale  # score layers that the next one takes over were trained with it
     return stages
 
 
-def check_labelled(data: str, dataset: Dataset) -> None:
-    """Raise InputError where all is void: nothing could be learnt or scored. Reads up to the first labelled pixel."""
-    if not any((dataset[i][1] != dataset.ignore_label).any() for i in range(len(dataset))):
-        raise InputError(
-            f"{data}: every pixel of the {dataset.split} labels is void ({dataset.ignore_label}); write the classes' "
-            "values into the label files"
-        )
+def begun_with(file: WeightFile | None, num_classes: int) -> dict | None:
+    """How the FCN in a file was built, where its score layers are taken over; else None."""
+    arrays = file.arrays if file else []
+    scores = any(array.name == "score_fr.bias" and array.shape == (num_classes,) for array in arrays)
+    return file.meta.get("model", {}) if scores else None
 
 
-def find_start(args: argparse.Namespace, num_classes: int) -> tuple[str | None, dict]:
-    """The file to start from, and how the FCN in it was built; {} where its score layers would not be taken over."""
-    if args.init is None:
-        args.init = SHIPPED if args.trunk in shipped_trunks() else SCRATCH
-    if args.init == SCRATCH:
-        return None, {}
-    path = find_weights(args.init, args.trunk)
-    file = open_weights(path)  # a bad file is told before anything is written
-    check_trunk(path, file, args.trunk)
-    scores = [array for array in file.arrays if array.name == "score_fr.bias" and array.shape == (num_classes,)]
-    return str(path), {"skip_scale": (1.0, 1.0)} | file.meta.get("model", {}) if scores else {}
-
-
-def check(args: argparse.Namespace) -> None:
-    """Raise InputError for options that are out of range or do not go together."""
-    if args.accumulate is None:
-        args.accumulate = max(1, PAPER_PICTURES // args.batch) if args.batch > 0 else 1
-    runs.check_ranges(args)
-    wanted = RECIPES[args.recipe].get("reduction", args.reduction)
-    if args.reduction != wanted and args.lr is None:
-        raise InputError(
-            f"--recipe {args.recipe} with --reduction {args.reduction}: its rate is for a {wanted}; give --lr too"
-        )
-    if len(set(args.model)) < len(args.model):
-        raise InputError(f"--model: expected each network once, received {' '.join(args.model)}")
-    if args.skip_scale is not None and not all(map(math.isfinite, args.skip_scale)):
-        raise InputError(f"--skip-scale: expected two finite numbers, received {args.skip_scale}")
-    if args.crop is not None and min(args.crop) < 1:
-        raise InputError(f"--crop: expected two sides, each more than 0, received {args.crop[0]} {args.crop[1]}")
-    if args.low_memory and (args.accumulate > 1 or args.clip):
-        given = f"--accumulate {args.accumulate}" if args.accumulate > 1 else f"--clip {args.clip:g}"
-        raise InputError(f"--low-memory and {given}: no gradient is kept to add up or to clip; leave one of them out")
-    if args.low_memory:
-        args.clip = 0.0
-
-
-def steps_of(args: argparse.Namespace, pictures: int, preset: int | None) -> int:
-    """The updates of a network: as told, else the recipe's, else the default of the data."""
-    if args.steps is None and args.epochs is None and (preset is not None or args.data in DRAWN):
-        return preset or TOYTOWN_STEPS
-    return runs.steps_for(args, pictures, EPOCHS)
+def check_together(stages: list[SegmentationSettings]) -> None:
+    """Raise InputError for options that do not go together."""
+    models, s = [s.model for s in stages], stages[0]
+    if len(set(models)) < len(models):
+        raise InputError(f"--model: expected each network once, received {' '.join(models)}")
+    if s.low_memory and (s.accumulate > 1 or s.clip):
+        other = f"--accumulate {s.accumulate}" if s.accumulate > 1 else f"--clip {s.clip:g}"
+        raise InputError(f"--low-memory and {other}: no gradient is kept to add up or to clip; leave one of them out")
 
 
 def compare(folder: Path, folders: list[Path], data: str, where: str) -> None:
     """samples.png of a chain: picture, truth, and each network's prediction."""
-    networks = [load_model(place / "last.safetensors", where) for place in folders]
+    networks = {}
+    for place in folders:
+        model, meta = load_model(place / "last.safetensors", where)
+        networks[place.name] = (model, Preprocessing.from_dict(meta["preprocessing"]))
     dataset = open_dataset(data, next(split for split in ("test", "val", "train") if has_split(data, split)))
-    rows = []
-    for picture, labels in sample_pictures(dataset):
-        predictions = [
-            predict(model, Preprocessing.from_dict(meta["preprocessing"]).apply(picture)[None])[0]
-            for model, meta in networks
-        ]
-        rows.append([picture] + [figures.colourise(shown, dataset.palette) for shown in (labels, *predictions)])
-    titles = ["picture", "truth", *(place.name for place in folders)]
-    figures.samples(folder / "samples.png", rows, titles, dataset.classes, dataset.palette)
+    draw_samples(folder / "samples.png", dataset, networks)
 
 
 def report(folder: Path, folders: list[Path], scores: dict) -> None:

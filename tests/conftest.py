@@ -12,11 +12,16 @@ from minifcn.gpu import signatures
 from minifcn.models import TRUNKS
 
 
-@pytest.fixture(params=["im2col", "winograd"])
-def conv_algorithm(request, monkeypatch):
-    """Run a test once for each algorithm of the convolution; a shape that one cannot do falls back to the other."""
-    monkeypatch.setenv("MINIFCN_CONV", request.param)
-    return request.param
+@pytest.fixture
+def set_conv(monkeypatch):
+    """set_conv("im2col" or "winograd"): sets MINIFCN_CONV for this test; a shape that one cannot do takes the other."""
+
+    def choose(algorithm):
+        monkeypatch.setenv("MINIFCN_CONV", algorithm)
+        cpu.conv_choice.cache_clear()
+
+    yield choose
+    cpu.conv_choice.cache_clear()
 
 
 @pytest.fixture(scope="session")

@@ -13,8 +13,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from minifcn import pretrain, train
 from minifcn.command import command_line
 from minifcn.models import Widths
+from minifcn.training import options
+from minifcn.training.segmentation import Segmentation
+from minifcn.training.settings import ClassificationSettings, Options, SegmentationSettings, TrainOptions
+from minifcn.training.stage import open_run
 from minifcn.weights import checkpoint
 
 CLASSES = ("ground", "square", "disc")
@@ -177,6 +182,34 @@ def zipped(folder, path, inside="", folders=True):
             if folders or entry.is_file():
                 archive.write(entry, f"{inside}{entry.relative_to(folder).as_posix()}")
     return path
+
+
+def planned(argv) -> list[SegmentationSettings]:
+    """The settings of each network that a command line of minifcn.train would train."""
+    return train.plan(*options.read(train.parser, argv, TrainOptions, SegmentationSettings))[0]
+
+
+def pretrain_planned(argv) -> ClassificationSettings:
+    """The settings that a command line of minifcn.pretrain would train with."""
+    return pretrain.plan(*options.read(pretrain.parser, argv, Options, ClassificationSettings))[0]
+
+
+class NoStop:
+    requested = False
+
+
+def train_run(folder, data, **settings):
+    """Train without drawing; return the run."""
+    folder.mkdir()
+    defaults = {"model": "fcn32s", "steps": 6, "trunk": "tiny", "batch": 4, "dropout": 0.5, "lr": 0.05}
+    defaults |= {"seed": 3, "val_every": 0, "warmup": 0, "clip": 0.0}
+    run = open_run(Segmentation, folder, SegmentationSettings(data=data, **defaults | settings))
+    run.train(NoStop)
+    return run
+
+
+def losses(run):
+    return np.array([row["loss"] for row in run.log])
 
 
 def exit_status(main, *argv) -> int:

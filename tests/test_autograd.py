@@ -258,6 +258,38 @@ def test_a_tensor_shows_what_it_is():
     assert repr(x * 2) == "Tensor((2, 3), float32, from Scale)"
 
 
+def test_a_single_number_becomes_a_float():
+    for shape in ((), (1,), (1, 1)):
+        x = leaf(np.full(shape, 0.1), np.float32)
+        assert float(x) == x.item() == float(np.float32(0.1)) and type(x.item()) is float
+    for convert in (float, mf.Tensor.item):
+        with pytest.raises(ValueError, match=r"item: expected a tensor of one element, received shape \(2, 3\)"):
+            convert(leaf(np.ones((2, 3))))
+
+
+# ---- inputs that are left out ----
+
+
+class Sum3(Function):
+    """y = a + b + c, where c may be None."""
+
+    def forward(self, a, b, c):
+        return a + b if c is None else a + b + c
+
+    def backward(self, dy):
+        return tuple(dy.copy() if need else None for need in self.needs)
+
+
+def test_an_input_may_be_none():
+    a, b, c = (leaf([1.0, 2]) for _ in range(3))
+    y = Sum3()(a, b, None)
+    assert y.creator.needs == (True, True, False)
+    assert y.creator.parents == [a, b, None] and y.creator.shapes == [(2,), (2,), None]
+    y.backward(np.array([3.0, 4]))
+    Sum3()(a, b, c).backward(np.array([3.0, 4]))
+    assert a.grad.tolist() == b.grad.tolist() == [6, 8] and c.grad.tolist() == [3, 4]
+
+
 # ---- memory ----
 
 

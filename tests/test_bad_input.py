@@ -19,6 +19,7 @@ from small_data import (
     exit_status,
     fails,
     make_set,
+    planned,
 )
 
 from minifcn import check_gradients, command, evaluate, files, predict, train
@@ -178,7 +179,7 @@ def test_training_data_that_is_all_void(copy, tmp_path, capsys):
     one = np.full((32, 40), 255, np.uint8)
     one[3, 5] = 1
     Image.fromarray(one).save(labels[-1])
-    assert train.plan(train.parser().parse_args(training(copy, tmp_path / "runs")))
+    assert planned(training(copy, tmp_path / "runs"))
 
 
 # --- checkpoints ---

@@ -39,10 +39,12 @@ def run_page(text: str, name: str) -> list[tuple[int, str, str]]:
 @pytest.mark.parametrize("page", RUN)
 def test_code_runs_and_prints_what_the_page_shows(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # pages write files
-    results = run_page((ROOT / page).read_text(encoding="utf-8"), page)
-    assert len(results) >= 8
-    for line, printed, shown in results:
-        assert printed == shown, f"{page}, line {line}: prints\n{printed}\nbut shows\n{shown}"
+    text = (ROOT / page).read_text(encoding="utf-8")
+    for _ in range(2):  # a reader runs a page again, in the folder of the first time
+        results = run_page(text, page)
+        assert len(results) >= 8
+        for line, printed, shown in results:
+            assert printed == shown, f"{page}, line {line}: prints\n{printed}\nbut shows\n{shown}"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

@@ -68,10 +68,10 @@ def test_label_png_holds_the_labels_and_their_colours(tmp_path, L):
 @pytest.mark.parametrize(
     "labels, message",
     [
-        (np.array([[0, 3]], np.uint8), "label value 3: expected 0 to 2, or 255 for void"),
-        (np.array([[0, -1]]), "label value -1"),
-        (np.array([[0, 256]]), "label value 256"),
-        (np.zeros((2, 2, 3), np.uint8), r"expected \(H, W\) of integers, got \(2, 2, 3\)"),
+        (np.array([[0, 3]], np.uint8), "labels: expected 0 to 2, or 255 for void, received 3"),
+        (np.array([[0, -1]]), "received -1"),
+        (np.array([[0, 256]]), "received 256"),
+        (np.zeros((2, 2, 3), np.uint8), r"expected \(H, W\) of integers, received \(2, 2, 3\)"),
         (np.zeros((2, 2)), "of float64"),
     ],
 )
@@ -84,31 +84,35 @@ def test_bad_labels(tmp_path, labels, message):
 
 
 def test_overlay_arguments():
-    with pytest.raises(ValueError, match=r"picture: expected \(2, 3, 3\) to fit the labels, got \(3, 2, 3\)"):
+    with pytest.raises(ValueError, match=r"picture: expected \(2, 3, 3\) to fit the labels, received \(3, 2, 3\)"):
         figures.overlay(picture(3, 2), np.zeros((2, 3), np.uint8), PALETTE)
-    with pytest.raises(ValueError, match=r"alpha: expected 0 to 1, got 1\.5"):
+    with pytest.raises(ValueError, match=r"alpha: expected 0 to 1, received 1\.5"):
         figures.overlay(picture(2, 3), np.zeros((2, 3), np.uint8), PALETTE, alpha=1.5)
 
 
 # --- samples ---
 
 
-def test_samples_hold_every_picture_at_a_whole_multiple(tmp_path):
-    labels = np.random.default_rng(0).integers(0, 3, (45, 60))
-    truth, guess = (
-        figures.colourise(labels, PALETTE),
-        figures.colourise(labels.T[:45, :45].repeat(2, 1)[:, :60], PALETTE),
-    )
-    rows = [[picture(45, 60), truth, guess], [picture(45, 60, 1), guess, truth]]
+def test_samples_hold_every_picture_at_a_whole_multiple_in_its_place(tmp_path):
+    rng = np.random.default_rng(0)
+    rows = [[picture(45, 50, i), *rng.integers(0, 3, (2, 45, 50), dtype=np.uint8)] for i in range(2)]
     figures.samples(tmp_path / "s.png", rows, ["picture", "truth", "32s\nJaccard 50.0"], CLASSES, PALETTE)
     canvas = read(tmp_path / "s.png")
-    for x in (truth, guess):
-        assert contains(canvas, x.repeat(7, 0).repeat(7, 1))  # 7 x 60 = 420, nearest
-    expected = np.asarray(Image.fromarray(rows[0][0]).resize((420, 315), Image.Resampling.BICUBIC))
-    assert contains(canvas, expected)
-    # The margins: 16 on either side, 10 between columns, and the outermost rows and columns of pixels are paper.
-    assert canvas.shape[1] == 3 * 420 + 2 * 10 + 2 * 16
+    H, W = 360, 400  # 8 x 45, 8 x 50: 9 x 50 would be more than a column of 420
+    # The margins: 16 on either side, 10 between columns and rows, two lines of titles of 26 each; a legend of one line.
+    assert canvas.shape == (16 + 2 * 26 + 2 * (H + 10) + 28 + 16, 2 * 16 + 3 * W + 2 * 10, 3)
     assert (canvas[[0, -1]] == 255).all() and (canvas[:, [0, -1]] == 255).all()
+    for r, (x, *labels) in enumerate(rows):
+        drawn = [np.asarray(Image.fromarray(x).resize((W, H), Image.Resampling.BILINEAR))]
+        drawn += [figures.colourise(y, PALETTE).repeat(8, 0).repeat(8, 1) for y in labels]
+        for c, expected in enumerate(drawn):
+            top, left = 68 + r * (H + 10), 16 + c * (W + 10)
+            np.testing.assert_array_equal(canvas[top : top + H, left : left + W], expected)
+
+
+def packed(colours):
+    """Colours (..., 3) as one number each."""
+    return colours.astype(int) @ (65536, 256, 1)
 
 
 def swatch(colour):
@@ -116,16 +120,44 @@ def swatch(colour):
 
 
 def test_legend_shows_every_class_and_void_only_if_a_label_picture_has_it(tmp_path):
-    grey = np.full((20, 30, 3), 77, np.uint8)
-    labels = np.zeros((20, 30), int)
-    figures.samples(tmp_path / "a.png", [[grey, figures.colourise(labels, PALETTE)]], ["x", "y"], CLASSES, PALETTE)
-    canvas = read(tmp_path / "a.png")
-    for colour in PALETTE[1:]:  # in the legend alone
-        assert contains(canvas, swatch(colour))
-    assert not contains(canvas, swatch(figures.VOID_COLOUR))
+    x = np.full((20, 30, 3), figures.VOID_COLOUR, np.uint8)  # in a picture it is a colour as any other
+    labels = np.zeros((20, 30), np.uint8)
+    figures.samples(tmp_path / "a.png", [[x, labels]], ["x", "y"], CLASSES, PALETTE)
+    legend = read(tmp_path / "a.png")[-44:]
+    for colour in PALETTE:
+        assert contains(legend, swatch(colour))
+    assert not contains(legend, swatch(figures.VOID_COLOUR))
     labels[3, 4] = 255
-    figures.samples(tmp_path / "b.png", [[grey, figures.colourise(labels, PALETTE)]], ["x", "y"], CLASSES, PALETTE)
-    assert contains(read(tmp_path / "b.png"), swatch(figures.VOID_COLOUR))
+    figures.samples(tmp_path / "b.png", [[x, labels]], ["x", "y"], CLASSES, PALETTE)
+    assert contains(read(tmp_path / "b.png")[-44:], swatch(figures.VOID_COLOUR))
+
+
+def test_void_is_shown_as_a_last_class_would_be(tmp_path):
+    labels = np.random.default_rng(0).integers(0, 2, (20, 30), dtype=np.uint8)
+    figures.samples(tmp_path / "a.png", [[labels * 255]], ["x"], ["road"], PALETTE[1:2])
+    palette = np.array([PALETTE[1], figures.VOID_COLOUR], np.uint8)
+    figures.samples(tmp_path / "b.png", [[labels]], ["x"], ["road", "void"], palette)
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+
+
+def test_a_picture_in_the_colours_of_the_classes_is_a_picture(tmp_path):
+    x = PALETTE[np.random.default_rng(0).integers(0, 3, (20, 30))]
+    figures.samples(tmp_path / "a.png", [[x]], ["x"], CLASSES, PALETTE)
+    assert contains(read(tmp_path / "a.png"), np.asarray(Image.fromarray(x).resize((420, 280), Image.BILINEAR)))
+
+
+def test_titles_stay_above_their_column(tmp_path):
+    figures.samples(tmp_path / "a.png", [[picture(20, 30)] * 2], ["long " * 40, ""], CLASSES, PALETTE)
+    head = read(tmp_path / "a.png")[:40]
+    left, right = head[:, : 16 + 420], head[:, 16 + 420 :]
+    assert (left < 128).any() and (right == 255).all()
+
+
+def test_letters_of_other_alphabets(tmp_path):
+    """A font that lacks them draws the same box for each."""
+    for name in ("ж", "ю", "ß", "ü"):
+        figures.samples(tmp_path / f"{name}.png", [[picture(20, 30)]], ["x"], [name], PALETTE[:1])
+    assert len({path.read_bytes() for path in tmp_path.iterdir()}) == 4
 
 
 @pytest.mark.parametrize("L", [1, 60])
@@ -137,23 +169,29 @@ def test_samples_of_many_sizes_and_class_counts(tmp_path, L):
     figures.samples(tmp_path / "s.png", rows, ["a", "a title that does not fit over its column " * 3], classes, palette)
     canvas = read(tmp_path / "s.png")
     assert (canvas[[0, -1]] == 255).all() and (canvas[:, [0, -1]] == 255).all()  # nothing is cut off
-    counts = np.bincount(figures._packed(canvas).ravel(), minlength=2**24)
-    assert (counts[figures._packed(palette)] >= 14 * 14).all()
+    counts = np.bincount(packed(canvas).ravel(), minlength=2**24)
+    assert (counts[packed(palette)] >= 14 * 14).all()
 
 
 @pytest.mark.parametrize(
     "rows, titles, message",
     [
         ([], ["a"], "rows: expected one or more"),
-        ([[picture(2, 2)]], ["a", "b"], r"each of 2 pictures, got \[1\]"),
-        ([[picture(2, 2).astype(float)]], ["a"], r"expected \(H, W, 3\) uint8, got \(2, 2, 3\) float64"),
-        ([[picture(2, 2)[..., 0]]], ["a"], r"got \(2, 2\) uint8"),
+        ([[picture(2, 2)]], ["a", "b"], r"each of 2 cells, received \[1\]"),
+        (
+            [[picture(2, 2).astype(float)]],
+            ["a"],
+            r"cell: expected uint8 \(H, W, 3\) or labels \(H, W\), received float64",
+        ),
+        ([[picture(2, 2)[..., :2]]], ["a"], r"received uint8 \(2, 2, 2\)"),
+        ([[picture(2, 2)[..., 0].astype(int)]], ["a"], r"received int64 \(2, 2\)"),
+        ([[np.full((2, 2), 3, np.uint8)]], ["a"], "labels: expected 0 to 2, or 255 for void, received 3"),
     ],
 )
 def test_samples_arguments(tmp_path, rows, titles, message):
     with pytest.raises(ValueError, match=message):
         figures.samples(tmp_path / "s.png", rows, titles, CLASSES, PALETTE)
-    with pytest.raises(ValueError, match=r"palette: expected \(1, 3\) for 1 classes, got \(3, 3\)"):
+    with pytest.raises(ValueError, match=r"palette: expected \(1, 3\) for 1 classes, received \(3, 3\)"):
         figures.samples(tmp_path / "s.png", [[picture(2, 2)]], ["a"], ["one"], PALETTE)
 
 

@@ -120,7 +120,7 @@ def test_perfect_prediction_scores_one():
         ([0, -1], [0, 0], "label value -1"),
         ([0, 1], [0, 3], "prediction value 3: expected 0 to 2$"),
         ([0, 1], [0, 255], "prediction value 255"),
-        ([0, 1], [[0, 1]], r"equal shapes, got \(2,\) and \(1, 2\)"),
+        ([0, 1], [[0, 1]], r"equal shapes, received \(2,\) and \(1, 2\)"),
     ],
 )
 def test_bad_values_are_named_and_nothing_is_counted(labels, predictions, message):
@@ -137,7 +137,7 @@ def test_huge_unsigned_label_is_not_wrapped():
 
 @pytest.mark.parametrize("dtype", [np.float32, np.bool_])
 def test_other_dtypes_raise(dtype):
-    with pytest.raises(TypeError, match=f"labels: expected an integer dtype, got {np.dtype(dtype)}"):
+    with pytest.raises(TypeError, match=f"labels: expected an integer dtype, received {np.dtype(dtype)}"):
         ConfusionMatrix(3).update(np.zeros(2, dtype), np.zeros(2, int))
 
 
@@ -192,7 +192,7 @@ def test_values_out_of_range_raise_on_every_device(labels, predictions, loops):
     matrix = ConfusionMatrix(3)
     with pytest.raises(ValueError, match="expected 0"):
         matrix.update(np.array(labels), loops.asarray(np.array(predictions, np.uint8)))
-    with pytest.raises(ValueError, match=r"expected equal shapes, got \(1,\) and \(2,\)"):
+    with pytest.raises(ValueError, match=r"expected equal shapes, received \(1,\) and \(2,\)"):
         matrix.update(np.array([0]), loops.asarray(np.array([0, 1], np.uint8)))
     assert matrix.counts.sum() == 0
 
@@ -260,5 +260,5 @@ def test_table():
 
 def test_table_with_nothing_counted_and_with_wrong_names():
     assert ConfusionMatrix(2).table(["a", "b"]).count("absent") == 2
-    with pytest.raises(ValueError, match="expected 2 names, got 3"):
+    with pytest.raises(ValueError, match="expected 2 names, received 3"):
         ConfusionMatrix(2).table(["a", "b", "c"])

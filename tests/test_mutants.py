@@ -16,9 +16,9 @@ from reference import CROPS
 from test_optim import OPTIONS, check_sgd
 
 import minifcn as mf
-from minifcn import autograd, cpu
+from minifcn import cpu
 from minifcn.models.geometry import Grid, trunk_grids
-from minifcn.ops.arithmetic import Add, Scale
+from minifcn.ops.arithmetic import Add, Mul, Scale, Sum
 from minifcn.ops.average import GlobalAverage
 from minifcn.ops.crop import Crop
 from minifcn.ops.dropout import Dropout
@@ -339,7 +339,7 @@ def bias_lr_forgotten(original):
 
 
 def overwrite_leaf(original):
-    def wrong(leaf, grad):
+    def wrong(leaf, part, grad):
         leaf.grad = grad
 
     return wrong
@@ -389,7 +389,7 @@ def norm_relu_let_through(original):
 
 def average_not_divided(_):
     def wrong(self, dy):
-        return (np.broadcast_to(dy, self.x_shape).copy(),)
+        return (np.broadcast_to(dy, self.shapes[0]).copy(),)
 
     return wrong
 
@@ -438,6 +438,8 @@ MUTANTS = [
     Mutant("dropout: scale", "dropout", Dropout, "forward", dropout_scale_forgotten),
     Mutant("dropout: another mask", "dropout", Dropout, "backward", dropout_draws_again),
     Mutant("add: gradient to one side", "add", Add, "backward", one_sided_add),
+    Mutant("multiply: gradients exchanged", "multiply", Mul, "backward", result(lambda gradients: gradients[::-1])),
+    Mutant("sum: gradient of a mean", "sum", Sum, "backward", result(lambda dx: (dx[0] / dx[0].size,))),
     Mutant("scale: gradient unscaled", "scale", Scale, "backward", lambda _: lambda self, dy: (dy,)),
     # ---- loss ----
     Mutant("loss: ignored in the divisor", "softmax_cross_entropy", cpu, "cross_entropy", loss_counts_ignored),
@@ -452,7 +454,7 @@ MUTANTS = [
     Mutant("sgd: Nesterov", "sgd", cpu, "sgd_update", sgd_with(nesterov)),
     Mutant("sgd: bias decays", "sgd", mf.optim.SGD, "__init__", bias_decays),
     Mutant("sgd: bias_lr forgotten", "sgd", mf.optim.SGD, "__init__", bias_lr_forgotten),
-    Mutant("engine: gradient overwritten", "engine", autograd, "_add_to_leaf", overwrite_leaf),
+    Mutant("engine: gradient overwritten", "engine", mf.Tensor, "accept", overwrite_leaf),
     Mutant("geometry: padding forgotten", "geometry", Grid, "conv", padding_forgotten),
     Mutant("geometry: crop one off", "geometry", Grid, "crop_to", result(lambda offset: offset + 1)),
 ]

@@ -103,6 +103,17 @@ def test_zero_grad(loops):
     assert w.grad is None
 
 
+def test_step_during_backward_makes_momentum_for_what_is_learnt_alone(loops):
+    w, frozen = tensor(loops, np.ones(3)), tensor(loops, np.ones(3), requires_grad=False)
+    optimizer = mf.optim.SGD({"w": w, "frozen": frozen}, lr=0.1, momentum=0.5, weight_decay=0)
+    optimizer.step_during_backward()
+    assert list(optimizer.momentum_buffers) == ["w"]  # before the first gradient
+    (w + frozen).backward(np.ones(3))
+    assert list(optimizer.momentum_buffers) == ["w"] and w.grad is None
+    np.testing.assert_allclose(device.asnumpy(w.data), 0.9, rtol=1e-15)
+    assert (device.asnumpy(frozen.data) == 1).all()
+
+
 def test_lr_may_change_between_steps(loops):
     w = tensor(loops, np.zeros(2))
     optimizer = mf.optim.SGD({"w": w}, lr=1, momentum=0.5, weight_decay=0)

@@ -89,10 +89,10 @@ def learnable(rng, pictures, H, W):
     ],
     indirect=["loops"],
 )
-def test_ten_steps_of_training(loops, dtype, algorithm, kind, monkeypatch):
+def test_ten_steps_of_training(loops, dtype, algorithm, kind, set_conv):
     """vgg_quarter FCN-16s from its own initial values, dropout off: the same losses step by step."""
     if algorithm:
-        monkeypatch.setenv("MINIFCN_CONV", algorithm)
+        set_conv(algorithm)
     model = mf.models.fcn16s(4, trunk="vgg_quarter", pad="same", dtype=dtype).eval()
     parameters = model.parameters()
     twin = Twin("fcn16s", "same", {name: p.data for name, p in parameters.items()})

@@ -234,8 +234,8 @@ def test_op(op, chunk, loops):
 
 @pytest.mark.parametrize("algorithm", ["im2col", "winograd"])
 @pytest.mark.parametrize("op", ["conv2d", "conv_transpose2d"])
-def test_each_convolution_algorithm(op, algorithm, monkeypatch):
-    monkeypatch.setenv("MINIFCN_CONV", algorithm)
+def test_each_convolution_algorithm(op, algorithm, set_conv):
+    set_conv(algorithm)
     test_op(op, CHUNKS, cpu)
 
 

@@ -47,6 +47,7 @@ def compare(name: str, shape: tuple, K: int) -> bool:
 
     def three(algorithm):
         os.environ["MINIFCN_CONV"] = algorithm
+        cpu.conv_choice.cache_clear()
         start = time.perf_counter()
         y, dw = cpu.conv_forward(x, w, None, one, one), cpu.conv_weight_grad(x, dy, w.shape, one, one)
         dx = cpu.conv_input_grad(dy, w, x.shape, one, one) if shape[3] > 3 else y  # pictures need no gradient
@@ -59,6 +60,7 @@ def compare(name: str, shape: tuple, K: int) -> bool:
         for algorithm, found in seconds.items():
             found.append(three(algorithm)[0])
     del os.environ["MINIFCN_CONV"]
+    cpu.conv_choice.cache_clear()
     chosen = "winograd" if winograd.pays(x.shape, w.shape, one) else "im2col"
     ms = {algorithm: 1000 * median(found) for algorithm, found in seconds.items()}
     good = ms[chosen] <= ALLOWED * min(ms.values())

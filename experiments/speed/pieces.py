@@ -119,10 +119,12 @@ def accuracy() -> None:
             errors = (np.linalg.norm(a - b) / np.linalg.norm(b) for a, b in zip(found, truth, strict=True))
             print(f"  {name:14}{algorithm:10}" + "".join(f"{error:10.1e}" for error in errors))
     os.environ.pop("MINIFCN_CONV")
+    cpu.conv_choice.cache_clear()
 
 
 def three(algorithm, x, w, dy):
     os.environ["MINIFCN_CONV"] = algorithm
+    cpu.conv_choice.cache_clear()
     one = (1, 1)
     y, dx = cpu.conv_forward(x, w, None, one, one), cpu.conv_input_grad(dy, w, x.shape, one, one)
     return y, dx, cpu.conv_weight_grad(x, dy, w.shape, one, one)

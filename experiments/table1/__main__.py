@@ -19,9 +19,9 @@ from minifcn.datasets import TOYTOWN, has_split, lasting_name, open_dataset
 from minifcn.errors import InputError
 from minifcn.files import write_json
 from minifcn.models import TRUNKS
-from minifcn.train import check_labelled
 from minifcn.training import folder as runs
 from minifcn.training.loop import Stopped
+from minifcn.training.segmentation import check_labelled
 from minifcn.weights import check_trunk, open_weights
 from minifcn.weights.shipped import SHIPPED, find_weights
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from minifcn.datasets import open_dataset
 from minifcn.datasets.views import hold_out
 from minifcn.errors import InputError
-from minifcn.train import CLIP, WARMUP
 from minifcn.training.settings import SegmentationSettings
 from minifcn.weights.shipped import SCRATCH
 from minifcn.weights.shipped import SHIPPED as VGG
@@ -38,8 +37,7 @@ class Options:
         start: VGG, SCRATCH or a checkpoint.
         """
         chosen = {"data": self.data, "steps": self.steps, "trunk": self.trunk, "batch": self.batch, "scale": self.scale}
-        chosen |= {"warmup": WARMUP, "clip": CLIP, "held_out": True}
-        chosen |= {"init": {VGG: self.vgg, SCRATCH: None}.get(start, start)}
+        chosen |= {"held_out": True, "init": {VGG: self.vgg, SCRATCH: None}.get(start, start)}
         settings = SegmentationSettings(model=model, **chosen | others)
         epoch = int(self.pictures() * settings.fraction) // settings.batch
         return replace(settings, val_every=math.ceil(settings.steps / VALIDATIONS) / epoch)

@@ -1,40 +1,15 @@
 """The hot array loops in NumPy. Plain functions over arrays: no Tensor, no layer, no graph."""
+# ruff: noqa: F401  (imported for others: device.py hands this module to the layers)
 
-import numpy as np
+from numpy import asarray
 
 from .batch_norm import batch_norm_backward, batch_norm_forward
 from .classes import argmax, confusion_counts
-from .conv import bias_grad, conv_forward, conv_input_grad, conv_weight_grad
+from .conv import bias_grad
 from .elementwise import relu_backward, relu_forward, sgd_update, sum_of_squares
+from .environment import conv_choice, num_threads, start
 from .loss import cross_entropy
 from .pool import pool_backward, pool_forward
-from .threads import blas_kernel, describe, keep_freed_memory, num_threads
-from .upsample import bilinear_kernel, upsample_backward, upsample_forward
-
-asarray = np.asarray
-
-__all__ = [
-    "argmax",
-    "asarray",
-    "batch_norm_backward",
-    "batch_norm_forward",
-    "bias_grad",
-    "bilinear_kernel",
-    "blas_kernel",
-    "confusion_counts",
-    "conv_forward",
-    "conv_input_grad",
-    "conv_weight_grad",
-    "cross_entropy",
-    "describe",
-    "keep_freed_memory",
-    "num_threads",
-    "pool_backward",
-    "pool_forward",
-    "relu_backward",
-    "relu_forward",
-    "sgd_update",
-    "sum_of_squares",
-    "upsample_backward",
-    "upsample_forward",
-]
+from .threads import blas_kernel, describe, keep_freed_memory
+from .upsample import upsample_backward, upsample_forward
+from .winograd import conv_forward, conv_input_grad, conv_weight_grad  # conv.py has the same three without Winograd

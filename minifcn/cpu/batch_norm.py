@@ -11,33 +11,24 @@ BLOCK = 1 << 16  # elements a block
 
 def batch_norm_forward(x, b, eps, relu):
     """Of x (..., K) return y = xhat + b (or its ReLU), xhat = (x - mean) / sqrt(var + eps), mean and var (K,)."""
-    K = x.shape[-1]
-    x = x.reshape(-1, K)  # (M, K)
-    blocks, M = list(strips(len(x), max(1, BLOCK // K))), len(x)
-    sums, xhat, y = np.empty((len(blocks), K), x.dtype), np.empty_like(x), np.empty_like(x)
+    x = x.reshape(-1, x.shape[-1])  # (M, K)
+    M, K = x.shape
+    blocks, xhat, y = list(strips(M, max(1, BLOCK // K))), np.empty_like(x), np.empty_like(x)
 
-    def add_up(i):
-        sums[i] = column_sums(x[blocks[i]])
-
-    def centre(i):
-        rows = blocks[i]
+    def squares(rows):
         np.subtract(x[rows], mean, out=xhat[rows])
-        squares = workspace("share", xhat[rows].shape, x.dtype)
-        sums[i] = column_sums(np.multiply(xhat[rows], xhat[rows], out=squares))
+        return [np.multiply(xhat[rows], xhat[rows], out=workspace("share", xhat[rows].shape, x.dtype))]
 
-    def scale(i):
-        rows = blocks[i]
+    def scale(rows):
         xhat[rows] *= scales
         np.add(xhat[rows], b, out=y[rows])
         if relu:
             np.maximum(y[rows], 0, out=y[rows])
 
-    parallel(add_up, range(len(blocks)))
-    mean = sums.sum(0) / M
-    parallel(centre, range(len(blocks)))
-    var = sums.sum(0) / M
+    mean = column_sums(lambda rows: [x[rows]], blocks)[0] / M
+    var = column_sums(squares, blocks)[0] / M
     scales = 1 / np.sqrt(var + x.dtype.type(eps))
-    parallel(scale, range(len(blocks)))
+    parallel(scale, blocks)
     return y, xhat, mean, var
 
 
@@ -46,30 +37,32 @@ def batch_norm_backward(dy, y, xhat, var, eps):
     M, K = xhat.shape
     dy = np.ascontiguousarray(dy).reshape(M, K)
     blocks = list(strips(M, max(1, BLOCK // K)))
-    sums = np.empty((2, len(blocks), K), dy.dtype)
 
-    def add_up(i):
-        rows = blocks[i]
+    def times_xhat(rows, factor):
+        return np.multiply(xhat[rows], factor, out=workspace("share", xhat[rows].shape, dy.dtype))
+
+    def both(rows):
         if y is not None:
             select(dy[rows], y[rows] > 0, out=dy[rows])
-        product = workspace("share", dy[rows].shape, dy.dtype)
-        sums[0, i] = column_sums(dy[rows])
-        sums[1, i] = column_sums(np.multiply(dy[rows], xhat[rows], out=product))
+        return dy[rows], times_xhat(rows, dy[rows])
 
-    def combine(i):
-        rows = blocks[i]
-        share = workspace("share", dy[rows].shape, dy.dtype)
-        dy[rows] -= np.multiply(xhat[rows], slope, out=share)
+    def combine(rows):
+        dy[rows] -= times_xhat(rows, slope)
         dy[rows] -= level
         dy[rows] *= scales
 
-    parallel(add_up, range(len(blocks)))
-    db, dscale = sums.sum(1)  # (K,) each
+    db, dscale = column_sums(both, blocks)  # (K,) each
     level, slope, scales = db / M, dscale / M, 1 / np.sqrt(var + dy.dtype.type(eps))
-    parallel(combine, range(len(blocks)))
+    parallel(combine, blocks)
     return dy, db
 
 
-def column_sums(x):
-    """Sums of the columns of x (M, K): a product is faster than sum(0), whose loops are only K long."""
-    return np.ones(len(x), x.dtype) @ x
+def column_sums(values, blocks):
+    """Sums (n, K) over the rows of n matrices, by blocks in a fixed order: values(block) gives n matrices (rows, K)."""
+    sums = [None] * len(blocks)
+
+    def work(i):  # products with ones are faster than sum(axis=0), whose loops are only K long
+        sums[i] = [np.ones(len(part), part.dtype) @ part for part in values(blocks[i])]
+
+    parallel(work, range(len(blocks)))
+    return np.sum(sums, axis=0)

@@ -12,11 +12,7 @@ def relu_forward(x):
     """max(x, 0); NaN stays NaN."""
     y = np.empty(x.shape, x.dtype)
     source, target = np.ravel(x), y.reshape(-1)
-
-    def work(block):
-        np.maximum(source[block], 0, out=target[block])
-
-    parallel(work, strips(y.size, BLOCK))
+    parallel(lambda block: np.maximum(source[block], 0, out=target[block]), strips(y.size, BLOCK))
     return y
 
 
@@ -33,11 +29,7 @@ def relu_backward(dy, y):
     """dy where y > 0, else 0: in place, where dy is contiguous."""
     dx = np.ascontiguousarray(dy)
     flat, y = dx.reshape(-1), np.ravel(y)
-
-    def work(block):
-        select(flat[block], y[block] > 0, out=flat[block])
-
-    parallel(work, strips(dx.size, BLOCK))
+    parallel(lambda block: select(flat[block], y[block] > 0, out=flat[block]), strips(dx.size, BLOCK))
     return dx
 
 

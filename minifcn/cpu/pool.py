@@ -14,7 +14,8 @@ BLOCK = 1 << 17  # output elements a strip
 
 
 def pool_forward(x, kernel, stride, padding, out_size):
-    """Return y (N,OH,OW,C) and winner (N,OH,OW,C): the tap ky KW + kx that the maximum came from, uint8 up to 256 taps.
+    """Return y (N,OH,OW,C) and winner (N,OH,OW,C): the tap ky KW + kx < 256 that the maximum came
+    from, uint8.
 
     x (N,H,W,C) counts as padded with -inf, below and to the right as far as the windows of out_size = (OH, OW) reach.
     The first of equal taps wins. NaN is larger than everything, as in PyTorch.
@@ -22,16 +23,16 @@ def pool_forward(x, kernel, stride, padding, out_size):
     N, H, W, C = x.shape
     (KH, KW), (OH, OW) = kernel, out_size
     y = np.empty((N, OH, OW, C), x.dtype)
-    winner = np.zeros((N, OH, OW, C), np.uint8 if KH * KW <= 256 else np.uint32)
+    winner = np.zeros((N, OH, OW, C), np.uint8)
 
     def work(task):
         n, strip = task
         best, won = y[n, strip], winner[n, strip]  # (rows, OW, C)
         tap_pixels(x[n], 0, strip, best, kernel, stride, padding)
-        v, later = workspace("tap", best.shape, x.dtype), workspace("later", won.shape, won.dtype)
+        v, later = workspace("tap", best.shape, x.dtype), workspace("later", won.shape, np.uint8)
         for tap in range(1, KH * KW):
             tap_pixels(x[n], tap, strip, v, kernel, stride, padding)
-            np.multiply(v > best, won.dtype.type(tap), out=later)
+            np.multiply(v > best, np.uint8(tap), out=later)
             np.maximum(won, later, out=won)  # taps come in order, so a larger one is a later and better one
             np.maximum(best, v, out=best)
         rest = ~(best > -np.inf)  # NaN, or nothing but -inf
@@ -87,8 +88,7 @@ def pool_backward(dy, winner, x_shape, kernel, stride, padding):
 
     def work(task):
         n, rows = task
-        for strip in pieces(rows.stop - rows.start, BLOCK // (OW * C)):
-            strip = slice(rows.start + strip.start, rows.start + strip.stop)
+        for strip in pieces(rows, BLOCK // (OW * C)):
             share = workspace("tap", (strip.stop - strip.start, OW, C), dy.dtype)
             for tap in range(KH * KW):
                 there, here = seen(tap, strip, x_shape[1:], OW, kernel, stride, padding)

@@ -7,64 +7,20 @@ thread, so results do not depend on the number of threads.
 
 import ctypes
 import math
-import os
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, wait
 from functools import cache, partial
-from pathlib import Path
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
-from ..errors import InputError
-
-
-@cache
-def num_threads() -> int:
-    """MINIFCN_THREADS, or the cores that this process may use: by its affinity and by its control group's quota."""
-    wanted = os.environ.get("MINIFCN_THREADS")
-    if wanted:
-        if not wanted.isdecimal() or int(wanted) < 1:
-            raise InputError(f"MINIFCN_THREADS: expected a positive number of threads, received {wanted!r}")
-        return int(wanted)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, math.ceil(min(cores, cgroup_quota(Path("/")))))
-
-
-def cgroup_quota(root: Path) -> float:
-    """The cores' worth of time that Linux control groups (a container's limit) grant; infinity where none is set.
-
-    The limit of a group holds for all below it, so every group on the way up is asked. root: where /proc and /sys are.
-    """
-    quota = math.inf
-    try:
-        groups = (root / "proc/self/cgroup").read_text().splitlines()
-    except OSError:
-        return quota
-    for line in groups:
-        _, controllers, path = line.split(":", 2)
-        v1 = "cpu" in controllers.split(",")
-        if controllers and not v1:
-            continue
-        base = root / "sys/fs/cgroup" / ("cpu" if v1 else "")
-        group = base / path.strip("/")
-        for place in (group, *(p for p in group.parents if p == base or base in p.parents)):
-            try:
-                if v1:
-                    allowed, period = ((place / f"cpu.cfs_{what}_us").read_text() for what in ("quota", "period"))
-                else:
-                    allowed, period = (place / "cpu.max").read_text().split()
-                if allowed.strip() not in ("max", "-1"):
-                    quota = min(quota, int(allowed) / int(period))
-            except (OSError, ValueError):
-                continue  # no such file: no limit here
-    return quota
+from .environment import num_threads
 
 
 @cache
 def _pool() -> ThreadPoolExecutor:
-    # A diverging network overflows; who trains it looks at the loss, not at warnings from the pool's threads.
+    # A diverging network overflows; its user looks at the loss, not at warnings from the pool's threads.
     quiet = partial(np.seterr, all="ignore")
     return ThreadPoolExecutor(num_threads(), thread_name_prefix="minifcn", initializer=quiet)
 
@@ -127,7 +83,7 @@ def keep_freed_memory() -> None:
     """Let this process keep the memory of arrays that are freed, for the next ones: glibc returns large ones at once.
 
     Fresh pages must be cleared by the system, which costs as much as the arithmetic on them. Elsewhere than on glibc
-    (macOS, Windows, musl) nothing happens.
+    (macOS, Windows, musl) nothing happens. The commands call it; a program of your own may, before its first array.
     """
     M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # malloc.h
     try:

@@ -2,16 +2,10 @@
 
 import numpy as np
 
-from ..sizes import strips
+from ..sizes import bilinear_kernel, strips
 from .threads import parallel
 
 ROWS = 16  # output rows a strip
-
-
-def bilinear_kernel(stride, dtype):
-    """The 2 stride weights of linear interpolation, k[i] = 1 - |i - (stride - 1/2)| / stride."""
-    i = np.arange(2 * stride, dtype=dtype)
-    return 1 - abs(i - (stride - 0.5)) / stride
 
 
 def interpolation_matrix(size, stride, dtype):
@@ -30,14 +24,12 @@ def upsample_forward(x, stride):
     wide = np.empty((N, H, OW, C), x.dtype)
     y = np.empty((N, OH, OW * C), x.dtype)
 
-    def widen(n):
-        np.matmul(across, x[n], out=wide[n])  # (OW, W) @ (H, W, C) -> (H, OW, C)
-
     def heighten(task):
         n, rows = task
         np.matmul(down[rows], wide[n].reshape(H, OW * C), out=y[n, rows])  # (rows, H) @ (H, OW C)
 
-    parallel(widen, range(N))
+    # (OW, W) @ (H, W, C) -> (H, OW, C)
+    parallel(lambda n: np.matmul(across, x[n], out=wide[n]), range(N))
     parallel(heighten, [(n, rows) for n in range(N) for rows in strips(OH, ROWS)])
     return y.reshape(N, OH, OW, C)
 
@@ -55,9 +47,7 @@ def upsample_backward(dy, stride):
         product = down @ dy[n, :, columns].reshape(OH, -1)  # (H, OH) @ (OH, columns C)
         dwide[n, :, columns] = product.reshape(H, -1, C)
 
-    def narrow(n):
-        np.matmul(across, dwide[n], out=dx[n])  # (W, OW) @ (H, OW, C) -> (H, W, C)
-
     parallel(lower, [(n, columns) for n in range(N) for columns in strips(OW, ROWS)])
-    parallel(narrow, range(N))
+    # (W, OW) @ (H, OW, C) -> (H, W, C)
+    parallel(lambda n: np.matmul(across, dwide[n], out=dx[n]), range(N))
     return dx

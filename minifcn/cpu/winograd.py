@@ -16,17 +16,19 @@ filters; the weight gradient is du[f] = v[f]^T @ (A dy)[f], dw = G^T du. It is e
 Where u is small, each thread takes a block of tiles all the way, and v and m stay in its cache. Where u is large, a
 product must have many tiles to be worth reading u for: threads share out the blocks of a whole chunk for the
 transforms, and the frequencies for the products. docs/performance.md has the measurements behind the constants.
+
+The first three functions are those of conv.py, and leave to them all that does not pay here.
 """
 
-import os
 from functools import cache
 from typing import NamedTuple
 
 import numpy as np
 
-from ..errors import InputError
 from ..sizes import pieces, strips
-from .threads import parallel, workspace
+from . import conv
+from .environment import conv_choice
+from .threads import parallel, serial, workspace
 from .windows import strided, window
 
 BLOCK = 1 << 19  # elements of v or m that a thread transforms at a time
@@ -34,6 +36,42 @@ CHUNK = 1 << 22  # elements of v or m that threads work on together: 16 MB of fl
 SMALL = 1 << 14  # elements of C x K up to which u is small
 FREQUENCIES = 3  # of them in one product, where threads share them out
 PRODUCT = 10**6  # multiplications up to which OpenBLAS does a product without copying its operands first
+
+
+def conv_forward(x, w, b, stride, padding, relu=False):
+    """conv.conv_forward; by Winograd where that pays."""
+    if not pays(x.shape, w.shape, stride):
+        return conv.conv_forward(x, w, b, stride, padding, relu)
+    return forward(np.ascontiguousarray(x), w, b, padding, relu)
+
+
+def conv_input_grad(dy, w, x_shape, stride, padding, b=None):
+    """conv.conv_input_grad; by Winograd where that pays: without strides it is a convolution with w turned."""
+    KH, KW, C, K = w.shape
+    if not pays(dy.shape, (KH, KW, K, C), stride):
+        return conv.conv_input_grad(dy, w, x_shape, stride, padding, b)
+    return forward(np.ascontiguousarray(dy), w, b, (2 - padding[0], 2 - padding[1]), turned=True)
+
+
+def conv_weight_grad(x, dy, w_shape, stride, padding, out=None, emit=None):
+    """conv.conv_weight_grad; by Winograd where that pays, which makes dw whole."""
+    if not pays(x.shape, w_shape, stride):
+        return conv.conv_weight_grad(x, dy, w_shape, stride, padding, out, emit)
+    dw = np.empty(w_shape, x.dtype) if out is None else out
+    weight_grad(np.ascontiguousarray(x), np.ascontiguousarray(dy), padding, dw)
+    return dw if emit is None else emit(..., dw)
+
+
+def pays(x_shape, w_shape, stride):
+    """Whether a convolution of x (N,H,W,C) with w (KH,KW,C,K) is to be done here rather than by im2col.
+
+    The transforms cost the same for few channels as for many, so they must save many multiplications; and a transformed
+    w is read for each product, 36 numbers for 9, so there must be many tiles. experiments/speed/choice.py checks this.
+    """
+    if tuple(w_shape[:2]) != (3, 3) or tuple(stride) != (1, 1) or conv_choice() == "im2col":
+        return False
+    (N, H, W, _), (_, _, C, K) = x_shape, w_shape
+    return conv_choice() == "winograd" or (min(C, K) >= 16 and N * H * W >= 256)
 
 
 @cache
@@ -47,21 +85,6 @@ def matrices(dtype):
     return np.array(BT, dtype), np.kron(G, G), np.array(AT, dtype)
 
 
-def pays(x_shape, w_shape, stride):
-    """Whether a convolution of x (N,H,W,C) with w (KH,KW,C,K) is to come here rather than to im2col.
-
-    The transforms cost the same for few channels as for many, so a few do not earn them; and a transformed w is read
-    for each product, 36 numbers for 9, which takes enough tiles. experiments/speed/choice.py checks this rule.
-    """
-    choice = os.environ.get("MINIFCN_CONV") or None
-    if choice not in (None, "im2col", "winograd"):
-        raise InputError(f"MINIFCN_CONV: expected im2col or winograd, received {choice!r}")
-    if tuple(w_shape[:2]) != (3, 3) or tuple(stride) != (1, 1) or choice == "im2col":
-        return False
-    (N, H, W, _), (_, _, C, K) = x_shape, w_shape
-    return choice == "winograd" or (min(C, K) >= 16 and N * H * W >= 256)
-
-
 class Block(NamedTuple):
     """A rectangle of tiles: rows x columns of them in picture n, from tile (y, x) on; `tiles`: their place in v."""
 
@@ -73,12 +96,15 @@ class Block(NamedTuple):
     tiles: slice
 
 
-def chunks(shape, channels):
-    """Cut the tiles of y (N,OH,OW,K) into chunks, lists of blocks, evenly. channels: the larger of C and K."""
+def chunks(shape, channels, alone=False):
+    """Cut the tiles of y (N,OH,OW,K) into chunks, lists of blocks, evenly; alone: of one block each.
+
+    channels: the larger of C and K.
+    """
     N, OH, OW, _ = shape
     TH, TW = -(-OH // 4), -(-OW // 4)
     block, count = max(1, BLOCK // (36 * channels)), -(-N * TH * TW * 36 * channels // CHUNK)
-    most = -(-N * TH * TW // count)
+    enough = 1 if alone else -(-N * TH * TW // count)
     chunk, T = [], 0
     for n in range(N):
         for rows in strips(TH, block // TW):
@@ -86,23 +112,23 @@ def chunks(shape, channels):
                 h, w = rows.stop - rows.start, columns.stop - columns.start
                 chunk.append(Block(n, rows.start, columns.start, h, w, slice(T, T + h * w)))
                 T += h * w
-                if T >= most:
+                if T >= enough:
                     yield chunk
                     chunk, T = [], 0
     if chunk:
         yield chunk
 
 
-def forward(x, w, b, padding, relu=False, out=None, turned=False):
-    """conv_forward for 3x3 kernels and stride 1: x (N,H,W,C), w (3,3,C,K), b (K,) or None -> (N,OH,OW,K).
+def forward(x, w, b, padding, relu=False, turned=False):
+    """y = conv(x, w) + b, then ReLU if asked: x (N,H,W,C), w (3,3,C,K), b (K,) or None -> (N,OH,OW,K).
 
     turned: w is (3,3,K,C) and is to be turned by 180 degrees; then this is the input gradient, with dy for x.
     """
     N, H, W, C = x.shape
     K = w.shape[2 if turned else 3]
-    y = np.empty((N, H + 2 * padding[0] - 2, W + 2 * padding[1] - 2, K), x.dtype) if out is None else out
+    y = np.empty((N, H + 2 * padding[0] - 2, W + 2 * padding[1] - 2, K), x.dtype)
     small = C * K <= SMALL
-    u = filters(w, turned, small)  # (36, C, K)
+    u, frequencies = filters(w, turned, small), list(pieces(36, 36 if small else FREQUENCIES))  # u (36, C, K)
 
     def product(v, m, f):  # f: a slice of the frequencies
         for part in product_tiles(v.shape[1], C, K):
@@ -110,29 +136,26 @@ def forward(x, w, b, padding, relu=False, out=None, turned=False):
         if b is not None and f.start <= 7 < f.stop:
             m[7] += b  # the point (1, 1): AT adds it to all 16 pixels with weight 1
 
-    def alone(block):
-        block = block._replace(tiles=slice(0, block.rows * block.columns))
-        v, m = (workspace(name, (36, block.tiles.stop, D), x.dtype) for name, D in (("v", C), ("m", K)))
-        input_tiles(x, block, padding, v)
-        product(v, m, slice(0, 36))
-        output_tiles(m, block, y, relu)
-
-    def together(blocks):
-        v, m = (np.empty((36, blocks[-1].tiles.stop, D), x.dtype) for D in (C, K))
-        parallel(lambda block: input_tiles(x, block, padding, v), blocks)
-        parallel(lambda f: product(v, m, f), strips(36, FREQUENCIES))
-        parallel(lambda block: output_tiles(m, block, y, relu), blocks)
+    def compute(blocks, share=serial):
+        shapes = [(36, blocks[-1].tiles.stop, D) for D in (C, K)]
+        if small:
+            v, m = workspace("v", shapes[0], x.dtype), workspace("m", shapes[1], x.dtype)
+        else:
+            v, m = np.empty(shapes[0], x.dtype), np.empty(shapes[1], x.dtype)
+        share(lambda block: input_tiles(x, block, padding, v), blocks)
+        share(lambda f: product(v, m, f), frequencies)
+        share(lambda block: output_tiles(m, block, y, relu), blocks)
 
     if small:
-        parallel(alone, [block for chunk in chunks(y.shape, max(C, K)) for block in chunk])
+        parallel(compute, chunks(y.shape, max(C, K), alone=True))
     else:
-        for chunk in chunks(y.shape, max(C, K)):
-            together(chunk)
+        for blocks in chunks(y.shape, max(C, K)):
+            compute(blocks, parallel)
     return y
 
 
 def weight_grad(x, dy, padding, dw):
-    """conv_weight_grad for 3x3 kernels and stride 1: x (N,H,W,C), dy (N,OH,OW,K); writes dw (3,3,C,K)."""
+    """Fill dw (3,3,C,K): x (N,H,W,C), dy (N,OH,OW,K)."""
     C, K = x.shape[3], dy.shape[3]
     du = np.empty((36, C, K), x.dtype)
 
@@ -167,9 +190,8 @@ def filters(w, turned, copy):
     _, GG, _ = matrices(w.dtype)
     u = np.empty((36, C, K), w.dtype)
     transform_filters(GG[:, ::-1] if turned else GG, w, u)
-    if not turned:
-        return u
-    return np.ascontiguousarray(u.swapaxes(1, 2)) if copy else u.swapaxes(1, 2)
+    u = u.swapaxes(1, 2) if turned else u
+    return np.ascontiguousarray(u) if copy else u
 
 
 def product_tiles(T, C, K):
@@ -181,11 +203,8 @@ def transform_filters(matrix, source, target):
     """target (rows, C K) = matrix (rows, columns) @ source (columns, C K), each seen as a matrix."""
     rows, columns = matrix.shape
     source, target = source.reshape(columns, -1), target.reshape(rows, -1)
-
-    def work(part):
-        np.matmul(matrix, source[:, part], out=target[:, part])
-
-    parallel(work, strips(source.shape[1], 1 << 15))
+    parts = strips(source.shape[1], 1 << 15)
+    parallel(lambda part: np.matmul(matrix, source[:, part], out=target[:, part]), parts)
 
 
 def input_tiles(x, block, padding, v):
@@ -224,16 +243,13 @@ def output_tiles(m, block, y, relu):
     np.matmul(AT, by_rows(m, block), out=half)  # (4, 6) @ (rows, 6, columns, 6, K)
     half = half.reshape(rows, 6, 4 * columns * K)
     target = y[n, 4 * ty : 4 * (ty + rows), 4 * tx : 4 * (tx + columns)]
-    if target.shape[:2] == (4 * rows, 4 * columns):
-        np.matmul(AT, half, out=target.reshape(rows, 4, -1))  # (4, 6) @ (rows, 6, 4 columns K)
-        if relu:
-            np.maximum(target, 0, out=target)
-        return
-    whole = np.matmul(AT, half, out=workspace("whole", (rows, 4, 4 * columns * K), y.dtype))
-    whole = whole.reshape(4 * rows, 4 * columns, K)[: target.shape[0], : target.shape[1]]
+    fits = target.shape[:2] == (4 * rows, 4 * columns)
+    whole = target if fits else workspace("whole", (4 * rows, 4 * columns, K), y.dtype)
+    np.matmul(AT, half, out=whole.reshape(rows, 4, 4 * columns * K))  # (4, 6) @ (rows, 6, 4 columns K)
+    whole = whole[: target.shape[0], : target.shape[1]]
     if relu:
         np.maximum(whole, 0, out=target)
-    else:
+    elif not fits:
         target[:] = whole
 
 

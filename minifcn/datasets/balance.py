@@ -22,9 +22,7 @@ def median_frequency_weights(dataset: Dataset) -> np.ndarray:
         in_pictures += counts.sum() * (counts > 0)
     occurs = pixels > 0
     if not occurs.any():
-        raise InputError(
-            f"{dataset.name} {dataset.split}: no labelled pixel in any picture; there is nothing to balance"
-        )
+        raise InputError(f"{dataset.name} {dataset.split}: no labelled pixel in any picture; train without --balance")
     frequency = pixels[occurs] / in_pictures[occurs]
     weights = np.zeros(L, np.float32)
     weights[occurs] = np.median(frequency) / frequency

@@ -11,38 +11,22 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
-from .pictures import IGNORE_LABEL, VOID, LabelCoding, list_pictures, read_example
+from .pictures import IGNORE_LABEL, VOID_NAME, Example, LabelCoding, list_pictures, read_example
 
-SPLITS = ("train", "val", "test")
-CLASSES = (
-    "sky",
-    "building",
-    "pole",
-    "road",
-    "pavement",
-    "tree",
-    "sign_symbol",
-    "fence",
-    "car",
-    "pedestrian",
-    "bicyclist",
-)
-PALETTE = np.array(
-    [
-        (128, 128, 128),
-        (128, 0, 0),
-        (192, 192, 128),
-        (128, 64, 128),
-        (60, 40, 222),
-        (128, 128, 0),
-        (192, 128, 128),
-        (64, 64, 128),
-        (64, 0, 128),
-        (64, 64, 0),
-        (0, 128, 192),
-    ],
-    np.uint8,
-)
+COLOURS = {
+    "sky": (128, 128, 128),
+    "building": (128, 0, 0),
+    "pole": (192, 192, 128),
+    "road": (128, 64, 128),
+    "pavement": (60, 40, 222),
+    "tree": (128, 128, 0),
+    "sign_symbol": (192, 128, 128),
+    "fence": (64, 64, 128),
+    "car": (64, 0, 128),
+    "pedestrian": (64, 64, 0),
+    "bicyclist": (0, 128, 192),
+}
+CLASSES = tuple(COLOURS)
 
 
 class Camvid:
@@ -50,18 +34,11 @@ class Camvid:
 
     name = "camvid"
     ignore_label = IGNORE_LABEL
+    _coding = LabelCoding((*CLASSES, VOID_NAME), None, "CamVid labels hold 0 to 10 and 11 for void, one byte a pixel")
 
-    def __init__(self, folder: str | Path, split: str):
-        folder = Path(folder)
-        if split not in splits(folder):
-            there, needed = ", ".join(splits(folder)), f"{split}/ and {split}annot/"
-            raise InputError(f"{folder}: no split {split!r}; there are: {there}. It takes the folders {needed}")
-        self.split, self.classes, self.palette = split, list(CLASSES), PALETTE.copy()
-        self._pictures = list_pictures(folder / split)
-        self._labels = folder / f"{split}annot"
-        self._coding = LabelCoding(
-            (*CLASSES, VOID), remedy="CamVid labels hold 0 to 10 and 11 for void, one byte a pixel"
-        )
+    def __init__(self, folder: Path, split: str):
+        self.split, self.classes, self.palette = split, list(CLASSES), np.array([*COLOURS.values()], np.uint8)
+        self._pictures, self._labels = list_pictures(folder / split), folder / f"{split}annot"
         self.names = list(self._pictures)
         if not self.names:
             raise InputError(f"{folder / split}: no pictures (.png, .jpg) in this folder; put them there")
@@ -69,16 +46,12 @@ class Camvid:
     def __len__(self) -> int:
         return len(self.names)
 
-    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+    def __getitem__(self, index: int) -> Example:
         name = self.names[index]
         return read_example(self._pictures[name], self._labels / f"{name}.png", self._coding)
 
 
-def recognised(folder: Path) -> bool:
-    """Whether a folder has CamVid's layout: at least one split with both of its folders."""
-    return bool(splits(folder))
-
-
 def splits(folder: Path) -> list[str]:
-    """Return the splits whose two folders are there."""
-    return [split for split in SPLITS if (folder / split).is_dir() and (folder / f"{split}annot").is_dir()]
+    """Return the splits whose two folders are there; none where the layout is another."""
+    parts = {split: (folder / split, folder / f"{split}annot") for split in ("train", "val", "test")}
+    return [split for split, folders in parts.items() if all(part.is_dir() for part in folders)]

@@ -16,7 +16,7 @@ import io
 import os
 import threading
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -26,10 +26,8 @@ from ..errors import InputError
 from .pictures import EXTENSIONS, read_picture
 from .transforms import Preprocessing
 
-SPLITS = ("train", "val")
 ANNOTATIONS = ("val", "val_annotations.txt")
 LONGEST = 10  # times a picture's shorter side
-UNPACK = "unpack the archive and give the folder"
 
 Parts = tuple[str, ...]  # of a path, from the folder that holds train/: ("train", "CLASS", "NAME.jpg")
 
@@ -38,13 +36,13 @@ class Pictures:
     """One split of a set of classified pictures: data[i] is a picture uint8 (H, W, 3) in RGB and its class, an int.
 
     where: a folder, a zip, or the Files of one. classes: their names, one word or WordNet id each. names: the pictures'
-    paths. Construction only lists files. InputError: no such file, layout or split; on reading, a bad picture.
+    paths. Construction only lists files, and raises InputError where there is no such file, layout or split; a bad
+    picture raises it on reading.
     """
 
     def __init__(self, where: "str | Path | Files", split: str):
         self.files = where if isinstance(where, Files) else Files(where)
-        self.split = split
-        self.name = title(self.files.where)
+        self.split, self.name = split, title(self.files.where)
         self.classes = self._classes()
         by_class = self._by_class()
         self._examples = [(path, label) for label, name in enumerate(self.classes) for path in by_class.get(name, [])]
@@ -58,7 +56,7 @@ class Pictures:
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, int]:
         path, label = self._examples[index]
-        return self.files.picture(path), label
+        return read_picture(self.files.name(path), io.BytesIO(self.files.read(path))), label
 
     def _classes(self) -> list[str]:
         """The folders of train/; each must hold a picture, or copying was not finished."""
@@ -103,7 +101,7 @@ class Pictures:
 
 
 def open_pictures(where: str | Path) -> tuple[Pictures, Pictures | None]:
-    """Return the splits train and val of a folder or zip; None for val where there is no val/. InputError as above."""
+    """Return the splits train and val of a folder or zip; None for val where there is no val/. Raises as Pictures."""
     files = Files(where)
     has_val = any(path[0] == "val" for path in files.folders | files.paths.keys())
     return Pictures(files, "train"), Pictures(files, "val") if has_val else None
@@ -116,61 +114,53 @@ def title(where: str | Path) -> str:
 
 
 class Files:
-    """What a folder or a zip holds, but for hidden files; opened or unpacked only when asked for.
+    """What a folder or a zip holds, but for hidden files; opened or unpacked only on reading.
 
     paths: the files, in order, from the folder that holds train/; with the name that each has in `where`.
-    folders: the folders that are told of, which may be empty ones.
+    folders: the folders that are listed, which may be empty ones.
+
+    A folder and a zip differ in two functions alone: what lists the names, and what reads one. (zipfile.Path has the
+    interface of a folder too, but looks through the whole archive for what is in each of its folders.)
     """
 
     def __init__(self, where: str | Path):
         self.where = Path(where)
-        self._archive = None if self.where.is_dir() else _open_zip(self.where)
         self._lock = threading.Lock()  # validation may begin while training pictures are still read ahead
-        names = _walk(self.where) if self._archive is None else self._archive.namelist()
-        paths, folders = {}, set()
-        for name in names:
-            parts = tuple(part for part in name.split("/") if part not in ("", "."))
-            if any(part.startswith(".") or part == "__MACOSX" for part in parts):
-                continue
-            if name.endswith("/"):
-                folders.add(parts)
-            else:
-                paths[parts] = name
-        root = _root(self.where, folders | paths.keys())
-        depth = len(root)
-        self.paths = {parts[depth:]: paths[parts] for parts in sorted(paths) if parts[:depth] == root}
-        self.folders = {parts[depth:] for parts in folders if parts[:depth] == root and len(parts) > depth}
+        if self.where.is_dir():
+            names, self._read = _walk(self.where), lambda name: (self.where / name).read_bytes()
+        else:
+            archive = _open_zip(self.where)
+            names, self._read = archive.namelist(), archive.read
+        found = {tuple(part for part in name.split("/") if part not in ("", ".")): name for name in names}
+        hidden = [path for path in found if any(part[0] == "." or part == "__MACOSX" for part in path)]
+        seen = found.keys() - hidden - {()}
+        root = _root(self.where, seen)
+        inside = {path[len(root) :]: found[path] for path in sorted(seen) if path[: len(root)] == root != path}
+        self.paths = {path: name for path, name in inside.items() if not name.endswith("/")}
+        self.folders = inside.keys() - self.paths.keys()
 
     def name(self, path: Parts) -> Path:
         """The name of a file for messages."""
         return self.where / self.paths[path].lstrip("/")
 
-    def picture(self, path: Parts) -> np.ndarray:
-        """Read a picture uint8 (H, W, 3) in RGB."""
-        if self._archive is None:
-            return read_picture(self.name(path))
-        return read_picture(self.name(path), io.BytesIO(self._unpack(path)))
-
-    def text(self, path: Parts) -> str:
-        """Read a text."""
-        content = self.name(path).read_bytes() if self._archive is None else self._unpack(path)
-        try:
-            return content.decode("utf-8-sig")
-        except UnicodeDecodeError as error:
-            raise InputError(f"{self.name(path)}: not a text in UTF-8 ({error}); copy it again") from error
-
-    def _unpack(self, path: Parts) -> bytes:
+    def read(self, path: Parts) -> bytes:
+        """Read a file. Raises InputError, which names it."""
         try:
             with self._lock:
-                return self._archive.read(self.paths[path])
-        except NotImplementedError as error:
-            raise InputError(f"{self.name(path)}: packed in a way that is not read ({error}); {UNPACK}") from error
+                return self._read(self.paths[path])
         except MemoryError:
             raise
         except Exception as error:  # damaged archives make zipfile and its decompressors raise many kinds
-            if self._archive.getinfo(self.paths[path]).flag_bits & 1:
-                raise InputError(f"{self.name(path)}: encrypted; {UNPACK}") from error
-            raise InputError(f"{self.name(path)}: cannot be unpacked ({error}); copy the archive again") from error
+            reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+            again = "it again" if self.where.is_dir() else "the archive again, or unpack it and give the folder"
+            raise InputError(f"{self.name(path)}: cannot be read ({reason}); copy {again}") from error
+
+    def text(self, path: Parts) -> str:
+        """Read a text file. Raises InputError, which names it."""
+        try:
+            return self.read(path).decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise InputError(f"{self.name(path)}: not a text in UTF-8 ({error}); copy it again") from error
 
 
 class Resized:
@@ -185,7 +175,7 @@ class Resized:
         self.size, self.crop, self.flip = size, crop, flip
 
     def __call__(self, picture: np.ndarray, label: int, rng: np.random.Generator, _) -> tuple[np.ndarray, int]:
-        picture = resize(picture, self.size)
+        picture = scale_shorter_side(picture, self.size)
         H, W, _ = picture.shape
         top, left = rng.integers(0, H - self.crop + 1), rng.integers(0, W - self.crop + 1)
         picture = picture[top : top + self.crop, left : left + self.crop]
@@ -201,15 +191,16 @@ class Centred:
         self.size = size
 
     def __call__(self, picture: np.ndarray, label: int, *_) -> tuple[np.ndarray, int]:
-        picture = resize(picture, self.size)
-        H, W, _ = picture.shape
-        top, left = (H - self.size) // 2, (W - self.size) // 2
-        return picture[top : top + self.size, left : left + self.size], label
+        return middle(scale_shorter_side(picture, self.size), self.size, self.size), label
 
 
-def resize(picture: np.ndarray, size: int) -> np.ndarray:
-    """Scale a picture uint8 (H, W, 3) bilinearly so that its shorter side has `size` pixels."""
-    picture = cut_to_aspect(picture)
+def scale_shorter_side(picture: np.ndarray, size: int) -> np.ndarray:
+    """Scale a picture uint8 (H, W, 3) bilinearly so that its shorter side has `size` pixels.
+
+    Of one more than LONGEST times as long as wide, the middle alone: enlarged, the whole would be huge.
+    """
+    H, W, _ = picture.shape
+    picture = middle(picture, min(H, LONGEST * W), min(W, LONGEST * H))
     H, W, _ = picture.shape
     scale = size / min(H, W)
     height, width = max(size, round(H * scale)), max(size, round(W * scale))
@@ -218,10 +209,9 @@ def resize(picture: np.ndarray, size: int) -> np.ndarray:
     return np.asarray(Image.fromarray(picture).resize((width, height), Image.Resampling.BILINEAR))
 
 
-def cut_to_aspect(picture: np.ndarray) -> np.ndarray:
-    """The middle of a picture (H, W, 3) more than LONGEST times as long as wide: enlarged it would be huge."""
+def middle(picture: np.ndarray, height: int, width: int) -> np.ndarray:
+    """The part of a picture (H, W, 3) around its centre, (height, width, 3)."""
     H, W, _ = picture.shape
-    height, width = min(H, LONGEST * W), min(W, LONGEST * H)
     top, left = (H - height) // 2, (W - width) // 2
     return picture[top : top + height, left : left + width]
 
@@ -246,22 +236,22 @@ def _open_zip(path: Path) -> zipfile.ZipFile:
 
 
 def _walk(where: Path) -> Iterator[str]:
-    """The files, and with a slash at the end the folders, below train/ and val/ in a folder or in the folders in it."""
+    """What is in a folder, and all below train/ and val/ in it or in the folders in it; folders end in a slash."""
 
     def refuse(error: OSError) -> None:
         raise error
 
-    for folder, folders, names in os.walk(where, onerror=refuse, followlinks=True):
-        inside = Path(folder).relative_to(where).parts
-        if not set(inside) & set(SPLITS):  # above train/: what else is there may be large
-            splits = [name for name in folders if name in SPLITS]
-            folders[:] = splits if inside or "train" in splits else [name for name in folders if name[0] != "."]
-        start = "".join(f"{part}/" for part in inside)
-        yield from (f"{start}{name}/" for name in folders)
-        yield from (f"{start}{name}" for name in names)
+    entries = sorted(where.iterdir())
+    yield from (f"{entry.name}{'/' * entry.is_dir()}" for entry in entries)
+    for root in [where] if (where / "train").is_dir() else entries:  # what else is there may be large
+        for top in (root / "train", root / "val"):
+            for folder, _, names in os.walk(top, onerror=refuse, followlinks=True) if top.is_dir() else ():
+                inside = Path(folder).relative_to(where).as_posix()
+                yield f"{inside}/"
+                yield from (f"{inside}/{name}" for name in names)
 
 
-def _root(where: Path, paths: set[Parts]) -> Parts:
+def _root(where: Path, paths: Iterable[Parts]) -> Parts:
     """The folder that holds train/: the top, else the only folder there that does."""
     if any(path[0] == "train" for path in paths):
         return ()
@@ -274,7 +264,7 @@ def _root(where: Path, paths: set[Parts]) -> Parts:
     return (roots[0],)
 
 
-def _by_folder(paths: dict[Parts, str], split: str) -> dict[str, list[Parts]]:
+def _by_folder(paths: Iterable[Parts], split: str) -> dict[str, list[Parts]]:
     """split/CLASS/NAME.jpg or split/CLASS/images/NAME.JPEG -> the pictures of each class, in order of name."""
     by_class: dict[str, list[Parts]] = {}
     for path in paths:

@@ -26,9 +26,8 @@ import numpy as np
 
 from ..errors import InputError
 from . import voc
-from .pictures import IGNORE_LABEL, VOID, LabelCoding, list_pictures, read_example
+from .pictures import IGNORE_LABEL, VOID_NAME, Example, LabelCoding, list_pictures, read_example
 
-SPLITS = ("train", "val", "test")
 _LINE = re.compile(r"(?P<name>.+?)(?:\s+(?:(\d+)[\s,]+(\d+)[\s,]+(\d+)|#(?P<hex>[0-9a-fA-F]{6})))?")
 
 
@@ -37,17 +36,14 @@ class Folder:
 
     ignore_label = IGNORE_LABEL
 
-    def __init__(self, folder: str | Path, split: str):
-        folder = Path(folder)
-        if split not in splits(folder):
-            there = ", ".join(splits(folder))
-            raise InputError(
-                f"{folder}: no split {split!r}; there are: {there}. Splits are listed in train.txt, val.txt, test.txt"
-            )
+    def __init__(self, folder: Path, split: str):
         self.name, self.split = folder.resolve().name, split
         self._coding = read_classes(folder / "classes.txt")
         self.classes = self._coding.classes
-        self.palette = _palette(self._coding)
+        if self._coding.colours is None:
+            self.palette = voc.palette(len(self.classes))
+        else:
+            self.palette = self._coding.colours[[name != VOID_NAME for name in self._coding.entries]]
         pictures = list_pictures(folder / "images")
         if not pictures:
             raise InputError(f"{folder / 'images'}: no pictures (.png, .jpg, ...) in this folder; put them there")
@@ -59,53 +55,46 @@ class Folder:
     def __len__(self) -> int:
         return len(self.names)
 
-    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+    def __getitem__(self, index: int) -> Example:
         name = self.names[index]
         if name not in self._labels:
             others = [path.name for path in sorted(self._folder.iterdir()) if path.stem == name]
             found = f" ({others[0]} is there, but labels are read from PNG only)" if others else ""
-            path = self._folder / f"{name}.png"
-            raise InputError(
-                f"{path}: this label picture is missing{found}; add it, or take its picture out of the set"
-            )
+            remedy = "add it, or take its picture out of the set"
+            raise InputError(f"{self._folder / f'{name}.png'}: this label picture is missing{found}; {remedy}")
         return read_example(self._pictures[index], self._labels[name], self._coding)
 
 
-def recognised(folder: Path) -> bool:
-    """Whether a folder has this layout: images/, labels/ and classes.txt."""
-    return all((folder / part).is_dir() for part in ("images", "labels")) and (folder / "classes.txt").is_file()
-
-
 def splits(folder: Path) -> list[str]:
-    """Return the splits that the folder has: those with a list; without any list, train and val."""
-    return [split for split in SPLITS if (folder / f"{split}.txt").is_file()] or ["train", "val"]
+    """Return the splits that have a list; without any list, train and val; none where the layout is another."""
+    if not (folder / "classes.txt").is_file() or not all((folder / part).is_dir() for part in ("images", "labels")):
+        return []
+    return [split for split in ("train", "val", "test") if (folder / f"{split}.txt").is_file()] or ["train", "val"]
 
 
 def read_classes(path: Path) -> LabelCoding:
-    """Read classes.txt. InputError names the file and the line."""
-    names, colours, numbers = [], [], []
+    """Read classes.txt. Raises InputError, which names the file and the line."""
+    lines: dict[str, int] = {}
+    colours: dict[str, tuple[int, int, int] | None] = {}
     for number, line in _lines(path):
         match = _LINE.fullmatch(line)
         name, colour = match["name"], _colour(match)
         if colour is not None and max(colour) > 255:
             raise InputError(f"{path}, line {number}: colour {colour}, expected three numbers from 0 to 255")
-        if name in names:
-            raise InputError(
-                f"{path}, line {number}: {name!r} again (also in line {numbers[names.index(name)]}); rename it"
-            )
-        if colour is not None and colour in colours:
-            raise InputError(f"{path}, line {number}: colour {colour} is that of {names[colours.index(colour)]!r} too")
-        names.append(name)
-        colours.append(colour)
-        numbers.append(number)
-    if None in colours and any(colour is not None for colour in colours):
-        lacking = names[colours.index(None)]
-        raise InputError(f"{path}: {lacking!r} has no colour but other classes have; give all of them one, or none")
-    if not 1 <= len([name for name in names if name != VOID]) or len(names) > 255:
-        raise InputError(f"{path}: {len(names)} lines, expected 1 to 255 and at least one class; list one class a line")
-    known = np.array(colours, np.uint8) if None not in colours else None
-    remedy = f"list its class in {path}" if known is None else f"list its class and colour in {path}"
-    return LabelCoding(names, known, f"correct the file, or {remedy}")
+        if name in lines:
+            raise InputError(f"{path}, line {number}: {name!r} again (also in line {lines[name]}); rename it")
+        same = [other for other, its in colours.items() if its and its == colour]
+        if same:
+            raise InputError(f"{path}, line {number}: colour {colour} is that of {same[0]!r} too; change one")
+        lines[name], colours[name] = number, colour
+    lacking = [name for name, colour in colours.items() if colour is None]
+    if 0 < len(lacking) < len(colours):
+        raise InputError(f"{path}: {lacking[0]!r} has no colour but other classes have; give all of them one, or none")
+    if not lines.keys() - {VOID_NAME} or len(lines) > 255:
+        raise InputError(f"{path}: {len(lines)} lines, expected 1 to 255 and at least one class; list one class a line")
+    known = None if lacking else np.array([*colours.values()], np.uint8)
+    remedy = f"list its class{'' if lacking else ' and colour'} in {path}"
+    return LabelCoding(list(lines), known, f"correct the file, or {remedy}")
 
 
 def _colour(match: re.Match) -> tuple[int, int, int] | None:
@@ -113,13 +102,6 @@ def _colour(match: re.Match) -> tuple[int, int, int] | None:
     if match["hex"]:
         return tuple(bytes.fromhex(match["hex"]))
     return tuple(int(match[i]) for i in (2, 3, 4)) if match[2] else None
-
-
-def _palette(coding: LabelCoding) -> np.ndarray:
-    """The classes' own colours, or the PASCAL VOC colours of their ids -> uint8 (L, 3)."""
-    if coding.colours is not None:
-        return coding.colours[[name != VOID for name in coding.entries]]
-    return voc.palette(len(coding.classes))
 
 
 def _names(folder: Path, split: str, pictures: dict[str, Path]) -> list[str]:
@@ -134,9 +116,8 @@ def _names(folder: Path, split: str, pictures: dict[str, Path]) -> list[str]:
     for number, line in _lines(path):
         name = line if line in pictures else Path(line).stem  # lists may give NAME or NAME.jpg
         if name in names:
-            raise InputError(
-                f"{path}, line {number}: {name!r} a second time (first in line {names[name]}); remove the line"
-            )
+            again = f"a second time (first in line {names[name]}); remove the line"
+            raise InputError(f"{path}, line {number}: {name!r} {again}")
         if name not in pictures:
             missing.append(f"{line!r} (line {number})")
         names[name] = number

@@ -6,56 +6,49 @@ Order and augmentation are counted, not streamed: `epoch(e, start=b)` yields exa
 undisturbed run sees in epoch e.
 """
 
-import queue
-import threading
+from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
 from typing import TypeVar
 
 import numpy as np
 
 from ..randomness import counted_rng
 from . import Dataset
-from .transforms import Augmentation, Preprocessing, collate
+from .transforms import Preprocessing, collate
 
 T = TypeVar("T")
 _AHEAD = 2  # batches made before they are asked for
 _ORDER, _AUGMENTATION = 1, 2  # tags that keep the draws for the one apart from those for the other
 
 
+@dataclass
 class Loader:
-    """Batches of a data set.
+    """Batches of `batch_size` examples of a data set, in a new order every epoch, or with shuffle=False in its own.
 
-    Args:
-        dataset: see minifcn.datasets.Dataset.
-        batch_size: pictures a batch; those of different sizes are padded with void (see collate).
-        preprocessing: turns pixels into numbers.
-        augmentation: random changes, or None.
-        shuffle: a new order every epoch; False keeps the data set's (for evaluation).
-        seed: of order and augmentation.
-        drop_last: leave out a last batch that is not full.
-        collate: makes a batch of samples that are read and augmented; for other data sets than Dataset describes.
-        place: brings x to where it is needed, in the background thread too: a device's asarray, or None for the host.
+    Each example is read, changed at random by `augmentation` unless that is None, and made part of a batch by
+    `collate`, which also turns pixels into numbers by `preprocessing`; the default pads examples of different sizes
+    with void. drop_last leaves out a last batch that is not full. Order and augmentation depend on `seed`. `place`
+    brings x to where it is needed, in the background thread too: a device's asarray, or None for the host.
     """
 
-    def __init__(
-        self,
-        dataset: Dataset,
-        batch_size: int,
-        preprocessing: Preprocessing,
-        augmentation: Augmentation | None = None,
-        shuffle: bool = True,
-        seed: int = 0,
-        drop_last: bool = False,
-        place: Callable | None = None,
-        collate: Callable = collate,
-    ):
-        if batch_size < 1:
-            raise ValueError(f"batch_size: expected at least 1, received {batch_size}")
-        if drop_last and batch_size > len(dataset):
-            raise ValueError(f"drop_last: no batch of {batch_size} is left of {len(dataset)} pictures")
-        self.dataset, self.batch_size, self.preprocessing = dataset, batch_size, preprocessing
-        self.augmentation, self.shuffle, self.seed, self.drop_last = augmentation, shuffle, seed, drop_last
-        self.place, self.collate = place, collate
+    dataset: Dataset
+    batch_size: int
+    preprocessing: Preprocessing
+    augmentation: Callable | None = None
+    shuffle: bool = True
+    seed: int = 0
+    drop_last: bool = False
+    place: Callable | None = None
+    collate: Callable = collate
+
+    def __post_init__(self):
+        if self.batch_size < 1:
+            raise ValueError(f"batch_size: expected at least 1, received {self.batch_size}")
+        if self.drop_last and self.batch_size > len(self.dataset):
+            raise ValueError(f"drop_last: no batch of {self.batch_size} is left of {len(self.dataset)} pictures")
 
     def __len__(self) -> int:
         """Batches an epoch."""
@@ -96,31 +89,12 @@ def run_ahead(make: Callable[[int], T], numbers: range, ahead: int) -> Iterator[
 
     An error of `make` is raised in the caller. Closing the generator (as leaving a `for` does) ends the thread.
     """
-    ready: queue.SimpleQueue[tuple[T | None, BaseException | None]] = queue.SimpleQueue()
-    slots = threading.Semaphore(ahead)  # one for each result that may wait
-    abandoned = threading.Event()
-
-    def work() -> None:
-        for number in numbers:
-            slots.acquire()
-            if abandoned.is_set():
-                return
-            try:
-                ready.put((make(number), None))
-            except BaseException as error:  # whatever it is, the caller must not wait for ever
-                ready.put((None, error))
-                return
-
-    thread = threading.Thread(target=work, name="minifcn-loader", daemon=True)
-    thread.start()
+    pool, rest = ThreadPoolExecutor(1, "minifcn-loader"), iter(numbers)
     try:
-        for _ in numbers:
-            result, error = ready.get()
-            slots.release()
-            if error is not None:
-                raise error
+        waiting = deque(pool.submit(make, number) for number in islice(rest, ahead))
+        while waiting:
+            result = waiting.popleft().result()
+            waiting.extend(pool.submit(make, number) for number in islice(rest, 1))
             yield result
     finally:
-        abandoned.set()
-        slots.release()  # wakes a thread that waits for one
-        thread.join()
+        pool.shutdown(cancel_futures=True)  # waits for what is being made

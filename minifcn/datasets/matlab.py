@@ -1,4 +1,6 @@
-"""MATLAB's file format 5 (save -v6 and -v7): cells, structs, texts and arrays of numbers.
+"""Reads MATLAB's file format 5 (save -v6 and -v7): cells, structs, texts and arrays of numbers.
+
+MatConvNet's weights (weights/matconvnet.py) and SBD's labels come in it.
 
     header       128 bytes: text, version 0x0100, "IM" (the bytes of "MI" in little-endian order)
     elements     tag: type, bytes, 4 each; content; padding to a multiple of 8
@@ -14,8 +16,8 @@ An element of type 14 is a matrix, whose content is elements again:
 
 An element of type 15 is another one, compressed by zlib. (The MathWorks, MAT-File Format.)
 
-This is written out here, since scipy's reader crashes the process on a file of 1 MB (a cell in a cell in a cell ...),
-and holds every variable in memory.
+scipy.io.loadmat would read it too, but it is a dependency of 90 MB, crashes the process on a damaged file of 1 MB (a
+cell in a cell in a cell ...), and holds every variable in memory. The tests compare with it.
 """
 
 import math
@@ -35,25 +37,27 @@ ENCODINGS = {1: "utf-8", 2: "utf-8", 4: "utf-16-le", 16: "utf-8", 17: "utf-16-le
 MATRIX, COMPRESSED = 14, 15
 CELL, STRUCT, CHAR, NUMBERS = 1, 2, 4, range(6, 16)
 DEPTH = 16  # MatConvNet nests matrices five deep
-LONGEST = 1 << 30  # bytes of a variable; VGG-16 is half of that
+LONGEST = 1 << 30  # bytes of a decompressed variable; VGG-16 is half of that
+COMPLEX = 0x0800  # a flag: imaginary parts follow
 STEP = 1 << 20  # bytes decompressed at a time
 DAMAGED = "truncated or damaged: its MATLAB elements make no sense. Get the file again"
 
 
-def read_variables(data: mmap, wanted: tuple[str, ...]) -> dict[str, object]:
+def read_variables(data: bytes | mmap, wanted: tuple[str, ...], limit: int = 0) -> dict[str, object]:
     """Return the wanted variables of a file.
 
-    Structs come as a list of dict, cells as a list, char as str, numbers as an array that is a view of the file or of
-    the decompressed variable, all else as None. Raises InputError for a damaged file.
+    Structs come as a list of dict, cells as a list, char as str, real numbers as an array that is a view of the file or
+    of the decompressed variable, all else as None. A variable may have `limit` bytes when decompressed; 0: as many as
+    weights have, which hardly shrink. Raises InputError for a damaged file, without its name.
     """
     if data[124:128] != b"\0\1IM":
-        raise InputError("a MATLAB file of another version or byte order. Save it again in MATLAB, with -v7")
+        raise InputError("not a MATLAB file of format 5, or of another byte order. Save it again in MATLAB, with -v7")
     variables, elements = {}, Elements(data, 128, len(data))
     while elements.at < elements.stop:
         kind, start, stop = elements.take()
         buffer = data
         if kind == COMPRESSED:
-            buffer = inflate(data, start, stop)
+            buffer = inflate(data, start, stop, limit or min(LONGEST, (1 << 24) + 16 * (stop - start)))
             kind, start, stop = Elements(buffer, 0, len(buffer)).take()
         if kind == MATRIX:
             name, value = read_matrix(buffer, start, stop, wanted)
@@ -62,10 +66,15 @@ def read_variables(data: mmap, wanted: tuple[str, ...]) -> dict[str, object]:
     return variables
 
 
-def inflate(data: mmap, start: int, stop: int) -> bytearray:
-    """Return the element that a compressed one holds. Weights hardly shrink: one that grows beyond all measure is
-    refused."""
-    limit = min(LONGEST, (1 << 24) + 16 * (stop - start))
+def struct_of(value: object) -> dict:
+    """Return a struct, which read_variables gives as a list of one; {} for anything else."""
+    if isinstance(value, list):
+        value = value[0] if len(value) == 1 else None
+    return value if isinstance(value, dict) else {}
+
+
+def inflate(data: bytes | mmap, start: int, stop: int, limit: int) -> bytearray:
+    """Return the element that a compressed one holds, of at most `limit` bytes. zlib verifies its checksum."""
     stream, content, at = zlib.decompressobj(), bytearray(), start
     while not stream.eof:
         rest = stream.unconsumed_tail
@@ -136,25 +145,25 @@ class Elements:
 
 
 def read_matrix(data, start: int, stop: int, wanted: tuple[str, ...] = (), depth: int = 0) -> tuple[str, object]:
-    """Return name and value of the matrix between two positions. wanted: the names that matter; none: all do."""
+    """Return name and value of the matrix between two positions. wanted: the names that matter; empty: all do."""
     if start == stop:  # []
         return "", None
     elements = Elements(data, start, stop, depth)
     flags, sizes, name = elements.numbers("<u4"), elements.numbers("<i4"), elements.text()
     if len(flags) == 0 or not 1 <= len(sizes) <= 8 or min(sizes) < 0:
         raise InputError(DAMAGED)
-    kind, sizes = int(flags[0]) & 0xFF, tuple(map(int, sizes))
+    kind, real, sizes = int(flags[0]) & 0xFF, not flags[0] & COMPLEX, tuple(map(int, sizes))
     count = math.prod(sizes)
     if wanted and name not in wanted:
         return name, None
-    if kind in NUMBERS:
+    if kind in NUMBERS and real:
         x = elements.numbers()
         if len(x) != count:
             raise InputError(DAMAGED)
         return name, x.reshape(sizes, order="F")
     if kind == CHAR:
         return name, elements.text()
-    if kind not in (CELL, STRUCT):  # sparse matrices, objects, functions
+    if kind not in (CELL, STRUCT):  # sparse matrices, complex numbers, objects, functions
         return name, None
     fields = elements.field_names() if kind == STRUCT else [""]
     if 8 * count * max(1, len(fields)) > stop - start:  # there is not even room for their tags

@@ -26,7 +26,8 @@ from PIL import Image
 from ..errors import InputError
 
 IGNORE_LABEL = 255
-VOID = "void"
+VOID_NAME = "void"  # in a list of classes
+Example = tuple[np.ndarray, np.ndarray]  # a picture uint8 (H, W, 3) in RGB and its labels uint8 (H, W)
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
 
 _ORIENTATION = 0x0112  # the EXIF tag
@@ -47,48 +48,47 @@ _SHOWN = 10  # at most so many values in one message
 class LabelCoding:
     """What the values in a set's label files mean.
 
-    Args:
-        entries: the names of the values 0, 1, 2, ...; at most 255, "void" at most once.
-        colours: uint8 (len(entries), 3), the RGB colour of each entry, or None: then RGB label files are refused.
-        remedy: the way out that messages about a bad value end with.
+    entries are the names of the values 0, 1, 2, ..., at most 255, "void" at most once; colours the RGB colour of each,
+    uint8 (len(entries), 3), or None, and then RGB label files are refused. Messages about a bad value end with remedy,
+    the way out.
     """
 
     def __init__(self, entries: Sequence[str], colours: np.ndarray | None = None, remedy: str = "correct the file"):
         self.entries, self.colours, self.remedy = list(entries), colours, remedy
-        self.classes = [name for name in entries if name != VOID]
+        self.classes = [name for name in entries if name != VOID_NAME]
         self._class_of = np.full(256, IGNORE_LABEL, np.uint8)  # file value -> class id
-        kept = [value for value, name in enumerate(entries) if name != VOID]
+        kept = [value for value, name in enumerate(entries) if name != VOID_NAME]
         self._class_of[kept] = np.arange(len(kept))
 
     def read(self, path: str | Path) -> np.ndarray:
-        """Read one label file -> uint8 (H, W) of class ids, 255 for void. InputError names the file and the values."""
+        """Read one label file -> uint8 (H, W) of class ids, 255 for void.
+
+        Raises InputError, which names the file and the values, where it cannot be read or a value has no meaning.
+        """
         image, step = _decode(path, "label picture")
         if image.mode in ("LA", "RGBA"):
-            alpha = np.asarray(image.getchannel("A"))
-            if alpha.min() < 255:
+            if image.getchannel("A").getextrema()[0] < 255:
                 raise InputError(f"{path}: the label picture has transparent pixels; save it without transparency")
             image = image.convert(image.mode[:-1])
         if image.mode == "RGB":
             return self._class_of[self._from_colours(path, np.asarray(image))]
         if image.mode not in ("1", "L", "P") and not image.mode.startswith("I"):
-            raise InputError(
-                f"{path}: a label picture cannot be of mode {image.mode}; save it as a paletted or grey PNG"
-            )
-        values = np.asarray(image) // step if image.mode == "L" else np.asarray(image)
+            remedy = "save it as a paletted or grey PNG"
+            raise InputError(f"{path}: a label picture cannot be of mode {image.mode}; {remedy}")
+        values = np.asarray(image) // step  # (H, W)
         labels = self.labels_of(path, values)
         if image.mode == "P" and self.colours is not None:
             self._check_palette(path, image, np.unique(values[values != IGNORE_LABEL]))
         return labels
 
     def labels_of(self, path: str | Path, values: np.ndarray) -> np.ndarray:
-        """The values of a file, integers (H, W) -> uint8 (H, W) of class ids, 255 for void. InputError as for read."""
+        """The values of a file, integers (H, W) -> uint8 (H, W) of class ids, 255 for void. Raises as read does."""
         values = values.astype(np.int64)  # (H, W)
         bad = (values != IGNORE_LABEL) & ((values < 0) | (values >= len(self.entries)))
         if bad.any():
+            places = _places(values, bad, lambda value: f"value {value}")
             expected = f"0 to {len(self.entries) - 1} ({len(self.classes)} classes), or 255 for void"
-            raise InputError(
-                f"{path}: {_places(values, bad, lambda value: f'value {value}')}: expected {expected}; {self.remedy}"
-            )
+            raise InputError(f"{path}: {places}: expected {expected}; {self.remedy}")
         return self._class_of[values]
 
     def _from_colours(self, path: str | Path, pixels: np.ndarray) -> np.ndarray:
@@ -120,9 +120,10 @@ class LabelCoding:
 
 
 def read_picture(path: str | Path, file: BinaryIO | None = None) -> np.ndarray:
-    """Read any picture file -> uint8 (H, W, 3) RGB, upright. InputError where it cannot be read, naming the file.
+    """Read any picture file -> uint8 (H, W, 3) RGB, upright. Raises InputError, which names the file.
 
-    file: the open file that holds it, where `path` is but its name (in an archive)."""
+    Where `path` is only its name (in an archive), `file` is the open file that holds it.
+    """
     image, _ = _decode(path, "picture", file)
     if image.mode.startswith("I"):
         values = np.asarray(image).astype(np.int64)  # (H, W)
@@ -140,8 +141,8 @@ def read_picture(path: str | Path, file: BinaryIO | None = None) -> np.ndarray:
     return np.array(image.convert("RGB"))
 
 
-def read_example(picture_path: Path, labels_path: Path, coding: LabelCoding) -> tuple[np.ndarray, np.ndarray]:
-    """Read a picture and its labels -> uint8 (H, W, 3), uint8 (H, W). InputError unless their sizes agree."""
+def read_example(picture_path: Path, labels_path: Path, coding: LabelCoding) -> Example:
+    """Read a picture and its labels. Raises InputError unless their sizes agree."""
     picture, labels = read_picture(picture_path), coding.read(labels_path)
     if labels.shape == picture.shape[:2]:
         return picture, labels
@@ -151,14 +152,13 @@ def read_example(picture_path: Path, labels_path: Path, coding: LabelCoding) -> 
         if turned.shape == picture.shape[:2]:
             return picture, turned
     (H, W), (h, w) = picture.shape[:2], labels.shape
-    raise InputError(
-        f"{labels_path}: {w} x {h} pixels (width x height), but its picture {picture_path} has {W} x {H}; "
-        "give both the same size (scale labels by nearest neighbour)"
-    )
+    remedy = "give both the same size (scale labels by nearest neighbour)"
+    sizes = f"{w} x {h} pixels (width x height), but its picture {picture_path} has {W} x {H}"
+    raise InputError(f"{labels_path}: {sizes}; {remedy}")
 
 
 def list_pictures(folder: Path) -> dict[str, Path]:
-    """Return the picture files of a folder by stem, in order of name. InputError where two have the same stem."""
+    """Return the picture files of a folder by stem, in order of name. Raises InputError where two share a stem."""
     found: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
         if path.suffix.lower() not in EXTENSIONS or path.name.startswith(".") or path.is_dir():
@@ -189,8 +189,8 @@ def _decode(path: str | Path, what: str, file: BinaryIO | None = None) -> tuple[
     except MemoryError:
         raise
     except Exception as error:  # damaged files make Pillow's decoders raise many kinds
-        told = getattr(error, "strerror", None) or str(error).replace(f" {file or str(path)!r}", "")
-        reason = told.replace(str(path), "file").rstrip(".") or type(error).__name__
+        reason = getattr(error, "strerror", None) or str(error).replace(f" {file or str(path)!r}", "")
+        reason = reason.replace(str(path), "file").rstrip(".") or type(error).__name__
         raise InputError(f"{path}: unreadable {what} ({reason}); save or copy it again") from error
 
 

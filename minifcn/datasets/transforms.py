@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from PIL import Image
 
-from .pictures import IGNORE_LABEL
+from .pictures import IGNORE_LABEL, Example
 
 
 @dataclass(frozen=True)
@@ -57,11 +57,11 @@ class Preprocessing:
 
     def to_dict(self) -> dict:
         """Return a dict that JSON can hold."""
-        return asdict(self) | {"mean": list(self.mean), "std": list(self.std)}
+        return asdict(self)
 
     @classmethod
     def from_dict(cls, values: dict) -> "Preprocessing":
-        """Return the Preprocessing that to_dict described. ValueError for anything else."""
+        """Return the Preprocessing that to_dict described. Raises ValueError for anything else."""
         if not isinstance(values, dict) or set(values) != {"order", "mean", "std"}:
             keys = sorted(values) if isinstance(values, dict) else values
             raise ValueError(f"preprocessing: expected a dict of order, mean and std, received {keys!r}")
@@ -91,12 +91,8 @@ class Augmentation:
             raise ValueError(f"scale_jitter: expected 0 <= scale_jitter < 1, received {self.scale_jitter!r}")
 
     def __call__(
-        self,
-        picture: np.ndarray,
-        labels: np.ndarray,
-        rng: np.random.Generator,
-        fill: tuple[int, int, int] = Preprocessing().fill,
-    ) -> tuple[np.ndarray, np.ndarray]:
+        self, picture: np.ndarray, labels: np.ndarray, rng: np.random.Generator, fill=Preprocessing().fill
+    ) -> Example:
         """Augment a picture uint8 (H, W, 3) and its labels uint8 (H, W); `fill` is the RGB colour to pad with.
 
         The inputs are left alone; the outputs may be views of them.
@@ -106,23 +102,22 @@ class Augmentation:
             expected = f"uint8 {picture.shape[:2]}"
             raise ValueError(f"labels: expected {expected} as the picture, received {labels.dtype} {labels.shape}")
         if self.scale_jitter:
-            scale = rng.uniform(1 - self.scale_jitter, 1 + self.scale_jitter)
-            picture, labels = resize(picture, labels, scale)
+            picture, labels = rescale(picture, labels, rng.uniform(1 - self.scale_jitter, 1 + self.scale_jitter))
         if self.crop is not None:
             height, width = self.crop
-            picture, labels = _pad(picture, labels, height, width, fill)
-            H, W = labels.shape
+            H, W = (max(sides) for sides in zip(labels.shape, self.crop, strict=True))
+            if (H, W) != labels.shape:
+                picture = _placed(np.full((H, W, 3), fill, np.uint8), picture)
+                labels = _placed(np.full((H, W), IGNORE_LABEL, np.uint8), labels)
             top, left = rng.integers(0, H - height + 1), rng.integers(0, W - width + 1)
-            picture = picture[top : top + height, left : left + width]
-            labels = labels[top : top + height, left : left + width]
+            window = np.s_[top : top + height, left : left + width]
+            picture, labels = picture[window], labels[window]
         if self.flip and rng.random() < 0.5:
             picture, labels = picture[:, ::-1], labels[:, ::-1]
         return picture, labels
 
 
-def collate(
-    samples: list[tuple[np.ndarray, np.ndarray]], preprocessing: Preprocessing
-) -> tuple[np.ndarray, np.ndarray]:
+def collate(samples: list[Example], preprocessing: Preprocessing) -> Example:
     """Preprocess N pictures and stack them -> x float32 (N, H, W, 3), labels uint8 (N, H, W).
 
     H and W are the largest height and width; smaller pictures are padded at the bottom and right: x with zeros, which
@@ -130,18 +125,16 @@ def collate(
     """
     if not samples:
         raise ValueError("collate: expected at least one sample, received none")
-    H = max(labels.shape[0] for _, labels in samples)
-    W = max(labels.shape[1] for _, labels in samples)
+    H, W = np.max([labels.shape for _, labels in samples], axis=0)
     x = np.zeros((len(samples), H, W, 3), np.float32)
     padded = np.full((len(samples), H, W), IGNORE_LABEL, np.uint8)
     for n, (picture, labels) in enumerate(samples):
-        h, w = labels.shape
-        x[n, :h, :w] = preprocessing.apply(picture)
-        padded[n, :h, :w] = labels
+        _placed(x[n], preprocessing.apply(picture))
+        _placed(padded[n], labels)
     return x, padded
 
 
-def resize(picture: np.ndarray, labels: np.ndarray, scale: float) -> tuple[np.ndarray, np.ndarray]:
+def rescale(picture: np.ndarray, labels: np.ndarray, scale: float) -> Example:
     """Scale a picture bilinearly and its labels by nearest neighbour, both to round(size * scale), at least 1."""
     H, W = labels.shape
     size = (max(1, round(W * scale)), max(1, round(H * scale)))  # Pillow's order
@@ -150,19 +143,10 @@ def resize(picture: np.ndarray, labels: np.ndarray, scale: float) -> tuple[np.nd
     return picture, labels
 
 
-def _pad(
-    picture: np.ndarray, labels: np.ndarray, height: int, width: int, fill: tuple[int, int, int]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Pad at the bottom and right to at least height x width: the picture with `fill`, labels with void."""
-    H, W = labels.shape
-    if height <= H and width <= W:
-        return picture, labels
-    big = np.empty((max(H, height), max(W, width), 3), np.uint8)
-    big[:] = fill
-    big[:H, :W] = picture
-    big_labels = np.full(big.shape[:2], IGNORE_LABEL, np.uint8)
-    big_labels[:H, :W] = labels
-    return big, big_labels
+def _placed(canvas: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """Return the canvas with x in its upper left corner."""
+    canvas[: x.shape[0], : x.shape[1]] = x
+    return canvas
 
 
 def _check_picture(picture: np.ndarray) -> None:

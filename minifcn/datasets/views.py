@@ -2,21 +2,17 @@
 
 import math
 
-import numpy as np
-
 from . import Dataset
-from .transforms import resize
+from .pictures import Example
+from .transforms import rescale
 
 HELD_OUT = 10  # one picture in so many is held out
 
 
 class View:
-    """Some pictures of a split, in their order, at another scale.
+    """Some pictures of a split, those of `indices`, in that order, both sides multiplied by `scale` > 0.
 
-    Args:
-        dataset: the split.
-        indices: which of its pictures.
-        scale: of both sides, more than 0; pictures are resized bilinearly, labels to the nearest pixel's.
+    Pictures are scaled bilinearly, labels by nearest neighbour.
     """
 
     def __init__(self, dataset: Dataset, indices: list[int], scale: float = 1.0):
@@ -28,9 +24,9 @@ class View:
     def __len__(self) -> int:
         return len(self._indices)
 
-    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+    def __getitem__(self, index: int) -> Example:
         picture, labels = self._dataset[self._indices[index]]
-        return (picture, labels) if self._scale == 1 else resize(picture, labels, self._scale)
+        return (picture, labels) if self._scale == 1 else rescale(picture, labels, self._scale)
 
 
 def scaled(dataset: Dataset, scale: float) -> Dataset:

@@ -14,16 +14,16 @@ WORKSPACE = 1 << 26  # elements of im2col at a time: 256 MB of float32
 LARGE = 1 << 20  # elements of w from which on its gradient is made, and may be handed out, by kernel rows
 
 
-def conv_forward(x, w, b, stride, padding, relu=False, out=None):
+def conv_forward(x, w, b, stride, padding, relu=False):
     """y = conv(x, w) + b, then ReLU if asked.
 
-    x (N,H,W,C), w (KH,KW,C,K), b (K,) or None, stride and padding pairs; returns (N,OH,OW,K), in `out` if given.
+    x (N,H,W,C), w (KH,KW,C,K), b (K,) or None, stride and padding pairs; returns (N,OH,OW,K).
     """
     xp, x = cuda.xp, cuda.xp.ascontiguousarray(x)
     N, H, W, C = x.shape
     KH, KW, _, K = w.shape
     OH, OW = conv_size((H, W), (KH, KW), stride, padding)
-    y = xp.empty((N, OH, OW, K), x.dtype) if out is None else out
+    y = xp.empty((N, OH, OW, K), x.dtype)
     rows, matrix = y.reshape(N * OH, OW, K), w.reshape(KH * KW * C, K)
     for strip in pieces(N * OH, WORKSPACE // (OW * KH * KW * C)):
         cols = im2col(x, strip, (OH, OW), (KH, KW), stride, padding)  # (rows OW, KH KW C)
@@ -33,17 +33,17 @@ def conv_forward(x, w, b, stride, padding, relu=False, out=None):
     return y
 
 
-def conv_input_grad(dy, w, x_shape, stride, padding, b=None, out=None):
+def conv_input_grad(dy, w, x_shape, stride, padding, b=None):
     """dx = the adjoint of conv_forward applied to dy, plus b: the input gradient, and conv_transpose2d's forward.
 
-    dy (N,OH,OW,K), w (KH,KW,C,K), x_shape = (N,H,W,C), b (C,) or None; returns (N,H,W,C), in `out` if given.
+    dy (N,OH,OW,K), w (KH,KW,C,K), x_shape = (N,H,W,C), b (C,) or None; returns (N,H,W,C).
     """
     xp, dy = cuda.xp, cuda.xp.ascontiguousarray(dy)
     N, H, W, C = x_shape
     KH, KW, _, K = w.shape
     _, OH, OW, _ = dy.shape
     (sy, sx), (py, px) = stride, padding
-    dx = xp.empty(x_shape, dy.dtype) if out is None else out
+    dx = xp.empty(x_shape, dy.dtype)
     matrix = w.reshape(KH * KW * C, K).T
     rows = WORKSPACE // (OW * KH * KW * C)  # of dy at a time
     batches = pieces(N, rows // OH)  # whole pictures; where not even one fits, a picture comes in pieces

@@ -17,9 +17,10 @@ import numpy as np
 
 from .. import device
 from ..autograd import Tensor
-from ..ops import batch_norm, conv2d, global_average
+from ..ops import batch_norm, global_average
 from ..ops.batch_norm import EPS
 from ..ops.checks import whole
+from ..ops.frugal import frugal_conv2d
 from .vgg import VGG
 
 KEPT = 0.95  # of the averages of mean and var, at each batch
@@ -51,8 +52,8 @@ class VGGClassifier(VGG):
             return super().conv(name, x, padding, relu)
         w, b, mean, var = (self._parameters[f"{name}.{part}"] for part in ("weight", "bias", "mean", "var"))
         if not self.training:
-            return conv2d(x, *fold(w.data, b.data, mean.data, var.data), 1, padding, relu)
-        y, (batch_mean, batch_var) = batch_norm(conv2d(x, w, None, 1, padding), b, relu)
+            return frugal_conv2d(x, *fold(w.data, b.data, mean.data, var.data), 1, padding, relu)
+        y, (batch_mean, batch_var) = batch_norm(frugal_conv2d(x, w, None, 1, padding), b, relu)
         M = y.data.size // y.shape[3]
         unbiased = batch_var * batch_var.dtype.type(M / max(1, M - 1))  # as Ioffe and Szegedy, algorithm 2
         for average, now in ((mean.data, batch_mean), (var.data, unbiased)):

@@ -17,20 +17,40 @@ import numpy as np
 
 from .. import device
 from ..autograd import Tensor
-from ..cpu import bilinear_kernel
 from ..ops import bilinear_upsample, conv_transpose2d, crop
 from ..ops.checks import whole
+from ..sizes import bilinear_kernel
 from .geometry import Grid, trunk_grids
 from .vgg import VGG
 
+UPSCORES = {"pool4": "upscore2", "pool3": "upscore_pool4"}  # what brings the coarser scores to a pool's stride
+
 
 class FCN32s(VGG):
-    """Scores from fc7 alone, upsampled 32 times."""
+    """Scores from fc7 alone, upsampled 32 times: x (N,H,W,3) -> scores (N,H,W,num_classes).
+
+    trunk: "vgg16", "vgg_quarter" or a Widths. pad: 100 (the reference) or "same" (about half the work).
+    skip_scale: a number, or one each for pool4 and pool3, that multiplies a pool before its score layer.
+    upsampling: "learnt" (the paper: all but the last) or "fixed" (the reference: none). dtype: float32 or float64.
+    seed: initial weights and dropout masks. dropout: probability at fc6 and fc7, in training mode. He initialisation;
+    score layers start at zero, upsampling bilinear. Raises ValueError for another value of any of these.
+    """
 
     name = "fcn32s"
     skips: tuple[str, ...] = ()  # the pools that join, in order
+    last = "upscore32"
 
-    def __init__(self, num_classes, trunk, pad, skip_scale, upsampling, dtype, seed, dropout):
+    def __init__(
+        self,
+        num_classes: int,
+        trunk="vgg16",
+        pad=100,
+        skip_scale=1.0,
+        upsampling="learnt",
+        dtype=np.float32,
+        seed=0,
+        dropout=0.5,
+    ):
         num_classes = whole("num_classes", num_classes, 1)
         if upsampling not in ("learnt", "fixed"):
             raise ValueError(f"upsampling: expected 'learnt' or 'fixed', received {upsampling!r}")
@@ -39,28 +59,37 @@ class FCN32s(VGG):
             raise ValueError(f"skip_scale: expected a finite number or a pair of them, received {skip_scale!r}")
         super().__init__(trunk, pad, dtype, seed, dropout)
         self.num_classes, self.upsampling = num_classes, upsampling
-        self.skip_scale = dict(zip(("pool4", "pool3"), map(float, both), strict=True))
+        self.skip_scale = dict(zip(UPSCORES, map(float, both), strict=True))
         self.grids = trunk_grids(self.conv1_padding, self.fc6_padding)
         self.add_conv("score_fr", 1, self.widths.fc, num_classes, "zero")
-        self.add_heads()
-
-    def add_heads(self) -> None:
-        self.add_upscore("upscore32", 32, learnt=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """x (N,H,W,3) -> scores (N,H,W,L)."""
-        _, _, fc7 = self.features(x)
-        score = self.conv("score_fr", fc7)  # (N, ~H/32, ~W/32, L)
-        return self.upsample_to("upscore32", score, self.grids["fc7"], x)
-
-    def add_skip(self, pool: str, channels: int, upscore: str) -> None:
-        """Parameters of a skip: the score layer on the pool, and the upsampling that brings the coarser scores."""
-        self.add_conv(f"score_{pool}", 1, channels, self.num_classes, "zero")
-        self.add_upscore(upscore, 2, learnt=self.upsampling == "learnt")
+        for pool in self.skips:
+            self.add_conv(f"score_{pool}", 1, self.widths.blocks[int(pool[-1]) - 1], num_classes, "zero")
+            self.add_upscore(UPSCORES[pool], 2, learnt=upsampling == "learnt")
+        self.add_upscore(self.last, int(self.last.removeprefix("upscore")), learnt=False)
 
     def add_upscore(self, name: str, stride: int, learnt: bool) -> None:
         weight = bilinear_weight(stride, self.num_classes, self.dtype)
         self.add_conv(name, 2 * stride, self.num_classes, self.num_classes, weight, bias=False, learnt=learnt)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x (N,H,W,3) -> scores (N,H,W,L)."""
+        pool3, pool4, fc7 = self.features(x)
+        score, grid = self.conv("score_fr", fc7), self.grids["fc7"]  # (N, ~H/32, ~W/32, L)
+        for pool, features in zip(self.skips, (pool4, pool3), strict=False):  # FCN-32s joins none, FCN-16s one
+            score, grid = self.join(score, grid, pool, features)  # (N, ~H/16, ~W/16, L), then (N, ~H/8, ~W/8, L)
+        score, grid = self.upscore(self.last, score, grid)
+        offset = grid.crop_to(Grid())
+        return crop(score, offset, offset, x.shape[1], x.shape[2])
+
+    def join(self, score: Tensor, grid: Grid, pool: str, features: Tensor) -> tuple[Tensor, Grid]:
+        """Upsample the coarser scores by 2 and add the pool's own scores, where the two maps overlap."""
+        score, grid = self.upscore(UPSCORES[pool], score, grid)
+        scale = self.skip_scale[pool]
+        skip = self.conv(f"score_{pool}", features if scale == 1 else features * scale)
+        offset = grid.crop_to(self.grids[pool])
+        if offset >= 0:  # pad "same": the upsampled map reaches beyond the pool
+            return crop(score, offset, offset, *skip.shape[1:3]) + skip, self.grids[pool]
+        return score + crop(skip, -offset, -offset, *score.shape[1:3]), grid  # pad 100: the pool reaches beyond
 
     def upscore(self, name: str, score: Tensor, grid: Grid) -> tuple[Tensor, Grid]:
         """Upsample by the transposed convolution of that name; in the cheap way where it is fixed and bilinear."""
@@ -71,59 +100,21 @@ class FCN32s(VGG):
             return bilinear_upsample(score, stride), grid
         return conv_transpose2d(score, weight, stride=stride), grid
 
-    def upsample_to(self, name: str, score: Tensor, grid: Grid, x: Tensor) -> Tensor:
-        """The last upsampling, cropped to the picture x."""
-        score, grid = self.upscore(name, score, grid)
-        offset = grid.crop_to(Grid())
-        return crop(score, offset, offset, x.shape[1], x.shape[2])
-
-    def add_skip_scores(self, name: str, score: Tensor, grid: Grid, pool: str, features: Tensor) -> tuple[Tensor, Grid]:
-        """Upsample the coarser scores by 2 and add the pool's own scores, where the two maps overlap."""
-        score, grid = self.upscore(name, score, grid)
-        scale = self.skip_scale[pool]
-        skip = self.conv(f"score_{pool}", features if scale == 1 else features * scale)
-        offset = grid.crop_to(self.grids[pool])
-        if offset >= 0:  # pad "same": the upsampled map reaches beyond the pool
-            return crop(score, offset, offset, *skip.shape[1:3]) + skip, self.grids[pool]
-        return score + crop(skip, -offset, -offset, *score.shape[1:3]), grid  # pad 100: the pool reaches beyond
-
 
 class FCN16s(FCN32s):
-    """FCN-32s plus a skip from pool4."""
+    """FCN-32s, with the same arguments, plus a skip from pool4."""
 
     name = "fcn16s"
-    skips = ("pool4",)
-
-    def add_heads(self) -> None:
-        self.add_skip("pool4", self.widths.blocks[3], "upscore2")
-        self.add_upscore("upscore16", 16, learnt=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """x (N,H,W,3) -> scores (N,H,W,L)."""
-        _, pool4, fc7 = self.features(x)
-        score = self.conv("score_fr", fc7)  # (N, ~H/32, ~W/32, L)
-        score, grid = self.add_skip_scores("upscore2", score, self.grids["fc7"], "pool4", pool4)  # (N, ~H/16, ~W/16, L)
-        return self.upsample_to("upscore16", score, grid, x)
+    skips = (*FCN32s.skips, "pool4")
+    last = "upscore16"
 
 
-class FCN8s(FCN32s):
-    """FCN-16s plus a skip from pool3."""
+class FCN8s(FCN16s):
+    """FCN-16s, with the same arguments, plus a skip from pool3. For 8s at once: skip_scale=AT_ONCE."""
 
     name = "fcn8s"
-    skips = ("pool4", "pool3")
-
-    def add_heads(self) -> None:
-        self.add_skip("pool4", self.widths.blocks[3], "upscore2")
-        self.add_skip("pool3", self.widths.blocks[2], "upscore_pool4")
-        self.add_upscore("upscore8", 8, learnt=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """x (N,H,W,3) -> scores (N,H,W,L)."""
-        pool3, pool4, fc7 = self.features(x)
-        score = self.conv("score_fr", fc7)  # (N, ~H/32, ~W/32, L)
-        score, grid = self.add_skip_scores("upscore2", score, self.grids["fc7"], "pool4", pool4)  # (N, ~H/16, ~W/16, L)
-        score, grid = self.add_skip_scores("upscore_pool4", score, grid, "pool3", pool3)  # (N, ~H/8, ~W/8, L)
-        return self.upsample_to("upscore8", score, grid, x)
+    skips = (*FCN16s.skips, "pool3")
+    last = "upscore8"
 
 
 def bilinear_weight(stride: int, num_classes: int, dtype) -> np.ndarray:

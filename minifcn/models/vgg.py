@@ -15,10 +15,10 @@ from ..autograd import Tensor
 from ..nn import Module
 from ..ops import max_pool2d, relu
 from ..ops.checks import whole
-from ..ops.conv import forget_input
+from ..ops.frugal import forget_input
 
 CONVS = (2, 2, 3, 3, 3)  # convolutions in each block
-LARGE = 1 << 24  # elements of a map that is rather computed twice than kept: conv1_1's, with padding 100
+HUGE = 1 << 24  # elements of a map that backward computes again, as it is not kept: conv1_1's, with padding 100
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class VGG(Module):
             for i in range(1, convs + 1):
                 padding = self.conv1_padding if (block, i) == (1, 1) else 1
                 x = self.conv(f"conv{block}_{i}", x, padding, relu=i < convs)
-                if i == 2 and (block <= self.recomputed or x.data.size >= LARGE):
+                if i == 2 and (block <= self.recomputed or x.data.size >= HUGE):
                     forget_input(x)  # the block's first map is computed again in backward
             # the maximum of ReLUs is the ReLU of the maximum: a quarter of the elements, and the larger map is freed
             pools[block] = x = relu(max_pool2d(x, 2, ceil_mode=True))

@@ -10,7 +10,7 @@ The classifier is trained with it; an FCN has none, as mean and var are folded i
 
 from .. import device
 from ..autograd import Function, Tensor
-from .checks import axes, equal
+from .checks import tensors
 
 EPS = 1e-5
 
@@ -39,9 +39,6 @@ def batch_norm(x, b, relu: bool = False) -> tuple[Tensor, tuple]:
 
     relu: whether to finish with max(y, 0). Raises ValueError for shapes that do not fit.
     """
-    x, b = (t if isinstance(t, Tensor) else Tensor(t) for t in (x, b))
-    axes("batch_norm", "x", x.data, "N H W K")
-    equal("batch_norm", "shape of b", x.shape[3:], b.shape)
     function = BatchNorm(relu)
-    y = function(x, b)
+    y = function(*tensors("batch_norm", x=(x, "N H W K"), b=(b, "K")))
     return y, function.statistics

@@ -18,30 +18,28 @@ Long, Shelhamer, Darrell 2015, section 3.3: upsampling is backwards strided conv
 
 from .. import device
 from ..autograd import Function, Tensor
-from .checks import axes, equal, pair
+from .checks import nonempty, pair, tensors
 
 
 class ConvTranspose2d(Function):
     def __init__(self, stride, padding, out_size):
-        self.stride, self.padding, self.out_size = stride, padding, out_size
+        self.rule, self.out_size = (stride, padding), out_size
 
-    def forward(self, x, w, b=None):
+    def forward(self, x, w, b):
         shape = (x.shape[0], *self.out_size, w.shape[2])  # (N, OH, OW, C)
         if any(self.needs):
             self.x, self.w = x, w
-        return device.of(x).conv_input_grad(x, w, shape, self.stride, self.padding, b)
+        return device.of(x).conv_input_grad(x, w, shape, *self.rule, b)
 
     def backward(self, dy):
-        dx = dw = None
+        backend = device.of(dy)
         # --- dx ---
-        if self.needs[0]:
-            dx = device.of(dy).conv_forward(dy, self.w, None, self.stride, self.padding)  # (N, H, W, K)
+        dx = backend.conv_forward(dy, self.w, None, *self.rule) if self.needs[0] else None  # (N, H, W, K)
         # --- dw ---
-        if self.needs[1]:
-            dw = device.of(dy).conv_weight_grad(dy, self.x, self.w.shape, self.stride, self.padding)  # (KH, KW, C, K)
+        dw = backend.conv_weight_grad(dy, self.x, self.w.shape, *self.rule) if self.needs[1] else None  # (KH, KW, C, K)
         # --- db ---
-        db = (device.of(dy).bias_grad(dy) if self.needs[2] else None,) if len(self.needs) == 3 else ()  # (C,)
-        return dx, dw, *db
+        db = backend.bias_grad(dy) if self.needs[2] else None  # (C,)
+        return dx, dw, db
 
 
 def conv_transpose2d(x, w, b=None, stride=1, padding=0) -> Tensor:
@@ -52,15 +50,6 @@ def conv_transpose2d(x, w, b=None, stride=1, padding=0) -> Tensor:
     """
     op = "conv_transpose2d"
     stride, padding = pair(op, "stride", stride, 1), pair(op, "padding", padding, 0)
-    x, w = (t if isinstance(t, Tensor) else Tensor(t) for t in (x, w))
-    b = b if isinstance(b, Tensor) or b is None else Tensor(b)
-    axes(op, "x", x.data, "N H W K")
-    axes(op, "w", w.data, "KH KW C K")
-    equal(op, "channels of x (K of w)", w.shape[3], x.shape[3])
+    x, w, b = tensors(op, x=(x, "N H W K"), w=(w, "KH KW C K"), b=(b, "C or None"))
     out_size = tuple((x.shape[1 + i] - 1) * stride[i] + w.shape[i] - 2 * padding[i] for i in (0, 1))
-    if min(out_size) < 1:
-        raise ValueError(f"{op}: output size: expected at least 1 x 1, received {out_size[0]} x {out_size[1]}")
-    if b is None:
-        return ConvTranspose2d(stride, padding, out_size)(x, w)
-    equal(op, "shape of b", (w.shape[2],), b.shape)
-    return ConvTranspose2d(stride, padding, out_size)(x, w, b)
+    return ConvTranspose2d(stride, padding, nonempty(op, out_size))(x, w, b)

@@ -7,7 +7,7 @@ Long, Shelhamer, Darrell 2015, section 4.2; where the offsets come from is in mo
 
 from .. import device
 from ..autograd import Function, Tensor
-from .checks import axes, pair
+from .checks import pair, tensors
 
 
 class Crop(Function):
@@ -15,12 +15,11 @@ class Crop(Function):
         self.rows, self.columns = slice(top, top + height), slice(left, left + width)
 
     def forward(self, x):
-        self.x_shape = x.shape
         return x[:, self.rows, self.columns].copy()  # (N, height, width, C)
 
     def backward(self, dy):
         # --- dx ---
-        dx = device.xp(dy).zeros(self.x_shape, dy.dtype)
+        dx = device.xp(dy).zeros(self.shapes[0], dy.dtype)
         dx[:, self.rows, self.columns] = dy
         return (dx,)
 
@@ -30,13 +29,10 @@ def crop(x, top: int, left: int, height: int, width: int) -> Tensor:
 
     Raises ValueError where the rectangle is empty or leaves the picture.
     """
-    x = x if isinstance(x, Tensor) else Tensor(x)
-    axes("crop", "x", x.data, "N H W C")
+    (x,) = tensors("crop", x=(x, "N H W C"))
     top, left = pair("crop", "top, left", (top, left), 0)
     height, width = pair("crop", "height, width", (height, width), 1)
     if top + height > x.shape[1] or left + width > x.shape[2]:
-        raise ValueError(
-            f"crop: expected a rectangle inside {x.shape[1]} x {x.shape[2]}, "
-            f"received rows {top}..{top + height - 1}, columns {left}..{left + width - 1}"
-        )
+        received = f"{height} x {width} from row {top} and column {left} on"
+        raise ValueError(f"crop: expected a rectangle inside {x.shape[1]} x {x.shape[2]}, received {received}")
     return Crop(top, left, height, width)(x)

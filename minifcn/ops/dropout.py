@@ -9,7 +9,8 @@ fc7.
 import numpy as np
 
 from .. import device
-from ..autograd import Function, Tensor, check_scalar
+from ..autograd import Function, Tensor, as_tensor
+from .checks import number
 
 
 class Dropout(Function):
@@ -36,10 +37,9 @@ def dropout(x, p: float, rng: np.random.Generator) -> Tensor:
     The mask is drawn from rng on the host, one float32 an element in C order, whatever the device or dtype: the same
     generator gives the same mask everywhere. p = 0 returns x unchanged. Raises ValueError for p outside [0, 1).
     """
-    p = check_scalar("dropout", p)
+    p = number("dropout: p", p)
     if not 0 <= p < 1:
         raise ValueError(f"dropout: p: expected 0 <= p < 1, received {p}")
     if not isinstance(rng, np.random.Generator):
         raise TypeError(f"dropout: rng: expected a numpy.random.Generator, received {rng!r}")
-    x = x if isinstance(x, Tensor) else Tensor(x)
-    return Dropout(p, rng)(x) if p > 0 else x
+    return Dropout(p, rng)(x) if p > 0 else as_tensor(x)

@@ -14,8 +14,8 @@ that sum ("sum"); a mean over labelled pixels does not depend on the picture's s
 import numpy as np
 
 from .. import device
-from ..autograd import Function, Tensor
-from .checks import axes, equal
+from ..autograd import Function, Tensor, as_tensor
+from .checks import fit
 
 
 class SoftmaxCrossEntropy(Function):
@@ -47,9 +47,9 @@ def softmax_cross_entropy(scores, labels, ignore_label=255, class_weight=None, r
     Raises ValueError for shapes or label values that do not fit, TypeError for labels that are not integers.
     """
     op = "softmax_cross_entropy"
-    scores, labels = scores if isinstance(scores, Tensor) else Tensor(scores), np.asarray(labels)
-    axes(op, "scores", scores.data, "N H W L")
-    equal(op, "shape of labels", scores.shape[:3], labels.shape)
+    scores, labels = as_tensor(scores), np.asarray(labels)
+    class_weight = None if class_weight is None else np.asarray(class_weight)
+    fit(op, scores=(scores, "N H W L"), labels=(labels, "N H W"), class_weight=(class_weight, "L or None"))
     if labels.dtype.kind not in "iu":
         raise TypeError(f"{op}: labels: expected integers, received {labels.dtype}")
     L = scores.shape[3]
@@ -62,8 +62,6 @@ def softmax_cross_entropy(scores, labels, ignore_label=255, class_weight=None, r
     if reduction not in ("mean", "sum"):
         raise ValueError(f"{op}: reduction: expected 'mean' or 'sum', received {reduction!r}")
     if class_weight is not None:
-        class_weight = np.asarray(class_weight)
-        equal(op, "shape of class_weight", (L,), class_weight.shape)
         if class_weight.dtype.kind not in "biuf":
             raise TypeError(f"{op}: class_weight: expected numbers, received {class_weight.dtype}")
         if not (np.isfinite(class_weight).all() and (class_weight >= 0).all()):

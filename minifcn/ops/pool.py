@@ -13,7 +13,9 @@ VGG-16 (Simonyan, Zisserman 2015) pools 2 x 2 with stride 2; Caffe rounds sizes 
 
 from .. import device
 from ..autograd import Function, Tensor
-from .checks import axes, pair
+from .checks import nonempty, pair, tensors
+
+TAPS = 256  # of a kernel, at most: which of them won is kept as one byte
 
 
 class MaxPool2d(Function):
@@ -24,7 +26,7 @@ class MaxPool2d(Function):
         # both (N, OH, OW, C)
         y, winner = device.of(x).pool_forward(x, self.kernel, self.stride, self.padding, self.out_size)
         if self.needs[0]:
-            self.winner, self.x_shape = winner, x.shape  # one byte an output instead of the input
+            self.winner = winner  # one byte an output instead of the input
         return y
 
     def branch(self):
@@ -32,7 +34,7 @@ class MaxPool2d(Function):
 
     def backward(self, dy):
         # --- dx ---
-        dx = device.of(dy).pool_backward(dy, self.winner, self.x_shape, self.kernel, self.stride, self.padding)
+        dx = device.of(dy).pool_backward(dy, self.winner, self.shapes[0], self.kernel, self.stride, self.padding)
         return (dx,)  # (N, H, W, C)
 
 
@@ -49,17 +51,17 @@ def max_pool2d(x, kernel_size, stride=None, padding=0, ceil_mode=False) -> Tenso
     """Return the maximum over windows of x (N,H,W,C), float32 or float64, as (N,OH,OW,C).
 
     kernel_size, stride (default kernel_size) and padding are ints or pairs (vertical, horizontal); padding, of -inf, is
-    at most half the kernel. Raises ValueError for sizes that leave no output.
+    at most half the kernel, which has at most 256 taps. Raises ValueError for sizes that leave no output.
     """
-    x = x if isinstance(x, Tensor) else Tensor(x)
-    axes("max_pool2d", "x", x.data, "N H W C")
+    (x,) = tensors("max_pool2d", x=(x, "N H W C"))
     kernel = pair("max_pool2d", "kernel_size", kernel_size, 1)
     stride = kernel if stride is None else pair("max_pool2d", "stride", stride, 1)
     padding = pair("max_pool2d", "padding", padding, 0)
+    if kernel[0] * kernel[1] > TAPS:
+        raise ValueError(f"max_pool2d: kernel_size: expected at most {TAPS} taps, received {kernel[0]} x {kernel[1]}")
     if any(2 * p > k for p, k in zip(padding, kernel, strict=True)):
         raise ValueError(f"max_pool2d: padding: expected at most half of kernel {kernel}, received {padding}")
     sides = zip(x.shape[1:3], kernel, stride, padding, strict=True)
     out_size = tuple(pooled_size(*side, ceil_mode) for side in sides)
-    if min(out_size) < 1:
-        raise ValueError(f"max_pool2d: kernel {kernel} is larger than the padded input {x.shape[1:3]} + 2 x {padding}")
+    nonempty(f"max_pool2d: picture {x.shape[1:3]}, kernel {kernel}, padding {padding}", out_size)
     return MaxPool2d(kernel, stride, padding, out_size)(x)

@@ -14,7 +14,7 @@ Long, Shelhamer, Darrell 2015, section 3.3; the weights are those of Caffe's Bil
 
 from .. import device
 from ..autograd import Function, Tensor
-from .checks import axes, is_int, pair
+from .checks import is_int, tensors, whole
 
 
 class BilinearUpsample(Function):
@@ -34,8 +34,7 @@ def bilinear_upsample(x, stride: int) -> Tensor:
 
     Outside x counts as zero, so the outermost stride pixels fade; FCNs crop most away. stride: an int, at least 1.
     """
-    x = x if isinstance(x, Tensor) else Tensor(x)
-    axes("bilinear_upsample", "x", x.data, "N H W C")
+    inputs = tensors("bilinear_upsample", x=(x, "N H W C"))
     if not is_int(stride):
         raise TypeError(f"bilinear_upsample: stride: expected an int, received {stride!r}")
-    return BilinearUpsample(pair("bilinear_upsample", "stride", stride, 1)[0])(x)
+    return BilinearUpsample(whole("bilinear_upsample: stride", stride, 1))(*inputs)

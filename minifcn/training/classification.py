@@ -1,4 +1,4 @@
-"""Training the VGG trunk as a classifier of whole pictures: what minifcn.trainer does not know of it."""
+"""Training the VGG trunk as a classifier of whole pictures, scored by top-1 and top-5 accuracy."""
 
 from pathlib import Path
 
@@ -14,45 +14,50 @@ from ..models.classifier import VGGClassifier, fold_all
 from ..ops import softmax_cross_entropy
 from ..weights import WeightFile, checkpoint
 from .loop import Run
+from .settings import ClassificationSettings
+from .task import Task
 
 NO_LABEL = -1  # every picture has a class
 TRUNK_FILE = "trunk.safetensors"
 BATCH = 20  # pictures at a time in validation
 
+Splits = tuple[Pictures, Pictures | None]  # train, val
 
-class ClassificationRun(Run):
-    """A run of a classifier, scored by top-1 and top-5 accuracy on the held-out pictures."""
+
+class Classification(Task):
+    """A classifier, and pictures with their classes: those that are open already, or the settings' own."""
 
     scores = ("top1", "top5")
     score_label = "top-1 accuracy"
     item = "picture"
     head = "fc8"
 
-    @property
-    def title(self) -> str:
-        return self.settings.trunk
+    def __init__(self, settings: ClassificationSettings, where: str = "cpu", splits: Splits | None = None):
+        s = settings
+        train_set, val_set = splits or open_pictures(s.data)
+        model = VGGClassifier(len(train_set.classes), s.trunk, seed=s.seed, dropout=s.dropout)
+        super().__init__(s, train_set, val_set, model, where)
+        self.title = s.trunk
 
-    def open_data(self) -> None:
-        self.train_set, self.val_set = open_pictures(self.settings.data)
-
-    def network(self) -> VGGClassifier:
-        s = self.settings
-        return VGGClassifier(len(self.train_set.classes), s.trunk, seed=s.seed, dropout=s.dropout)
-
-    def load_batches(self) -> Loader:
+    def batches(self) -> Loader:
         s = self.settings
         augmentation = Resized(s.size, s.crop, s.flip)
-        options = {"seed": s.seed, "drop_last": True, "place": self.loops.asarray, "collate": collate}
+        options = {"seed": s.seed, "drop_last": True, "place": self.model.loops.asarray, "collate": collate}
         return Loader(self.train_set, s.batch, self.preprocessing, augmentation, **options)
 
-    def sum_of_losses(self, x, labels):
+    def loss(self, x, labels):
         return softmax_cross_entropy(self.model(x), labels, ignore_label=NO_LABEL, reduction="sum")
 
-    def labelled_weight(self, labels: np.ndarray) -> float:
+    def weight(self, labels: np.ndarray) -> float:
         return float(labels.size)
 
     def score(self) -> dict:
         return accuracy(self.model, self.val_set, self.preprocessing, self.settings.size, "validate")
+
+    def meta(self) -> dict:
+        s, classes = self.settings, self.train_set.classes
+        spec = {"name": "vgg_classifier", "num_classes": len(classes), "trunk": s.trunk, "seed": s.seed}
+        return {"model": spec | {"dropout": s.dropout}, "classes": classes}
 
     def describe_data(self) -> str:
         data, s = self.train_set, self.settings
@@ -61,17 +66,12 @@ class ClassificationRun(Run):
         pictures = f"{len(data)} training pictures, {held_out} held out"
         return f"{data.name}: {pictures}, {len(data.classes)} classes, {sides}"
 
-    def model_meta(self) -> dict:
-        s, classes = self.settings, self.train_set.classes
-        spec = {"name": "vgg_classifier", "num_classes": len(classes), "trunk": s.trunk, "seed": s.seed}
-        return {"model": spec | {"dropout": s.dropout}, "classes": classes}
-
-    def test(self) -> dict:
+    def finish(self, run: Run) -> dict:
         """Write the trunk as an FCN takes it over: a plain VGG, in float16. Held-out pictures were scored before."""
         tensors = {name: device.asnumpy(p.data) for name, p in self.model.parameters().items()}
         halves = {f"model/{name}": x.astype(np.float16) for name, x in fold_all(tensors).items()}
-        meta = self.model_meta() | {"preprocessing": self.preprocessing.to_dict(), "validations": self.validations}
-        checkpoint.save(self.folder / TRUNK_FILE, halves, meta)
+        meta = self.meta() | {"preprocessing": self.preprocessing.to_dict(), "validations": run.validations}
+        checkpoint.save(run.folder / TRUNK_FILE, halves, meta)
         return {}
 
 

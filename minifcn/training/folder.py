@@ -1,101 +1,35 @@
-"""The folder of a run, its config.json, and stopping in good order: what the commands that train have in common."""
+"""A run's folder: one network, one data set, a fixed number of steps, and all there is to know about them.
 
-import argparse
+    config.json           the settings           log.csv       step, epoch, lr, loss, validation scores
+    last.safetensors      newest checkpoint      curves.png    the log, drawn
+    best.safetensors      best on validation     metrics.json  written at the end: its presence means: complete
+
+The log is on the disk before the checkpoint that counts its rows. Resuming drops the rows after the checkpoint.
+"""
+
+import csv
+import io
 import json
-import math
+import os
 import signal
 import sys
 from contextlib import contextmanager
-from dataclasses import asdict, fields
+from dataclasses import MISSING, asdict, fields
 from pathlib import Path
 
 from .. import __version__
-from ..command import add_device_option
 from ..datasets import lasting_name
+from ..datasets.transforms import Preprocessing
 from ..errors import InputError
-from ..files import write_json
-from ..models import TRUNKS
+from ..files import atomic_file, write_json
+from ..weights import checkpoint, restore
 from .machine import machine
+from .options import revived
 from .settings import Settings
 
-NOT_NEGATIVE = ("warmup", "val_every", "seed", "weight_decay", "lr", "clip")
-POSITIVE = ("batch", "accumulate", "steps", "epochs")
-BELOW_ONE = ("momentum", "dropout", "scale_jitter")
-WITH_RESUME = ("resume", "data", "device")  # what may be another in a run that goes on
-
-
-def add_training_options(parser: argparse.ArgumentParser) -> None:
-    """Give a command that trains the options that every network has; set_defaults() is to say batch and warmup."""
-    add = parser.add_argument
-    add("--resume", metavar="RUN", type=Path, help="go on with an interrupted run and its settings, bit for bit")
-    add("--name", help="the run's folder under --out (default: after the data)")
-    add("--out", type=Path, default=Path("runs"), help="where runs are kept (default: runs)")
-    add("--trunk", choices=[*TRUNKS], default="vgg_quarter", help="width of the network (default: vgg_quarter)")
-    add("--batch", type=int, help="pictures at a time (default: %(default)s)")
-    add("--accumulate", type=int, default=1, help="batches for each update (default: 1)")
-    add("--schedule", choices=["poly", "constant"], default="poly", help="of the learning rate (default: poly)")
-    add("--warmup", type=int, help="steps with a rising learning rate (default: %(default)s)")
-    add("--momentum", type=float, default=0.9, help="(default: 0.9)")
-    add("--weight-decay", type=float, default=5e-4, metavar="W", help="not on biases (default: 0.0005)")
-    add("--dropout", type=float, default=0.0, help="probability at fc6 and fc7; the papers: 0.5 (default: 0)")
-    add("--flip", action=argparse.BooleanOptionalAction, default=True, help="mirror half of the pictures (default)")
-    add(
-        "--val-every",
-        type=float,
-        default=1,
-        metavar="E",
-        help="epochs between validations, such as 0.5; 0: one at the end (default: 1)",
-    )
-    add("--seed", type=int, default=0, help="of weights, order and augmentation (default: 0)")
-    add_device_option(parser)
-
-
-def check_ranges(args: argparse.Namespace) -> None:
-    """Raise InputError for an option out of its range."""
-    for names, low, high, what in (
-        (POSITIVE, math.nextafter(0, 1), math.inf, "more than 0"),
-        (NOT_NEGATIVE, 0, math.inf, "0 or more"),
-        (BELOW_ONE, 0, 1, "0 <= value < 1"),
-    ):
-        for name in names:
-            value = getattr(args, name, None)
-            if value is not None and not low <= value < high:
-                raise InputError(f"--{name.replace('_', '-')}: expected {what}, received {value}")
-
-
-def check_resumed(parser: argparse.ArgumentParser, argv: list[str] | None) -> None:
-    """Raise InputError for options beside --resume that would not count, as the run keeps its settings."""
-    unset = object()
-    nothing = argparse.Namespace(**dict.fromkeys(vars(parser.parse_args([])), unset))
-    given = [name for name, value in vars(parser.parse_args(argv, nothing)).items() if value is not unset]
-    extra = [f"--{name.replace('_', '-')}" for name in given if name not in WITH_RESUME]
-    if extra:
-        raise InputError(
-            f"--resume: a run keeps its settings; leave out {', '.join(extra)}, or start a new run without --resume"
-        )
-
-
-def check_batch(args: argparse.Namespace, pictures: int) -> None:
-    """Raise InputError where an update would need more pictures than there are."""
-    if args.batch * args.accumulate > pictures:
-        raise InputError(
-            f"--batch {args.batch} x --accumulate {args.accumulate} is more than the {pictures} training "
-            f"pictures of {args.data}; choose smaller ones"
-        )
-
-
-def steps_for(args: argparse.Namespace, pictures: int, epochs: float) -> int:
-    """The updates that --steps or --epochs ask for, or `epochs` where neither is given. InputError where both are."""
-    if args.steps and args.epochs:
-        raise InputError(f"--steps {args.steps} and --epochs {args.epochs:g}: leave one of them out")
-    return args.steps or max(1, round((args.epochs or epochs) * (pictures // args.batch // args.accumulate)))
-
-
-def go_on_with(command: str, folder: Path, where: str) -> str:
-    """How to resume a run that was stopped."""
-    return f"go on with: python -m minifcn.{command} --resume {folder}" + (
-        "" if where == "cpu" else f" --device {where}"
-    )
+LAST = "last.safetensors"
+POSITION = ("step", "seconds", "best_score", "validations")  # how far a run is, as its checkpoint has it
+LOGGED = ["step", "epoch", "lr", "loss"]
 
 
 def new_folder(out: Path, name: str) -> Path:
@@ -114,7 +48,7 @@ def new_folder(out: Path, name: str) -> Path:
     raise InputError(f"{out}: holds too many runs called {name}; choose another --name")
 
 
-def write_config(folder: Path, stages: list, where: str) -> None:
+def write_config(folder: Path, stages: list[Settings], where: str) -> None:
     content = {"minifcn": __version__, "machine": machine(where), "stages": [asdict(s) for s in stages]}
     write_json(folder / "config.json", content)
 
@@ -123,19 +57,51 @@ def read_config(folder: Path, kind: type[Settings], data: str | None = None) -> 
     """Read back the settings of a run to resume; kind: their class.  data: where its data set is now, if it moved."""
     path = folder / "config.json"
     moved = {} if data is None else {"data": lasting_name(data)}
+    segments = hasattr(kind, "pad")  # only an FCN has a choice of model
     try:
         stages = json.loads(path.read_text())["stages"]
-        segments = "model" in (f.name for f in fields(kind))  # only an FCN has a choice of model
         if any(("model" in stage) != segments for stage in stages):
             other = "pretrain" if segments else "train"
             raise InputError(f"{folder}: a run of minifcn.{other}; resume it with that command")
-        if not stages:
-            raise ValueError("no stages")
-        return [kind(**stage | moved) for stage in stages]
     except (FileNotFoundError, NotADirectoryError):
         raise InputError(f"{folder}: no run here (no config.json); give the folder of a run") from None
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path}: not the configuration of a run ({error})") from error
+    try:
+        if not stages or (not segments and len(stages) > 1):
+            raise InputError(f"{len(stages)} stages")
+        return [revived(kind, stage | moved) for stage in stages]
+    except InputError as error:
+        raise InputError(f"{path}: not the configuration of a run ({error}); restore it") from error
+
+
+def resume(run) -> None:
+    """Let a run go on from its last.safetensors: weights, momentum, position, and the log up to there."""
+    s, train_set = run.settings, run.task.train_set
+    tensors, meta = checkpoint.load(run.last)
+    known = {f.name: f.default for f in fields(s) if f.default is not MISSING}  # of what an older version did not write
+    if decisive(known | meta.get("settings", {})) != decisive(asdict(s)):
+        raise InputError(f"{run.last}: checkpoint of a run with other settings than {run.folder / 'config.json'}")
+    if meta["classes"] != train_set.classes:
+        raise InputError(f"{s.data}: its classes are not those of {run.last}; restore the data set")
+    now = len(train_set)
+    then = meta.get("pictures", now)
+    if then != now:
+        raise InputError(f"{s.data}: {now} training pictures, {run.last} saw {then}; restore the data set")
+    restore(run.last, tensors, {f"model/{name}": p.data for name, p in run.model.parameters().items()})
+    for name, x in tensors.items():
+        if name.startswith("momentum/"):
+            run.optimiser.momentum_buffers[name.removeprefix("momentum/")] = run.model.loops.asarray(x)
+    for name in POSITION:
+        setattr(run, name, meta[name])
+    run.task.preprocessing = Preprocessing.from_dict(meta["preprocessing"])
+    run.log = read_log(run.folder / "log.csv", run.step)
+
+
+def decisive(settings: dict) -> dict:
+    """The settings that must agree for a run to go on; folders may have moved."""
+    settings = {name: value for name, value in settings.items() if name not in ("data", "init")}
+    return json.loads(json.dumps(settings))  # with lists for tuples, as the settings of a checkpoint have them
 
 
 def read_metrics(folder: Path) -> dict | None:
@@ -152,6 +118,72 @@ def read_metrics(folder: Path) -> dict | None:
         raise InputError(
             f"{path}: not the metrics of a run ({error}); delete it and resume once more, which writes it anew"
         ) from error
+
+
+# --- log.csv ---
+
+
+class Log(csv.DictWriter):
+    """log.csv, a row a step. Numbers are written so that they read back exactly.
+
+    It begins with the rows so far: those after the checkpoint go, as their steps are run again. scores: the names of
+    what validation measures.
+    """
+
+    def __init__(self, path: Path, rows: list[dict], scores: tuple[str, ...]):
+        names = [*LOGGED, *(f"val_{name}" for name in scores)]
+        with atomic_file(path) as file:
+            text = io.TextIOWrapper(file, encoding="utf-8", newline="")
+            super().__init__(text, names, lineterminator="\n")
+            self.writeheader()
+            self.writerows(rows)
+            text.flush()
+            text.detach()
+        self.file = io.TextIOWrapper(io.BufferedWriter(_Named(path, "a")), encoding="utf-8", newline="")
+        super().__init__(self.file, names, lineterminator="\n")
+
+    def flush(self) -> None:
+        """Have the rows on the disk, before a checkpoint says that they are."""
+        self.file.flush()
+        os.fsync(self.file.fileno())
+
+
+class _Named(io.FileIO):
+    """A file whose errors of writing name it."""
+
+    def write(self, content) -> int:
+        try:
+            return super().write(content)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(self.name)) from error
+
+
+def read_log(path: Path, step: int) -> list[dict]:
+    """Read the rows up to a step. Raises InputError where some are missing or damaged."""
+    kinds = {"step": int, "epoch": int}
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            rows = [row for row in csv.DictReader(file) if None not in row.values()]
+        rows = [{k: kinds.get(k, float)(v) for k, v in row.items() if v != ""} for row in rows[:step]]
+        steps = [row["step"] for row in rows if row.keys() >= {*LOGGED}]
+    except (ValueError, TypeError, csv.Error):
+        steps = None
+    if steps != list(range(1, step + 1)):
+        raise InputError(f"{path}: expected the rows of steps 1 to {step}, as in the checkpoint beside it; restore it")
+    return rows
+
+
+def curves_of(log: list[dict], score: str) -> dict[str, list[float]]:
+    """The rows as figures.curves takes them, with that score of the validations."""
+    validated = [row for row in log if f"val_{score}" in row]
+    return {
+        **{name: [row[name] for row in log] for name in ("step", "loss", "lr")},
+        "val_step": [row["step"] for row in validated],
+        "score": [row[f"val_{score}"] for row in validated],
+    }
+
+
+# --- stopping ---
 
 
 @contextmanager
@@ -173,3 +205,10 @@ def stopping():
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def go_on_with(command: str, folder: Path, where: str) -> str:
+    """How to resume a run that was stopped."""
+    return f"go on with: python -m minifcn.{command} --resume {folder}" + (
+        "" if where == "cpu" else f" --device {where}"
+    )

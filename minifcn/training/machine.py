@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from .. import cpu, device, gpu
-from ..cpu.winograd import CHUNK
 from ..models.fcn import FCN32s
-from ..models.vgg import CONVS, LARGE
+from ..models.vgg import CONVS, HUGE
 
-RECOMPUTED = 3  # blocks whose first map a run with low_memory does not keep (trainer.py)
+TILES = 1 << 22  # elements of Winograd's tiles in work (CHUNK in cpu/winograd.py), twice: of x and of dy
+RECOMPUTED = 3  # blocks whose first map a run with low_memory does not keep (loop.py)
 
 
 def estimate(model: FCN32s, batch: int, height: int, width: int, low_memory: bool = False) -> int:
@@ -52,7 +52,7 @@ def _maps(model: FCN32s, batch: int, height: int, width: int, recomputed: int) -
     in_flight = batch * h * w * model.widths.blocks[0] + scores
     for block, (convs, channels) in enumerate(zip(CONVS, model.widths.blocks, strict=True), 1):
         size = batch * h * w * channels
-        again = block <= recomputed or size >= LARGE  # the first map is not kept: models/vgg.py
+        again = block <= recomputed or size >= HUGE  # the first map is not kept: models/vgg.py
         kept += size * (convs - 1 - again)  # the last one of a block is pooled and freed
         in_flight += size * again
         h, w = -(-h // 2), -(-w // 2)
@@ -64,7 +64,7 @@ def _tiles(model: FCN32s, batch: int, height: int, width: int) -> int:
     """Elements of a convolution's own workspace."""
     h, w = _conv1_size(model, height, width)
     conv1 = batch * h * w * model.widths.blocks[0]
-    return min(gpu.WORKSPACE, 9 * conv1) if model.loops is gpu else 2 * min(CHUNK, 36 * conv1 // 16)  # v and dm
+    return min(gpu.WORKSPACE, 9 * conv1) if model.loops is gpu else 2 * min(TILES, 36 * conv1 // 16)
 
 
 def _conv1_size(model: FCN32s, height: int, width: int) -> tuple[int, int]:
@@ -72,7 +72,7 @@ def _conv1_size(model: FCN32s, height: int, width: int) -> tuple[int, int]:
 
 
 def resident(loops=cpu) -> int | None:
-    """Return the bytes of memory this process holds, of the GPU's if told, or None where the system does not say."""
+    """Return the bytes of memory that this process holds, on the GPU where `loops` is gpu; None where it is unknown."""
     if loops is gpu:
         return gpu.memory_held()
     try:
@@ -85,7 +85,7 @@ def resident(loops=cpu) -> int | None:
 
 
 def peak(loops=cpu) -> int | None:
-    """Return the most bytes this process has held, of the GPU's if told, or None where the system does not say."""
+    """Return the most bytes that this process has held, on the GPU where `loops` is gpu; None where it is unknown."""
     if loops is gpu:
         return gpu.memory_held()  # its pool shrinks only where memory runs short
     try:

@@ -15,6 +15,7 @@ A sum over the pixels makes the gradient, and so the step, as many times larger:
 than one picture a step, the reference's rate is divided by their number, and its decay multiplied.
 """
 
+from ..errors import InputError
 from ..models import AT_ONCE
 
 PUBLISHED = {
@@ -24,15 +25,28 @@ PUBLISHED = {
     "weight_decay": 5e-4,
     "dropout": 0.5,
     "flip": False,
-    "pad": "100",
+    "pad": 100,
 }
-PAPER = PUBLISHED | {"batch": 1, "accumulate": None, "reduction": "mean", "momentum": 0.9, "upsampling": "learnt"}
-REFERENCE = PUBLISHED | {"batch": 1, "reduction": "sum", "momentum": 0.99, "upsampling": "fixed", "weight_decay": None}
+PAPER = PUBLISHED | {"batch": 1, "reduction": "mean", "momentum": 0.9, "upsampling": "learnt"}
+REFERENCE = PUBLISHED | {"batch": 1, "reduction": "sum", "momentum": 0.99, "upsampling": "fixed"}
 RECIPES = {"default": {}, "paper": PAPER, "reference": REFERENCE}
 PAPER_PICTURES = 20  # an update, whatever --batch
 LR = {"paper": 1e-4, "reference": 1e-10}  # of 32s; a hundredth for each skip
 ITERATIONS = 100_000  # of the reference; at once: three times as many
 SKIPS = {"fcn32s": 0, "fcn16s": 1, "fcn8s": 2}
+
+
+def presets(recipe: str, given: dict) -> dict:
+    """Return what is given, and what a recipe sets beside it for every network of a chain."""
+    chosen = RECIPES[recipe] | given
+    wanted = RECIPES[recipe].get("reduction")
+    if wanted and chosen["reduction"] != wanted and "lr" not in given:
+        raise InputError(
+            f"--recipe {recipe} with --reduction {chosen['reduction']}: its rate is for a {wanted}; give --lr too"
+        )
+    if recipe == "paper":
+        chosen.setdefault("accumulate", max(1, PAPER_PICTURES // chosen["batch"]))
+    return chosen
 
 
 def of_stage(recipe: str, model: str, at_once: bool, pictures: int) -> dict:

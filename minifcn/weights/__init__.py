@@ -55,16 +55,17 @@ class Report:
         return "\n".join(f"  {what:<40} {names}" for what, names in rows if names)
 
 
-def load_weights(model: Module, path) -> Report:
+def load_weights(model: Module, path, file: WeightFile | None = None) -> Report:
     """Copy into `model` every parameter that the file at `path` has under the same name, or one that maps to it.
 
     The file may be a checkpoint or another of the formats in recognise.py. Score and upsampling layers of another class
     count are left as initialised; the trunk must have the network's width. Arrays are read one at a time.
+    file: what open_weights(path) returned, where it is open already.
 
     Returns a Report. Raises InputError where the file cannot be read, is damaged, or does not fit the network. All of
     it is checked first, so the network is then as it was; unless the file is altered during the call.
     """
-    file, parameters = open_weights(path), model.parameters()
+    file, parameters = file or open_weights(path), model.parameters()
     arrays = {array.name: array for array in file.arrays if array.name}
     others = [plain(array.stored.name) for array in file.arrays if not array.name and array.why != MOMENTUM]
     if "conv1_1.mean" in arrays and "conv1_1.mean" not in parameters:

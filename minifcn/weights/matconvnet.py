@@ -12,7 +12,7 @@ from mmap import mmap
 
 import numpy as np
 
-from ..datasets.matlab import read_variables
+from ..datasets.matlab import read_variables, struct_of
 from ..datasets.transforms import Preprocessing
 from ..errors import InputError
 from .weight_file import Stored
@@ -39,13 +39,6 @@ def read_matconvnet(data: mmap) -> tuple[list[Stored], Preprocessing]:
                     found[name] = Stored(name, x.shape, x.dtype.name, lambda x=x: x)
     normalization = struct_of(variables.get("normalization")) or field(variables.get("meta"), "normalization")
     return list(found.values()), preprocessing_of(normalization.get("averageImage"))
-
-
-def struct_of(value: object) -> dict:
-    """A struct, which comes as a list of one; {} for anything else."""
-    if isinstance(value, list):
-        value = value[0] if len(value) == 1 else None
-    return value if isinstance(value, dict) else {}
 
 
 def field(value: object, name: str) -> dict:

@@ -1,86 +1,9 @@
-"""How many threads: affinity, MINIFCN_THREADS and control groups; how work is cut."""
-
-import math
-import os
-import subprocess
-import sys
+"""How work is cut and shared out."""
 
 import pytest
-from small_data import make_set
 
-from minifcn.cpu.threads import cgroup_quota, parallel
+from minifcn.cpu.threads import parallel
 from minifcn.sizes import pieces, strips
-
-
-def count(prefix="", **environment):
-    environment = {k: v for k, v in os.environ.items() if k != "MINIFCN_THREADS"} | environment
-    code = prefix + "from minifcn.cpu import num_threads; print(num_threads())"
-    return subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
-
-
-def test_the_environment_decides():
-    assert count(MINIFCN_THREADS="3").stdout == "3\n"
-    assert count(MINIFCN_THREADS="").stdout == count().stdout
-    for wrong in ("0", "-1", "two", "1.5"):
-        assert (
-            f"InputError: MINIFCN_THREADS: expected a positive number of threads, received {wrong!r}"
-            in count(MINIFCN_THREADS=wrong).stderr
-        )
-
-
-def test_a_bad_number_is_told_before_anything_is_written(tmp_path):
-    command = [sys.executable, "-m", "minifcn.train", "--data", make_set(tmp_path / "set"), "--out", tmp_path / "runs"]
-    done = subprocess.run(command, env=os.environ | {"MINIFCN_THREADS": "0"}, capture_output=True, text=True)
-    assert done.returncode == 2 and done.stderr.startswith("error: MINIFCN_THREADS")
-    assert not (tmp_path / "runs").exists()
-
-
-@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="this system has no affinity")
-def test_affinity_is_respected():
-    one = min(os.sched_getaffinity(0))
-    prefix = f"import os; os.sched_setaffinity(0, [{one}]); "
-    assert count(prefix).stdout == "1\n"
-
-
-def tree(root, files):
-    for name, text in files.items():
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-    return cgroup_quota(root)
-
-
-@pytest.mark.parametrize(
-    "files, quota",
-    [
-        ({}, math.inf),
-        ({"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/cpu.max": "max 100000\n"}, math.inf),
-        ({"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/cpu.max": "150000 100000\n"}, 1.5),
-        ({"proc/self/cgroup": "0::/a/b\n", "sys/fs/cgroup/a/cpu.max": "50000 100000\n"}, 0.5),
-        (
-            {
-                "proc/self/cgroup": "0::/a/b\n",
-                "sys/fs/cgroup/a/cpu.max": "400000 100000\n",
-                "sys/fs/cgroup/a/b/cpu.max": "200000 100000\n",
-            },
-            2,
-        ),
-        (
-            {
-                "proc/self/cgroup": "5:pids:/x\n4:cpu,cpuacct:/x\n",
-                "sys/fs/cgroup/cpu/x/cpu.cfs_quota_us": "300000\n",
-                "sys/fs/cgroup/cpu/x/cpu.cfs_period_us": "100000\n",
-                "sys/fs/cgroup/cpu/cpu.cfs_quota_us": "-1\n",
-                "sys/fs/cgroup/cpu/cpu.cfs_period_us": "100000\n",
-            },
-            3,
-        ),
-        ({"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/cpu.max": "nonsense\n"}, math.inf),
-        ({"proc/self/cgroup": "1:name=systemd:/\n", "sys/fs/cgroup/cpu.max": "100000 100000\n"}, math.inf),
-    ],
-)
-def test_control_groups(tmp_path, files, quota):
-    assert tree(tmp_path, files) == quota
 
 
 @pytest.mark.parametrize("total", [0, 1, 2, 7, 100])
@@ -90,6 +13,8 @@ def test_cuts_cover_everything_once(total, size):
         covered = [i for part in cut(total, size) for i in range(part.start, part.stop)]
         assert covered == list(range(total))
     assert max((part.stop - part.start for part in pieces(total, size)), default=0) <= max(1, size)
+    shifted = [slice(part.start + 9, part.stop + 9) for part in pieces(total, size)]
+    assert list(pieces(slice(9, 9 + total), size)) == shifted  # a slice is cut as if it began at 0
     assert len(list(strips(total, size))) % 2 == 0 or len(list(strips(total, size))) == total
 
 

@@ -11,6 +11,7 @@ from helpers import by_taps
 from minifcn import cpu
 from minifcn.cpu import winograd
 from minifcn.errors import InputError
+from minifcn.training import machine
 
 TOLERANCE = {"float64": 1e-11, "float32": 1e-5}  # relative error ||a - b|| / ||b||
 ONE = (1, 1)
@@ -35,8 +36,8 @@ SHAPES = [
 
 
 @pytest.fixture(autouse=True)
-def forced(monkeypatch):
-    monkeypatch.setenv("MINIFCN_CONV", "winograd")
+def forced(set_conv):
+    set_conv("winograd")
 
 
 def example(shape, dtype, seed=0):
@@ -81,11 +82,14 @@ def test_random_shapes():
         assert_close(cpu.conv_weight_grad(x, dy, w.shape, ONE, shape[-1]), dw, "float64")
 
 
-@pytest.mark.parametrize(
-    "shape", [(2, 13, 18, 5, 7, ONE), (2, 14, 9, 48, 40, ONE), (2, 14, 9, 48, 40, (0, 0))], ids=str
-)
+# ragged tiles, then whole ones, which are read where dy, x and, for dx, dy lie
+VIEWS = [(2, 13, 18, 5, 7, ONE), (2, 14, 9, 48, 40, ONE), (2, 14, 9, 48, 40, (0, 0))]
+VIEWS += [(2, 12, 16, 5, 7, ONE), (2, 14, 18, 5, 7, (0, 0)), (2, 12, 16, 5, 7, (2, 2))]
+
+
+@pytest.mark.parametrize("shape", VIEWS, ids=str)
 def test_views_and_out(shape):
-    """Inputs that are not contiguous, results into a given array, and results that later calls leave alone."""
+    """Inputs that are not contiguous, a result into a given array, and results that later calls leave alone."""
     x, w, b, dy = example(shape, "float64")
     y, dx, dw = by_taps(x, w, dy, ONE, shape[-1])
 
@@ -95,35 +99,34 @@ def test_views_and_out(shape):
         wide[..., ::2] = a
         return wide[..., ::2]
 
-    out = [np.full(a.shape, np.nan) for a in (y, dx, dw)]
+    out = np.full(w.shape, np.nan)
     xs, ws, dys = spread(x), spread(w), spread(dy)
     results = [
-        cpu.conv_forward(xs, ws, b, ONE, shape[-1], out=out[0]),
-        cpu.conv_input_grad(dys, ws, x.shape, ONE, shape[-1], out=out[1]),
-        cpu.conv_weight_grad(xs, dys, w.shape, ONE, shape[-1], out=out[2]),
+        cpu.conv_forward(xs, ws, b, ONE, shape[-1]),
+        cpu.conv_input_grad(dys, ws, x.shape, ONE, shape[-1]),
+        cpu.conv_weight_grad(xs, dys, w.shape, ONE, shape[-1], out=out),
     ]
     cpu.conv_weight_grad(-xs, 3 * dys, w.shape, ONE, shape[-1])  # overwrites every workspace
     cpu.conv_forward(-xs, ws, b, ONE, shape[-1])
-    for result, given, expected in zip(results, out, (y + b, dx, dw), strict=True):
-        assert result is given
+    assert results[2] is out
+    for result, expected in zip(results, (y + b, dx, dw), strict=True):
         assert_close(result, expected, "float64")
 
 
 @pytest.mark.parametrize("channels", [(6, 9), (40, 33), (96, 90)])
-def test_slabs_equal_the_whole(channels):
-    """emit gets kernel rows in order, and what it gets is only lent."""
+def test_emit_is_called_once_with_the_whole(channels):
     x, w, _, dy = example((2, 10, 13, *channels, ONE), "float32")
-    slabs = []
-    assert cpu.conv_weight_grad(x, dy, w.shape, ONE, ONE, emit=lambda ky, slab: slabs.append((ky, slab.copy()))) is None
-    assert [ky for ky, _ in slabs] == [0, 1, 2]
-    whole = cpu.conv_weight_grad(x, dy, w.shape, ONE, ONE)
-    assert np.array_equal(np.stack([slab for _, slab in slabs]), whole)
+    emitted = []
+    assert cpu.conv_weight_grad(x, dy, w.shape, ONE, ONE, emit=lambda *part: emitted.append(part)) is None
+    ((part, dw),) = emitted
+    assert part is ...
+    assert np.array_equal(dw, cpu.conv_weight_grad(x, dy, w.shape, ONE, ONE))
 
 
 @pytest.mark.parametrize(
     "layer", [(96, 120, 64, 64), (48, 60, 128, 256), (24, 30, 256, 256), (12, 15, 512, 512)], ids=str
 )
-def test_accuracy_of_float32(layer):
+def test_accuracy_of_float32(layer, set_conv):
     """VGG's layers, some on smaller maps: at most 1e-5, against float64 by im2col on the same numbers."""
     H, W, C, K = layer
     x, w, _, dy = example((1, H, W, C, K, ONE), "float32")
@@ -133,7 +136,7 @@ def test_accuracy_of_float32(layer):
         return y, dx, cpu.conv_weight_grad(x, dy, w.shape, ONE, ONE)
 
     found = three(x, w, dy)
-    os.environ["MINIFCN_CONV"] = "im2col"  # the fixture restores it
+    set_conv("im2col")
     truth = three(*(a.astype(np.float64) for a in (x, w, dy)))
     for name, a, b in zip(("y", "dx", "dw"), found, truth, strict=True):
         error = np.linalg.norm(a - b) / np.linalg.norm(b)
@@ -188,16 +191,32 @@ def test_same_bits_for_any_number_of_threads():
     assert digests[0] and len(set(digests)) == 1
 
 
-def test_choice(monkeypatch):
+def test_choice(set_conv):
     x, w = (1, 160, 192, 64), (3, 3, 64, 64)
     assert winograd.pays((1, 4, 4, 2), (3, 3, 2, 2), ONE)  # forced
     assert not winograd.pays(x, w, (2, 1))  # undefined
     assert not winograd.pays(x, (7, 7, 64, 64), ONE)
-    monkeypatch.setenv("MINIFCN_CONV", "im2col")
+    set_conv("im2col")
     assert not winograd.pays(x, w, ONE)
-    monkeypatch.setenv("MINIFCN_CONV", "")  # as if not set
+    set_conv("")  # as if not set
     assert winograd.pays(x, w, ONE)
     assert not winograd.pays((1, 5, 6, 512), (3, 3, 512, 512), ONE)  # too few tiles for their filters
-    monkeypatch.setenv("MINIFCN_CONV", "fast")
+    set_conv("fast")
     with pytest.raises(InputError, match="im2col or winograd, received 'fast'"):
         cpu.conv_forward(np.zeros((1, 3, 3, 1)), np.zeros((3, 3, 1, 1)), None, ONE, ONE)
+
+
+def test_strides_and_wide_padding():
+    """A stride goes to im2col, also where Winograd is forced; padding beyond the turned kernel's 2 does not."""
+    draw = np.random.default_rng(0).standard_normal
+    for H, W, stride, padding in ((9, 8, (2, 1), ONE), (5, 6, ONE, (3, 0)), (5, 6, ONE, (1, 9))):
+        OH, OW = ((s + 2 * p - 3) // t + 1 for s, p, t in zip((H, W), padding, stride, strict=True))
+        x, w, dy = draw((2, H, W, 5)), draw((3, 3, 5, 4)), draw((2, OH, OW, 4))
+        y, dx, dw = by_taps(x, w, dy, stride, padding)
+        assert_close(cpu.conv_forward(x, w, None, stride, padding), y, "float64")
+        assert_close(cpu.conv_input_grad(dy, w, x.shape, stride, padding), dx, "float64")
+        assert_close(cpu.conv_weight_grad(x, dy, w.shape, stride, padding), dw, "float64")
+
+
+def test_the_estimate_of_memory_knows_the_tiles():
+    assert machine.TILES == winograd.CHUNK

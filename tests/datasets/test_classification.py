@@ -6,7 +6,9 @@ test_classification_bad.py has what is refused, test_classification_crops.py wha
 import os
 import shutil
 import sys
+import time
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -174,6 +176,25 @@ def test_a_set_is_called_after_its_folder_or_zip(tmp_path, monkeypatch):
     assert title(str(archive)) == Pictures(str(archive), "train").name == "tiny.v2"
     monkeypatch.chdir(root)
     assert title(".") == Pictures(".", "train").name == "pictures.2012"
+
+
+def test_a_zip_is_read_by_one_thread_at_a_time(tmp_path, monkeypatch):
+    """Validation begins while training pictures are read ahead: two splits of one archive, two threads."""
+    inside, at_once, read = [], [], zipfile.ZipFile.read
+
+    def slow_read(archive, name):
+        inside.append(name)
+        time.sleep(0.02)
+        at_once.append(len(inside))
+        inside.remove(name)
+        return read(archive, name)
+
+    monkeypatch.setattr(zipfile.ZipFile, "read", slow_read)
+    splits = open_pictures(zipped(make_pictures(tmp_path / "set"), tmp_path / "set.zip"))
+    with ThreadPoolExecutor(2) as pool:
+        for task in [pool.submit(lambda data=data: [data[i] for i in range(4)]) for data in splits]:
+            task.result()
+    assert at_once == [1] * 8
 
 
 # --- Tiny ImageNet's list ---

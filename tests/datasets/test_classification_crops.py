@@ -5,7 +5,7 @@ import pytest
 from helpers import assert_close
 from PIL import Image
 
-from minifcn.datasets.classification import Centred, Resized, collate, resize
+from minifcn.datasets.classification import Centred, Resized, collate, scale_shorter_side
 from minifcn.datasets.loader import Loader
 from minifcn.datasets.transforms import Preprocessing
 
@@ -42,7 +42,7 @@ def place(picture):
     return int(rows[0]), int(columns[0]), mirrored
 
 
-# --- resize ---
+# --- the shorter side ---
 
 
 @pytest.mark.parametrize(("before", "size", "after"), [
@@ -58,9 +58,9 @@ def place(picture):
 ])  # fmt: skip
 def test_the_shorter_side_gets_the_size_and_the_aspect_ratio_stays(before, size, after):
     picture = np.random.default_rng(0).integers(0, 256, (*before, 3), dtype=np.uint8)
-    scaled = resize(picture, size)
+    scaled = scale_shorter_side(picture, size)
     assert scaled.shape == (*after, 3) and scaled.dtype == np.uint8
-    turned = resize(picture.transpose(1, 0, 2).copy(), size)
+    turned = scale_shorter_side(picture.transpose(1, 0, 2).copy(), size)
     assert abs(turned.transpose(1, 0, 2).astype(int) - scaled).max() <= 1  # rows and columns alike
 
 
@@ -68,8 +68,8 @@ def test_scaling_is_bilinear():
     """A row 0, 100 twice as wide: the new centres lie at -1/4, 1/4, 3/4, 5/4 of the old ones."""
     picture = np.zeros((2, 2, 3), np.uint8)
     picture[:, 1] = 100
-    np.testing.assert_array_equal(resize(picture, 4)[..., 0], [[0, 25, 75, 100]] * 4)
-    shrunk = resize(np.tile(np.array([[0, 200]], np.uint8), (8, 4))[..., None].repeat(3, -1), 2)
+    np.testing.assert_array_equal(scale_shorter_side(picture, 4)[..., 0], [[0, 25, 75, 100]] * 4)
+    shrunk = scale_shorter_side(np.tile(np.array([[0, 200]], np.uint8), (8, 4))[..., None].repeat(3, -1), 2)
     assert shrunk.min() > 60 and shrunk.max() < 140  # averages, does not skip every other pixel
 
 
@@ -77,7 +77,7 @@ def test_no_resampling_when_the_size_is_right(monkeypatch):
     monkeypatch.setattr(Image.Image, "resize", None)
     for shape in ((7, 7), (7, 30), (9, 7)):
         picture = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
-        np.testing.assert_array_equal(resize(picture, 7), picture)
+        np.testing.assert_array_equal(scale_shorter_side(picture, 7), picture)
 
 
 # --- training ---
@@ -109,7 +109,7 @@ def test_without_flip_and_with_the_largest_crop():
 
 def test_crops_are_of_the_scaled_picture():
     picture = np.random.default_rng(0).integers(0, 256, (6, 8, 3), dtype=np.uint8)
-    scaled = resize(picture, 12)  # 12 x 16
+    scaled = scale_shorter_side(picture, 12)  # 12 x 16
     cut, _ = Resized(12, 11, False)(picture, 0, np.random.default_rng(3), None)
     windows = [scaled[top : top + 11, left : left + 11] for top in range(2) for left in range(6)]
     assert sum(np.array_equal(cut, window) for window in windows) == 1
@@ -132,7 +132,7 @@ def test_the_middle_square(shape, start):
 
 def test_the_middle_square_of_the_scaled_picture():
     picture = np.random.default_rng(0).integers(0, 256, (6, 10, 3), dtype=np.uint8)
-    np.testing.assert_array_equal(Centred(12)(picture, 0)[0], resize(picture, 12)[:, 4:16])  # 12 x 20
+    np.testing.assert_array_equal(Centred(12)(picture, 0)[0], scale_shorter_side(picture, 12)[:, 4:16])  # 12 x 20
 
 
 # --- batches ---
@@ -183,6 +183,6 @@ def test_a_picture_like_a_thread_is_cut_to_its_middle():
     """Enlarged whole, 4 x 40,000 pixels would take gigabytes."""
     picture = np.zeros((4, 40_000, 3), np.uint8)
     picture[:, 19_980:20_020] = 200
-    resized = resize(picture, 64)
+    resized = scale_shorter_side(picture, 64)
     assert resized.shape == (64, 640, 3) and (resized == 200).all()
-    assert resize(picture.transpose(1, 0, 2), 64).shape == (640, 64, 3)
+    assert scale_shorter_side(picture.transpose(1, 0, 2), 64).shape == (640, 64, 3)

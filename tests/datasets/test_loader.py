@@ -39,7 +39,7 @@ class Pictures:
 
 
 def loader_threads():
-    return [thread for thread in threading.enumerate() if thread.name == "minifcn-loader"]
+    return [thread for thread in threading.enumerate() if thread.name.startswith("minifcn-loader")]
 
 
 @pytest.fixture(autouse=True)
@@ -58,6 +58,7 @@ def test_without_shuffling_the_order_is_the_data_sets():
     loader = Loader(Pictures(7), 3, PLAIN, shuffle=False)
     assert len(loader) == 3
     assert indices(loader, 0) == indices(loader, 5) == [[0, 1, 2], [3, 4, 5], [6]]
+    assert indices(Loader(Pictures(3), 5, PLAIN, shuffle=False), 0) == [[0, 1, 2]]
 
 
 def test_batches_hold_the_pictures():
@@ -182,6 +183,23 @@ def test_closing_wakes_a_thread_that_waits():
     closing.start()
     closing.join(5)
     assert not closing.is_alive() and not loader_threads()
+
+
+def test_closing_drops_what_is_not_begun():
+    made, begun, go_on = [], threading.Event(), threading.Event()
+
+    def make(number):
+        made.append(number)
+        if number == 1:
+            begun.set()
+            go_on.wait(5)
+
+    results = run_ahead(make, range(100), ahead=2)
+    next(results)
+    assert begun.wait(5)  # 1 is being made and 2 is next
+    threading.Timer(0.3, go_on.set).start()
+    results.close()
+    assert made == [0, 1]
 
 
 def test_two_epochs_at_once():

@@ -53,11 +53,8 @@ def small_grey_png(path, values, bits):
         text = "".join(f"{value:0{bits}b}" for value in row)
         text += "0" * (-len(text) % 8)
         rows.append(b"\0" + bytes(int(text[i : i + 8], 2) for i in range(0, len(text), 8)))
-    chunks = [
-        (b"IHDR", struct.pack(">IIBBBBB", *values.shape[::-1], bits, 0, 0, 0, 0)),
-        (b"IDAT", zlib.compress(b"".join(rows))),
-        (b"IEND", b""),
-    ]
+    header = struct.pack(">IIBBBBB", *values.shape[::-1], bits, 0, 0, 0, 0)
+    chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(b"".join(rows))), (b"IEND", b"")]
     data = b"".join(struct.pack(">I", len(d)) + t + d + struct.pack(">I", zlib.crc32(t + d)) for t, d in chunks)
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + data)
     return path
@@ -135,11 +132,8 @@ def test_unreadable_pictures_are_named(tmp_path):
     (tmp_path / "text.jpg").write_text("not a picture")
     (tmp_path / "empty.png").write_bytes(b"")
     (tmp_path / "folder.png").mkdir()
-    for name, reason in (
-        ("text.jpg", "cannot identify image file"),
-        ("empty.png", "cannot identify image file"),
-        ("folder.png", "Is a directory"),
-    ):
+    no_picture = "cannot identify image file"
+    for name, reason in (("text.jpg", no_picture), ("empty.png", no_picture), ("folder.png", "Is a directory")):
         assert f"{name}: unreadable picture ({reason}); save" in message(read_picture, tmp_path / name)
 
 
@@ -257,6 +251,7 @@ def test_rgb_labels_without_colours_are_refused(tmp_path):
 
 def test_labels_of_other_kinds_are_refused(tmp_path):
     transparent = np.zeros((H, W, 4), np.uint8)
+    transparent[1:, :, 3] = 255
     text = message(LabelCoding(ENTRIES, COLOURS).read, save(tmp_path / "clear.png", transparent))
     assert "clear.png: the label picture has transparent pixels" in text
     text = message(LabelCoding(ENTRIES).read, save(tmp_path / "float.tif", np.zeros((H, W), np.float32)))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from small_data import make_set, planned
 
 from minifcn.datasets import has_split, lasting_name, list_splits, open_dataset, toytown
 from minifcn.datasets.toytown import SPLITS, Toytown, ToytownSizes
@@ -17,7 +18,7 @@ from minifcn.datasets.toytown.enlarge import enlarged, enlarged_cast
 from minifcn.datasets.toytown.scene import draw_scene, place_camera
 from minifcn.errors import InputError
 from minifcn.randomness import counted_rng
-from minifcn.train import TOYTOWN_STEPS, steps_of
+from minifcn.training.settings import TOYTOWN_STEPS
 
 SCENES = (5, 8, 11)  # of the test split: clear, dusk with lamps, and one where cars and persons stand before each other
 COMPACT = (CAR, PERSON, SIGN)
@@ -200,13 +201,14 @@ def test_it_is_opened_by_its_name_and_named_in_errors(small, tmp_path):
         open_dataset(tmp_path / "nowhere", "train")
 
 
-def test_a_configuration_keeps_the_name_and_not_a_path(tmp_path, monkeypatch):
+def test_a_configuration_keeps_the_name_and_not_a_path(small, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert lasting_name("toytown_sizes") == "toytown_sizes" and lasting_name("toytown") == "toytown"
     assert lasting_name("mine") == str(tmp_path.resolve() / "mine")
-    told = Namespace(steps=None, epochs=None, data="toytown_sizes", batch=2, accumulate=1)
-    assert steps_of(told, 600, None) == TOYTOWN_STEPS
-    assert steps_of(Namespace(**vars(told) | {"data": str(tmp_path)}), 600, None) == 40 * 300
+    [drawn] = planned(["--data", "toytown_sizes", "--model", "fcn32s"])
+    assert (drawn.data, drawn.steps) == ("toytown_sizes", TOYTOWN_STEPS)
+    [mine] = planned(["--data", make_set("mine", [("train", 4)]), "--model", "fcn32s"])
+    assert (mine.data, mine.steps) == (str(tmp_path.resolve() / "mine"), 40 * 2)
 
 
 def grown(mask: np.ndarray, pixels: int) -> np.ndarray:

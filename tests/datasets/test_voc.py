@@ -61,11 +61,13 @@ def test_splits(root):
     assert list_splits(root) == ["train", "val"]
     (root / "ImageSets" / "Segmentation" / "test.txt").write_text("2008_000006\n")
     assert not has_split(root, "test")
-    with pytest.raises(InputError, match=r"no split 'test'; there are: train, val\. The labels of VOC's test pictures"):
+    with pytest.raises(
+        InputError, match=r"no split 'test'; there are: train, val\. Expected \(VOC\) .*test's labels are not"
+    ):
         open_dataset(root, "test")
     (root / "ImageSets" / "Segmentation" / "val.txt").unlink()
     assert list_splits(root) == ["train"]
-    with pytest.raises(InputError, match=r"no split 'val'; there are: train\. It takes val.txt"):
+    with pytest.raises(InputError, match=r"no split 'val'; there are: train\. Expected \(VOC\) .*val.txt"):
         open_dataset(root, "val")
 
 
@@ -100,6 +102,8 @@ def test_two_years_side_by_side(root):
         open_dataset(unpacked, "val")
     assert open_dataset(unpacked / "TrainVal", "val").names == TRAIN
     assert open_dataset(unpacked / "VOCdevkit", "val").names == VAL
+    make_voc(root / "VOC2011", {"val": TRAIN})
+    assert open_dataset(root, "val").names == VAL
 
 
 @pytest.mark.parametrize("part", ["JPEGImages", "SegmentationClass", "ImageSets"])

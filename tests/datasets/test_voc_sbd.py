@@ -8,9 +8,8 @@ import minifcn as mf
 from minifcn.check_data import main
 from minifcn.datasets import has_split, list_splits, open_dataset
 from minifcn.datasets.loader import Loader
-from minifcn.datasets.sbd import Sbd
 from minifcn.datasets.transforms import Augmentation, Preprocessing
-from minifcn.datasets.voc import Voc
+from minifcn.datasets.voc import Sbd, Voc
 from minifcn.errors import InputError
 
 # SBD takes its pictures from both of VOC's sets: b and e are in VOC's val and SBD's train, c and d in both vals.
@@ -33,7 +32,7 @@ def test_the_splits(root):
     assert not {*train.names} & {*val.names}
     for data, split in ((train, "train"), (val, "val")):
         assert (data.name, data.split, len(data)) == ("voc_sbd", split, len(data.names))
-    with pytest.raises(InputError, match=r"no split 'test'; there are: train, val\. The labels of VOC's test"):
+    with pytest.raises(InputError, match=r"no split 'test'; there are: train, val\. Expected .the reference's setting"):
         open_dataset(root, "test")
 
 

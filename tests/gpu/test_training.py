@@ -15,7 +15,7 @@ from minifcn import device, evaluate, gpu, predict, train
 from minifcn.datasets.loader import Loader
 from minifcn.datasets.transforms import Preprocessing
 from minifcn.models import TRUNKS
-from minifcn.training import folder as runs
+from minifcn.training import loop
 from minifcn.weights import checkpoint
 
 # On the CPU im2col, so that both add up products of the same matrices and float32 parts them by its last bits only.
@@ -23,9 +23,9 @@ pytestmark = pytest.mark.usefixtures("emulated_gpu")
 
 
 @pytest.fixture
-def data(tmp_path, monkeypatch):
+def data(tmp_path, monkeypatch, set_conv):
     monkeypatch.setitem(TRUNKS, "tiny", TINY)
-    monkeypatch.setenv("MINIFCN_CONV", "im2col")
+    set_conv("im2col")
     return make_set(tmp_path / "data")
 
 
@@ -59,8 +59,8 @@ def trained(where, steps, low_memory=False):
     return losses, {name: device.asnumpy(p.data) for name, p in model.parameters().items()}
 
 
-def test_vgg_quarter_fcn16s_step_by_step_as_on_the_cpu(monkeypatch):
-    monkeypatch.setenv("MINIFCN_CONV", "im2col")
+def test_vgg_quarter_fcn16s_step_by_step_as_on_the_cpu(set_conv):
+    set_conv("im2col")
     (ours, weights), (theirs, expected) = trained("gpu", 8), trained("cpu", 8)
     for step, (a, b) in enumerate(zip(ours, theirs, strict=True)):
         assert a == pytest.approx(b, rel=TOLERANCE["float32"]["training"]), f"step {step}"
@@ -88,7 +88,7 @@ def run(data, folder, steps, *more, resume=False):
 
 def interrupt(monkeypatch, after):
     """Let the next run stop as by Ctrl-C after some steps."""
-    original = train.SegmentationRun.train_step
+    original = loop.Run.train_step
 
     def step(self, group):
         row = original(self, group)
@@ -97,8 +97,8 @@ def interrupt(monkeypatch, after):
         return row
 
     stop = SimpleNamespace(requested=False)
-    monkeypatch.setattr(train.SegmentationRun, "train_step", step)
-    monkeypatch.setattr(runs, "stopping", lambda: nullcontext(stop))
+    monkeypatch.setattr(loop.Run, "train_step", step)
+    monkeypatch.setattr(train, "stopping", lambda: nullcontext(stop))
 
 
 def test_train_command_and_a_checkpoint_that_moves_between_devices(data, tmp_path, monkeypatch, capsys):
@@ -158,7 +158,7 @@ def test_pictures_go_up_in_the_background(data):
         return gpu.asarray(x)
 
     batches = list(Loader(dataset, 2, Preprocessing(), place=place).epoch(0))
-    assert threads == {"minifcn-loader"}
+    assert threads == {"minifcn-loader_0"}
     host = list(Loader(dataset, 2, Preprocessing()).epoch(0))
     assert all(gpu.owns(x) and isinstance(labels, np.ndarray) for x, labels in batches)
     for (x, labels), (expected, same) in zip(batches, host, strict=True):

@@ -137,10 +137,13 @@ def test_gradients_of_the_whole_network(name):
 # ---- skips and upsampling ----
 
 
-def test_skip_scale_multiplies_the_pools():
+def test_at_once_is_the_references():
+    assert mf.models.AT_ONCE == (0.01, 0.0001)
+
+
+@pytest.mark.parametrize("a, b", [mf.models.AT_ONCE, (2, 2)])
+def test_skip_scale_multiplies_the_pools(a, b):
     """Scaling pool4 by a is scaling score_pool4's weight by a (its bias stays)."""
-    a, b = mf.models.AT_ONCE
-    assert (a, b) == (0.01, 0.0001)
     scaled, plain = build("fcn8s", skip_scale=(a, b)).eval(), build("fcn8s").eval()
     randomise(scaled)
     parameters = randomise(plain)
@@ -205,6 +208,38 @@ def test_other_values_of_the_last_upsampling_are_used(name, monkeypatch):
     assert_close(mixed[..., 0], cheap[..., 0] + cheap[..., 1])
     assert_close(mixed[..., 1:], cheap[..., 1:])
     assert len(used) == 1
+
+
+# ---- the trunk ----
+
+
+@each_network
+def test_each_network_is_the_one_before_plus_one_skip(name):
+    before = {"fcn16s": "fcn32s", "fcn8s": "fcn16s"}.get(name)
+    skips = getattr(mf.models, name).skips
+    assert skips == (() if before is None else (*getattr(mf.models, before).skips, skips[-1]))
+    assert [*build(name).parameters()][-1] == f"{LAST[name]}.weight"
+
+
+@pytest.mark.parametrize("pad", ["same", 100])
+def test_sizes_of_the_maps(pad, monkeypatch):
+    """Padding 100 comes at conv1_1 and nowhere later; "same" keeps every size up to the pools, which round up."""
+    model, sizes, conv = build("fcn32s", pad=pad).eval(), {}, fcn.FCN32s.conv
+
+    def watched(self, name, x, *args, **options):
+        y = conv(self, name, x, *args, **options)
+        sizes[name] = y.shape[1:3]
+        return y
+
+    monkeypatch.setattr(fcn.FCN32s, "conv", watched)
+    model(picture(1, 21, 38))
+    height, width = (21, 38) if pad == "same" else (21 + 198, 38 + 198)
+    for block, convs in enumerate((2, 2, 3, 3, 3), 1):
+        for i in range(1, convs + 1):
+            assert sizes[f"conv{block}_{i}"] == (height, width), (block, i)
+        height, width = -(-height // 2), -(-width // 2)
+    fc6 = (height, width) if pad == "same" else (height - 6, width - 6)
+    assert sizes["fc6"] == sizes["fc7"] == sizes["score_fr"] == fc6
 
 
 # ---- dropout ----

@@ -7,6 +7,7 @@ from helpers import assert_close, tensor
 
 import minifcn as mf
 from minifcn import device
+from minifcn.gradients import GradientError
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
@@ -35,11 +36,19 @@ def test_a_channel_that_is_the_same_everywhere_gives_its_bias(loops):
     np.testing.assert_array_equal(device.asnumpy(y.data), 0.25)
 
 
+def test_gradcheck_sees_the_kink_of_its_relu():
+    x = np.random.default_rng(0).standard_normal((1, 3, 4, 2))
+    y, _ = mf.batch_norm(x, np.zeros(2))
+    b = 1e-9 - y.data[0, 1, 2]  # y there is 1e-9: a step of 1e-6 in b, or in x, crosses 0
+    with pytest.raises(GradientError, match="crosses a kink"):
+        mf.gradcheck(lambda x, b: mf.batch_norm(x, b, relu=True)[0], [x, b])
+
+
 @pytest.mark.parametrize(
     "x, b, match",
     [
         ((2, 3, 4), (4,), r"batch_norm: x: expected shape \(N, H, W, K\)"),
-        ((2, 3, 4, 5), (4,), r"batch_norm: shape of b: expected \(5,\), received \(4,\)"),
+        ((2, 3, 4, 5), (4,), r"batch_norm: b: expected K = 5, as in x, received 4 in shape \(4,\)"),
     ],
 )
 def test_refuses(x, b, match):

@@ -64,7 +64,7 @@ def test_p_zero_changes_nothing(loops):
         (1, ValueError, "dropout: p: expected 0 <= p < 1, received 1"),
         (-0.1, ValueError, "dropout: p: expected 0 <= p < 1, received -0.1"),
         (float("nan"), ValueError, "dropout: p: expected 0 <= p < 1, received nan"),
-        ("0.5", TypeError, "dropout: expected a number, received str"),
+        ("0.5", TypeError, "dropout: p: expected a number, received str"),
     ],
 )
 def test_refuses(p, error, match):

@@ -6,7 +6,8 @@ from battery import CHECKS, cases
 from helpers import tensor
 
 import minifcn as mf
-from minifcn import device
+from minifcn import cpu, device
+from minifcn.cpu import pool
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
@@ -62,7 +63,7 @@ def test_size_rule(size, kernel, stride, padding, floor, ceil, loops):
     for ceil_mode, expected in ((False, floor), (True, ceil)):
         options = (kernel, 1), (stride, 1), (padding, 0), ceil_mode
         if expected is None:
-            with pytest.raises(ValueError, match=r"max_pool2d: kernel .* is larger than the padded input"):
+            with pytest.raises(ValueError, match=r"max_pool2d: picture .*output size: expected at least 1 x 1"):
                 mf.max_pool2d(x, *options)
         else:
             assert mf.max_pool2d(x, *options).shape == (1, expected, 3, 1)
@@ -79,11 +80,35 @@ def test_keeps_winners_instead_of_its_input(loops):
     assert y.creator.winner.dtype == np.uint8 and y.creator.winner.shape == y.shape
 
 
-@pytest.mark.parametrize("side", [16, 17])  # 256 taps fit in a byte, more do not
-def test_a_kernel_of_many_taps(side, loops):
-    last = side * side - 1
-    y, dx = pooled(loops, np.arange(side * side).reshape(side, side), side)
-    assert y == [[last]] and np.argmax(dx) == last and np.sum(dx) == 1
+def test_a_kernel_of_256_taps(loops):
+    """The last tap is the largest number that a byte holds."""
+    y, dx = pooled(loops, np.arange(256).reshape(16, 16), 16)
+    assert y == [[255]] and np.argmax(dx) == 255 and np.sum(dx) == 1
+
+
+@pytest.mark.parametrize("case", cases("max_pool2d"), ids=str)
+def test_pictures_in_strips_of_one_row(case, monkeypatch):
+    monkeypatch.setattr(pool, "BLOCK", 1)
+    for check in CHECKS:
+        check(case, cpu)
+
+
+@pytest.mark.parametrize("padding", [(1, 0), (0, 1)])
+def test_what_no_window_covers_has_no_gradient(padding, monkeypatch):
+    """The last row or column, and also where dx gets memory that somebody has written to: here, all bits are set."""
+    empty = np.empty
+
+    def dirty(*options, **more):
+        array = empty(*options, **more)
+        array.reshape(-1).view(np.uint8).fill(255)
+        return array
+
+    monkeypatch.setattr(np, "empty", dirty)
+    x = mf.Tensor(np.random.default_rng(0).uniform(1, 2, (1, 3, 3, 4)), requires_grad=True)
+    mf.max_pool2d(x, 3, 3, padding).backward(np.full((1, 1, 1, 4), 5.0))
+    uncovered = x.grad[0, 2] if padding[0] else x.grad[0, :, 2]
+    assert np.array_equal(uncovered, np.zeros((3, 4)))
+    assert np.array_equal(x.grad.sum((0, 1, 2)), np.full(4, 5.0))
 
 
 @pytest.mark.parametrize(
@@ -92,10 +117,11 @@ def test_a_kernel_of_many_taps(side, loops):
         ((4, 4, 1), (2,), ValueError, r"max_pool2d: x: expected shape \(N, H, W, C\).*received \(4, 4, 1\)"),
         ((1, 4, 4, 1), (0,), ValueError, "max_pool2d: kernel_size: expected at least 1, received 0"),
         ((1, 4, 4, 1), (2.5,), TypeError, "max_pool2d: kernel_size: expected an int or a pair of ints, received 2.5"),
+        ((1, 17, 17, 1), ((16, 17),), ValueError, "kernel_size: expected at most 256 taps, received 16 x 17"),
         ((1, 4, 4, 1), (2, 0), ValueError, "max_pool2d: stride: expected at least 1, received 0"),
         ((1, 4, 4, 1), (2, 2, -1), ValueError, "max_pool2d: padding: expected at least 0, received -1"),
         ((1, 4, 4, 1), ((3, 2), 2, (2, 1)), ValueError, r"max_pool2d: padding: .*half of kernel \(3, 2\), .*\(2, 1\)"),
-        ((1, 4, 4, 1), (5,), ValueError, r"max_pool2d: kernel \(5, 5\) is larger than the padded input \(4, 4\)"),
+        ((1, 4, 4, 1), (5,), ValueError, r"max_pool2d: picture \(4, 4\), kernel \(5, 5\), .*received 0 x 0"),
     ],
 )
 def test_refuses(shape, options, error, match):

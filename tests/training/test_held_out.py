@@ -9,10 +9,11 @@ from small_data import make_set
 
 from minifcn.datasets import open_dataset
 from minifcn.datasets.transforms import Preprocessing
-from minifcn.training import segmentation
+from minifcn.training import segmentation, stage
 from minifcn.training.evaluation import evaluate
-from minifcn.training.segmentation import SegmentationRun
+from minifcn.training.segmentation import Segmentation
 from minifcn.training.settings import SegmentationSettings
+from minifcn.training.stage import open_run
 from minifcn.weights import checkpoint
 
 pytestmark = pytest.mark.usefixtures("tiny_trunk", "no_drawing")
@@ -26,30 +27,30 @@ def data(tmp_path_factory):
 
 def start(data, folder, **others):
     folder.mkdir()
-    return SegmentationRun(folder, SegmentationSettings(data=data, **SETTINGS | others))
+    return open_run(Segmentation, folder, SegmentationSettings(data=data, **SETTINGS | others))
 
 
 def finish(run):
     run.train(SimpleNamespace(requested=False))
-    return run.finish()
+    return stage.finish(run)
 
 
 def test_the_held_out_tenth_is_not_trained_on(data, tmp_path):
     run, names = start(data, tmp_path / "run"), open_dataset(data, "train").names
-    assert run.train_set.names == names[:20] and run.val_set.names == names[20:]
-    assert run.loader.dataset is run.train_set and run.test_set.split == "test"
+    assert run.task.train_set.names == names[:20] and run.task.val_set.names == names[20:]
+    assert run.task.batches().dataset is run.task.train_set and run.task.test_set.split == "test"
 
 
 @pytest.mark.parametrize("splits, reported", [(["train", "val", "test"], "test"), (["train", "val"], "val")])
 def test_the_reported_split(splits, reported, tmp_path):
     data = make_set(tmp_path / "set", [(split, 12) for split in splits])
-    assert start(data, tmp_path / "run").test_set.split == reported
+    assert start(data, tmp_path / "run").task.test_set.split == reported
 
 
 def test_a_part_of_what_is_not_held_out_at_another_scale(data, tmp_path):
     run, names = start(data, tmp_path / "run", fraction=0.5, scale=0.5), open_dataset(data, "train").names
-    assert run.train_set.names == names[0:20:2] and run.val_set.names == names[20:]
-    sizes = {split[0][1].shape for split in (run.train_set, run.val_set, run.test_set)}
+    assert run.task.train_set.names == names[0:20:2] and run.task.val_set.names == names[20:]
+    sizes = {split[0][1].shape for split in (run.task.train_set, run.task.val_set, run.task.test_set)}
     assert sizes == {(16, 20)}
 
 
@@ -62,7 +63,7 @@ def test_the_network_that_did_best_on_the_held_out_tenth_is_scored(data, tmp_pat
         scored.append({f"model/{name}": p.data.copy() for name, p in model.parameters().items()})
         return evaluate(model, dataset, Preprocessing())
 
-    monkeypatch.setattr(SegmentationRun, "score", lambda _: {"jaccard": next(falling), "pixel_accuracy": 0.5})
+    monkeypatch.setattr(Segmentation, "score", lambda _: {"jaccard": next(falling), "pixel_accuracy": 0.5})
     monkeypatch.setattr(segmentation, "evaluate", evaluated)
     finish(start(data, tmp_path / "run", steps=3, val_every=0.1))
     best, last = (checkpoint.load(tmp_path / "run" / f"{name}.safetensors")[0] for name in ("best", "last"))
@@ -88,4 +89,4 @@ def test_checkpoints_of_older_versions_go_on(data, tmp_path):
     for name in ("scale", "fraction", "held_out"):
         del meta["settings"][name]
     checkpoint.save(run.last, tensors, json.loads(json.dumps(meta)))
-    assert SegmentationRun(run.folder, run.settings).step == 4
+    assert open_run(Segmentation, run.folder, run.settings).step == 4

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 from PIL import Image
-from small_data import COLOUR_CLASSES, class_picture, fails, make_pictures, make_set, read_rows
+from small_data import COLOUR_CLASSES, class_picture, fails, make_pictures, make_set, pretrain_planned, read_rows
 
 import minifcn as mf
 from minifcn import predict, pretrain, train
@@ -199,9 +199,9 @@ def test_help_fits_a_screen(monkeypatch):
 
 
 def test_defaults(data):
-    settings = pretrain.plan(pretrain.parser().parse_args(["--data", str(data), "--batch", "4"]))
+    settings = pretrain_planned(["--data", str(data), "--batch", "4"])
     assert (settings.size, settings.crop, settings.steps) == (128, 112, 10 * 4)
-    settings = pretrain.plan(pretrain.parser().parse_args(["--data", str(data), "--batch", "4", "--size", "1"]))
+    settings = pretrain_planned(["--data", str(data), "--batch", "4", "--size", "1"])
     assert (settings.size, settings.crop) == (1, 1)
-    settings = pretrain.plan(pretrain.parser().parse_args(["--data", str(data), "--batch", "4", "--accumulate", "2"]))
+    settings = pretrain_planned(["--data", str(data), "--batch", "4", "--accumulate", "2"])
     assert settings.steps == 10 * 2

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from small_data import fails, make_pictures, make_set, zipped
+from small_data import fails, make_pictures, make_set, pretrain_planned, zipped
 
 from minifcn import pretrain, train
 
@@ -51,10 +51,10 @@ def test_starts_that_are_refused(data, tmp_path, capsys):
 
 
 @pytest.mark.parametrize(("options", "named"), [
-    ("--crop 0", "--crop: expected 1 to 32, the --size, received 0"),
+    ("--crop 0", "--crop: expected more than 0, received 0"),
     ("--crop 33", "--crop: expected 1 to 32, the --size, received 33"),
-    ("--size 0", "--size: expected 1 or more, received 0"),
-    ("--size -5", "--size: expected 1 or more, received -5"),
+    ("--size 0", "--size: expected more than 0, received 0"),
+    ("--size -5", "--size: expected more than 0, received -5"),
     ("--batch 19", "more than the 18 training pictures"),
     ("--batch 10", "more than the 18 training pictures"),  # twice, as accumulated
     ("--batch 0", "--batch: expected more than 0, received 0"),
@@ -78,7 +78,7 @@ def test_values_out_of_range(options, named, data, tmp_path, capsys):
 
 def test_one_picture_at_a_time_where_fc6_has_more_places(data, tmp_path):
     command = arguments(data, tmp_path, "--batch", "1", "--size", "40", "--crop", "33")
-    assert pretrain.plan(pretrain.parser().parse_args(command)).batch == 1
+    assert pretrain_planned(command).batch == 1
 
 
 def test_bad_pictures_are_told_before_anything_is_written(folder, tmp_path, capsys):

@@ -7,13 +7,15 @@ import sys
 import numpy as np
 import pytest
 from helpers import TOLERANCE, relative_error
-from small_data import assert_same_run, make_pictures, read_rows, zipped
+from small_data import assert_same_run, make_pictures, pretrain_planned, read_rows, zipped
 
 from minifcn import cpu, figures, pretrain
 from minifcn.autograd import Tensor
 from minifcn.datasets.classification import Pictures
 from minifcn.datasets.transforms import Preprocessing
-from minifcn.training.classification import ClassificationRun, accuracy, ranks_of
+from minifcn.training.classification import Classification, accuracy, ranks_of
+from minifcn.training.loop import Run
+from minifcn.training.stage import open_run
 from minifcn.weights import checkpoint
 
 pytestmark = pytest.mark.usefixtures("tiny_trunk")
@@ -102,15 +104,15 @@ def test_every_held_out_picture_is_scored_with_its_own_class(layout, tmp_path):
 def test_pictures_are_trained_with_their_own_class(data, tmp_path, monkeypatch):
     """Cut out and mirrored they keep it, and an epoch shows none twice."""
     seen = []
-    real = ClassificationRun.train_step
+    real = Run.train_step
 
     def spy(run, group):
         seen.append([(x, int(label.item())) for xs, labels in group for x, label in zip(xs, labels, strict=True)])
         return real(run, group)
 
-    monkeypatch.setattr(ClassificationRun, "train_step", spy)
+    monkeypatch.setattr(Run, "train_step", spy)
     options = "--epochs 2 --batch 2 --accumulate 3 --val-every 0".split()
-    run = ClassificationRun(tmp_path, pretrain.plan(pretrain.parser().parse_args(arguments(data, tmp_path) + options)))
+    run = open_run(Classification, tmp_path, pretrain_planned(arguments(data, tmp_path) + options))
     run.train(type("NoStop", (), {"requested": False}))
     assert len(seen) == run.step == 6 and all(len(group) == 6 for group in seen)
     for epoch in (seen[:3], seen[3:]):
@@ -126,11 +128,11 @@ def test_folder_and_zip_and_threads_do_not_change_a_bit(data, tmp_path):
     code = """
 import sys
 from pathlib import Path
-from minifcn import pretrain
-from minifcn.training.classification import ClassificationRun
+from minifcn.training.classification import Classification
+from minifcn.training.stage import open_run
+from minifcn.training.settings import ClassificationSettings
 out, data = Path(sys.argv[1]), sys.argv[2]
-options = ["--data", data, "--size", "40", "--crop", "36", "--batch", "5", "--steps", "3"]
-run = ClassificationRun(out, pretrain.plan(pretrain.parser().parse_args(options)))
+run = open_run(Classification, out, ClassificationSettings(data=data, size=40, crop=36, batch=5, steps=3))
 run.train(type("NoStop", (), {"requested": False}))
 """
     children = []
@@ -145,9 +147,9 @@ run.train(type("NoStop", (), {"requested": False}))
     assert_same_run(tmp_path / "1", tmp_path / "2")
 
 
-def test_on_a_gpu_as_on_the_cpu(data, tmp_path, emulated_gpu, monkeypatch):
+def test_on_a_gpu_as_on_the_cpu(data, tmp_path, emulated_gpu, monkeypatch, set_conv):
     """All arrays of a kind together, as in single ones, such as conv1_1's bias, most of a float32 cancels out."""
-    monkeypatch.setenv("MINIFCN_CONV", "im2col")
+    set_conv("im2col")
     monkeypatch.setattr(figures, "curves", lambda path, *_: path.write_bytes(b""))
     for where in ("cpu", "gpu"):
         more = ("--steps", 3, "--name", where, "--device", where, "--lr", "0.01")

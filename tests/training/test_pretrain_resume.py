@@ -11,11 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from small_data import assert_same_run, assert_same_tensors, exit_status, fails, make_pictures, zipped
+from small_data import assert_same_run, assert_same_tensors, exit_status, fails, make_pictures, pretrain_planned, zipped
 from test_resume import KILLER, signal_in_step, steps_logged
 
 from minifcn import pretrain
 from minifcn.models.classifier import VGGClassifier
+from minifcn.training.classification import Classification
+from minifcn.training.stage import open_run
 from minifcn.weights import checkpoint
 
 # All that a resume could get wrong is on: momentum, dropout, augmentation, accumulation, schedule, batch averages.
@@ -197,8 +199,8 @@ def test_pictures_that_are_gone_or_of_other_classes(stopped, tmp_path, capsys):
 def test_a_start_from_another_run(names, undisturbed, tmp_path, capsys):
     """Everything but fc8, averages too; fc8 as well where there are as many classes. At lr 0 the end is the start."""
     data, init = make_pictures(tmp_path / "inks", classes=names), undisturbed / "last.safetensors"
-    settings = pretrain.plan(pretrain.parser().parse_args(arguments(data, tmp_path, "--init", init)))
-    run = pretrain.ClassificationRun(tmp_path, settings)
+    settings = pretrain_planned(arguments(data, tmp_path, "--init", init))
+    run = open_run(Classification, tmp_path, settings)
     out = capsys.readouterr().out
     theirs = checkpoint.load(init)[0]
     for name, parameter in run.model.parameters().items():

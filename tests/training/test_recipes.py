@@ -4,12 +4,13 @@ from functools import partial
 
 import numpy as np
 import pytest
-from small_data import VOID, make_set
+from small_data import VOID, make_set, planned
 
-from minifcn import softmax_cross_entropy, train
+from minifcn import softmax_cross_entropy
 from minifcn.errors import InputError
 from minifcn.models import MODELS
 from minifcn.training import segmentation
+from minifcn.training.stage import open_run
 
 pytestmark = pytest.mark.usefixtures("tiny_trunk")
 
@@ -20,7 +21,7 @@ def data(tmp_path_factory):
 
 
 def plan(data, command):
-    return train.plan(train.options(f"--data {data} --trunk tiny {command}".split()))
+    return planned(f"--data {data} --trunk tiny {command}".split())
 
 
 def started(data, folder, command, monkeypatch):
@@ -28,7 +29,7 @@ def started(data, folder, command, monkeypatch):
     [settings] = plan(data, f"--model fcn16s {command}")
     folder.mkdir()
     monkeypatch.setattr(segmentation, "MODELS", {name: partial(m, dtype=np.float64) for name, m in MODELS.items()})
-    run = segmentation.SegmentationRun(folder, settings)
+    run = open_run(segmentation.Segmentation, folder, settings)
     rng = np.random.default_rng(0)
     for name, p in run.model.parameters().items():
         if not name.startswith("upscore"):
@@ -160,7 +161,7 @@ def saved(data, tmp_path):
     def save(command):
         [settings] = plan(data, f"--steps 1 --model {command}")
         (tmp_path / "run").mkdir()
-        segmentation.SegmentationRun(tmp_path / "run", settings).save(tmp_path / "first.safetensors")
+        open_run(segmentation.Segmentation, tmp_path / "run", settings).save(tmp_path / "first.safetensors")
         return tmp_path / "first.safetensors"
 
     return save

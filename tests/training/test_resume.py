@@ -10,16 +10,16 @@ import sys
 import time
 
 import pytest
-from small_data import WITH_TINY, assert_same_run, exit_status, fails, make_set
+from small_data import WITH_TINY, assert_same_run, exit_status, fails, make_set, planned
 
 from minifcn import pretrain, train
 from minifcn.errors import InputError
 from minifcn.optim import SGD
 from minifcn.training import loop, segmentation
-from minifcn.training.folder import read_config
-from minifcn.training.runlog import open_log, read_log
-from minifcn.training.segmentation import SegmentationRun
+from minifcn.training.folder import Log, read_config, read_log
+from minifcn.training.segmentation import Segmentation
 from minifcn.training.settings import SegmentationSettings
+from minifcn.training.stage import open_run
 from minifcn.weights import checkpoint
 
 # All that a resume could get wrong is on: momentum, dropout, augmentation, accumulation, schedule, class weights.
@@ -34,8 +34,8 @@ KILLER = (
     + """
 import json, os, signal
 from minifcn import files, figures, optim
+from minifcn.training import folder
 from minifcn.weights import checkpoint
-from minifcn.training import runlog
 loop.SAVE_SECONDS = float(sys.argv[1])
 start, run, kills = json.loads(sys.argv[2]), sys.argv[3], json.loads(sys.argv[4])
 
@@ -56,7 +56,7 @@ def count_down(owner, name):
     setattr(owner, name, counted)
 
 for owner, name in (
-    (os, "fsync"), (os, "replace"), (checkpoint, "_file_order"), (optim.SGD, "step"), (runlog.Log, "writerow")
+    (os, "fsync"), (os, "replace"), (checkpoint, "_file_order"), (optim.SGD, "step"), (folder.Log, "writerow")
 ):
     count_down(owner, name)
 for left in [*kills, 0]:
@@ -161,8 +161,7 @@ def test_killed_from_outside(data, tmp_path):
 def test_rows_of_the_log_are_never_lost_while_it_is_opened(tmp_path, monkeypatch):
     """Resuming writes log.csv anew, without the rows after the checkpoint: it must be the old one or the new one."""
     rows = [{"step": k, "epoch": 0, "lr": 0.1, "loss": 1 / k} for k in range(1, 6)]
-    with open_log(tmp_path / "log.csv", rows, SegmentationRun.scores):
-        pass
+    Log(tmp_path / "log.csv", rows, Segmentation.scores).file.close()
     assert read_log(tmp_path / "log.csv", 5) == rows
 
     def killed(*_):
@@ -172,9 +171,9 @@ def test_rows_of_the_log_are_never_lost_while_it_is_opened(tmp_path, monkeypatch
         with monkeypatch.context() as patch:
             patch.setattr(os, name, killed)
             with pytest.raises(KeyboardInterrupt):
-                open_log(tmp_path / "log.csv", rows[:4], SegmentationRun.scores)
+                Log(tmp_path / "log.csv", rows[:4], Segmentation.scores)
         assert read_log(tmp_path / "log.csv", 5) == rows
-    with open_log(tmp_path / "log.csv", rows[:4], SegmentationRun.scores):
+    with Log(tmp_path / "log.csv", rows[:4], Segmentation.scores).file:
         assert read_log(tmp_path / "log.csv", 4) == rows[:4]
     with pytest.raises(InputError, match="expected the rows of steps 1 to 5"):
         read_log(tmp_path / "log.csv", 5)
@@ -182,8 +181,7 @@ def test_rows_of_the_log_are_never_lost_while_it_is_opened(tmp_path, monkeypatch
 
 def test_half_a_row_at_the_end_of_the_log_is_dropped(tmp_path):
     rows = [{"step": k, "epoch": 0, "lr": 0.1, "loss": 0.1 + 0.2} for k in range(1, 4)]
-    with open_log(tmp_path / "log.csv", rows, SegmentationRun.scores):
-        pass
+    Log(tmp_path / "log.csv", rows, Segmentation.scores).file.close()
     whole = (tmp_path / "log.csv").read_bytes()
     for cut in range(len(whole) - 1, len(whole) - 12, -1):
         (tmp_path / "log.csv").write_bytes(whole[:cut])
@@ -363,10 +361,8 @@ def test_saves_happen_between_epochs_too(data, tmp_path, monkeypatch):
         checkpoint, "save", lambda path, x, meta: (saved.append((path.name, meta["step"])), real(path, x, meta))
     )
     (tmp_path / "run").mkdir()
-    settings = train.plan(
-        train.parser().parse_args(arguments(data, tmp_path, "--model", "fcn32s", "--val-every", "0"))
-    )[0]
-    SegmentationRun(tmp_path / "run", settings).train(type("NoStop", (), {"requested": False}))
+    settings = planned(arguments(data, tmp_path, "--model", "fcn32s", "--val-every", "0"))[0]
+    open_run(Segmentation, tmp_path / "run", settings).train(type("NoStop", (), {"requested": False}))
     assert [step for name, step in saved if name == "last.safetensors"] == list(range(1, 10))
     assert [step for name, step in saved if name == "best.safetensors"] == [9]
 
@@ -387,7 +383,7 @@ def test_best_is_kept_over_a_resume(data, tmp_path, monkeypatch):
         assert train.main(arguments(data, tmp_path, "--model", "fcn32s")) == 130
     last, best = tmp_path / "run" / "last.safetensors", tmp_path / "run" / "best.safetensors"
     before = best.read_bytes()
-    run = SegmentationRun(tmp_path / "run", read_config(tmp_path / "run", SegmentationSettings)[0])
+    run = open_run(Segmentation, tmp_path / "run", read_config(tmp_path / "run", SegmentationSettings)[0])
     run.train(type("NoStop", (), {"requested": False}))
     assert best.read_bytes() == before and checkpoint.load(best)[1]["step"] == 6
     assert checkpoint.load(last)[1]["best_score"] == 0.6

@@ -1,6 +1,5 @@
-"""Training: what a run writes, what its numbers are, what it says; every expected number is worked out here."""
+"""Training: what a run writes, and what the next network of a chain takes over; expected values by hand."""
 
-import csv
 import json
 import os
 import subprocess
@@ -8,18 +7,25 @@ import sys
 
 import numpy as np
 import pytest
-from helpers import assert_close, relative_error
+from helpers import assert_close
 from PIL import Image
-from small_data import CLASSES, assert_same_run, assert_same_tensors, exit_status, fails, make_set
+from small_data import (
+    CLASSES,
+    NoStop,
+    assert_same_run,
+    losses,
+    make_set,
+    planned,
+    read_rows,
+    train_run,
+)
 
 from minifcn import train
-from minifcn.autograd import Tensor, no_grad
+from minifcn.autograd import no_grad
 from minifcn.models import AT_ONCE, MODELS
 from minifcn.models.fcn import bilinear_weight
-from minifcn.optim import SGD, clip_gradients, learning_rate
-from minifcn.training import loop
-from minifcn.training.segmentation import SegmentationRun
-from minifcn.training.settings import SegmentationSettings
+from minifcn.training.segmentation import Segmentation
+from minifcn.training.stage import open_run
 from minifcn.weights import checkpoint, load_model
 
 pytestmark = pytest.mark.usefixtures("tiny_trunk")
@@ -33,10 +39,6 @@ STAGE_FILES = [
     "metrics.json",
     "samples.png",
 ]
-
-
-class NoStop:
-    requested = False
 
 
 @pytest.fixture(scope="module")
@@ -57,27 +59,8 @@ def chain_arguments(data, out):
     return f"--data {data} --out {out} {options}".split()
 
 
-def train_run(folder, data, **settings):
-    """Train without drawing; return the run."""
-    folder.mkdir()
-    defaults = {"model": "fcn32s", "steps": 6, "trunk": "tiny", "batch": 4, "dropout": 0.5, "lr": 0.05}
-    defaults |= {"seed": 3, "val_every": 0}
-    run = SegmentationRun(folder, SegmentationSettings(data=data, **defaults | settings))
-    run.train(NoStop)
-    return run
-
-
-def read_rows(path):
-    with open(path, newline="") as file:
-        return list(csv.DictReader(file))
-
-
 def weights_of(path):
     return {name[6:]: x for name, x in checkpoint.load(path)[0].items() if name.startswith("model/")}
-
-
-def losses(run):
-    return np.array([row["loss"] for row in run.log])
 
 
 # --- what a run writes ---
@@ -152,11 +135,12 @@ def test_an_existing_run_is_never_overwritten_and_the_second_equals_it(chain, da
 def test_threads_do_not_change_a_bit(data, tmp_path):
     code = """
 import pathlib, sys
-from minifcn.training.segmentation import SegmentationRun
+from minifcn.training.stage import open_run
+from minifcn.training.segmentation import Segmentation
 from minifcn.training.settings import SegmentationSettings
 class NoStop: requested = False
 settings = SegmentationSettings(model="fcn32s", data=sys.argv[2], steps=3)
-SegmentationRun(pathlib.Path(sys.argv[1]), settings).train(NoStop)
+open_run(Segmentation, pathlib.Path(sys.argv[1]), settings).train(NoStop)
 """
     children = []
     for threads in ("1", "2", "5"):
@@ -172,7 +156,7 @@ SegmentationRun(pathlib.Path(sys.argv[1]), settings).train(NoStop)
 
 def test_data_in_the_current_folder(data, tmp_path, undrawn, monkeypatch):
     monkeypatch.chdir(data)
-    [settings] = train.plan(train.parser().parse_args(["--data", ".", "--model", "fcn32s"]))
+    [settings] = planned(["--data", ".", "--model", "fcn32s"])
     assert settings.data == data
     assert train.main(f"--data . --out {tmp_path} --model fcn32s --trunk tiny --steps 1 --val-every 0".split()) == 0
     assert [path.name for path in tmp_path.iterdir()] == ["shapes"]
@@ -200,10 +184,8 @@ def test_16s_starts_from_the_weights_of_the_32s(chain, data, tmp_path):
 
 def test_the_second_of_a_chain_is_that_network_started_by_hand(chain, data, tmp_path):
     arguments = [*chain_arguments(data, tmp_path), "--model", "fcn16s"]
-    [settings] = train.plan(
-        train.parser().parse_args([*arguments, "--init", str(chain / "fcn32s" / "last.safetensors")])
-    )
-    SegmentationRun(tmp_path, settings).train(NoStop)
+    [settings] = planned([*arguments, "--init", str(chain / "fcn32s" / "last.safetensors")])
+    open_run(Segmentation, tmp_path, settings).train(NoStop)
     assert_same_run(tmp_path, chain / "fcn16s")
 
 
@@ -249,8 +231,8 @@ def test_no_network_starts_dead(model, data, tmp_path):
 
 def test_skip_scales_of_8s_at_once_reach_the_network(data, tmp_path):
     arguments = f"--data {data} --model fcn8s --trunk tiny --lr 0.05 --steps 4 --val-every 0 --skip-scale 0.01 0.0001"
-    [settings] = train.plan(train.parser().parse_args(arguments.split()))
-    SegmentationRun(tmp_path, settings).train(NoStop)
+    [settings] = planned(arguments.split())
+    open_run(Segmentation, tmp_path, settings).train(NoStop)
     scaled, meta = load_model(tmp_path / "last.safetensors")
     assert meta["model"]["skip_scale"] == [0.01, 0.0001] == list(AT_ONCE)
     # The scale may as well stand in the weights of the skips' score layers.
@@ -267,50 +249,6 @@ def test_skip_scales_of_8s_at_once_reach_the_network(data, tmp_path):
         assert_close(scaled.eval()(x).data, plain.eval()(x).data)
 
 
-# --- the numbers of a step ---
-
-
-@pytest.mark.parametrize("balance", [False, True])
-def test_accumulating_two_batches_of_two_equals_one_of_four(balance, data, tmp_path):
-    """The loss is divided by the labelled weight of the whole group, though the pictures' void shares differ."""
-    common = {"steps": 7, "balance": balance, "flip": True, "warmup": 2, "clip": 5.0}
-    four = train_run(tmp_path / "four", data, batch=4, **common)
-    two = train_run(tmp_path / "two", data, batch=2, accumulate=2, **common)
-    labelled = [(four.train_set[i][1] != 255).mean() for i in range(12)]
-    assert min(labelled) < 0.6 and max(labelled) > 0.9
-    np.testing.assert_allclose(losses(two), losses(four), rtol=1e-4)
-    start = MODELS["fcn32s"](3, "tiny", "same", seed=3).parameters()
-    for name, p in four.model.parameters().items():
-        if p.requires_grad:
-            moved, expected = two.model.parameters()[name].data - start[name].data, p.data - start[name].data
-            assert relative_error(moved, expected) < 1e-3, name
-
-
-def test_the_first_loss_is_the_logarithm_of_the_classes(data, tmp_path):
-    """Score layers start at zero, so all classes are equally likely, whatever the pictures, weights and void."""
-    for name, settings in (("plain", {}), ("balanced", {"balance": True}), ("grouped", {"batch": 2, "accumulate": 2})):
-        run = train_run(tmp_path / name, data, steps=1, **settings)
-        assert losses(run)[0] == pytest.approx(np.log(3), rel=1e-5)
-
-
-def test_every_epoch_shows_each_picture_once_in_an_order_of_its_own(data, tmp_path, monkeypatch):
-    seen, real = [], SegmentationRun.train_step
-
-    def spy(run, group):
-        seen.append([x.tobytes() for batch, _ in group for x in batch])
-        return real(run, group)
-
-    monkeypatch.setattr(SegmentationRun, "train_step", spy)
-    train_run(tmp_path / "run", data, steps=9, batch=2, accumulate=2, flip=False, lr=0.0)
-    epochs = [[x for group in seen[k : k + 3] for x in group] for k in (0, 3, 6)]
-    assert all(len(set(epoch)) == 12 for epoch in epochs) and len({frozenset(epoch) for epoch in epochs}) == 1
-    assert len({tuple(epoch) for epoch in epochs}) == 3
-    seen.clear()
-    train_run(tmp_path / "flipped", data, steps=9, batch=2, accumulate=2, flip=True, lr=0.0)
-    flipped = [{x for group in seen[k : k + 3] for x in group} & set(epochs[0]) for k in (0, 3, 6)]
-    assert all(0 < len(kept) < 12 for kept in flipped) and len({frozenset(kept) for kept in flipped}) == 3
-
-
 def test_dropout_is_on_with_new_masks_each_step(chain, data, tmp_path):
     """The same weights and all pictures in each step: only the masks can tell the losses apart."""
     common = {"init": str(chain / "fcn32s" / "last.safetensors"), "lr": 0.0, "batch": 12, "flip": False, "steps": 4}
@@ -319,182 +257,3 @@ def test_dropout_is_on_with_new_masks_each_step(chain, data, tmp_path):
     assert spread.min() > 1e-5
     assert losses(train_run(tmp_path / "b", data, **common)).tolist() == losses(run).tolist()
     assert (losses(train_run(tmp_path / "c", data, **common | {"seed": 4})) != losses(run)).all()
-
-
-@pytest.fixture(scope="module")
-def full_data(tmp_path_factory):
-    """A set without void."""
-    root = tmp_path_factory.mktemp("full")
-    data = make_set(root / "shapes", [("train", 8)])
-    for path in (root / "shapes" / "labels").iterdir():
-        with Image.open(path) as image:
-            labels = np.array(image)
-        labels[labels == 255] = 0
-        Image.fromarray(labels).save(path)
-    return data
-
-
-def test_a_sum_with_its_default_lr_trains_as_a_mean_with_its_own(full_data, tmp_path):
-    """The defaults are bound to the reduction: lr to lr / pixels. Weight decay has no such factor, so it is off."""
-    runs = {}
-    for reduction in ("mean", "sum"):
-        arguments = f"--data {full_data} --model fcn32s --trunk tiny --batch 4 --steps 8 --warmup 0 --val-every 0"
-        arguments += f" --reduction {reduction} --weight-decay 0"
-        [settings] = train.plan(train.parser().parse_args(arguments.split()))
-        folder = tmp_path / reduction
-        folder.mkdir()
-        runs[reduction] = SegmentationRun(folder, settings)
-        runs[reduction].train(NoStop)
-    assert runs["mean"].settings.lr == 0.01
-    assert runs["sum"].settings.lr == pytest.approx(0.01 / (4 * 32 * 40))
-    np.testing.assert_allclose(losses(runs["sum"]), losses(runs["mean"]) * 4 * 32 * 40, rtol=1e-4)
-    assert losses(runs["mean"])[-1] < losses(runs["mean"])[0]
-
-
-def test_default_lr_of_a_sum_counts_crop_and_group(data):
-    arguments = f"--data {data} --model fcn32s --reduction sum --batch 2 --accumulate 3 --crop 16 24".split()
-    [settings] = train.plan(train.parser().parse_args(arguments))
-    assert settings.lr == pytest.approx(0.01 / (2 * 3 * 16 * 24))
-
-
-def test_low_memory_ends_with_the_same_weights(data, tmp_path):
-    plain = train_run(tmp_path / "plain", data, clip=0.0)
-    low = train_run(tmp_path / "low", data, clip=0.0, low_memory=True)
-    for name, p in plain.model.parameters().items():
-        assert np.array_equal(p.data, low.model.parameters()[name].data), name
-    assert list(losses(plain)) == list(losses(low))
-    arguments = f"--data {data} --model fcn32s --low-memory".split()
-    [settings] = train.plan(train.parser().parse_args(arguments))
-    assert settings.low_memory and settings.clip == 0
-
-
-def test_learning_rates_by_hand(data, tmp_path):
-    # 0.1 (1 - k/6)^0.9, during two steps of warm-up times 1/2 and 1
-    expected = [0.05, 0.0848661, 0.0694251, 0.0535887, 0.0372041, 0.0199372]
-    run = train_run(tmp_path / "poly", data, lr=0.1, schedule="poly", warmup=2)
-    np.testing.assert_allclose([row["lr"] for row in run.log], expected, rtol=1e-5)
-    run = train_run(tmp_path / "constant", data, lr=0.1, schedule="constant", warmup=4)
-    np.testing.assert_allclose([row["lr"] for row in run.log], [0.025, 0.05, 0.075, 0.1, 0.1, 0.1])
-    assert learning_rate(0, 0.1, "poly", 10) == 0.1 and learning_rate(5, 0.1, "constant", 10) == 0.1
-    with pytest.raises(ValueError, match="schedule: expected 'constant' or 'poly', received 'cosine'"):
-        learning_rate(0, 0.1, "cosine", 10)
-
-
-def test_clipping_by_hand():
-    def with_gradients():
-        parameters = {"a": Tensor(np.zeros(1)), "b": Tensor(np.zeros((1, 2))), "c": Tensor(np.zeros(2))}
-        parameters["a"].grad, parameters["b"].grad = np.array([3.0]), np.array([[0.0, -4.0]])  # c has none
-        return parameters
-
-    parameters = with_gradients()
-    assert clip_gradients(parameters, 1.0) == 5.0
-    np.testing.assert_allclose(parameters["a"].grad, [0.6])
-    np.testing.assert_allclose(parameters["b"].grad, [[0.0, -0.8]])
-    parameters = with_gradients()
-    assert clip_gradients(parameters, 5.1) == 5.0
-    np.testing.assert_array_equal(parameters["b"].grad, [[0.0, -4.0]])
-
-
-def test_a_step_of_training_is_clipped(data, tmp_path):
-    """Without momentum and decay a step is -lr times the gradient (twice that for biases), whose norm is the limit."""
-    start = MODELS["fcn32s"](3, "tiny", "same", seed=3).parameters()
-    run = train_run(tmp_path / "run", data, steps=1, clip=0.01, momentum=0.0, weight_decay=0.0, lr=0.5)
-    total = 0.0
-    for name, p in run.model.parameters().items():
-        gradient = (start[name].data - p.data).astype(np.float64) / (1.0 if name.endswith(".bias") else 0.5)
-        total += (gradient**2).sum()
-    assert total**0.5 == pytest.approx(0.01, rel=1e-3)
-
-
-# --- what it says ---
-
-
-def test_the_lines_before_the_first_step(data, tmp_path, undrawn, capsys):
-    arguments = (
-        f"--data {data} --out {tmp_path} --model fcn32s --trunk tiny --steps 6 --lr 0.02 --reduction sum --batch 2"
-    )
-    assert exit_status(train.main, *arguments.split(), "--accumulate", "2", "--clip", "0") == 0
-    out = capsys.readouterr().out
-    assert "lr 0.02 (poly) on the sum of the pixels' losses" in out
-    assert "memory, estimated: 0.0" in out and "for batches of 2 x 32 x 40" in out
-    assert "12 training pictures, 3 classes; 6 steps of 4 = 2.0 epochs" in out
-    assert "fcn32s on the test split of shapes, 3 pictures" in out and "mean accuracy" in out
-
-
-def test_a_loss_that_does_not_move_is_told_once(tmp_path, capsys):
-    data = make_set(tmp_path / "small", [("train", 4)], size=(16, 20))
-    run = train_run(tmp_path / "still", data, lr=0.0, steps=80, batch=1, schedule="constant")
-    warnings = [line for line in capsys.readouterr().out.splitlines() if "WARNING" in line]
-    assert len(warnings) == 1 and "the loss has not moved in 40 steps" in warnings[0]
-    assert "lr 0 on a mean loss" in warnings[0]
-
-    class Bar:
-        write = staticmethod(print)
-
-    run.step = 40
-    for last, warned in ((0.98, False), (0.995, True), (1.5, True)):  # of the first twenty steps' mean
-        run.log = [{"loss": 2.0}] * 20 + [{"loss": 2.0 * last}] * 20
-        run.watch(Bar)
-        assert ("WARNING" in capsys.readouterr().out) == warned
-
-
-@pytest.mark.parametrize("splits", [("train", "val"), ("train",)])
-def test_a_set_without_test_or_val_split_is_no_error(splits, tmp_path, undrawn, capsys):
-    data = make_set(tmp_path / "shapes", [(split, 4) for split in splits])
-    arguments = f"--data {data} --out {tmp_path} --name run --model fcn32s --trunk tiny --batch 4 --steps 2 --warmup 0"
-    arguments = arguments.split()
-    assert exit_status(train.main, *arguments) == 0
-    out = capsys.readouterr().out
-    assert f"{data} has no test split" in out
-    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
-    assert "test" not in metrics and len(metrics["validations"]) == 2 * ("val" in splits)
-    assert (tmp_path / "run" / "best.safetensors").exists() == ("val" in splits)
-    assert ("val Jaccard not measured" in out) == ("val" not in splits)
-
-
-def test_nan_stops_with_advice_and_nothing_else(data, tmp_path):
-    """In a process of its own: overflow warnings on the way there would be errors here, and noise there."""
-    command = f"-m minifcn.train --data {data} --out {tmp_path} --name run --model fcn32s --lr 1e25 --warmup 0 --clip 0"
-    child = subprocess.run([sys.executable, *command.split()], capture_output=True, text=True, timeout=120)
-    assert child.returncode == 2, child.stderr
-    lines = [line for line in child.stderr.replace("\r", "\n").split("\n") if line and not line.startswith("fcn32s:")]
-    assert len(lines) == 1, child.stderr
-    assert lines[0].startswith("error: the loss is ") and "with lr 1e+25 on a mean loss" in lines[0]
-    assert "lower --lr" in lines[0] and str(tmp_path / "run") in lines[0]
-
-
-@pytest.mark.filterwarnings("ignore:.*encountered:RuntimeWarning")
-def test_nan_keeps_the_last_good_checkpoint(data, tmp_path, monkeypatch, capsys):
-    """Three steps make an epoch and a checkpoint; the fifth then blows the weights up."""
-    monkeypatch.setattr(loop, "learning_rate", lambda step, *_: 0.01 if step < 4 else 1e38)
-    command = f"--data {data} --out {tmp_path} --name run --model fcn32s --trunk tiny --batch 4 --epochs 4"
-    line = fails(capsys, train.main, *command.split())
-    assert "loss" in line and "--lr" in line
-    tensors, meta = checkpoint.load(tmp_path / "run" / "last.safetensors")
-    assert meta["step"] == 3
-    assert all(np.isfinite(x).all() for x in tensors.values())
-    assert [int(row["step"]) for row in read_rows(tmp_path / "run" / "log.csv")][:3] == [1, 2, 3]
-
-
-def test_help_fits_a_screen(monkeypatch):
-    monkeypatch.setenv("COLUMNS", "100")
-    text = train.parser().format_help()
-    assert len(text.splitlines()) <= 50
-    assert max(map(len, text.splitlines())) <= 100
-
-
-def test_weight_and_bias_rates_are_the_references():
-    """Biases learn twice as fast and do not decay: g = 1, lambda = 0.1, lr = 0.5: a weight 2 loses 0.6, a bias 1."""
-    parameters = {"a.weight": Tensor(np.full(1, 2.0), True), "a.bias": Tensor(np.full(1, 2.0), True)}
-    for p in parameters.values():
-        p.grad = np.ones(1)
-    SGD(parameters, 0.5, 0.9, 0.1, bias_lr=2.0, bias_decay=False).step()
-    np.testing.assert_allclose([p.data[0] for p in parameters.values()], [1.4, 1.0])
-
-
-def test_same_seed_same_start_other_seed_another(data, tmp_path):
-    a = train_run(tmp_path / "a", data, steps=2)
-    b = train_run(tmp_path / "b", data, steps=2)
-    c = train_run(tmp_path / "c", data, steps=2, seed=4)
-    assert_same_tensors(a.last, b.last)
-    assert losses(a).tolist() == losses(b).tolist() and losses(a)[1] != losses(c)[1]

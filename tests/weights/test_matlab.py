@@ -64,6 +64,7 @@ def test_values_of_every_kind(compressed, tmp_path):
     assert [(s["number"].item(), s["letter"]) for s in found["structs"]] == [(1, "x"), (2, "y")]
     assert found["nothing"].shape == (0, 3)
     np.testing.assert_array_equal(found["logical"], [[1, 0]])
+    assert found["a_complex"] is None
 
 
 def test_a_compressed_variable_of_many_steps(tmp_path):

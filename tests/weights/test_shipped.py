@@ -5,10 +5,9 @@ import re
 
 import numpy as np
 import pytest
-from small_data import make_set
+from small_data import make_set, planned
 
 import minifcn as mf
-from minifcn import train
 from minifcn.datasets.transforms import Preprocessing
 from minifcn.errors import InputError
 from minifcn.weights import checkpoint, open_weights, shipped
@@ -22,7 +21,7 @@ def data(tmp_path_factory):
 
 
 def plan(data, command=""):
-    return train.plan(train.options(f"--data {data} --model fcn32s {command}".split()))[0]
+    return planned(f"--data {data} --model fcn32s {command}".split())[0]
 
 
 def test_the_card_names_the_checksum_and_size():
