@@ -37,7 +37,7 @@ def find() -> str | None:
     """
     named = os.environ.get("MINIFCN_BROWSER")
     if named and shutil.which(named) is None:
-        raise FileNotFoundError(f"MINIFCN_BROWSER: expected an executable, got {named!r}")
+        raise FileNotFoundError(f"MINIFCN_BROWSER: expected an executable, received {named!r}")
     return named or next((name for name in NAMES if shutil.which(name)), None)
 
 
@@ -94,7 +94,7 @@ class Browser:
     def failure(self, what: str) -> RuntimeError:
         return RuntimeError(f"browser: {what}\n{self.log.read_text(errors='replace')[-2000:]}")
 
-    def open(self, url: str, width: int = 1280, height: int = 900, dark: bool = False, script: bool = True) -> "Tab":
+    def open(self, url: str, width: int = 1280, height: int = 900, script: bool = True) -> "Tab":
         """Open a page in a new tab, the only one then, and return it once loaded. script: may the page's run?"""
         for old in self.tabs.values():
             old.call("Page.close")
@@ -105,8 +105,6 @@ class Browser:
         for domain in ("Page", "Runtime", "Log", "Network"):
             tab.call(f"{domain}.enable")
         tab.resize(width, height)
-        media = {"prefers-color-scheme": "dark" if dark else "light", "prefers-reduced-motion": "reduce"}
-        tab.call("Emulation.setEmulatedMedia", features=[{"name": k, "value": v} for k, v in media.items()])
         tab.call("Emulation.setScriptExecutionDisabled", value=not script)
         tab.call("Page.navigate", url=url)
         deadline = time.monotonic() + SECONDS
@@ -170,11 +168,7 @@ class Tab:
         for kind in ("keyDown", "keyUp"):
             self.call("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=KEYS[key])
 
-    def picture(self, whole: bool = False) -> np.ndarray:
-        """Return what is seen in the window, or of the whole page, (H, W, 3) uint8."""
-        clip = {}
-        if whole:
-            size = self.call("Page.getLayoutMetrics")["cssContentSize"]
-            clip = {"captureBeyondViewport": True, "clip": {**size, "scale": 1}}
-        png = base64.b64decode(self.call("Page.captureScreenshot", format="png", optimizeForSpeed=True, **clip)["data"])
+    def picture(self) -> np.ndarray:
+        """Return what is seen in the window, (H, W, 3) uint8."""
+        png = base64.b64decode(self.call("Page.captureScreenshot", format="png", optimizeForSpeed=True)["data"])
         return np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))

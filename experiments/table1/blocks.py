@@ -4,6 +4,7 @@ A text may hold `code` between backquotes; everything else in it is plain.
 """
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
@@ -36,9 +37,10 @@ class Plot:
 
 @dataclass
 class Scenes:
-    """Pictures to be compared: each scene is what to show, by name: "picture", "truth", "FCN-32s" ..., uint8 (H, W, 3).
+    """Pictures to be compared: each scene is what to show, by name: "picture", "truth", "FCN-32s" ...
 
-    All scenes have the same names in the same order. As one PNG for Markdown they are `name`.png.
+    A picture is uint8 (H, W, 3); labels are uint8 (H, W) and shown in the palette's colours. All scenes have the same
+    names in the same order. As one PNG for Markdown they are `name`.png.
     """
 
     name: str
@@ -50,12 +52,20 @@ class Scenes:
 
 @dataclass
 class Claim:
-    """A sentence of the lab report, and what would speak for and against it: written down before the runs."""
+    """A sentence of the lab report, and what would speak for and against it: see claims.md."""
 
     name: str
     statement: str
     supported_if: str
     refuted_if: str
+
+
+def claim(name: str) -> Claim:
+    """The claim of this name, as it stands in claims.md."""
+    text = (Path(__file__).parent / "claims.md").read_text(encoding="utf-8")
+    section = text.split(f"\n## {name}\n")[1].split("\n## ")[0]
+    statement, supported, refuted = (" ".join(part.split()) for part in section.strip().split("\n\n"))
+    return Claim(name, statement, supported.removeprefix("Supported if "), refuted.removeprefix("Refuted if "))
 
 
 @dataclass
@@ -65,6 +75,10 @@ class Verdict:
     claim: Claim
     verdict: str
     found: str
+
+
+def decide(claim: Claim, supported: bool, refuted: bool, found: str) -> Verdict:
+    return Verdict(claim, "supported" if supported else "refuted" if refuted else "undecided", found)
 
 
 Block = Heading | Text | Table | Plot | Scenes | Verdict
@@ -82,14 +96,13 @@ def markdown(report: Report, folder: str = "", level: int = 1) -> str:
     folder: where its PNG files are, seen from the Markdown file, "" or "x/".  level: of its title; headings follow.
     """
     blocks = [Heading(report.title, 1), *report.blocks]
-    shifted = [Heading(b.text, b.level + level - 1) if isinstance(b, Heading) else b for b in blocks]
-    return "\n\n".join(_markdown(block, folder) for block in shifted) + "\n"
+    return "\n\n".join(_markdown(block, folder, level) for block in blocks) + "\n"
 
 
-def _markdown(block: Block, folder: str) -> str:
+def _markdown(block: Block, folder: str, top: int) -> str:
     match block:
         case Heading(text, level):
-            return f"{'#' * level} {text}"
+            return f"{'#' * (level + top - 1)} {text}"
         case Text(text):
             return text
         case Table(header, rows):
@@ -101,4 +114,3 @@ def _markdown(block: Block, folder: str) -> str:
                 f"**{claim.statement}** {verdict.capitalize()}.\n\n- Supported if {claim.supported_if}\n"
                 f"- Refuted if {claim.refuted_if}\n- Found: {found}"
             )
-    raise TypeError(f"not a block of a report: {block!r}")

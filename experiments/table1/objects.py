@@ -14,9 +14,9 @@ Bins are half octaves and strides powers of two, so the bin of diameter / stride
 each factor of 2 in the stride. A record needs no second table.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
-from math import log2, pi, sqrt
+from math import pi, sqrt
 from typing import NamedTuple
 
 import numpy as np
@@ -29,12 +29,8 @@ from minifcn.training.evaluation import predict
 
 STRIDES = {"fcn32s": 32, "fcn16s": 16, "fcn8s": 8}  # of the last prediction layer: what is upsampled to the picture
 # The classes that are objects; of other sets, all but the background. A pole is no disc: its diameter says little.
-_TOYTOWN = ("car", "person", "sign")
-COMPACT = {
-    "toytown": _TOYTOWN,
-    "toytown_sizes": _TOYTOWN,
-    "camvid": ("car", "pedestrian", "bicyclist", "sign_symbol"),
-}
+COMPACT = {"toytown": ("car", "person", "sign"), "camvid": ("car", "pedestrian", "bicyclist", "sign_symbol")}
+COMPACT["toytown_sizes"] = COMPACT["toytown"]
 BINS = 16
 EDGES = 4 * 2 ** (np.arange(BINS + 1) / 2)  # pixels: 4, 5.7, 8, ... 1024. Smaller objects are left out
 FEWEST = 20  # objects of a bin, for its mean to be used
@@ -54,7 +50,7 @@ class Object(NamedTuple):
 
 
 def objects(labels: np.ndarray, prediction: np.ndarray, classes: Iterable[int]) -> list[Object]:
-    """Return the connected components of each of these classes in labels (H, W), and how much of each was predicted.
+    """The connected components of each of these classes in labels (H, W), and how much of each was predicted.
 
     Pixels that touch at a corner are connected: the arm of a small person, a pixel wide and aslant, belongs to it.
     Void belongs to no object and is no part of any area, so that a border of void, as VOC and toytown have it, takes
@@ -64,8 +60,6 @@ def objects(labels: np.ndarray, prediction: np.ndarray, classes: Iterable[int]) 
     """
     from scipy import ndimage
 
-    if labels.shape != prediction.shape or labels.ndim != 2:
-        raise ValueError(f"labels and prediction: expected one (H, W), got {labels.shape} and {prediction.shape}")
     found = []
     for label in classes:
         parts, count = ndimage.label(labels == label, np.ones((3, 3)))
@@ -81,7 +75,7 @@ def bin_of(diameter: float) -> int:
 
 
 def sums(found: Iterable[Object], names: list[str]) -> list[list]:
-    """Return the rows of a record: [class name, bin, objects, sum of their recalls]. names: of all classes."""
+    """The rows of a record: [class name, bin, objects, sum of their recalls]. names: of all classes."""
     rows = defaultdict(list)
     for thing in found:
         rows[thing.label, bin_of(thing.diameter)].append(thing.recall)
@@ -89,7 +83,7 @@ def sums(found: Iterable[Object], names: list[str]) -> list[list]:
 
 
 def wanted(dataset: Dataset) -> list[int]:
-    """Return the labels of the classes whose components are objects."""
+    """The labels of the classes whose components are objects."""
     names = COMPACT.get(dataset.name, ())
     if not names or not set(names) <= set(dataset.classes):  # one's own data may be called camvid too
         names = [name for name in dataset.classes if name != "background"]
@@ -99,57 +93,38 @@ def wanted(dataset: Dataset) -> list[int]:
 def measure(
     model: Module, preprocessing: Preprocessing, dataset: Dataset, seed: int, progress: str | None = None
 ) -> dict:
-    """Run a trained network on a data set and return the record of it.
+    """Run a trained network, one of STRIDES, on a data set and return the record: see above.
 
-    Args:
-        model: an FCN, whose name says its stride.
-        dataset: whose pictures are taken as they come, at whatever scale.
-        seed: of the run, for the record.
-        progress: the name of a progress bar; None shows none.
+    Pictures are taken as they come, at whatever scale. seed: of the run, for the record. progress: a bar's name.
     """
     chosen, found = wanted(dataset), []
-    for i in tqdm(range(len(dataset)), progress, unit="picture", leave=False, disable=None if progress else True):
+    for i in tqdm(range(len(dataset)), progress, unit="picture", leave=False, disable=None):
         picture, labels = dataset[i]
         found += objects(labels, predict(model, preprocessing.apply(picture)[None])[0], chosen)
     record = {"network": model.name, "stride": STRIDES[model.name], "seed": seed, "data": dataset.name}
     return record | {"pixels": sums(found, dataset.classes)}
 
 
-def means(record: dict) -> dict[tuple[str, int], float]:
-    """Return the mean recall for each (class, bin of pixels) that has enough objects."""
-    return {(name, k): total / count for name, k, count, total in record["pixels"] if count >= FEWEST}
+def means(record: dict, pooled: bool = False) -> dict:
+    """The mean recall for each (class, bin of pixels), or each bin over all classes, that has enough objects."""
+    counts, totals = Counter(), Counter()
+    for name, k, count, total in record["pixels"]:
+        key = k if pooled else (name, k)
+        counts[key] += count
+        totals[key] += total
+    return {key: totals[key] / counts[key] for key in sorted(counts) if counts[key] >= FEWEST}
 
 
-def shift_of(stride: int) -> int:
-    """By how many bins diameter / stride lies below the diameter in pixels."""
-    shift = 2 * log2(stride)
-    if shift != int(shift):
-        raise ValueError(f"stride: expected a power of 2, got {stride}")
-    return int(shift)
+def recall_curves(records: list[dict], relative: bool) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """For each network, coarsest first: the middle of each bin, (bins), and the mean recall there, (seeds, bins).
 
-
-def recall_curves(records: list[dict], relative: bool) -> dict[str, dict]:
-    """Return for each network, coarsest first, its mean recall by size, over all classes and for each seed.
-
-    relative: against diameter / stride instead of the diameter in pixels.
-
-    {"fcn32s": {"x": [middle of each bin], "recall": [[a mean for each bin], for each seed]}, ...}; only bins that have
-    enough objects in every seed. All networks of a data set have the same objects, and so the same bins in pixels.
+    Over all classes, in bins that have enough objects in every seed. relative: bins of diameter / stride instead of the
+    diameter in pixels. All networks of a data set have the same objects, and so the same bins in pixels.
     """
     curves = {}
     for network in sorted({r["network"] for r in records}, key=lambda name: -STRIDES[name]):
-        seeds = [_pooled(r) for r in sorted(records, key=lambda r: r["seed"]) if r["network"] == network]
-        bins = sorted(set.intersection(*(set(seed) for seed in seeds)))
-        unit = STRIDES[network] if relative else 1
-        x = [float(EDGES[k] * 2**0.25 / unit) for k in bins]
-        curves[network] = {"x": x, "recall": [[seed[k] for k in bins] for seed in seeds]}
+        seeds = [means(r, pooled=True) for r in sorted(records, key=lambda r: r["seed"]) if r["network"] == network]
+        bins = sorted(set.intersection(*map(set, seeds)))
+        middles = EDGES[bins] * 2**0.25 / (STRIDES[network] if relative else 1)
+        curves[network] = middles, np.array([[seed[k] for k in bins] for seed in seeds])
     return curves
-
-
-def _pooled(record: dict) -> dict[int, float]:
-    """The mean recall of each bin over the objects of all classes."""
-    counts, totals = defaultdict(int), defaultdict(float)
-    for _, k, count, total in record["pixels"]:
-        counts[k] += count
-        totals[k] += total
-    return {k: totals[k] / counts[k] for k in sorted(counts) if counts[k] >= FEWEST}

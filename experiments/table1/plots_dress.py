@@ -25,6 +25,8 @@ def panels(width: float, height: float, count: int, grid: str = "both"):
         axes.spines[["top", "right"]].set_visible(False)
         axes.spines[["left", "bottom"]].set_color(FAINT)
         axes.tick_params(colors=GREY, labelsize=11)
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.label.set(color=TEXT, fontsize=12)
     return figure, columns
 
 

@@ -11,7 +11,8 @@ measure() (objects.py) asks trained networks. verdict() compares them, each fine
       +-------------------- bin k    stride's ratio; if it counts in pixels, the first is 0, and a is b.
 """
 
-from itertools import combinations
+from itertools import chain, combinations
+from math import log2
 from statistics import mean
 
 import numpy as np
@@ -20,8 +21,8 @@ from tqdm import tqdm
 from minifcn.datasets import Dataset
 from minifcn.metrics import ConfusionMatrix
 
-from .blocks import Block, Claim, Heading, Plot, Table, Text, Verdict
-from .objects import FEWEST, STRIDES, means, recall_curves, shift_of
+from .blocks import Block, Heading, Plot, Table, Text, Verdict, claim, decide
+from .objects import FEWEST, STRIDES, means, recall_curves
 from .plots import ceiling_plot, recall_plot
 from .plots_dress import title
 
@@ -30,32 +31,17 @@ PAPER = {128: 50.9, 64: 73.3, 32: 86.1, 16: 92.8, 8: 96.4, 4: 98.5}  # per cent,
 ENOUGH = 6  # comparisons in a seed
 SEEN = 0.3  # mean recall that each network reaches for some class and size, or it has not learnt the objects
 RISES = 0.5  # mean over classes of Spearman's rank correlation of size and recall
-
-CLAIM = Claim(
-    name="stride",
-    statement="The stride of the last prediction layer sets the detail, and the larger the objects, the coarser a "
-    "stride suffices.",
-    supported_if=f"in every seed recall rises with the diameter in every network (Spearman's rank correlation above "
-    f"{RISES}, mean over the classes), and D_rel < D_px / 2. Objects are binned by half octaves of diameter. For each "
-    "class, each pair of networks and each bin of the coarser one, recall is the mean over the bin's objects, at least "
-    f"{FEWEST}; the squared difference from the finer network's recall at the same diameter in pixels is averaged to "
-    "D_px, that at the same diameter / stride to D_rel, both over the same bins of the coarser network.",
-    refuted_if="D_rel >= D_px in every seed: curves lie no closer together when size is counted in strides. "
-    f"Undecided otherwise, and where a seed has fewer than {ENOUGH} comparisons or a network whose mean recall reaches "
-    f"{SEEN} nowhere. If recall depended on diameter / stride^a, D_rel / D_px would be about ((1 - a) / a)^2: "
-    "supported from a = 0.59, refuted up to a = 0.5. The spread of objects within a bin adds to D_rel more than to "
-    "D_px, whose objects are the same ones: it speaks against the claim.",
-)
+CLAIM = claim("stride")
 
 
 def ceiling(dataset: Dataset, factors: tuple[int, ...] = FACTORS, progress: str | None = None) -> dict:
-    """Return the Jaccard of the truth when it is made coarser by each factor, and upsampled again, in two ways.
+    """The Jaccard of the truth when it is made coarser by each factor, and upsampled again, in two ways.
 
     {"data": name, "split": split, "pictures": N, "jaccard": [[factor, nearest, shares], ...]}
     """
     L, ignore_label = len(dataset.classes), dataset.ignore_label
     counts = {factor: [ConfusionMatrix(L, ignore_label) for _ in range(2)] for factor in factors}
-    for i in tqdm(range(len(dataset)), progress, unit="picture", leave=False, disable=None if progress else True):
+    for i in tqdm(range(len(dataset)), progress, unit="picture", leave=False, disable=None):
         _, labels = dataset[i]
         if (labels == ignore_label).all():
             continue
@@ -113,21 +99,24 @@ def between(size: int, factor: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]
     return low, np.minimum(low + 1, last), at - low
 
 
-def comparisons(records: list[dict]) -> list[dict]:
-    """Return what can be compared among the networks of one seed.
+def by_seed(records: list[dict]) -> dict[int, list[dict]]:
+    return {seed: [r for r in records if r["seed"] == seed] for seed in sorted({r["seed"] for r in records})}
 
-    For each class, each coarser and finer network and each bin of the coarser: its recall, the finer one's at the same
-    diameter in pixels, and the finer one's at the same diameter / stride. All three have enough objects.
+
+def comparisons(records: list[dict]) -> dict[tuple[str, str], list[tuple[float, float, float]]]:
+    """What can be compared among the networks of one seed: by the names of the coarser and the finer one.
+
+    For each class and each bin of the coarser: its recall, the finer one's at the same diameter in pixels, and the
+    finer one's at the same diameter / stride. All three have enough objects.
     """
-    found = []
-    ordered = sorted(records, key=lambda r: -r["stride"])
-    for coarse, fine in combinations(ordered, 2):
-        shift = shift_of(coarse["stride"]) - shift_of(fine["stride"])
+    found = {}
+    for coarse, fine in combinations(sorted(records, key=lambda r: -r["stride"]), 2):
+        shift = round(2 * log2(coarse["stride"] / fine["stride"]))  # bins are half octaves
         a, b = means(coarse), means(fine)
-        for name, k in sorted(a):
-            if (name, k) in b and (name, k - shift) in b:
-                pair = {"coarse": coarse["network"], "fine": fine["network"], "class": name, "bin": k}
-                found.append(pair | {"recall": a[name, k], "pixels": b[name, k], "relative": b[name, k - shift]})
+        both = [(name, k) for name, k in a if (name, k) in b and (name, k - shift) in b]
+        if both:
+            triples = [(a[name, k], b[name, k], b[name, k - shift]) for name, k in both]
+            found[coarse["network"], fine["network"]] = triples
     return found
 
 
@@ -137,29 +126,26 @@ def rise(record: dict) -> float:
 
     found, recalls = [], means(record)
     for name in sorted({name for name, _ in recalls}):
-        bins, values = zip(*sorted((k, value) for (other, k), value in recalls.items() if other == name), strict=True)
-        if len(bins) >= 3:
-            found.append(float(spearmanr(bins, values).statistic) if len(set(values)) > 1 else 0.0)
+        values = [recall for (other, _), recall in recalls.items() if other == name]  # by the bin
+        if len(values) >= 3:
+            found.append(float(spearmanr(range(len(values)), values).statistic) if len(set(values)) > 1 else 0.0)
     return mean(found) if found else 0.0
 
 
-def distances(pairs: list[dict]) -> tuple[float, float]:
+def distances(compared: list[tuple[float, float, float]]) -> tuple[float, float]:
     """D_px and D_rel: the mean squared differences of the finer network's recall from the coarser one's."""
-    d_px, d_rel = (mean([(p[by] - p["recall"]) ** 2 for p in pairs] or [0.0]) for by in ("pixels", "relative"))
-    return d_px, d_rel
+    d_px = mean([(pixels - recall) ** 2 for recall, pixels, _ in compared] or [0.0])
+    return d_px, mean([(relative - recall) ** 2 for recall, _, relative in compared] or [0.0])
 
 
 def findings(records: list[dict]) -> list[dict]:
-    """Return for each seed D_px, D_rel, how many comparisons they are of, and the networks' least rise and peak."""
+    """For each seed: D_px, D_rel, how many comparisons they are of, and the networks' least rise and peak."""
     found = []
-    for seed in sorted({r["seed"] for r in records}):
-        chosen = [r for r in records if r["seed"] == seed]
-        if len({r["network"] for r in chosen}) < len(chosen):
-            raise ValueError(f"records: expected each network once in seed {seed}")
-        pairs = comparisons(chosen)
-        d_px, d_rel = distances(pairs)
+    for seed, chosen in by_seed(records).items():
+        compared = list(chain(*comparisons(chosen).values()))
+        d_px, d_rel = distances(compared)
         least = {"rise": min(map(rise, chosen)), "peak": min(max(means(r).values(), default=0.0) for r in chosen)}
-        found.append({"seed": seed, "pairs": len(pairs), "d_px": d_px, "d_rel": d_rel} | least)
+        found.append({"seed": seed, "pairs": len(compared), "d_px": d_px, "d_rel": d_rel} | least)
     return found
 
 
@@ -171,73 +157,60 @@ def verdict(records: list[dict]) -> Verdict:
         f"correlation {s['rise']:.2f}"
         for s in seeds
     )
-    if not seeds:
-        return Verdict(CLAIM, "undecided", "no run")
-    if any(s["pairs"] < ENOUGH for s in seeds):
+    if not seeds or any(s["pairs"] < ENOUGH for s in seeds):
         return Verdict(CLAIM, "undecided", f"too few comparisons. {text}")
     if any(s["peak"] < SEEN for s in seeds):
         return Verdict(CLAIM, "undecided", f"a network reaches a mean recall of {SEEN} nowhere. {text}")
-    if all(s["rise"] > RISES and s["d_rel"] < s["d_px"] / 2 for s in seeds):
-        return Verdict(CLAIM, "supported", text)
-    if all(s["d_rel"] >= s["d_px"] for s in seeds):
-        return Verdict(CLAIM, "refuted", text)
-    return Verdict(CLAIM, "undecided", text)
+    supported = all(s["rise"] > RISES and s["d_rel"] < s["d_px"] / 2 for s in seeds)
+    return decide(CLAIM, supported, all(s["d_rel"] >= s["d_px"] for s in seeds), text)
 
 
-def plot(records: list[dict]) -> bytes:
-    """Recall against the diameter in pixels, and against diameter / stride, as a PNG."""
-    return recall_plot(recall_curves(records, relative=False), recall_curves(records, relative=True))
+# --- what the report shows ---
 
 
-def blocks(records: list[dict], ceilings: list[dict] = ()) -> list[Block]:
-    """What the report shows. records: as measure() makes them, of one data set.  ceilings: as ceiling() makes them."""
-    made: list[Block] = [Heading("What the stride decides")]
-    if ceilings:
-        made += [
-            Text(
-                "The truth itself, made coarser by a factor and upsampled again: Jaccard in per cent. Nearest: each "
-                "cell has the class of its middle pixel. Shares: class shares of each cell, bilinear upsampling, "
-                "argmax, as a network's last layer would at best. The paper's column is for VOC 2011 (appendix A)."
-            ),
-            ceiling_table(ceilings),
-            Plot("ceiling", ceiling_plot(ceilings, PAPER), "What the stride alone allows, with a perfect network."),
-        ]
-    if records:
-        names = sorted({row[0] for r in records for row in r["pixels"]})
-        made += [
-            Heading("Recall by the size of objects", 3),
-            Text(
-                f"Objects: connected components of {', '.join(names)} in the truth of {records[0]['data']}, at least 4 "
-                f"pixels in diameter (of a disc of the same area). A bin is shown that has {FEWEST} of them or more."
-            ),
-            verdict(records),
-        ]
+def blocks(records: list[dict], ceilings: list[dict]) -> list[Block]:
+    """records: as measure() makes them, of one data set.  ceilings: as ceiling() makes it, one."""
+    names = sorted({row[0] for r in records for row in r["pixels"]})
+    made = [
+        Heading("What the stride decides"),
+        Text(
+            "The truth itself, made coarser by a factor and upsampled again: Jaccard in per cent. Nearest: each "
+            "cell has the class of its middle pixel. Shares: class shares of each cell, bilinear upsampling, "
+            "argmax, as a network's last layer would at best. The paper's column is for VOC 2011 (appendix A)."
+        ),
+        ceiling_table(*ceilings),
+        Plot("ceiling", ceiling_plot(*ceilings, PAPER), "What the stride alone allows, with a perfect network."),
+        Heading("Recall by the size of objects", 3),
+        Text(
+            f"Objects: connected components of {', '.join(names)} in the truth of {records[0]['data']}, at least 4 "
+            f"pixels in diameter (of a disc of the same area). A bin is shown that has {FEWEST} of them or more."
+        ),
+        verdict(records),
+    ]
     if any(means(r) for r in records):
+        plot = recall_plot(recall_curves(records, relative=False), recall_curves(records, relative=True))
         made += [
             seed_table(records),
             Text("By pair of networks, D_px / D_rel (comparisons):"),
             pair_table(records),
             recall_table(records),
-            Plot("recall_by_size", plot(records), "Mean recall of objects; bands: from the worst to the best seed."),
+            Plot("recall_by_size", plot, "Mean recall of objects; bands: from the worst to the best seed."),
         ]
     return made
 
 
-def ceiling_table(ceilings: list[dict]) -> Table:
-    header = ["factor"]
-    for found in ceilings:
-        header += [f"{found['data']} {found['split']}, {way}" for way in ("nearest", "shares")]
-    rows = []
-    for i, (factor, *_) in enumerate(ceilings[0]["jaccard"]):
-        scores = [score for found in ceilings for score in found["jaccard"][i][1:]]
-        paper = f"{PAPER[factor]}" if factor in PAPER else ""
-        rows.append([str(factor), *(f"{100 * score:.1f}" for score in scores), paper])
-    return Table([*header, "paper, VOC"], rows)
+def ceiling_table(found: dict) -> Table:
+    header = ["factor", *(f"{found['data']} {found['split']}, {way}" for way in ("nearest", "shares")), "paper, VOC"]
+    rows = [
+        [str(factor), *(f"{100 * score:.1f}" for score in scores), str(PAPER.get(factor, ""))]
+        for factor, *scores in found["jaccard"]
+    ]
+    return Table(header, rows)
 
 
 def seed_table(records: list[dict]) -> Table:
     rows = [
-        [str(s["seed"]), str(s["pairs"]), *(f"{s[name]:.4f}" for name in ("d_px", "d_rel")), f"{s['rise']:.2f}"]
+        [str(s["seed"]), str(s["pairs"]), f"{s['d_px']:.4f}", f"{s['d_rel']:.4f}", f"{s['rise']:.2f}"]
         for s in findings(records)
     ]
     return Table(["seed", "comparisons", "D_px", "D_rel", "least rank correlation"], rows)
@@ -245,23 +218,19 @@ def seed_table(records: list[dict]) -> Table:
 
 def pair_table(records: list[dict]) -> Table:
     """Where a verdict comes from: D_px and D_rel of each two networks, in each seed."""
-    seeds = sorted({r["seed"] for r in records})
-    found = {}
-    for i, seed in enumerate(seeds):
-        for p in comparisons([r for r in records if r["seed"] == seed]):
-            found.setdefault((p["coarse"], p["fine"]), [[] for _ in seeds])[i].append(p)
-
-    def cell(pairs: list[dict]) -> str:
-        return "{:.4f} / {:.4f} ({})".format(*distances(pairs), len(pairs)) if pairs else "-"
-
-    rows = [[f"{title(a)}, {title(b)}", *map(cell, by_seed)] for (a, b), by_seed in found.items()]
+    seeds = {seed: comparisons(chosen) for seed, chosen in by_seed(records).items()}
+    rows = []
+    for a, b in dict.fromkeys(chain(*seeds.values())):
+        compared = [found.get((a, b), []) for found in seeds.values()]
+        cells = ["{:.4f} / {:.4f} ({})".format(*distances(x), len(x)) if x else "-" for x in compared]
+        rows.append([f"{title(a)}, {title(b)}", *cells])
     return Table(["networks", *(f"seed {seed}" for seed in seeds)], rows)
 
 
 def recall_table(records: list[dict]) -> Table:
     """Mean recall over the seeds, by diameter in pixels, in per cent."""
     curves = recall_curves(records, relative=False)
-    columns = [dict(zip(c["x"], 100 * np.mean(c["recall"], 0), strict=True)) for c in curves.values()]
-    middles = sorted({x for column in columns for x in column})
+    columns = [dict(zip(x, 100 * recall.mean(0), strict=True)) for x, recall in curves.values()]
+    middles = sorted(set(chain(*columns)))
     rows = [[f"{x:.1f}", *(f"{column[x]:.1f}" if x in column else "" for column in columns)] for x in middles]
     return Table(["diameter (pixels)", *(f"{name}, stride {STRIDES[name]}" for name in curves)], rows)

@@ -27,7 +27,7 @@ class Row:
     start: str
 
 
-ROWS = {
+ROWS = {  # a row comes after the one that it starts from
     "fcn32s_vgg": Row("FCN-32s from VGG weights", "fcn32s", VGG),
     "fcn32s_scratch": Row("FCN-32s from scratch", "fcn32s", SCRATCH),
     "fcn16s_fcn32s": Row("FCN-16s from 32s weights", "fcn16s", "fcn32s_vgg"),
@@ -63,20 +63,20 @@ def jobs(options: Options, root: Path) -> list[Job]:
     """The runs of the table, in an order in which each comes after those it needs."""
     made = []
     first, *others = options.seeds
-    for row in sorted(ROWS, key=lambda row: len(lineage(row))):
+    for name, row in ROWS.items():
+        parents = {seed: [run_name(row.start, seed)] if row.start in ROWS else [] for seed in options.seeds}
 
-        def settings(records, seed, lr=None, row=row):
-            lr = lr or records[run_name(row, first)]["settings"]["lr"]
-            return options.settings(ROWS[row].model, start_of(row, seed, root), lr=lr, seed=seed)
+        def settings(records, seed, lr=None, name=name, row=row, parents=parents):
+            start = checkpoint_of(root, *parents[seed]) if parents[seed] else row.start
+            lr = lr or records[run_name(name, first)]["settings"]["lr"]
+            return options.settings(row.model, start, lr=lr, seed=seed)
 
-        grid = [grid_name(row, lr) for lr in options.lrs]
-        for name, lr in zip(grid, options.lrs, strict=True):
-            make = partial(settings, seed=first, lr=lr)
-            made.append(Job(name, options.steps, make, parent_run(row, first), may_diverge=True))
-        made.append(Job(run_name(row, first), after=grid, pick=partial(best_run, grid)))
+        grid = {grid_name(name, lr): partial(settings, seed=first, lr=lr) for lr in options.lrs}
+        made += [Job(run, options.steps, make, parents[first], may_diverge=True) for run, make in grid.items()]
+        made.append(Job(run_name(name, first), after=[*grid], pick=partial(best_run, [*grid])))
         for seed in others:
-            after = [run_name(row, first), *parent_run(row, seed)]
-            made.append(Job(run_name(row, seed), options.steps, partial(settings, seed=seed), after))
+            after = [run_name(name, first), *parents[seed]]
+            made.append(Job(run_name(name, seed), options.steps, partial(settings, seed=seed), after))
     return made
 
 
@@ -85,22 +85,16 @@ def grid_name(row: str, lr: float) -> str:
     return f"table/{row}/lr{lr:g}"
 
 
-def parent_run(row: str, seed: int) -> list[str]:
-    """The run that a row's run with a seed starts from, if it does."""
-    return [run_name(ROWS[row].start, seed)] if ROWS[row].start in ROWS else []
-
-
-def start_of(row: str, seed: int, root: Path) -> str:
-    """What a row's run with a seed starts from: VGG, SCRATCH, or the chosen checkpoint of another run."""
-    start = ROWS[row].start
-    return checkpoint_of(root, run_name(start, seed)) if start in ROWS else start
-
-
 # --- what was found ---
 
 
 def run_names(seeds: list[int]) -> list[str]:
     return [run_name(row, seed) for row in ROWS for seed in seeds]
+
+
+def scores(row: str, records: dict[str, dict], seeds: list[int]) -> list[float]:
+    """The reported Jaccard of a row with each seed."""
+    return [records[run_name(row, seed)]["scores"]["jaccard"] for seed in seeds]
 
 
 def courses(records: dict[str, dict], seeds: list[int]) -> dict[str, list[list]]:
@@ -137,13 +131,12 @@ def rates(records: dict[str, dict], seeds: list[int], lrs: list[float]) -> str:
     """How the learning rates were chosen, and where a better one may lie outside the grid."""
     if len(lrs) == 1:
         return f"Learning rate {lrs[0]:g} for all. Each run's checkpoint was chosen on the held-out tenth of train."
-    chosen = {row: records[run_name(row, seeds[0])]["settings"]["lr"] for row in ROWS}
-    edge = [f"{ROWS[row].name} ({lr:g})" for row, lr in chosen.items() if lr in (min(lrs), max(lrs))]
-    told = (
+    chosen = {row.name: records[run_name(name, seeds[0])]["settings"]["lr"] for name, row in ROWS.items()}
+    edge = [f"{name} ({lr:g})" for name, lr in chosen.items() if lr in (min(lrs), max(lrs))]
+    return (
         f"lr: the best of {', '.join(f'{lr:g}' for lr in lrs)} with seed {seeds[0]}, on the held-out tenth of train; "
-    )
-    told += "on that each run's checkpoint was chosen too."
-    return told + (f" At an edge of that grid: {', '.join(edge)}." if edge else "")
+        "on that each run's checkpoint was chosen too."
+    ) + (f" At an edge of that grid: {', '.join(edge)}." if edge else "")
 
 
 HEADER = ["network", "Jaccard", "s.d.", "lr", "chain, steps", "chain, s", "memory, GB", "training, ms"]
@@ -152,45 +145,37 @@ DIFFERENCES = ["difference", "what it tells", "mean", "s.d."]
 
 
 def line(row: str, records: dict[str, dict], seeds: list[int], speeds: dict[str, dict]) -> list[str]:
-    runs = [records[run_name(row, seed)] for seed in seeds]
-    scores = [100 * run["scores"]["jaccard"] for run in runs]
+    runs, found = [records[run_name(row, seed)] for seed in seeds], [100 * x for x in scores(row, records, seeds)]
     chains = [[records[run_name(part, seed)] for part in lineage(row)] for seed in seeds]
     peaks = [run["peak_memory_bytes"] for run in runs if run["peak_memory_bytes"]]
     speed = speeds.get(ROWS[row].model)
     return [
         ROWS[row].name,
-        f"{mean(scores):.1f}",
-        spread(scores),
+        f"{mean(found):.1f}",
+        spread(found),
         f"{runs[0]['settings']['lr']:g}",
         str(sum(run["steps"] for run in chains[0])),
         f"{mean(sum(run['seconds'] for run in chain) for chain in chains):.0f}",
         f"{max(peaks) / 1e9:.2f}" if peaks else "unknown",
         f"{speed['training_ms']:.0f}" if speed else "-",
         f"{1000 / speed['inference_ms']:.1f}" if speed else "-",
-        *(f"{score:.1f}" for score in scores),
+        *(f"{score:.1f}" for score in found),
     ]
 
 
 def best_mean(model: str, records: dict[str, dict], seeds: list[int]) -> float:
     """The reported Jaccard of the network's row that is best on the held-out tenth; means over the seeds."""
-
-    def runs(row: str) -> list[dict]:
-        return [records[run_name(row, seed)] for seed in seeds]
-
-    rows = [row for row in ROWS if ROWS[row].model == model]
-    best = max(rows, key=lambda row: mean(map(held_out_score, runs(row))))
-    return mean(run["scores"]["jaccard"] for run in runs(best))
+    rows = [name for name, row in ROWS.items() if row.model == model]
+    best = max(rows, key=lambda name: mean(held_out_score(records[run_name(name, seed)]) for seed in seeds))
+    return mean(scores(best, records, seeds))
 
 
 def differences(records: dict[str, dict], seeds: list[int]) -> list[list[str]]:
     lines = []
     for a, b, what in PAIRS:
-        found = [
-            100 * (records[run_name(a, s)]["scores"]["jaccard"] - records[run_name(b, s)]["scores"]["jaccard"])
-            for s in seeds
-        ]
-        cells = [f"{d:+.1f}" for d in (mean(found), *found)]
-        lines.append([f"{ROWS[a].name} - {ROWS[b].name}", what, cells[0], spread(found), *cells[1:]])
+        found = [100 * (x - y) for x, y in zip(scores(a, records, seeds), scores(b, records, seeds), strict=True)]
+        average, *each = [f"{d:+.1f}" for d in (mean(found), *found)]
+        lines.append([f"{ROWS[a].name} - {ROWS[b].name}", what, average, spread(found), *each])
     return lines
 
 

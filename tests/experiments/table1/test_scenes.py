@@ -1,9 +1,11 @@
 """The report's pictures: which scenes are shown, and that each layer is what its network sees of them."""
 
 import numpy as np
+from PIL import Image
 
 import minifcn as mf
 from experiments.table1 import scenes
+from minifcn.figures import colourise
 
 PALETTE = np.array([[0, 0, 0], [200, 0, 0], [0, 0, 200]], np.uint8)
 
@@ -50,14 +52,18 @@ def test_each_layer_shows_what_its_network_predicts(tmp_path, monkeypatch):
     assert large.classes == small.classes == Pictures.classes
     for shown, index in zip(large.scenes + small.scenes, (2, 0, 1), strict=True):
         picture, labels = pictures[index]
-        expected = [
-            picture,
-            PALETTE[labels],
-            PALETTE[picture[..., 0]],
-            PALETTE[picture[..., 2]],
-            PALETTE[picture[..., 0]],
-        ]
-        names = ["picture", "truth"] + [scenes.ROWS[row].name for row in orders]
-        assert list(shown) == names
-        for name, layer in zip(names, expected, strict=True):
-            np.testing.assert_array_equal(shown[name], layer, err_msg=name)
+        expected = [picture, labels, picture[..., 0], picture[..., 2], picture[..., 0]]
+        assert list(shown) == ["picture", "truth", *(scenes.ROWS[row].name for row in orders)]
+        for (name, layer), x in zip(shown.items(), expected, strict=True):
+            np.testing.assert_array_equal(layer, x, err_msg=name)
+
+
+def test_void_stays_void_and_the_files_show_the_colours_of_the_classes(tmp_path):
+    pictures = Pictures()
+    pictures[1][1][0, 0] = 255
+    scenes.draw(tmp_path, pictures, {"large": [1], "small": []}, {})
+    (large,) = scenes.read(tmp_path)
+    np.testing.assert_array_equal(large.scenes[0]["truth"], pictures[1][1])
+    np.testing.assert_array_equal(large.palette, PALETTE)
+    with Image.open(tmp_path / "large_b_1.png") as image:
+        np.testing.assert_array_equal(np.asarray(image.convert("RGB")), colourise(pictures[1][1], PALETTE))
