@@ -10,8 +10,6 @@ pretraining__... stride__...       other runs                         footprint.
 import json
 from pathlib import Path
 
-import numpy as np
-
 from minifcn import figures
 from minifcn.errors import InputError
 from minifcn.files import atomic_file, write_json
@@ -86,12 +84,6 @@ def machine_line(records: list[dict]) -> str:
     return machine.line(records[0]["machine"], sorted({record["commit"] for record in records}))
 
 
-def labels_of(colours: np.ndarray, palette: np.ndarray) -> np.ndarray:
-    """Return the labels uint8 (H, W) that these colours (H, W, 3) show, 255 where they are void's."""
-    labels = (colours[:, :, None] == palette).all(3).argmax(2)  # (H, W)
-    return np.where((colours == figures.VOID_COLOUR).all(2), 255, labels).astype(np.uint8)
-
-
 def write(results: Path, folder: Path) -> list[Path]:
     """Write report.html, report.md and its pictures into a folder; return their paths, the page first."""
     made = report(read(results), scenes.read(results))
@@ -103,9 +95,6 @@ def write(results: Path, folder: Path) -> list[Path]:
             file.write(content)
     drawn = [block for block in made.blocks if isinstance(block, Scenes)]
     for block in drawn:
-        rows = [
-            [scene["picture"], *(labels_of(scene[name], block.palette) for name in scenes.REPORTED[1:])]
-            for scene in block.scenes
-        ]
+        rows = [[scene[name] for name in scenes.REPORTED] for scene in block.scenes]
         figures.samples(folder / f"{block.name}.png", rows, list(scenes.REPORTED), block.classes, block.palette)
     return [folder / name for name in (*files, *(f"{block.name}.png" for block in drawn))]

@@ -1,4 +1,4 @@
-"""What a report makes of its costs: the claims, the tables, the drawings, and the verdicts on records of cost.py.
+"""What a report makes of its costs: the tables, the drawings, and the verdicts (claims.md) on records of cost.py.
 
 footprint(records)    of `train`: memory and time of training at batch 1
 realtime(records)     of `segment`: one picture at a time
@@ -8,7 +8,7 @@ from math import inf
 
 import numpy as np
 
-from .blocks import Block, Claim, Heading, Plot, Table, Text, Verdict
+from .blocks import Block, Heading, Plot, Table, Text, Verdict, claim, decide
 from .cost import EPOCH, NETWORKS, REFERENCE
 from .plots_cost import PARTS, footprint_plot, latency_plot
 from .plots_dress import title
@@ -18,51 +18,6 @@ HOURS = (4.0, 6.25)  # "about 5": 5 x 0.8 to 5 x 1.25
 LIMIT = 100.0  # milliseconds: 10 pictures/s
 POINTS = 0.05  # of Jaccard that FCN-32s may be behind
 FEW, ALIKE = 0.80, 0.95  # of FCN-8s's processor time
-
-MEMORY = Claim(
-    "memory of training",
-    "Training takes more than 3 GB at batch 1.",
-    "without --low-memory the processes that train FCN-32s and FCN-16s both peak above 3.22 x 10^9 bytes (3 x 2^30): "
-    "VGG-16, 21 classes, float32, SGD with momentum, one picture of 375 x 500 with pad 100.",
-    "without --low-memory FCN-32s, FCN-16s and FCN-8s each peak below 3.00 x 10^9 bytes there. Undecided in between, "
-    "where it depends on what a GB is. The sentence tells of another program on another machine: measured here is "
-    "whether such training must take so much, not whether that program did.",
-)
-HOURS_AN_EPOCH = Claim(
-    "hours an epoch",
-    "An epoch of 8,498 pictures takes about 5 hours.",
-    "for FCN-32s and FCN-16s (setting as above, without --low-memory) 8,498 times the seconds of a step, from the "
-    "first to the third quartile of the steps after the first, lies within 4 to 6.25 hours (5 x 0.8 to 5 x 1.25).",
-    "for FCN-32s, FCN-16s and FCN-8s each that range lies wholly outside. Undecided where a range straddles a limit or "
-    "networks differ. Reading pictures and validation are not in it. The sentence tells of another program on another "
-    "machine: measured here is whether its figure holds for this one, not whether it was right there.",
-)
-ENOUGH = Claim(
-    "real time",
-    "FCN-32s is accurate enough and cheap enough for an embedded, real-time use.",
-    "at some width and resolution where FCN-32s and FCN-8s were both trained on the same data, FCN-32s segments 95 of "
-    "100 pictures in at most 100 ms each (10 pictures/s), bound to one core, and its Jaccard is at most 5 points below "
-    "FCN-8s's.",
-    "there is such a width and resolution, and at each of them the median is above 100 ms or FCN-32s is more than 5 "
-    "points behind. Undecided where no such pair was trained, FCN-8s to a Jaccard above 1 / classes, which one class "
-    "everywhere may reach, or where the limit lies between median and 95th percentile. "
-    "The sentence names no figures: 10 pictures/s and 5 points are our reading, and 30 pictures/s is told beside it. "
-    "The core is not an embedded one, which is slower: support here is needed for the sentence but does not prove it.",
-)
-FEWER = Claim(
-    "fewer resources",
-    "FCN-32s needs fewer resources than FCN-8s.",
-    "at every width and resolution measured FCN-32s takes less than 0.80 of the processor time that FCN-8s takes for a "
-    "picture, each bound to one core.",
-    "at every one of them it takes more than 0.95 of it. Undecided otherwise. Median latency and peak memory are told "
-    "beside it.",
-)
-
-
-def verdict(claim: Claim, supported: bool, refuted: bool, found: list[str], otherwise: str = "") -> Verdict:
-    """The verdict on a claim. otherwise: what to say where nothing was found."""
-    decided = "supported" if supported else "refuted" if refuted else "undecided"
-    return Verdict(claim, decided, f"{'; '.join(found) or otherwise}.")
 
 
 def gb(count: int) -> str:
@@ -114,11 +69,12 @@ def footprint_verdicts(records: list[dict]) -> list[Verdict]:
     normal = {r["network"]: r for r in records if not r["low_memory"]}
     missing = [title(name) for name in NETWORKS if name not in normal]
 
-    def judge(claim: Claim, supports, refutes, say) -> Verdict:
-        supported = all(name in normal and supports(normal[name]) for name in ("fcn32s", "fcn16s"))
-        refuted = all(name in normal and refutes(normal[name]) for name in NETWORKS)
+    def judge(name: str, supports, refutes, say) -> Verdict:
+        supported = all(net in normal and supports(normal[net]) for net in ("fcn32s", "fcn16s"))
+        refuted = all(net in normal and refutes(normal[net]) for net in NETWORKS)
         found = [f"{title(r['network'])}{' with --low-memory' * r['low_memory']} {say(r)}" for r in records]
-        return verdict(claim, supported, refuted, found + [f"not measured: {', '.join(missing)}"] * bool(missing))
+        found += [f"not measured: {', '.join(missing)}"] * bool(missing)
+        return decide(claim(name), supported, refuted, f"{'; '.join(found)}.")
 
     def within(r: dict) -> bool:
         low, high = hours_range(r)
@@ -128,9 +84,10 @@ def footprint_verdicts(records: list[dict]) -> list[Verdict]:
         low, high = hours_range(r)
         return high < HOURS[0] or HOURS[1] < low
 
+    above, below = (lambda r: r["peak"] > 3 * GIB), (lambda r: r["peak"] < 3 * GB)
     return [
-        judge(MEMORY, lambda r: r["peak"] > 3 * GIB, lambda r: r["peak"] < 3 * GB, lambda r: gb(r["peak"]) + " GB"),
-        judge(HOURS_AN_EPOCH, within, outside, lambda r: "{:.2f} to {:.2f} hours".format(*hours_range(r))),
+        judge("memory of training", above, below, lambda r: f"{gb(r['peak'])} GB"),
+        judge("hours an epoch", within, outside, lambda r: "{:.2f} to {:.2f} hours".format(*hours_range(r))),
     ]
 
 
@@ -187,7 +144,8 @@ def _enough(pairs: list[tuple[dict, dict]]) -> Verdict:
             f"{100 * b['jaccard']:.1f} % of FCN-8s ({a['data']})"
         )
     refuted = bool(fails) and all(fails)
-    return verdict(ENOUGH, any(meets), refuted, found, "no width and resolution with both networks trained")
+    said = "; ".join(found) or "no width and resolution with both networks trained"
+    return decide(claim("real time"), any(meets), refuted, f"{said}.")
 
 
 def _fewer(pairs: list[tuple[dict, dict]]) -> Verdict:
@@ -197,7 +155,8 @@ def _fewer(pairs: list[tuple[dict, dict]]) -> Verdict:
         memory = f", {a['peak'] / b['peak']:.2f} of the peak memory" if a["peak"] and b["peak"] else ""
         found.append(f"{_kind(a)}: {times}{memory}")
     few, alike = max(shares, default=inf) < FEW, min(shares, default=-inf) > ALIKE
-    return verdict(FEWER, few, alike, found, "no pair measured, bound to one core")
+    said = "; ".join(found) or "no pair measured, bound to one core"
+    return decide(claim("fewer resources"), few, alike, f"{said}.")
 
 
 def _kind(r: dict) -> str:
