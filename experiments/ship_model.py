@@ -16,9 +16,9 @@ import numpy as np
 
 from experiments.results import ROOT
 from experiments.results_page import command, machine_line
+from experiments.table1.jobs import named, reported_split
 from experiments.table1.machine import commit
 from experiments.table1.plots_dress import title
-from experiments.table1.worker import named, reported_split
 from minifcn.datasets import Dataset, open_dataset
 from minifcn.datasets.transforms import Preprocessing
 from minifcn.training.evaluation import evaluate

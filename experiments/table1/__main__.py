@@ -10,6 +10,7 @@ import math
 import shlex
 import sys
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 from minifcn import cpu
@@ -20,15 +21,13 @@ from minifcn.files import write_json
 from minifcn.models import TRUNKS
 from minifcn.training import folder as runs
 from minifcn.training.loop import Stopped
-from minifcn.training.options import check_ranges
 from minifcn.training.segmentation import check_labelled
-from minifcn.training.settings import SegmentationSettings
 from minifcn.weights import check_trunk, open_weights
 from minifcn.weights.shipped import SHIPPED, find_weights
 
-from . import build, jobs, measurements, pretraining, sizes, table
+from . import build, jobs, measurements, pretraining, table
+from .jobs import reported_split
 from .plan import Options
-from .worker import alone_in, reported_split
 
 # --- defaults -----------------------------------------------------------------------------------------------------
 TOYTOWN_STEPS = 300  # of a run
@@ -66,20 +65,21 @@ def main(argv=None) -> int:
     options = plan(args)
     folder = args.out / (args.name or f"table1_{Path(options.data).name}")
     parts = [part for part in PARTS if part not in args.without]
+    todo = table.jobs(options, folder)
+    if "pretraining" in parts:
+        todo += pretraining.jobs(options)
     if "stride" in parts:
         for split in ("train", reported_split(options.data)):  # a drawn set: before several runs need it at once
-            open_dataset(sizes.data_of(options), split)
-    todo = table.jobs(options, folder)
-    todo += pretraining.jobs(options) if "pretraining" in parts else []
-    todo += sizes.jobs(options) if "stride" in parts else []
-    words = shlex.join(["python", "-m", "minifcn.table1", *map(str, sys.argv[1:] if argv is None else argv)])
+            open_dataset(measurements.data_of(options), split)
+        todo += measurements.jobs(options)
     (folder / "results").mkdir(parents=True, exist_ok=True)
-    with alone_in(folder, wait=False), runs.stopping() as stop:
+    with jobs.alone_in(folder, wait=False), runs.stopping() as stop:
         begin(folder, options, args)
         try:
-            jobs.run_jobs(todo, folder, args.jobs, stop, keep=lambda name, record: keep(folder, name, record))
+            jobs.run_jobs(todo, folder, args.jobs, stop, partial(build.keep, folder / "results"))
             measurements.measure(folder, options, parts, stop)
         except Stopped as stopped:
+            words = shlex.join(["python", "-m", "minifcn.table1", *map(str, sys.argv[1:] if argv is None else argv)])
             print(f"\n{stopped}\ngo on with the same command: {words}")
             return 130
         finally:  # also of what there is so far
@@ -87,18 +87,12 @@ def main(argv=None) -> int:
     return told(files)
 
 
-def keep(folder: Path, name: str, record: dict) -> None:
-    """Put a run's record among the results."""
-    write_json(folder / "results" / build.file_name(name), record)
-
-
 def plan(args: argparse.Namespace) -> Options:
     """The options of the report, checked before anything is written."""
-    given = [(name, getattr(args, name)) for name in ("seeds", "jobs", "scale")] + [("lr", lr) for lr in args.lr]
-    for name, value in given:
-        if not 0 < value < math.inf:
+    given = [(name, getattr(args, name)) for name in ("steps", "batch", "seeds", "scale", "jobs")]
+    for name, value in given + [("lr", lr) for lr in args.lr]:
+        if value is not None and not 0 < value < math.inf:
             raise InputError(f"--{name}: expected more than 0, received {value}")
-    check_ranges({"batch": args.batch, "steps": args.steps}, SegmentationSettings)
     train = open_dataset(args.data, "train")
     if not any(has_split(args.data, split) for split in ("test", "val")):
         raise InputError(f"{args.data}: has neither a test nor a val split to report on; a table needs one")
@@ -107,18 +101,15 @@ def plan(args: argparse.Namespace) -> Options:
     path = find_weights(args.init, args.trunk)
     check_trunk(path, open_weights(path), args.trunk)
     data = lasting_name(args.data)
-    options = Options(
-        **{"data": data, "steps": 0, "batch": args.batch, "lrs": sorted(set(args.lr))},
-        **{"seeds": list(range(args.seeds)), "scale": args.scale, "trunk": args.trunk, "vgg": str(path)},
-    )
+    steps = args.steps or (TOYTOWN_STEPS if data == TOYTOWN else max(1, EPOCHS * (len(train) // args.batch)))
+    chosen = {"batch": args.batch, "scale": args.scale, "trunk": args.trunk, "lrs": sorted(set(args.lr))}
+    options = Options(data=data, steps=steps, seeds=list(range(args.seeds)), vgg=str(path), **chosen)
     least = 1.0 if "pretraining" in args.without else min(pretraining.FRACTIONS)
     if args.batch > int(options.pictures() * least):
         raise InputError(
             f"--batch {args.batch}: too many for {least:g} of the {options.pictures()} training pictures of "
             f"{args.data} that are not held out; choose a smaller one"
         )
-    by_data = TOYTOWN_STEPS if data == TOYTOWN else max(1, EPOCHS * (len(train) // args.batch))
-    options.steps = args.steps or by_data
     return options
 
 
@@ -152,13 +143,13 @@ def contents(options: Options) -> str:
 
 def command_of(options: Options, args: argparse.Namespace, without: list[str]) -> str:
     """The command that makes this report, with the names of files, not their places."""
-    words = {"data": Path(options.data).name, "steps": options.steps}
-    words |= {"batch": options.batch, "lr": " ".join(f"{lr:g}" for lr in options.lrs), "seeds": len(options.seeds)}
-    words |= {"scale": f"{options.scale:g}"} if options.scale != 1 else {}
-    words |= {"trunk": options.trunk} if options.trunk != "vgg_quarter" else {}
-    words |= {"init": Path(options.vgg).name} if args.init != SHIPPED else {}
-    words |= {"without": " ".join(without)} if without else {}
-    return f"python -m minifcn.table1 {' '.join(f'--{name} {value}' for name, value in words.items())}"
+    words = {"data": Path(options.data).name, "steps": options.steps, "batch": options.batch}
+    words |= {"lr": " ".join(f"{lr:g}" for lr in options.lrs), "seeds": len(options.seeds)}
+    words["scale"] = f"{options.scale:g}" if options.scale != 1 else ""  # "": the default, not said
+    words["trunk"] = options.trunk if options.trunk != "vgg_quarter" else ""
+    words["init"] = Path(options.vgg).name if args.init != SHIPPED else ""
+    words["without"] = " ".join(without)
+    return f"python -m minifcn.table1 {' '.join(f'--{name} {value}' for name, value in words.items() if value)}"
 
 
 def told(files: list[Path]) -> int:

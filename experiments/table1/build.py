@@ -10,13 +10,11 @@ pretraining__... stride__...       other runs                         footprint.
 import json
 from pathlib import Path
 
-import numpy as np
-
 from minifcn import figures
 from minifcn.errors import InputError
-from minifcn.files import atomic_file
+from minifcn.files import atomic_file, write_json
 
-from . import footprint, machine, pretraining, realtime, scenes, stride, table
+from . import cost_found, machine, pretraining, scenes, stride, table
 from .blocks import Block, Heading, Plot, Report, Scenes, Text, markdown
 from .page import page
 from .plots import courses
@@ -38,9 +36,9 @@ def read(folder: Path) -> dict[str, dict]:
     return found
 
 
-def file_name(result: str) -> str:
-    """The file of a result: table/fcn16s_vgg/lr0.01 -> table__fcn16s_vgg__lr0.01.json."""
-    return f"{result.replace('/', '__')}.json"
+def keep(folder: Path, name: str, record: dict) -> None:
+    """Put a run's record among the results: table/fcn16s_vgg/lr0.01 as table__fcn16s_vgg__lr0.01.json."""
+    write_json(folder / f"{name.replace('/', '__')}.json", record)
 
 
 def report(results: dict[str, dict], pictures: list[Scenes] = ()) -> Report:
@@ -63,10 +61,9 @@ def report(results: dict[str, dict], pictures: list[Scenes] = ()) -> Report:
     if complete and all(name in runs for name in pretraining.run_names(lrs)):
         cost = pretraining.PRETRAINING_SECONDS if options["shipped"] else None
         blocks += pretraining.blocks(runs, seeds, lrs, cost)
-    for name, part in ((FOOTPRINT, footprint), (REALTIME, realtime)):
+    for name, section in ((FOOTPRINT, cost_found.footprint), (REALTIME, cost_found.realtime)):
         if name in measured:
-            commits = sorted({record["commit"] for record in measured[name]})
-            blocks += [*part.blocks(measured[name]), Text(machine.line(measured[name][0]["machine"], commits))]
+            blocks += [*section(measured[name]), Text(machine_line(measured[name]))]
     return Report(f"The lab report's table, on {options['data']}", blocks)
 
 
@@ -79,14 +76,12 @@ def intro(options: dict, runs: list[dict]) -> str:
     return (
         f"`{options['command']}`: {len(runs)} runs, seeds {seeds}, {hours:.1f} hours of training in all, "
         f"{options['jobs']} runs at a time, each in a process of its own{scale}. "
-        f"{machine.line(runs[0]['machine'], sorted({run['commit'] for run in runs}))}"
+        f"{machine_line(runs)}"
     )
 
 
-def labels_of(colours: np.ndarray, palette: np.ndarray) -> np.ndarray:
-    """Return the labels uint8 (H, W) that these colours (H, W, 3) show, 255 where they are void's."""
-    labels = (colours[:, :, None] == palette).all(3).argmax(2)  # (H, W)
-    return np.where((colours == figures.VOID_COLOUR).all(2), 255, labels).astype(np.uint8)
+def machine_line(records: list[dict]) -> str:
+    return machine.line(records[0]["machine"], sorted({record["commit"] for record in records}))
 
 
 def write(results: Path, folder: Path) -> list[Path]:
@@ -100,9 +95,6 @@ def write(results: Path, folder: Path) -> list[Path]:
             file.write(content)
     drawn = [block for block in made.blocks if isinstance(block, Scenes)]
     for block in drawn:
-        rows = [
-            [scene["picture"], *(labels_of(scene[name], block.palette) for name in scenes.REPORTED[1:])]
-            for scene in block.scenes
-        ]
+        rows = [[scene[name] for name in scenes.REPORTED] for scene in block.scenes]
         figures.samples(folder / f"{block.name}.png", rows, list(scenes.REPORTED), block.classes, block.palette)
     return [folder / name for name in (*files, *(f"{block.name}.png" for block in drawn))]

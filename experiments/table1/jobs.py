@@ -1,32 +1,33 @@
 """The runs of a report: what each waits for, and their processes, as many at a time as there are cores.
 
 A run's folder is named after it and holds record.json once it is finished; what is finished is not done again. If the
-command is stopped or killed, each run keeps its checkpoint (see worker.py) and the same command goes on from there.
+command is stopped or killed, each run keeps its checkpoint and the same command goes on from there, bit for bit.
 """
 
 import json
-import os
 import shutil
-import subprocess
-import sys
-import time
 from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from concurrent.futures import FIRST_COMPLETED, wait
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tqdm import tqdm
 
 from minifcn import cpu
+from minifcn.datasets import has_split
 from minifcn.errors import InputError
 from minifcn.files import write_json
-from minifcn.training.loop import Stopped
+from minifcn.training import folder as runs
+from minifcn.training.loop import Diverged, Stopped
+from minifcn.training.segmentation import run_stage
 from minifcn.training.settings import SegmentationSettings
 
-from .worker import RECORD
+from . import machine
+from .own_process import lifeline, result, start
 
 POLL = 0.5  # seconds
-OUTPUT = "output.txt"
+OUTPUT, RECORD = "output.txt", "record.json"
 
 
 @dataclass
@@ -48,27 +49,22 @@ class Job:
     pick: Callable[[dict[str, dict]], str] | None = None
 
 
-def read_records(root: Path, jobs: list[Job]) -> dict[str, dict]:
-    """The records of those jobs that are finished, by name."""
-    paths = {job.name: root / job.name / RECORD for job in jobs}
-    return {name: json.loads(path.read_text()) for name, path in paths.items() if path.exists()}
-
-
 def run_jobs(jobs: list[Job], root: Path, workers: int, stop, keep=lambda name, record: None) -> dict[str, dict]:
     """Do all jobs, each once those it waits for are finished; return their records by name.
 
     keep(name, record) is called for each, also for those that were finished before.
     Raises Stopped when `stop.requested`, InputError when a run ends with an error, which it names.
     """
-    records, running = read_records(root, jobs), {}
+    paths = {job.name: root / job.name / RECORD for job in jobs}
+    records = {name: json.loads(path.read_text()) for name, path in paths.items() if path.exists()}
     for name, record in records.items():
         keep(name, record)
-    waiting = [job for job in jobs if job.name not in records]
-    steps = {job.name: job.steps for job in jobs}
+    waiting, running = [job for job in jobs if job.name not in records], {}  # running: names, by their futures
+    steps, threads = {job.name: job.steps for job in jobs}, max(1, cpu.num_threads() // workers)
     done = sum(steps[name] for name in records)
     bar = tqdm(desc="runs", total=sum(steps.values()), initial=done, unit="step", disable=None if waiting else True)
-    with bar:
-        try:
+    try:
+        with bar, lifeline() as alive:
             while waiting or running:
                 for job in [job for job in waiting if all(name in records for name in job.after)]:
                     if job.pick is not None:
@@ -76,43 +72,26 @@ def run_jobs(jobs: list[Job], root: Path, workers: int, stop, keep=lambda name, 
                         keep(job.name, records[job.name])
                         waiting.remove(job)
                     elif len(running) < workers:
-                        running[job.name] = start(job, root / job.name, records, workers)
+                        running[start(alive, run, task_of(job, root, records), threads=threads)] = job.name
                         waiting.remove(job)
-                time.sleep(POLL)
-                for name in [name for name, process in running.items() if process.poll() is not None]:
-                    records[name] = ended(running.pop(name), root / name)
-                    keep(name, records[name])
+                ended, _ = wait(running, POLL, FIRST_COMPLETED)
                 if stop.requested:
                     raise Stopped("stopping: each run saves its checkpoint")
-                finished = sum(steps[name] for name in records)
-                bar.n = finished + sum(steps_done(root / name) for name in running)
-                bar.set_postfix_str(" ".join(running))
-        finally:
-            for process in running.values():
-                process.stdin.close()  # it saves and stops
-            for process in running.values():
-                process.wait()
+                for future in ended:
+                    name = running.pop(future)
+                    records[name] = result(future, str(root / name))
+                    keep(name, records[name])
+                bar.n = sum(steps[name] for name in records) + sum(steps_done(root / name) for name in running.values())
+                bar.set_postfix_str(" ".join(running.values()))
+    finally:
+        wait(running)  # which save their checkpoints
     return records
 
 
-def start(job: Job, folder: Path, records: dict[str, dict], workers: int) -> subprocess.Popen:
-    """Start a run, or go on with it, in a session of its own: Ctrl-C is for its parent, which ends it in good order."""
-    folder.mkdir(parents=True, exist_ok=True)
-    threads = max(1, cpu.num_threads() // workers)
-    with open(folder / OUTPUT, "ab") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "experiments.table1.worker", str(folder)],
-            stdin=subprocess.PIPE,
-            stdout=output,
-            stderr=output,
-            env=os.environ | {"MINIFCN_THREADS": str(threads)},
-            start_new_session=True,
-        )
-    told = {"settings": asdict(job.settings(records)), "keep": job.keep, "may_diverge": job.may_diverge}
-    with suppress(BrokenPipeError):  # it has died already: `ended` will say of what
-        process.stdin.write(json.dumps(told).encode() + b"\n")
-        process.stdin.flush()
-    return process
+def task_of(job: Job, root: Path, records: dict[str, dict]) -> dict:
+    """The arguments of `run` for a job."""
+    task = {"folder": root / job.name, "settings": job.settings(records)}
+    return task | {"keep": job.keep, "may_diverge": job.may_diverge}
 
 
 def choose(job: Job, root: Path, records: dict[str, dict]) -> dict:
@@ -126,22 +105,79 @@ def choose(job: Job, root: Path, records: dict[str, dict]) -> dict:
     return records[picked]
 
 
-def ended(process: subprocess.Popen, folder: Path) -> dict:
-    """The record of a run that has ended. Raises InputError with the last line of its output where it has none."""
-    with suppress(BrokenPipeError):
-        process.stdin.close()
-    if process.returncode == 0:
-        return json.loads((folder / RECORD).read_text())
-    if process.returncode == 130:
-        raise Stopped(f"{folder}: was told to stop, and saved its checkpoint")
-    lines = (folder / OUTPUT).read_text(errors="replace").split("\n")
-    last = next((line.strip() for line in reversed(lines) if line.strip()), "no output")
-    raise InputError(f"{folder}: this run ended with status {process.returncode}: {last} (all of it: {OUTPUT} there)")
-
-
 def steps_done(folder: Path) -> int:
     """How far a run is, by its log."""
-    try:
-        return max(0, (folder / "log.csv").read_bytes().count(b"\n") - 1)
-    except OSError:
-        return 0
+    log = folder / "log.csv"
+    return max(0, log.read_bytes().count(b"\n") - 1) if log.exists() else 0
+
+
+# --- in a run's own process ---
+
+
+def run(folder: Path, settings: SegmentationSettings, keep: bool, may_diverge: bool) -> dict:
+    """Do a run, or go on with it, and return its record. What it prints goes to output.txt."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / OUTPUT, "a", buffering=1) as output, redirect_stdout(output), redirect_stderr(output):
+        with alone_in(folder), runs.stopping() as stop:
+            commits = note_commit(folder)
+            try:
+                record = found(settings, run_stage(folder, settings, "cpu", stop))
+            except InputError as error:
+                if not (may_diverge and isinstance(error, Diverged)):
+                    raise InputError(f"{folder}: {error} (all of its output: {OUTPUT} there)") from error
+                record = {"diverged": str(error)}
+            config = json.loads((folder / "config.json").read_text())
+            record |= {"settings": named(config["stages"][0]), "machine": config["machine"], "commit": commits}
+            for name in ("last", "best")[: 1 if keep else 2]:
+                (folder / f"{name}.safetensors").unlink(missing_ok=True)
+            write_json(folder / RECORD, record)
+            return record
+
+
+@contextmanager
+def alone_in(folder: Path, wait: bool = True):
+    """Hold the folder for this process: another waits, or InputError. Whatever ends the process, the lock goes with it.
+
+    A run waits: one whose parent was killed may still be saving.
+    """
+    with open(folder / "lock", "w") as file:
+        try:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except ImportError:  # Windows
+            pass
+        except BlockingIOError:
+            raise InputError(f"{folder}: another process is at work here; wait, or give another --name") from None
+        yield
+
+
+def note_commit(folder: Path) -> str:
+    """The commits that this run was started and gone on with, the present one among them."""
+    with open(folder / "commits.txt", "a+") as file:
+        file.write(f"\n{machine.commit()}")
+        file.seek(0)
+        return ", resumed at ".join(dict.fromkeys(filter(None, file.read().splitlines())))
+
+
+def named(settings: dict) -> dict:
+    """Settings with the names of data and first weights, not where they lie on this machine."""
+    init = settings["init"] and "/".join(Path(settings["init"]).parts[-3:-1])
+    if init and Path(settings["init"]).name != "best.safetensors":
+        init = Path(settings["init"]).name
+    return settings | {"data": Path(settings["data"]).name, "init": init}
+
+
+def found(settings: SegmentationSettings, metrics: dict) -> dict:
+    """What a finished run found: its scores on the reported split, the course to them, and what they cost."""
+    validations = metrics["validations"]
+    chosen = max(validations, key=lambda v: v["jaccard"] or 0.0)
+    record = {"steps": metrics["steps"], "seconds": metrics["train_seconds"]}
+    record |= {"peak_memory_bytes": metrics["peak_memory_bytes"]}
+    record |= {"chosen": {"step": chosen["step"], "jaccard": chosen["jaccard"]}}
+    record |= {"course": [[v["step"], v["seconds"], v["jaccard"]] for v in validations]}
+    return record | {"split": reported_split(settings.data), "scores": metrics["test"]}
+
+
+def reported_split(data: str) -> str:
+    return "test" if has_split(data, "test") else "val"

@@ -1,51 +1,75 @@
 """What a report measures beside its runs: each result is a JSON file, and what is there is not measured again."""
 
 import json
-from dataclasses import asdict
+from functools import partial
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
-from minifcn.datasets import Dataset, open_dataset
+from minifcn.datasets import TOYTOWN, Dataset, open_dataset
 from minifcn.datasets.transforms import Preprocessing
 from minifcn.datasets.views import scaled
 from minifcn.files import write_json
-from minifcn.training import folder as runs
 from minifcn.training.loop import Stopped
+from minifcn.training.machine import machine as describe_machine
 from minifcn.weights import load_model
 
-from . import footprint, machine, objects, realtime, scenes, sizes, speed, stride, table
+from . import cost, machine, objects, scenes, stride, table
 from .build import CEILING, FOOTPRINT, OBJECTS, REALTIME, SPEED, read
+from .jobs import Job, reported_split
 from .plan import VGG, Options, checkpoint_of
-from .worker import reported_split
 
+SIZES = "toytown_sizes"  # scenes with objects of all sizes
 SCENES = 2  # with the largest objects, and as many with the smallest
+
+
+# --- the networks whose recall is measured: each from VGG weights, and on toytown trained for it, on all sizes ---
+
+
+def data_of(options: Options) -> str:
+    return SIZES if options.data == TOYTOWN else options.data
+
+
+def run_name(options: Options, model: str, seed: int) -> str:
+    return f"stride/{model}/seed{seed}" if options.data == TOYTOWN else table.run_name(f"{model}_vgg", seed)
+
+
+def jobs(options: Options) -> list[Job]:
+    """The runs that the table does not have, with the learning rates that it chose."""
+    made = []
+    for model, seed in product(objects.STRIDES, options.seeds if options.data == TOYTOWN else []):
+        like = table.run_name(f"{model}_vgg", options.seeds[0])
+
+        def settings(records, model=model, seed=seed, like=like):
+            return options.settings(model, VGG, lr=records[like]["settings"]["lr"], seed=seed, data=SIZES)
+
+        made.append(Job(run_name(options, model, seed), options.steps, settings, [like]))
+    return made
+
+
+# --- measuring ---
 
 
 def measure(folder: Path, options: Options, parts: list[str], stop) -> None:
     """Measure what the parts need, one thing after the other. Raises Stopped in between where `stop.requested`."""
-    results = folder / "results"
     reported = reported_pictures(options.data, options)
     draw_scenes(folder, options, reported)
-    todo = [lambda model=model: speed.measure(asdict(options.settings(model, VGG))) for model in objects.STRIDES]
-    collect(results / f"{SPEED}.json", todo, stop, "speed")
+    todo = {SPEED: [partial(speed_of, options, model, reported) for model in objects.STRIDES]}
     if "stride" in parts:
-        collect(results / f"{CEILING}.json", [lambda: stride.ceiling(reported, progress="coarser truth")], stop)
-        recall = reported_pictures(sizes.data_of(options), options)
-        todo = [
-            lambda model=model, seed=seed: recall_of(folder, options, model, seed, recall)
-            for model in objects.STRIDES
-            for seed in options.seeds
-        ]
-        collect(results / f"{OBJECTS}.json", todo, stop)
+        todo[CEILING] = [partial(stride.ceiling, reported, progress="coarser truth")]
+        recall = reported_pictures(data_of(options), options)
+        chosen = product(objects.STRIDES, options.seeds)
+        todo[OBJECTS] = [partial(recall_of, folder, options, model, seed, recall) for model, seed in chosen]
     if "footprint" in parts:
-        todo = [lambda setting=setting: footprint.measure(**setting) for setting in footprint.SETTINGS]
-        collect(results / f"{FOOTPRINT}.json", todo, stop, "memory at full width")
+        todo[FOOTPRINT] = [lambda s=setting: s | cost.measure(cost.train, s) for setting in cost.FOOTPRINTS]
     if "realtime" in parts:
-        settings = latencies(results, options, reported)
-        todo = [lambda setting=setting: realtime.measure(**setting) for setting in settings]
-        collect(results / f"{REALTIME}.json", todo, stop, "latency")
+        height, width = reported[0][1].shape
+        settings = cost.latencies([(height, width), (2 * height, 2 * width)], len(reported.classes))
+        todo[REALTIME] = [partial(latency_of, folder, options, reported, setting) for setting in settings]
+    for name, makers in todo.items():
+        collect(folder / "results" / f"{name}.json", makers, stop)
 
 
 def reported_pictures(data: str, options: Options) -> Dataset:
@@ -53,23 +77,40 @@ def reported_pictures(data: str, options: Options) -> Dataset:
     return scaled(open_dataset(data, reported_split(data)), options.scale)
 
 
-def collect(path: Path, todo: list, stop, progress: str | None = None) -> None:
+def collect(path: Path, makers: list, stop) -> None:
     """Make the records of a result that are not there yet, keeping each as soon as it is made."""
-    here = {"machine": runs.machine(), "commit": machine.commit()}
+    here = {"machine": describe_machine(), "commit": machine.commit()}
     records = json.loads(path.read_text())["records"] if path.exists() else []
-    left = todo[len(records) :]
-    for make in tqdm(left, progress, disable=None if progress and left else True):
+    left = makers[len(records) :]
+    for make in tqdm(left, path.stem, disable=None if left else True):
         if stop.requested:
             raise Stopped("stopped between two measurements")
         records.append(make() | here)
-        write_json(path, {"of": len(todo), "records": records})
+        write_json(path, {"of": len(makers), "records": records})
+
+
+def speed_of(options: Options, model: str, dataset: Dataset) -> dict:
+    """How fast a network of the report is, at the size of the reported pictures."""
+    run, (height, width) = options.settings(model, VGG), dataset[0][1].shape
+    setting = {"network": model, "trunk": run.trunk, "pad": run.pad, "batch": run.batch}
+    setting |= {"height": height, "width": width, "classes": len(dataset.classes)}
+    return {"network": model} | cost.measure(cost.speed, setting)
 
 
 def recall_of(folder: Path, options: Options, model: str, seed: int, dataset: Dataset) -> dict:
     """How well a network of the report finds objects of each size."""
-    network, meta = load_model(checkpoint_of(folder, sizes.run_name(options, model, seed)))
+    network, meta = load_model(checkpoint_of(folder, run_name(options, model, seed)))
     preprocessing = Preprocessing.from_dict(meta["preprocessing"])
     return objects.measure(network, preprocessing, dataset, seed, f"objects, {model}, seed {seed}")
+
+
+def latency_of(folder: Path, options: Options, dataset: Dataset, setting: dict) -> dict:
+    """The latency of a setting; with those that the report trained goes the Jaccard of the network's best row."""
+    found = {"jaccard": None, "data": None}
+    if setting["trunk"] == options.trunk and setting["height"] == dataset[0][1].shape[0]:
+        best = table.best_mean(setting["network"], read(folder / "results"), options.seeds)
+        found = {"jaccard": best, "data": dataset.name}
+    return setting | found | cost.measure(cost.segment, setting)
 
 
 def draw_scenes(folder: Path, options: Options, dataset: Dataset) -> None:
@@ -84,19 +125,3 @@ def draw_scenes(folder: Path, options: Options, dataset: Dataset) -> None:
         diameters.append(float(np.mean(found)) if found else np.nan)
     checkpoints = {row: Path(checkpoint_of(folder, table.run_name(row, options.seeds[0]))) for row in scenes.NETWORKS}
     scenes.draw(folder / "results", dataset, scenes.extremes(diameters, SCENES), checkpoints)
-
-
-def latencies(results: Path, options: Options, dataset: Dataset) -> list[dict]:
-    """The settings to time: every network, both widths, the report's pictures and twice their size, one core and two.
-
-    With those that the report trained goes the Jaccard of each network's best row.
-    """
-    found = read(results)
-    height, width = dataset[0][1].shape
-    settings = []
-    for setting in realtime.settings([(height, width), (2 * height, 2 * width)]):
-        if setting["trunk"] == options.trunk and setting["height"] == height:
-            best = table.best_mean(setting["network"], found, options.seeds)
-            setting |= {"jaccard": best, "data": dataset.name}
-        settings.append(setting | {"classes": len(dataset.classes)})
-    return settings

@@ -1,42 +1,89 @@
-"""A measurement in a process of its own: its peak memory is then its own, and it can be bound to cores."""
+"""A run or a measurement in a process of its own: its peak memory is then its own, and it can be bound to cores.
 
-import json
-import os
-import subprocess
-import sys
-from pathlib import Path
-from tempfile import TemporaryFile
+    with lifeline() as alive:                       when this block ends, or this process, even by kill -9,
+        future = start(alive, function, arguments)  the new process gets SIGTERM: a run saves its checkpoint first
 
-from minifcn.errors import InputError
-
-START = """
-import importlib, json, os, sys, threading
-module, arguments, cores = sys.argv[1], *map(json.loads, sys.argv[2:])
-if cores is not None:
-    os.sched_setaffinity(0, cores)  # before NumPy is there: the threads it starts are bound alike
-threading.Thread(target=lambda: sys.stdin.read() or os._exit(1), daemon=True).start()  # its parent is gone
-print(json.dumps(importlib.import_module(module).run(**arguments)))
+Each process is a pool of one. In a pool of many a process that is killed takes the others with it, and before Python
+3.11 a process would serve one run after the other and keep the memory of the largest.
 """
 
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
 
-def in_own_process(module: str, arguments: dict, cores: list[int] | None = None, threads: int | None = None) -> dict:
-    """Return module.run(**arguments) of a new process: bound to some cores, with so many threads, where told.
+import minifcn
+from minifcn.errors import InputError
 
-    The process ends with this one, but Ctrl-C does not reach it. InputError with its last words where it fails.
-    """
-    command = [sys.executable, "-c", START, module, json.dumps(arguments), json.dumps(cores)]
-    environment = os.environ | ({} if threads is None else {"MINIFCN_THREADS": str(threads)})
-    here = Path(__file__).resolve().parents[2]  # the child is to import this package and no other
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "start_new_session": True}
-    with TemporaryFile() as errors, subprocess.Popen(
-        command, cwd=here, env=environment, stderr=errors, **pipes
-    ) as process:  # fmt: skip
-        try:
-            printed = process.stdout.read()
-        finally:
-            process.stdin.close()
-        if process.wait():
-            errors.seek(0)
-            words = " ".join(errors.read().decode(errors="replace").split())[-500:] or "no message: out of memory?"
-            raise InputError(f"{module}: {arguments}: the process ended with {process.returncode}: {words}")
-    return json.loads(printed.decode().splitlines()[-1])
+SPAWN = get_context("spawn")
+ENDING = threading.Event()  # in the new process: nobody waits for its result any more
+
+
+@contextmanager
+def lifeline() -> Iterator[Connection]:
+    """Yield one end of a pipe for processes to watch. Only this process holds the other end."""
+    watched, held = SPAWN.Pipe(duplex=False)
+    with watched, held:
+        yield watched
+
+
+def start(alive: Connection, function: Callable, arguments: dict, cores=None, threads: int | None = None) -> Future:
+    """Start a process that does function(**arguments), bound to the cores and with so many threads, where told."""
+    pool = ProcessPoolExecutor(1, SPAWN, initializer=_begin, initargs=(alive, cores, threads))
+    mask = getattr(signal, "pthread_sigmask", lambda *_: None)  # Windows has none
+    before = mask(signal.SIG_BLOCK, {signal.SIGINT})  # inherited: Ctrl-C is for this process, which ends the new one
+    try:
+        future = pool.submit(_call, function, arguments)
+    finally:
+        mask(signal.SIG_SETMASK, before)
+    pool.shutdown(wait=False)  # the process ends with the call
+    return future
+
+
+def result(future: Future, what: str):
+    """The result of that process, or its error. InputError where it was killed; what: it did, for the message."""
+    try:
+        return future.result()
+    except BrokenProcessPool:
+        why = "its process was killed, as happens where memory runs out; the same command goes on"
+        raise InputError(f"{what}: {why}, with --jobs 1 or --without this part if need be") from None
+
+
+def in_own_process(function: Callable, arguments: dict, cores=None, threads: int | None = None):
+    """Return function(**arguments) of a new process."""
+    with lifeline() as alive:
+        return result(start(alive, function, arguments, cores, threads), f"{function.__name__} of {arguments}")
+
+
+# --- in the new process ---
+
+
+def _begin(alive: Connection, cores: list[int] | None, threads: int | None) -> None:
+    if hasattr(os, "setsid"):
+        os.setsid()  # nor does it get what the parent's terminal or its group is sent
+    if cores:
+        for thread in os.listdir("/proc/self/task"):  # NumPy has started some
+            os.sched_setaffinity(int(thread), cores)
+    if threads is not None:
+        os.environ["MINIFCN_THREADS"] = str(threads)
+    minifcn.keep_freed_memory()
+    threading.Thread(target=_watch, args=(alive,), daemon=True).start()
+
+
+def _watch(alive: Connection) -> None:
+    alive.poll(None)  # until the other end is closed
+    ENDING.set()
+    signal.raise_signal(signal.SIGTERM)
+
+
+def _call(function: Callable, arguments: dict):
+    try:
+        return function(**arguments)
+    finally:
+        if ENDING.is_set():
+            os._exit(1)

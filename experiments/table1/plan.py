@@ -14,7 +14,7 @@ from minifcn.weights.shipped import SHIPPED as VGG
 VALIDATIONS = 8  # of the held-out tenth, in a run
 
 
-@dataclass(kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Options:
     """What the command line of minifcn.table1 decides. steps: of every run, after whatever it starts from."""
 

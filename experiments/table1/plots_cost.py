@@ -1,4 +1,4 @@
-"""The drawings of footprint.py and realtime.py, as bytes of a PNG."""
+"""The drawings of cost_found.py, as bytes of a PNG."""
 
 from .plots_dress import COLOURS, GREY, TEXT, panels, png, title
 
@@ -6,10 +6,11 @@ PARTS = ("weights", "momentum", "gradients", "activations", "workspace")
 PART_COLOURS = dict(zip(PARTS, ("#1f4e79", "#4878a8", "#9dbcd8", "#d98032", "#f0c9a0"), strict=True))
 BASE_COLOUR = "#c4c4c4"
 LIMIT = "#b03030"
+RATES = ((100, 10), (100 / 3, 30))  # milliseconds a picture, pictures a second
 
 
 def footprint_plot(records: list[dict]) -> bytes:
-    """For each record of footprint.measure a pair of stacked bars, predicted (hatched) and measured."""
+    """For each record of cost.train a pair of stacked bars, predicted (hatched) and measured."""
     from matplotlib.patches import Patch
 
     figure, (axes,) = panels(max(6.5, 2.6 + 1.45 * len(records)), 5.2, 1, grid="y")
@@ -19,7 +20,8 @@ def footprint_plot(records: list[dict]) -> bytes:
         axes.text(i + 0.21, top, f"{top:.2f}", ha="center", va="bottom", fontsize=10, color=TEXT)
     axes.axhline(3, color=LIMIT, linewidth=1.4, linestyle=(0, (5, 3)))
     axes.text(-0.52, 3.03, "the report: more than 3 GB", color=LIMIT, fontsize=10, va="bottom")
-    axes.set_xticks(range(len(records)), [_footprint_label(r) for r in records], fontsize=10)
+    names = [f"{title(r['network'])}\n{'--low-memory' * r['low_memory']}" for r in records]
+    axes.set_xticks(range(len(records)), names, fontsize=10)
     axes.set_xlim(-0.55, len(records) - 0.45)
     axes.set_ylim(0, 1.08 * max([3.15, *(r["peak"] / 1e9 for r in records)]))
     axes.set_ylabel("memory at the peak, 10$^9$ bytes", color=TEXT, fontsize=11)
@@ -41,12 +43,8 @@ def _stack(axes, x: float, parts: dict[str, int], hatch: str | None = None) -> f
     return top
 
 
-def _footprint_label(r: dict) -> str:
-    return title(r["network"]) + ("\n--low-memory" if r["low_memory"] else "\n")
-
-
 def latency_plot(records: list[dict]) -> bytes:
-    """For each trunk a panel, for each resolution and number of cores the networks' latencies of realtime.measure."""
+    """For each trunk a panel, for each resolution and number of cores the latencies of cost.segment's records."""
     trunks = list(dict.fromkeys(r["trunk"] for r in records))
     figure, columns = panels(max(6.5, 2.4 + 5.2 * len(trunks)), 5.2, len(trunks), grid="y")
     columns[0].set_yscale("log")
@@ -56,11 +54,10 @@ def latency_plot(records: list[dict]) -> bytes:
     for axes, trunk in zip(columns, trunks, strict=True):
         _latencies(axes, [r for r in records if r["trunk"] == trunk], 1.15 * low)
         axes.set_title(trunk, fontsize=12, color=TEXT)
+    places = ("axes fraction", "data")
     columns[0].yaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    for ms, rate in ((100, 10), (100 / 3, 30)):
-        columns[-1].annotate(
-            f"{rate} pictures/s", (1.01, ms), xycoords=("axes fraction", "data"), color=LIMIT, fontsize=10, va="center"
-        )
+    for ms, rate in RATES:
+        columns[-1].annotate(f"{rate} pictures/s", (1.01, ms), xycoords=places, color=LIMIT, fontsize=10, va="center")
     handles, labels = columns[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=3, frameon=False, fontsize=10, labelcolor=TEXT)
     return png(figure)
@@ -69,16 +66,15 @@ def latency_plot(records: list[dict]) -> bytes:
 def _latencies(axes, records: list[dict], foot: float) -> None:
     """One panel: bars up to the median, its figure at their foot, whiskers up to the 95th percentile."""
     groups = sorted({(r["height"], r["width"], r["cores"]) for r in records})
+    style = {"ecolor": GREY, "capsize": 3, "error_kw": {"elinewidth": 1.2}}
     for k, (network, colour) in enumerate(COLOURS.items()):
         chosen = [r for r in records if r["network"] == network]
         x = [groups.index((r["height"], r["width"], r["cores"])) + 0.27 * (k - 1) for r in chosen]
-        p50 = [r["p50"] for r in chosen]
-        whiskers = [[0] * len(chosen), [r["p95"] - r["p50"] for r in chosen]]
-        style = {"ecolor": GREY, "capsize": 3, "error_kw": {"elinewidth": 1.2}}
-        axes.bar(x, p50, 0.25, color=colour, label=title(network), yerr=whiskers, **style)
+        spread = [[0] * len(chosen), [r["p95"] - r["p50"] for r in chosen]]
+        axes.bar(x, [r["p50"] for r in chosen], 0.25, color=colour, label=title(network), yerr=spread, **style)
         for place, r in zip(x, chosen, strict=True):
             axes.text(place, foot, f"{r['p50']:.0f}", ha="center", va="bottom", fontsize=8, color="white")
-    for ms in (100, 100 / 3):
+    for ms, _ in RATES:
         axes.axhline(ms, color=LIMIT, linewidth=1.3, linestyle=(0, (5, 3)))
     names = [f"{height} x {width}\n{cores} core{'s' * (cores > 1)}" for height, width, cores in groups]
     axes.set_xticks(range(len(groups)), names, fontsize=10)

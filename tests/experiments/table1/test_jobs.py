@@ -7,19 +7,22 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from small_data import make_set
+from test_own_process import alive
 
-from experiments.table1 import jobs, worker
+from experiments.table1 import jobs
 from experiments.table1.jobs import Job, run_jobs
 from minifcn.errors import InputError
 from minifcn.training.loop import Stopped
 from minifcn.training.settings import SegmentationSettings
 from minifcn.weights import checkpoint
 
+PROC = pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="looks for processes in /proc")
 GO_ON = SimpleNamespace(requested=False)
 
 
@@ -54,7 +57,7 @@ def test_a_run_starts_after_those_it_needs_and_from_what_they_made(data, tmp_pat
 def test_what_is_finished_is_not_done_again(data, tmp_path, monkeypatch):
     todo = [Job("one", 2, lambda _: settings(data))]
     records, kept = run_jobs(todo, tmp_path, 1, GO_ON), {}
-    monkeypatch.setattr(jobs, "start", lambda *_: pytest.fail("started again"))
+    monkeypatch.setattr(jobs, "start", lambda *_, **__: pytest.fail("started again"))
     assert run_jobs(todo, tmp_path, 1, GO_ON, keep=kept.__setitem__) == records == kept
 
 
@@ -77,7 +80,7 @@ def test_a_picked_run_is_that_run_and_the_others_checkpoints_go(data, tmp_path):
 def test_what_a_record_tells(data):
     metrics = {"steps": 5, "train_seconds": 12.0, "peak_memory_bytes": 1, "test": {"jaccard": 0.2}}
     metrics["validations"] = [{"step": s, "seconds": s / 2, "jaccard": j} for s, j in ((2, 0.4), (4, 0.4), (5, None))]
-    found = worker.describe(settings(data, batch=3), metrics)
+    found = jobs.found(settings(data, batch=3), metrics)
     assert found["chosen"] == {"step": 2, "jaccard": 0.4}  # of equals the first, as the trainer keeps it
     assert found["course"] == [[2, 1.0, 0.4], [4, 2.0, 0.4], [5, 2.5, None]]
     assert (found["steps"], found["seconds"], found["split"]) == (5, 12.0, "test")
@@ -88,14 +91,14 @@ def test_divergence_is_a_result_where_nothing_starts_from_it(data, tmp_path):
     hot = settings(data, steps=3, lr=1e30)
     record = run_jobs([Job("hot", 3, lambda _: hot, may_diverge=True)], tmp_path, 1, GO_ON)["hot"]
     assert "lr 1e+30" in record["diverged"] and "scores" not in record
-    with pytest.raises(InputError, match=r"needed: this run ended with status 2: error: .*lr 1e\+30"):
+    with pytest.raises(InputError, match=r"needed: .*lr 1e\+30.*output\.txt there"):
         run_jobs([Job("needed", 3, lambda _: hot)], tmp_path, 1, GO_ON)  # others start from it
 
 
 def test_an_error_names_the_run_and_the_cause(data, tmp_path):
     (tmp_path / "damaged.safetensors").write_bytes(b"nothing")
     todo = [Job("bad", 2, lambda _: settings(data, init=str(tmp_path / "damaged.safetensors")))]
-    with pytest.raises(InputError, match=r"bad: this run ended with status 2: error: .*damaged.safetensors"):
+    with pytest.raises(InputError, match=r"bad: .*damaged.safetensors"):
         run_jobs(todo, tmp_path, 1, GO_ON)
 
 
@@ -123,10 +126,20 @@ def wait_for(path: Path):
         time.sleep(0.02)
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="kill -9 is of Unix")
+def run_pid(folder: Path) -> int:
+    """The process that holds a run's folder: it has its lock open."""
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if any(Path(os.readlink(fd)) == folder / "lock" for fd in (process / "fd").iterdir()):
+                return int(process.name)
+    raise AssertionError(f"nobody is at work in {folder}")
+
+
+@PROC
 def test_a_parent_that_is_killed_takes_its_runs_with_it_and_they_go_on_bit_for_bit(data, tmp_path):
     parent = start_parent(tmp_path / "killed", data)
     wait_for(tmp_path / "killed" / "run" / "last.safetensors")
+    orphan = run_pid(tmp_path / "killed" / "run")
     os.kill(parent.pid, signal.SIGKILL)
     parent.wait()
     for name in ("killed", "left_alone"):  # the first at once, while the orphan may still be saving
@@ -135,6 +148,7 @@ def test_a_parent_that_is_killed_takes_its_runs_with_it_and_they_go_on_bit_for_b
     killed, alone = (tmp_path / name / "run" for name in ("killed", "left_alone"))
     assert (killed / "log.csv").read_bytes() == (alone / "log.csv").read_bytes()
     assert "stopping after this step" in (killed / jobs.OUTPUT).read_text()  # the orphan was told
+    assert not alive(orphan), "it has saved, and waits for more to do"
     a, b = (json.loads((run / "record.json").read_text()) for run in (killed, alone))
     assert a["scores"] == b["scores"] and a["chosen"] == b["chosen"]
 
@@ -143,14 +157,14 @@ def test_a_folder_is_one_run_s_at_a_time(tmp_path):
     entered = []
 
     def second():
-        with worker.alone_in(tmp_path):
+        with jobs.alone_in(tmp_path):
             entered.append(time.monotonic())
 
-    with worker.alone_in(tmp_path):
+    with jobs.alone_in(tmp_path):
         thread = threading.Thread(target=second)
         thread.start()
         time.sleep(0.3)
-        with pytest.raises(InputError, match="another process is at work here"), worker.alone_in(tmp_path, wait=False):
+        with pytest.raises(InputError, match="another process is at work here"), jobs.alone_in(tmp_path, wait=False):
             pytest.fail("two in one folder")
         left = time.monotonic()
     thread.join()
@@ -170,3 +184,35 @@ def test_a_request_to_stop_saves_every_run(data, tmp_path):
         run_jobs([Job("run", chosen.steps, lambda _: chosen)], tmp_path, 1, Later())
     _, meta = checkpoint.load(tmp_path / "run" / "last.safetensors")
     assert 0 < meta["step"] < 100_000 and not (tmp_path / "run" / "record.json").exists()
+
+
+@PROC
+@pytest.mark.parametrize("number, raised", [(signal.SIGKILL, InputError), (signal.SIGTERM, Stopped)])
+def test_a_run_that_is_killed_is_named_and_the_others_save(number, raised, data, tmp_path):
+    class Never:
+        """Once both runs have a checkpoint it kills the first."""
+
+        sent = False
+
+        @property
+        def requested(self):
+            if not self.sent and all((tmp_path / name / "last.safetensors").exists() for name in ("first", "other")):
+                self.sent = True
+                os.kill(run_pid(tmp_path / "first"), number)
+            return False
+
+    long = SegmentationSettings(**LONG | {"data": data, "steps": 100_000})
+    todo = [Job(name, long.steps, lambda _: long) for name in ("first", "other")]
+    with pytest.raises(raised, match="first"):
+        run_jobs(todo, tmp_path, 2, Never())
+    assert "stopping after this step" in (tmp_path / "other" / jobs.OUTPUT).read_text()
+    rows = (tmp_path / "other" / "log.csv").read_text().count("\n") - 1
+    assert checkpoint.load(tmp_path / "other" / "last.safetensors")[1]["step"] == rows, "not saved where it stopped"
+
+
+def test_a_record_tells_each_commit_it_was_made_with(tmp_path, monkeypatch):
+    (tmp_path / "commits.txt").write_text("abc")  # as reports had it before: no line end
+    for commit in ("abc", "version 1.2", "version 1.2"):
+        monkeypatch.setattr(jobs.machine, "commit", lambda commit=commit: commit)
+        found = jobs.note_commit(tmp_path)
+    assert found == "abc, resumed at version 1.2"

@@ -3,6 +3,8 @@
 import json
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,14 +13,15 @@ from PIL import Image
 from small_data import exit_status, fails, make_set
 
 from experiments.table1 import __main__ as table1
-from experiments.table1 import build, footprint, jobs, measurements, pretraining, realtime, table
+from experiments.table1 import build, cost, jobs, measurements, pretraining, table
 from experiments.table1.blocks import markdown
-from experiments.table1.worker import alone_in
+from experiments.table1.jobs import alone_in
+from minifcn import table1 as forwarding
 from minifcn.training.loop import Stopped
 from minifcn.weights import checkpoint
 from minifcn.weights.shipped import find_weights
 
-TINY = {"trunk": "vgg_quarter", "height": 32, "width": 40}
+ROOT = Path(__file__).resolve().parents[3]
 OPTIONS = "--steps 2 --batch 1 --lr 0.01 --seeds 2 --scale 0.8 --jobs 2"
 
 
@@ -33,10 +36,9 @@ def made(data, tmp_path_factory):
     """The folder of a whole report."""
     out = tmp_path_factory.mktemp("runs")
     with pytest.MonkeyPatch.context() as patch:
-        small = [{"model_name": "fcn32s", "low_memory": False, "pad": "same", "steps": 2, **TINY}]
-        patch.setattr(footprint, "SETTINGS", small)
-        patch.setattr(realtime, "TRUNKS", ("vgg_quarter",))
-        patch.setattr(realtime, "PICTURES", {"vgg_quarter": 2})
+        small = [cost.FOOTPRINTS[0] | {"trunk": "vgg_quarter", "height": 32, "width": 40, "steps": 2}]
+        patch.setattr(cost, "FOOTPRINTS", small)
+        patch.setattr(cost, "TRUNKS", ("vgg_quarter",))
         patch.setattr(pretraining, "FRACTIONS", (0.5, 1.0))
         assert exit_status(table1.main, "--data", data, "--out", out, *OPTIONS.split()) == 0
     return out / "table1_shapes"
@@ -54,15 +56,9 @@ def test_it_writes_a_report_with_every_row(made):
     for row in table.ROWS.values():
         assert re.search(rf"^\| {re.escape(row.name)} \| [\d.]+ \|", text, re.M), row.name
     headings = re.findall(r"^## (.*)$", text, re.M)
-    assert headings[:4] == [
-        "The table",
-        "What it looks like",
-        "What the stride decides",
-        "Do pretrained weights cut the time?",
-    ]
-    assert len(headings) == 6
-    words = "--steps 2 --batch 1 --lr 0.01 --seeds 2 --scale 0.8"
-    assert f"`python -m minifcn.table1 --data shapes {words}`" in text
+    first = ["The table", "What it looks like", "What the stride decides", "Do pretrained weights cut the time?"]
+    assert headings[:4] == first and len(headings) == 6
+    assert f"`python -m minifcn.table1 --data shapes {OPTIONS.removesuffix(' --jobs 2')}`" in text
     named = set(re.findall(r"\]\((\w+\.png)\)", text))
     assert named == {path.name for path in made.glob("*.png")} and len(named) >= 7
     for name in named:
@@ -71,13 +67,10 @@ def test_it_writes_a_report_with_every_row(made):
 
 
 def test_a_score_in_the_report_is_that_of_its_run(made):
-    scores = []
-    for run in ("lr0.01", "seed1"):  # the first is that of seed 0, as there is no other learning rate
-        run = json.loads((made / "table" / "fcn16s_fcn32s" / run / "metrics.json").read_text())
-        scores.append(100 * run["test"]["jaccard"])
-    line = next(
-        x for x in (made / "report.md").read_text().splitlines() if x.startswith("| FCN-16s from 32s weights |")
-    )
+    runs = [made / "table" / "fcn16s_fcn32s" / run for run in ("lr0.01", "seed1")]  # seed 0 had no other rate
+    scores = [100 * json.loads((run / "metrics.json").read_text())["test"]["jaccard"] for run in runs]
+    lines = (made / "report.md").read_text().splitlines()
+    line = next(line for line in lines if line.startswith("| FCN-16s from 32s weights |"))
     cells = [cell.strip() for cell in line.strip("|").split("|")]
     assert cells[1] == f"{sum(scores) / 2:.1f}" and cells[-2:] == [f"{score:.1f}" for score in scores]
 
@@ -111,14 +104,14 @@ def test_results_are_one_file_each_and_name_no_place(made, data):
 
 
 def test_the_same_command_has_nothing_left_to_do(made, data, monkeypatch, capsys):
-    monkeypatch.setattr(jobs, "start", lambda *_: pytest.fail("a run was done again"))
+    monkeypatch.setattr(jobs, "start", lambda *_, **__: pytest.fail("a run was done again"))
     monkeypatch.setattr(measurements, "recall_of", lambda *_: pytest.fail("measured again"))
-    monkeypatch.setattr(measurements.speed, "measure", lambda *_: pytest.fail("measured again"))
+    monkeypatch.setattr(cost, "measure", lambda *_, **__: pytest.fail("measured again"))
     before = (made / "report.md").read_bytes()
     (made / "report.md").unlink()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(footprint, "SETTINGS", footprint.SETTINGS[:1])
-        patch.setattr(realtime, "TRUNKS", ("vgg_quarter",))
+        patch.setattr(cost, "FOOTPRINTS", cost.FOOTPRINTS[:1])
+        patch.setattr(cost, "TRUNKS", ("vgg_quarter",))
         patch.setattr(pretraining, "FRACTIONS", (0.5, 1.0))
         assert exit_status(table1.main, "--data", data, "--out", made.parent, *OPTIONS.split()) == 0
     assert (made / "report.md").read_bytes() == before
@@ -294,5 +287,14 @@ def test_help_fits_a_screen(capsys):
     assert len(capsys.readouterr().out.splitlines()) <= 40
 
 
-def test_paths():
-    assert Path(build.file_name("table/fcn16s_vgg/lr0.01")).name == "table__fcn16s_vgg__lr0.01.json"
+def test_the_file_of_a_record(tmp_path):
+    build.keep(tmp_path, "table/fcn16s_vgg/lr0.01", {"steps": 5})
+    assert [path.name for path in tmp_path.iterdir()] == ["table__fcn16s_vgg__lr0.01.json"]
+
+
+def test_the_package_forwards_here_or_says_where_it_is(capsys, monkeypatch, tmp_path):
+    found = subprocess.run([sys.executable, "-m", "minifcn.table1", "--help"], cwd=ROOT, capture_output=True, text=True)
+    assert found.returncode == 0 and "--without PART" in found.stdout and not found.stderr
+    monkeypatch.setattr(forwarding, "CHECKOUT", tmp_path)
+    message = fails(capsys, lambda _: forwarding.main())
+    assert "part of a source checkout" in message and "experiments/table1" in message
