@@ -74,7 +74,7 @@ def test_an_array_takes_a_tensor():
         (np.ones(2), ValueError, r"b: expected shape \(3,\), as a, received \(2,\)"),
         (np.ones(1), ValueError, r"b: expected shape \(3,\), as a, received \(1,\)"),  # nothing is broadcast
         (np.array(1.0), ValueError, r"b: expected shape \(3,\), as a, received \(\)"),
-        (np.ones(3, np.float32), TypeError, "all inputs must have one dtype, received .*float32"),
+        (np.ones(3, np.float32), TypeError, "all inputs must have one dtype and be on one device, received .*float32"),
         (np.ones(3, int), TypeError, "expected float32 or float64, received int64"),
     ],
 )
