@@ -172,6 +172,23 @@ def test_inputs_are_restored(fails, n):
         assert tensor.data is array and np.array_equal(array, before) and tensor.grad is None
 
 
+@pytest.mark.parametrize("n", [4, LARGE])
+def test_a_gradient_left_by_an_earlier_pass_is_not_added_to(n):
+    tensors = [mf.Tensor(x, requires_grad=True) for x in arrays(n)]
+    for tensor in tensors:
+        tensor.grad = np.ones(tensor.shape)
+    assert mf.gradcheck(lambda a, w: Product()(a, w), tensors, linear=True) < 1e-10
+
+
+def test_one_nan_is_named_where_it_is():
+    def spoil(da, dw, dy):
+        da[1, 0] = np.nan
+        return da, dw
+
+    with pytest.raises(GradientError, match=r"input 0, index \(1, 0\) \(output .*: analytic nan"):
+        mf.gradcheck(lambda a, w: Product(spoil)(a, w), arrays(), linear=True)
+
+
 def test_a_function_may_reach_its_inputs_another_way():
     w = mf.Tensor(np.ones((2, 2)), requires_grad=True)
     x = mf.Tensor(np.array([[1.0, 2], [3, 4]]))
