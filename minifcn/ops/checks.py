@@ -81,7 +81,7 @@ def check_labels(what: str, labels, num_classes: int, ignore_label: int) -> None
     """Raise TypeError unless an array is of integers, ValueError unless all are in 0 .. L-1 or ignore_label."""
     if labels.dtype.kind not in "iu":
         raise TypeError(f"{what}: expected integers, received {labels.dtype}")
-    wrong = np.argwhere((labels != ignore_label) & ((labels < 0) | (labels >= num_classes)))
-    if len(wrong):
-        at, last = tuple(wrong[0].tolist()), num_classes - 1
+    wrong = (labels != ignore_label) & ((labels < 0) | (labels >= num_classes))
+    if wrong.any():  # argwhere alone would take longer than all the rest
+        at, last = tuple(np.argwhere(wrong)[0].tolist()), num_classes - 1
         raise ValueError(f"{what}: expected 0..{last} or {ignore_label} (void), received {labels[at]} at {at}")
