@@ -62,8 +62,6 @@ class Tensor:
 
     def item(self) -> float:
         """Return the one element as a Python number. Raises ValueError where there are more, or none."""
-        if self.data.size != 1:
-            raise ValueError(f"item: expected a tensor of one element, received shape {self.shape}")
         return device.asnumpy(self.data).item()
 
     __float__ = item
@@ -78,7 +76,7 @@ class Tensor:
         self.grad = self.latest = device.of(self.data).asarray(total)  # NumPy's 0-d sums are not arrays
 
     def __repr__(self) -> str:
-        made_by = f", from {self.creator.name}" if self.creator else ""
+        made_by = f", from {self.creator}" if self.creator else ""
         return f"Tensor({self.shape}, {self.dtype}{made_by})"
 
     def backward(self, grad=None) -> None:
@@ -90,11 +88,10 @@ class Tensor:
         """
         if not self.requires_grad:
             raise RuntimeError("backward: nothing was recorded here (no input requires a gradient, or inside no_grad)")
-        if grad is None:
-            if self.data.size != 1:
-                raise ValueError(f"backward: a tensor of shape {self.shape} needs grad; only a single number does not")
+        if grad is None and self.data.size == 1:
             grad = device.xp(self.data).ones_like(self.data)
-        grad = device.of(self.data).asarray(grad).copy()  # gradients handed on must be nobody else's
+        if grad is not None:
+            grad = device.of(self.data).asarray(grad).copy()  # gradients handed on must be nobody else's
         _check_edge("backward", "grad", grad, self.shape, self.dtype)
         if self.creator is None:
             self.accept(..., grad)
@@ -108,12 +105,12 @@ class Tensor:
                 parent = function.parents[i]
                 if parent is None or (dx is None and getattr(parent, "in_parts", False)):
                     continue  # nobody asks, or it was handed over in parts
-                _check_edge(function.name, f"gradient of input {i}", dx, function.shapes[i], self.dtype)
+                _check_edge(function, f"gradient of input {i}", dx, function.shapes[i], self.dtype)
                 if isinstance(parent, Tensor):
                     parent.accept(..., dx)
                 else:
                     pending[parent] = pending[parent] + dx if parent in pending else dx
-            function.release()
+            vars(function).clear()  # its parents, and everything kept for backward
             del dx, parent  # the last names for arrays that nothing needs any more
 
 
@@ -123,7 +120,7 @@ def as_tensor(x) -> Tensor:
 
 
 class Function:
-    """One operation in the graph. A subclass defines
+    """One operation in the graph. Function(name=value, ...) has its options as attributes. A subclass defines
 
     forward(*arrays) -> array       may keep what backward needs as attributes of self
     backward(dy) -> tuple           one gradient for each input, None where self.needs[i] is False. dy is its own, to
@@ -137,20 +134,20 @@ class Function:
     (the inputs'). An input may be None where the operation can do without it: no gradient is wanted, its shape is None.
     """
 
+    def __init__(self, **options):
+        vars(self).update(options)
+
+    def __repr__(self) -> str:
+        return type(self).__name__
+
     def branch(self):
         return None
 
-    @property
-    def name(self) -> str:
-        return type(self).__name__
-
     def __call__(self, *inputs) -> Tensor:
         inputs = [None if x is None else as_tensor(x) for x in inputs]
-        given = [x for x in inputs if x is not None]
-        if len({x.dtype for x in given}) > 1:
-            raise TypeError(f"{self.name}: all inputs must have one dtype, received {[str(x.dtype) for x in given]}")
-        if len({device.of(x.data) for x in given}) > 1:
-            raise TypeError(f"{self.name}: all inputs must be on one device, received some on the CPU, some on a GPU")
+        kinds = {f"{type(x.data).__module__} {x.dtype}" for x in inputs if x is not None}  # such as "cupy float32"
+        if len(kinds) > 1:
+            raise TypeError(f"{self}: all inputs must have one dtype and be on one device, received {sorted(kinds)}")
         self.needs = tuple(_recording and x is not None and x.requires_grad for x in inputs)
         y = Tensor(self.forward(*(None if x is None else x.data for x in inputs)))
         if any(self.needs):
@@ -158,10 +155,6 @@ class Function:
             self.parents = [(x.creator or x) if need else None for x, need in zip(inputs, self.needs, strict=True)]
             self.shapes = [None if x is None else x.shape for x in inputs]
         return y
-
-    def release(self) -> None:
-        """Forget the inputs and everything kept for backward."""
-        vars(self).clear()
 
 
 def graph(y: Tensor) -> Iterator[Function]:
@@ -182,7 +175,7 @@ def graph(y: Tensor) -> Iterator[Function]:
             stack.extend((parent, False) for parent in function.parents if isinstance(parent, Function))
 
 
-def _check_edge(op: str, what: str, grad, shape: tuple, dtype) -> None:
+def _check_edge(op, what: str, grad, shape: tuple, dtype) -> None:
     """Every edge of the graph: a gradient has the shape and dtype of what it is the gradient of."""
     if grad is None or grad.shape != shape:
         raise ValueError(f"{op}: {what}: expected shape {shape}, received {None if grad is None else grad.shape}")

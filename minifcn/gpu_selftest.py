@@ -22,7 +22,7 @@ from .command import command_line
 from .errors import InputError
 from .gpu import conv
 from .gpu.signatures import kernels
-from .gradients import check
+from .gradients import gradcheck
 from .ops import softmax_cross_entropy
 from .optim import SGD
 from .randomness import counted_rng
@@ -211,7 +211,7 @@ def gradients(where: str, small: bool) -> Iterator[Check]:
 
 
 def worst_gradient(case: cases.Case) -> str:
-    return f"{check(case.function, case.leaves(gpu), case.linear, name=case.op).worst:.1e}"
+    return f"{gradcheck(case.function, case.leaves(gpu), case.linear, name=case.op):.1e}"
 
 
 def trained(where: str, dtype) -> tuple[list[float], dict[str, np.ndarray]]:

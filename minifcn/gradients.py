@@ -9,7 +9,6 @@ the same choices as each other; they are compared for every Function in the grap
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -26,14 +25,6 @@ class GradientError(AssertionError):
     """An analytic gradient that differs from the numeric one, or a check that could not be made."""
 
 
-@dataclass
-class Report:
-    """What a check found: the worst error over all inputs and the number of derivatives compared."""
-
-    worst: float
-    entries: int
-
-
 def gradcheck(function: Callable, inputs: Sequence, linear=False, step=None, tolerance=None, seed=0, name="") -> float:
     """Compare the gradients of `function` with central differences and return the worst error.
 
@@ -43,43 +34,52 @@ def gradcheck(function: Callable, inputs: Sequence, linear=False, step=None, tol
     Raises GradientError with the name (the function's own, unless given), the input, the index and both numbers where
     the error is above the tolerance or a finite difference crosses a kink; TypeError for inputs that are not float64.
     """
-    return check(function, inputs, linear, step, tolerance, seed, name).worst
+    return check(function, inputs, linear, step, tolerance, seed, name)[0]
 
 
-def check(function, inputs, linear=False, step=None, tolerance=None, seed=0, name="") -> Report:
-    """Do what gradcheck does and return a Report."""
-    name = name or _name(function)
-    step = step or (1e-2 if linear else 1e-6)
-    tolerance = tolerance or (1e-7 if linear else 1e-6)
-    leaves = [_leaf(x, name, i) for i, x in enumerate(inputs)]
-    rng = counted_rng(seed)
-    y = function(*leaves)
-    small = y.data.size * sum(x.data.size for x in leaves) <= FULL_JACOBIAN
-    compare = _compare_jacobian if small else _compare_directions
-    report = Report(0.0, 0)
-    for i, label, analytic, numeric in compare(function, leaves, y.data, step, rng, name):
-        error, at = _error(analytic, numeric)
-        report = Report(max(report.worst, error), report.entries + analytic.size)
-        if not error <= tolerance:  # also NaN
-            raise GradientError(
-                f"{name}: input {i}, {label(at)}: analytic {analytic[at]:.12g}, numeric {numeric[at]:.12g}; "
-                f"error {error:.2e} of the input's largest, tolerance {tolerance:.0e}"
-            )
-    return report
+def check(function, inputs, linear=False, step=None, tolerance=None, seed=0, name="") -> tuple[float, int]:
+    """Do what gradcheck does; return the worst error over all inputs and the number of derivatives compared.
+
+    Each is a derivative of <cotangent, y> along a direction of an input. A small Jacobian is compared whole, and once
+    more with a random cotangent, which a backward pass that is right only for one-hot ones would fail.
+    """
+    name = name or getattr(function, "__name__", "f").replace("<lambda>", "f")
+    step, tolerance = step or (1e-2 if linear else 1e-6), tolerance or (1e-7 if linear else 1e-6)
+    leaves, rng = [_leaf(x, name, i) for i, x in enumerate(inputs)], counted_rng(seed)
+    y = function(*leaves).data
+    small = y.size * sum(x.data.size for x in leaves) <= FULL_JACOBIAN
+    cotangents = [*([np.eye(y.size)] if small else []), rng.standard_normal((1, y.size))]  # groups (n, outputs)
+    gradients = [[_gradients(function, leaves, one.reshape(y.shape)) for one in some] for some in cotangents]
+    worst, entries = 0.0, 0
+    for i, leaf in enumerate(leaves):
+        by_entry = small or leaf.data.size <= ALL_ENTRIES
+        directions = np.eye(leaf.data.size) if by_entry else rng.uniform(-1, 1, (DIRECTIONS, leaf.data.size))
+        differences = [_difference(function, leaves, i, v.reshape(leaf.shape), step, name).ravel() for v in directions]
+        for some, rows in zip(cotangents, gradients, strict=True):
+            analytic = np.stack([row[i].ravel() for row in rows])
+            analytic = analytic if by_entry else analytic @ directions.T  # (cotangents, directions)
+            numeric = some @ np.stack(differences, axis=1)  # (cotangents, directions)
+            error, at = _error(analytic, numeric)
+            worst, entries = max(worst, error), entries + analytic.size
+            if not error <= tolerance:  # also NaN
+                where = f"index {_index(at[1], leaf.shape)}" if by_entry else f"random direction {at[1]}"
+                where += f" (output {_index(at[0], y.shape)})" if len(some) > 1 else ""
+                raise GradientError(
+                    f"{name}: input {i}, {where}: analytic {analytic[at]:.12g}, numeric {numeric[at]:.12g}; "
+                    f"error {error:.2e} of the input's largest, tolerance {tolerance:.0e}"
+                )
+    return worst, entries
 
 
-def _name(function) -> str:
-    """What errors call a function: its own name, or f where it has none."""
-    name = getattr(function, "__name__", "<lambda>")
-    return "f" if name == "<lambda>" else name
+def _index(flat, shape) -> tuple[int, ...]:
+    return tuple(int(k) for k in np.unravel_index(flat, shape))
 
 
 def _leaf(x, name: str, i: int) -> Tensor:
     leaf = x if isinstance(x, Tensor) else Tensor(np.array(x), requires_grad=True)
     if leaf.dtype != np.float64 or leaf.creator is not None or not leaf.requires_grad:
-        raise TypeError(
-            f"{name}: input {i}: expected a float64 array or a leaf that requires a gradient, received {leaf}"
-        )
+        raise TypeError(f"{name}: input {i}: expected a float64 array or a leaf with requires_grad, received {leaf}")
+    leaf.grad = None
     return leaf
 
 
@@ -93,8 +93,6 @@ def _error(analytic, numeric):
 
 def _gradients(function, leaves, cotangent):
     """backward() from a cotangent of y; returns one array a leaf (zeros where the leaf is not reached)."""
-    for leaf in leaves:
-        leaf.grad = None
     function(*leaves).backward(cotangent)
     grads = [np.zeros(leaf.shape) if leaf.grad is None else device.asnumpy(leaf.grad) for leaf in leaves]
     for leaf in leaves:
@@ -118,51 +116,3 @@ def _difference(function, leaves, i, v, step, name):
     if not all(np.array_equal(a, b) for a, b in zip(choices_above, choices_below, strict=True)):
         raise GradientError(f"{name}: input {i}: a finite difference crosses a kink (ReLU sign or pool winner)")
     return (above - below) / (2 * step)
-
-
-def _compare_jacobian(function, leaves, y, step, rng, name):
-    """Yield (input, label, analytic, numeric) with whole Jacobians (outputs, inputs), and once more for a random
-    cotangent, which a backward pass that is right only for one-hot ones would fail."""
-    cotangent = rng.standard_normal(y.shape)
-    rows = [_gradients(function, leaves, one.reshape(y.shape)) for one in np.eye(y.size)]
-    mixed = _gradients(function, leaves, cotangent)
-    for i, leaf in enumerate(leaves):
-        units = (v.reshape(leaf.shape) for v in np.eye(leaf.data.size))
-        columns = [_difference(function, leaves, i, v, step, name).ravel() for v in units]
-        analytic = np.stack([row[i].ravel() for row in rows])  # (outputs, inputs)
-        numeric = np.stack(columns, axis=1)  # (outputs, inputs)
-        yield i, _jacobian_label(y.shape, leaf.shape), analytic, numeric
-        yield (
-            i,
-            lambda at, shape=leaf.shape: f"index {_index(at[0], shape)}",
-            mixed[i].ravel(),
-            cotangent.ravel() @ numeric,
-        )
-
-
-def _compare_directions(function, leaves, y, step, rng, name):
-    """Yield (input, label, analytic, numeric) derivatives of <cotangent, y>, by entry or along random directions."""
-    cotangent = rng.standard_normal(y.shape)
-    grads = _gradients(function, leaves, cotangent)
-    for i, leaf in enumerate(leaves):
-        by_entry = leaf.data.size <= ALL_ENTRIES
-        if by_entry:
-            directions = [v.reshape(leaf.shape) for v in np.eye(leaf.data.size)]
-        else:
-            directions = [rng.uniform(-1, 1, leaf.shape) for _ in range(DIRECTIONS)]
-        analytic = np.array([np.vdot(grads[i], v) for v in directions])
-        numeric = np.array([np.vdot(cotangent, _difference(function, leaves, i, v, step, name)) for v in directions])
-        what = (lambda at, shape=leaf.shape: f"index {_index(at[0], shape)}") if by_entry else _direction_label
-        yield i, what, analytic, numeric
-
-
-def _index(flat, shape) -> tuple[int, ...]:
-    return tuple(int(k) for k in np.unravel_index(flat, shape))
-
-
-def _jacobian_label(y_shape, x_shape):
-    return lambda at: f"index {_index(at[1], x_shape)} (output {_index(at[0], y_shape)})"
-
-
-def _direction_label(at) -> str:
-    return f"random direction {int(at[0])}"

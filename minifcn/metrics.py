@@ -19,7 +19,7 @@ import math
 import numpy as np
 
 from . import device
-from .ops.checks import whole
+from .ops.checks import check_labels, whole
 
 SCORES = {  # method -> title in a table
     "jaccard": "Jaccard (mean IU)",
@@ -50,17 +50,12 @@ class ConfusionMatrix:
         """
         loops = device.of(predictions)
         labels, predictions = np.asarray(labels), loops.asarray(predictions)
-        for name, classes in (("labels", labels), ("predictions", predictions)):
-            if not np.issubdtype(classes.dtype, np.integer):
-                raise TypeError(f"{name}: expected an integer dtype, received {classes.dtype}")
+        check_labels("labels", labels, self.num_classes, self.ignore_label)
+        if predictions.dtype.kind not in "iu":
+            raise TypeError(f"predictions: expected integers, received {predictions.dtype}")
         if labels.shape != predictions.shape:
-            both = f"{labels.shape} and {predictions.shape}"
-            raise ValueError(f"labels and predictions: expected equal shapes, received {both}")
-        L, labelled = self.num_classes, labels[labels != self.ignore_label]
-        for value in (int(labelled.min()), int(labelled.max())) if labelled.size else ():
-            if not 0 <= value < L:
-                raise ValueError(f"label value {value}: expected 0 to {L - 1}, or {self.ignore_label} for void")
-        self.counts += loops.confusion_counts(labels, predictions, L, self.ignore_label)
+            raise ValueError(f"predictions: expected shape {labels.shape}, as labels, received {predictions.shape}")
+        self.counts += loops.confusion_counts(labels, predictions, self.num_classes, self.ignore_label)
 
     def class_jaccard(self) -> np.ndarray:
         """Return the Jaccard (intersection over union) of each class, (L,) float64; NaN where the union is empty."""

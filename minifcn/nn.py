@@ -39,47 +39,37 @@ class Module:
         """
         self.loops = device.start(name)
         for parameter in self._parameters.values():
-            host = device.asnumpy(parameter.data)
-            parameter.data = self.loops.asarray(host)
+            parameter.data = self.loops.asarray(device.asnumpy(parameter.data))
         return self
 
-    def train(self) -> "Module":
-        """Switch dropout on, and a classifier's normalisation to the batch's statistics."""
-        self.training = True
+    def train(self, training: bool = True) -> "Module":
+        """Switch dropout on, and a classifier's normalisation to the batch's statistics; False does what eval does."""
+        self.training = training
         return self
 
     def eval(self) -> "Module":
         """Switch dropout off, and a classifier's normalisation to the averages."""
-        self.training = False
-        return self
+        return self.train(False)
 
     def start_step(self, step: int) -> None:
         """Key the dropout masks to (seed, step, layer). Pictures that follow, in one batch or several, share the draw:
         accumulating gradients over small batches sees the same masks as one large batch."""
         self._step, self._dropout_rngs = step, {}
 
-    def add_conv(
-        self, name: str, kernel: int, channels: int, outputs: int, initial="he", bias=True, learnt=True
-    ) -> None:
+    def add_conv(self, name, kernel: int, channels: int, outputs: int, initial=None, bias=True, learnt=True) -> None:
         """Add NAME.weight (kernel, kernel, channels, outputs) and NAME.bias (outputs,).
 
-        initial: "he" draws N(0, 2 / fan_in) (He, Zhang, Ren, Sun 2015), "zero", or an array of that shape.
+        initial: a number or an array; None draws N(0, 2 / fan_in) (He, Zhang, Ren, Sun 2015).
         """
         shape = (kernel, kernel, channels, outputs)
-        if isinstance(initial, np.ndarray):
-            weight = initial
-        elif initial == "he":
-            rng = counted_rng(self.seed, crc32(name.encode()))
-            weight = rng.standard_normal(shape, dtype=np.float32)
+        if initial is None:
+            weight = counted_rng(self.seed, crc32(name.encode())).standard_normal(shape, dtype=np.float32)
             weight *= np.float32((2 / (kernel * kernel * channels)) ** 0.5)
         else:
-            weight = np.zeros(shape)
-        # an array that the caller gave is copied
-        self._parameters[f"{name}.weight"] = Tensor(
-            weight.astype(self.dtype, copy=initial is weight), requires_grad=learnt
-        )
+            weight = np.full(shape, initial, self.dtype)
+        self._parameters[f"{name}.weight"] = Tensor(weight.astype(self.dtype, copy=False), learnt)
         if bias:
-            self._parameters[f"{name}.bias"] = Tensor(np.zeros(outputs, self.dtype), requires_grad=learnt)
+            self._parameters[f"{name}.bias"] = Tensor(np.zeros(outputs, self.dtype), learnt)
 
     def conv(self, name: str, x: Tensor, padding: int = 0, relu: bool = False) -> Tensor:
         """Apply the convolution of that name."""
@@ -90,6 +80,5 @@ class Module:
         """Drop elements of x with probability p in training mode."""
         if not self.training:
             return x
-        if name not in self._dropout_rngs:
-            self._dropout_rngs[name] = counted_rng(self.seed, self._step, crc32(name.encode()))
-        return dropout(x, p, self._dropout_rngs[name])
+        rng = self._dropout_rngs.setdefault(name, counted_rng(self.seed, self._step, crc32(name.encode())))
+        return dropout(x, p, rng)

@@ -5,7 +5,7 @@ from functools import partial
 
 from . import device
 from .autograd import Tensor
-from .ops.checks import number
+from .ops.checks import number, one_of
 
 
 class SGD:
@@ -16,23 +16,13 @@ class SGD:
     steps. momentum_buffers: dict name -> array v, made when a parameter first has a gradient.
     """
 
-    def __init__(
-        self, parameters: dict[str, Tensor], lr, momentum=0.9, weight_decay=5e-4, bias_lr=1.0, bias_decay=True
-    ):
+    def __init__(self, parameters: dict, lr, momentum=0.9, weight_decay=5e-4, bias_lr=1.0, bias_decay=True):
         if not isinstance(parameters, dict):
             raise TypeError(f"SGD: parameters: expected a dict name -> Tensor, received {type(parameters).__name__}")
-        for what, value, limit in (
-            ("lr", lr, math.inf),
-            ("momentum", momentum, 1),
-            ("weight_decay", weight_decay, math.inf),
-            ("bias_lr", bias_lr, math.inf),
-        ):
-            if not 0 <= number(f"SGD: {what}", value) < limit:
-                raise ValueError(f"SGD: {what}: expected a number in [0, {limit}), received {value}")
-        self.parameters = parameters
-        self.lr, self.momentum, self.weight_decay = lr, momentum, weight_decay
-        self.bias_lr, self.bias_decay = bias_lr, bias_decay
-        self.momentum_buffers: dict = {}
+        self.parameters, self.momentum_buffers, self.bias_decay = parameters, {}, bias_decay
+        self.lr, self.bias_lr = number("SGD: lr", lr, 0), number("SGD: bias_lr", bias_lr, 0)
+        self.momentum = number("SGD: momentum", momentum, 0, 1)
+        self.weight_decay = number("SGD: weight_decay", weight_decay, 0)
 
     def zero_grad(self) -> None:
         """Forget the gradients of the last step."""
@@ -65,15 +55,10 @@ class SGD:
         return self.momentum_buffers[name]
 
     def _update(self, name: str, part, grad) -> None:
-        parameter, bias = self.parameters[name], name.endswith(".bias")
-        device.of(parameter.data).sgd_update(
-            parameter.data[part],
-            grad,
-            self._buffer(name)[part],
-            self.lr * self.bias_lr if bias else self.lr,
-            self.momentum,
-            0.0 if bias and not self.bias_decay else self.weight_decay,
-        )
+        w, v, bias = self.parameters[name].data[part], self._buffer(name)[part], name.endswith(".bias")
+        lr = self.lr * self.bias_lr if bias else self.lr
+        decay = 0.0 if bias and not self.bias_decay else self.weight_decay
+        device.of(w).sgd_update(w, grad, v, lr, self.momentum, decay)
 
 
 def clip_gradients(parameters: dict[str, Tensor], max_norm: float) -> float:
@@ -92,8 +77,6 @@ def learning_rate(step: int, lr: float, schedule: str, steps: int, warmup: int =
     "constant": lr. "poly": lr (1 - step / steps)^power (Chen et al. 2015). During the first `warmup` steps it is
     multiplied by (step + 1) / warmup.
     """
-    if schedule not in ("constant", "poly"):
-        raise ValueError(f"schedule: expected 'constant' or 'poly', received {schedule!r}")
-    if schedule == "poly":
+    if one_of("schedule", schedule, ("constant", "poly")) == "poly":
         lr *= (1 - step / steps) ** power
     return lr * min(1.0, (step + 1) / warmup) if warmup else lr

@@ -27,18 +27,18 @@ def test_inputs_on_two_devices_are_refused(op, odd_one, odd_one_on_gpu, gpu):
     function, *shapes = OPS[op]
     places = [gpu if (i == odd_one) == odd_one_on_gpu else cpu for i in range(len(shapes))]
     inputs = [tensor(loops, np.ones(shape)) for loops, shape in zip(places, shapes, strict=True)]
-    with pytest.raises(TypeError, match="all inputs must be on one device, received some on the CPU, some on a GPU"):
+    with pytest.raises(TypeError, match=r"all inputs must .*be on one device, received .*numpy float64.* float64"):
         function(*inputs)
 
 
 def test_an_array_of_the_host_is_refused_beside_a_tensor_on_the_gpu(gpu):
-    with pytest.raises(TypeError, match="all inputs must be on one device"):
+    with pytest.raises(TypeError, match=r"all inputs must .*be on one device"):
         tensor(gpu, np.ones(3)) + np.ones(3)
 
 
 def test_a_network_on_the_gpu_refuses_a_tensor_of_the_host(gpu):
     model = mf.models.fcn32s(2, trunk="vgg_quarter", pad="same").to("gpu")
-    with pytest.raises(TypeError, match="Conv2d: all inputs must be on one device"):
+    with pytest.raises(TypeError, match=r"Conv2d: all inputs must .*be on one device"):
         model(mf.Tensor(np.ones((1, 8, 9, 3), np.float32)))
 
 

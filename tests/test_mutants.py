@@ -358,8 +358,11 @@ def padding_forgotten(original):
 
 
 def crop_off_by_one(original):
-    def wrong(self, top, left, height, width):
-        original(self, max(0, top - 1), left, height, width)
+    def wrong(self, x):
+        pictures, rows, columns = self.inside
+        up = min(1, rows.start)
+        self.inside = pictures, slice(rows.start - up, rows.stop - up), columns
+        return original(self, x)
 
     return wrong
 
@@ -424,7 +427,7 @@ MUTANTS = [
     Mutant("pool: always the first tap", "max_pool2d", cpu, "pool_forward", pool_winner_changed(np.zeros_like)),
     Mutant("pool: the neighbour's winner", "max_pool2d", cpu, "pool_forward", pool_winner_changed(shift(columns=1))),
     Mutant("pool: gradient to the wrong window", "max_pool2d", cpu, "pool_backward", argument(0, shift(rows=1))),
-    Mutant("crop: off by one", "crop", Crop, "__init__", crop_off_by_one),
+    Mutant("crop: off by one", "crop", Crop, "forward", crop_off_by_one),
     Mutant("crop: gradient off by one", "crop", Crop, "backward", crop_gradient_shifted),
     # ---- means ----
     Mutant("batch_norm: variance of n - 1", "batch_norm", cpu, "batch_norm_forward", norm_of_n_minus_1),

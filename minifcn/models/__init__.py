@@ -1,9 +1,7 @@
 """FCN-32s, 16s and 8s on a VGG-16 trunk."""
 
 from .fcn import FCN8s, FCN16s, FCN32s
-from .vgg import TRUNKS, Widths
-
-__all__ = ["AT_ONCE", "MODELS", "TRUNKS", "Widths", "fcn8s", "fcn16s", "fcn32s"]
+from .vgg import TRUNKS, Widths  # noqa: F401 - of the public API
 
 AT_ONCE = (0.01, 0.0001)  # skip scales of pool4 and pool3 with which the reference trains FCN-8s "at once"
 fcn32s, fcn16s, fcn8s = FCN32s, FCN16s, FCN8s

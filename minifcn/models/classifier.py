@@ -32,14 +32,13 @@ class VGGClassifier(VGG):
     name = "vgg_classifier"
 
     def __init__(self, num_classes: int, trunk="vgg16", dtype=np.float32, seed: int = 0, dropout=0.5):
-        num_classes = whole("num_classes", num_classes, 1)
         super().__init__(trunk, "same", dtype, seed, dropout)
-        self.num_classes = num_classes
+        self.num_classes = whole("num_classes", num_classes, 1)
         for layer in [name.removesuffix(".bias") for name in self._parameters if name.endswith(".bias")]:
             channels = self._parameters[f"{layer}.bias"].shape
             self._parameters[f"{layer}.mean"] = Tensor(np.zeros(channels, self.dtype))
             self._parameters[f"{layer}.var"] = Tensor(np.ones(channels, self.dtype))
-        self.add_conv("fc8", 1, self.widths.fc, num_classes, "zero")
+        self.add_conv("fc8", 1, self.widths.fc, self.num_classes, 0)
 
     def forward(self, x: Tensor) -> Tensor:
         """x (N,H,W,3) -> scores (N,1,1,L)."""

@@ -18,7 +18,7 @@ import numpy as np
 from .. import device
 from ..autograd import Tensor
 from ..ops import bilinear_upsample, conv_transpose2d, crop
-from ..ops.checks import whole
+from ..ops.checks import one_of, whole
 from ..sizes import bilinear_kernel
 from .geometry import Grid, trunk_grids
 from .vgg import VGG
@@ -33,7 +33,7 @@ class FCN32s(VGG):
     skip_scale: a number, or one each for pool4 and pool3, that multiplies a pool before its score layer.
     upsampling: "learnt" (the paper: all but the last) or "fixed" (the reference: none). dtype: float32 or float64.
     seed: initial weights and dropout masks. dropout: probability at fc6 and fc7, in training mode. He initialisation;
-    score layers start at zero, upsampling bilinear. Raises ValueError for another value of any of these.
+    score layers start at zero, upsampling bilinear. Raises ValueError or TypeError for another value of any of these.
     """
 
     name = "fcn32s"
@@ -41,31 +41,21 @@ class FCN32s(VGG):
     last = "upscore32"
 
     def __init__(
-        self,
-        num_classes: int,
-        trunk="vgg16",
-        pad=100,
-        skip_scale=1.0,
-        upsampling="learnt",
-        dtype=np.float32,
-        seed=0,
-        dropout=0.5,
+        self, num_classes, trunk="vgg16", pad=100, skip_scale=1.0, upsampling="learnt", dtype="f4", seed=0, dropout=0.5
     ):
-        num_classes = whole("num_classes", num_classes, 1)
-        if upsampling not in ("learnt", "fixed"):
-            raise ValueError(f"upsampling: expected 'learnt' or 'fixed', received {upsampling!r}")
         both = skip_scale if isinstance(skip_scale, tuple | list) else (skip_scale, skip_scale)
         if len(both) != 2 or not all(isinstance(scale, Real) and isfinite(scale) for scale in both):
             raise ValueError(f"skip_scale: expected a finite number or a pair of them, received {skip_scale!r}")
         super().__init__(trunk, pad, dtype, seed, dropout)
-        self.num_classes, self.upsampling = num_classes, upsampling
+        self.num_classes = num_classes = whole("num_classes", num_classes, 1)
+        self.upsampling = one_of("upsampling", upsampling, ("learnt", "fixed"))
         self.skip_scale = dict(zip(UPSCORES, map(float, both), strict=True))
         self.grids = trunk_grids(self.conv1_padding, self.fc6_padding)
-        self.add_conv("score_fr", 1, self.widths.fc, num_classes, "zero")
+        self.add_conv("score_fr", 1, self.widths.fc, num_classes, 0)
         for pool in self.skips:
-            self.add_conv(f"score_{pool}", 1, self.widths.blocks[int(pool[-1]) - 1], num_classes, "zero")
+            self.add_conv(f"score_{pool}", 1, self.widths.blocks[int(pool[-1]) - 1], num_classes, 0)
             self.add_upscore(UPSCORES[pool], 2, learnt=upsampling == "learnt")
-        self.add_upscore(self.last, int(self.last.removeprefix("upscore")), learnt=False)
+        self.add_upscore(self.last, 32 >> len(self.skips), learnt=False)
 
     def add_upscore(self, name: str, stride: int, learnt: bool) -> None:
         weight = bilinear_weight(stride, self.num_classes, self.dtype)
@@ -120,10 +110,7 @@ class FCN8s(FCN16s):
 def bilinear_weight(stride: int, num_classes: int, dtype) -> np.ndarray:
     """conv_transpose2d's weight (2 stride, 2 stride, L, L) for bilinear interpolation: each class to itself."""
     k = bilinear_kernel(stride, dtype)
-    weight = np.zeros((2 * stride, 2 * stride, num_classes, num_classes), dtype)
-    for label in range(num_classes):
-        weight[:, :, label, label] = np.outer(k, k)
-    return weight
+    return np.outer(k, k)[:, :, None, None] * np.eye(num_classes, dtype=dtype)
 
 
 def is_bilinear(weight) -> bool:

@@ -37,10 +37,9 @@ class Grid:
 
 
 def trunk_grids(pad: int, fc6_padding: int) -> dict[str, Grid]:
-    """The grids of pool3, pool4 and fc7 of VGG-16 with that padding at conv1_1 and fc6."""
+    """The grids of the pools and fc7 of VGG-16 with that padding at conv1_1 and fc6."""
     grids, grid = {}, Grid()
     for block in range(1, 6):
-        grid = grid.conv(3, padding=pad if block == 1 else 1)
-        grid = grid.conv(3, padding=1).conv(2, stride=2)  # a third convolution would change nothing
-        grids[f"pool{block}"] = grid
-    return {"pool3": grids["pool3"], "pool4": grids["pool4"], "fc7": grid.conv(7, padding=fc6_padding)}
+        first = grid.conv(3, padding=pad if block == 1 else 1)
+        grids[f"pool{block}"] = grid = first.conv(3, padding=1).conv(2, stride=2)  # a third would change nothing
+    return grids | {"fc7": grid.conv(7, padding=fc6_padding)}

@@ -7,14 +7,13 @@ Simonyan, Zisserman 2015, configuration D; Long, Shelhamer, Darrell 2015, sectio
 """
 
 from dataclasses import dataclass
-from numbers import Real
 
 import numpy as np
 
 from ..autograd import Tensor
 from ..nn import Module
 from ..ops import max_pool2d, relu
-from ..ops.checks import whole
+from ..ops.checks import number, one_of, whole
 from ..ops.frugal import forget_input
 
 CONVS = (2, 2, 3, 3, 3)  # convolutions in each block
@@ -29,10 +28,7 @@ class Widths:
     fc: int
 
 
-TRUNKS = {
-    "vgg16": Widths((64, 128, 256, 512, 512), 4096),
-    "vgg_quarter": Widths((16, 32, 64, 128, 128), 256),
-}
+TRUNKS = {"vgg16": Widths((64, 128, 256, 512, 512), 4096), "vgg_quarter": Widths((16, 32, 64, 128, 128), 256)}
 
 
 class VGG(Module):
@@ -44,16 +40,10 @@ class VGG(Module):
 
     def __init__(self, trunk="vgg16", pad: int | str = 100, dtype=np.float32, seed: int = 0, dropout=0.5):
         super().__init__(dtype, whole("seed", seed, 0))
-        widths = TRUNKS.get(trunk) if isinstance(trunk, str) else trunk
-        if not isinstance(widths, Widths):
-            raise ValueError(f"trunk: expected one of {', '.join(TRUNKS)} or a Widths, received {trunk!r}")
-        if pad not in (100, "same"):
-            raise ValueError(f"pad: expected 100 or 'same', received {pad!r}")
-        if not isinstance(dropout, Real) or not 0 <= dropout < 1:
-            raise ValueError(f"dropout: expected 0 <= p < 1, received {dropout!r}")
-        self.trunk, self.widths, self.pad, self.p = trunk, widths, pad, dropout
+        self.widths = trunk if isinstance(trunk, Widths) else TRUNKS[one_of("trunk", trunk, TRUNKS)]
+        self.conv1_padding, self.fc6_padding = (1, 3) if one_of("pad", pad, (100, "same")) == "same" else (100, 0)
+        self.trunk, self.pad, self.p = trunk, pad, number("dropout", dropout, 0, 1)
         self.recomputed = 0  # blocks whose first map is not kept; see forget_input
-        self.conv1_padding, self.fc6_padding = (1, 3) if pad == "same" else (100, 0)
         channels = 3
         for block, (convs, width) in enumerate(zip(CONVS, self.widths.blocks, strict=True), 1):
             for i in range(1, convs + 1):

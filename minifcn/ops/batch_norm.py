@@ -10,15 +10,12 @@ The classifier is trained with it; an FCN has none, as mean and var are folded i
 
 from .. import device
 from ..autograd import Function, Tensor
-from .checks import tensors
+from .checks import fit
 
 EPS = 1e-5
 
 
 class BatchNorm(Function):
-    def __init__(self, relu):
-        self.relu = relu
-
     def forward(self, x, b):
         y, self.xhat, mean, var = device.of(x).batch_norm_forward(x, b, EPS, self.relu)
         self.statistics = mean, var  # (K,) each
@@ -39,6 +36,6 @@ def batch_norm(x, b, relu: bool = False) -> tuple[Tensor, tuple]:
 
     relu: whether to finish with max(y, 0). Raises ValueError for shapes that do not fit.
     """
-    function = BatchNorm(relu)
-    y = function(*tensors("batch_norm", x=(x, "N H W K"), b=(b, "K")))
+    function = BatchNorm(relu=relu)
+    y = function(*fit("batch_norm", x=(x, "N H W K"), b=(b, "K")))
     return y, function.statistics

@@ -1,39 +1,35 @@
 """Argument checks that the layers share: every error says what was expected and what was received."""
 
+import math
 from numbers import Integral, Real
 
-from ..autograd import Tensor, as_tensor
+import numpy as np
 
 OPTIONAL = " or None"  # ends the letters of an argument that may be None
 
 
-def tensors(op: str, **arguments) -> list[Tensor | None]:
-    """Return Tensors of name=(argument, letters), whose shapes must fit the letters (see fit)."""
-    made = {name: (None if x is None else as_tensor(x), letters) for name, (x, letters) in arguments.items()}
-    fit(op, **made)
-    return [x for x, _ in made.values()]
+def fit(op: str, **arguments) -> list:
+    """Return the arguments of name=(array, letters). Each letter must stand for one size, at least 1, in all of them.
 
-
-def fit(op: str, **arguments) -> None:
-    """Raise ValueError unless each letter stands for one size, at least 1, in all of name=(array, letters).
-
-    The letters are the glossary's, one for each axis: x=(x, "N H W C"), b=(b, "K or None").
+    The letters are the glossary's, one for each axis: x=(x, "N H W C"), b=(b, "K or None"). Tensors and arrays stay
+    what they are, anything else becomes an array. Raises ValueError for shapes that do not fit, TypeError for None.
     """
-    sizes = {}  # letter -> its size, and the first argument that has it
+    sizes, fitting = {}, []  # letter -> its size, and the first argument that has it
     for name, (x, letters) in arguments.items():
+        axes = letters.removesuffix(OPTIONAL).split()
+        fitting.append(x if x is None or hasattr(x, "shape") else np.asarray(x))
         if x is None and letters.endswith(OPTIONAL):
             continue
         if x is None:
-            raise TypeError(f"{op}: {name}: expected an array ({', '.join(letters.split())}), received None")
-        axes = letters.removesuffix(OPTIONAL).split()
-        if len(x.shape) != len(axes) or 0 in x.shape:
-            raise ValueError(f"{op}: {name}: expected shape ({', '.join(axes)}), nothing empty, received {x.shape}")
-        for letter, size in zip(axes, x.shape, strict=True):
+            raise TypeError(f"{op}: {name}: expected an array ({', '.join(axes)}), received None")
+        shape = fitting[-1].shape
+        if len(shape) != len(axes) or 0 in shape:
+            raise ValueError(f"{op}: {name}: expected shape ({', '.join(axes)}), nothing empty, received {shape}")
+        for letter, size in zip(axes, shape, strict=True):
             expected, first = sizes.setdefault(letter, (size, name))
             if size != expected:
-                raise ValueError(
-                    f"{op}: {name}: expected {letter} = {expected}, as in {first}, received {size} in shape {x.shape}"
-                )
+                raise ValueError(f"{op}: {name}: expected {letter} = {expected}, as in {first}, received {size}")
+    return fitting
 
 
 def is_int(value) -> bool:
@@ -48,20 +44,29 @@ def whole(what: str, value, least: int) -> int:
     return int(value)
 
 
-def number(op: str, value) -> float:
-    """Return a real number as a float, or raise TypeError."""
+def number(what: str, value, least: float | None = None, below: float = math.inf) -> float:
+    """Return a real number as a float; raise TypeError for anything else, ValueError for one outside [least, below)."""
     if not isinstance(value, Real):
-        raise TypeError(f"{op}: expected a number, received {type(value).__name__}")
+        raise TypeError(f"{what}: expected a number, received {type(value).__name__}")
+    if least is not None and not least <= value < below:
+        raise ValueError(f"{what}: expected a number in [{least}, {below}), received {value}")
     return float(value)
 
 
-def pair(op: str, what: str, value, least: int) -> tuple[int, int]:
+def one_of(what: str, value, choices):
+    """Return the value; raise ValueError unless it is one of the choices."""
+    if value not in list(choices):
+        raise ValueError(f"{what}: expected {' or '.join(map(repr, choices))}, received {value!r}")
+    return value
+
+
+def pair(what: str, value, least: int) -> tuple[int, int]:
     """Return an int or a pair of ints as a pair (vertical, horizontal), each at least `least`."""
-    both = (value, value) if is_int(value) else value
-    if not isinstance(both, tuple | list) or len(both) != 2 or not all(map(is_int, both)):
-        raise TypeError(f"{op}: {what}: expected an int or a pair of ints, received {value!r}")
+    both = value if isinstance(value, tuple | list) else (value, value)
+    if len(both) != 2 or not all(map(is_int, both)):
+        raise TypeError(f"{what}: expected an int or a pair of ints, received {value!r}")
     if min(both) < least:
-        raise ValueError(f"{op}: {what}: expected at least {least}, received {value!r}")
+        raise ValueError(f"{what}: expected at least {least}, received {value!r}")
     return int(both[0]), int(both[1])
 
 
@@ -70,3 +75,13 @@ def nonempty(op: str, size: tuple[int, int]) -> tuple[int, int]:
     if min(size) < 1:
         raise ValueError(f"{op}: output size: expected at least 1 x 1, received {size[0]} x {size[1]}")
     return size
+
+
+def check_labels(what: str, labels, num_classes: int, ignore_label: int) -> None:
+    """Raise TypeError unless an array is of integers, ValueError unless all are in 0 .. L-1 or ignore_label."""
+    if labels.dtype.kind not in "iu":
+        raise TypeError(f"{what}: expected integers, received {labels.dtype}")
+    wrong = (labels != ignore_label) & ((labels < 0) | (labels >= num_classes))
+    if wrong.any():  # argwhere alone would take longer than all the rest
+        at, last = tuple(np.argwhere(wrong)[0].tolist()), num_classes - 1
+        raise ValueError(f"{what}: expected 0..{last} or {ignore_label} (void), received {labels[at]} at {at}")

@@ -25,17 +25,13 @@ Long, Shelhamer, Darrell 2015, section 3.1: fully connected layers are convoluti
 from .. import device
 from ..autograd import Function, Tensor
 from ..sizes import conv_size
-from .checks import nonempty, pair, tensors
+from .checks import fit, nonempty, pair
 
 
 class Conv2d(Function):
-    def __init__(self, stride, padding, relu):
-        self.rule, self.relu = (stride, padding), relu
-
     def forward(self, x, w, b):
         y = device.of(x).conv_forward(x, w, b, *self.rule, self.relu)  # (N, OH, OW, K)
-        if any(self.needs):
-            self.x, self.w, self.y = x, w, y if self.relu else None
+        self.x, self.w, self.y = x, w, y if self.relu else None
         return y
 
     def branch(self):
@@ -55,21 +51,16 @@ class Conv2d(Function):
         return dx, dw, db
 
 
-def conv2d(x, w, b=None, stride=1, padding=0, relu=False) -> Tensor:
+def conv2d(x, w, b=None, stride=1, padding=0, relu=False, layer=Conv2d) -> Tensor:
     """Convolve pictures with kernels, add the bias, and apply ReLU if asked (in the same pass over memory).
 
     x (N,H,W,C), w (KH,KW,C,K), b (K,) or None, all float32 or all float64; stride and padding an int or a pair
-    (vertical, horizontal). Returns (N,OH,OW,K) with OH = (H + 2 padding - KH) // stride + 1.
+    (vertical, horizontal). Returns (N,OH,OW,K) with OH = (H + 2 padding - KH) // stride + 1. layer: the Function that
+    computes it; networks use another (ops/frugal.py).
     Raises ValueError for shapes that do not fit, TypeError for mixed dtypes.
     """
-    inputs, rule = checked(x, w, b, stride, padding)
-    return Conv2d(*rule, relu)(*inputs)
-
-
-def checked(x, w, b, stride, padding) -> tuple[list, tuple]:
-    """Return conv2d's inputs as Tensors and its (stride, padding) as pairs; raise what conv2d says."""
-    stride, padding = pair("conv2d", "stride", stride, 1), pair("conv2d", "padding", padding, 0)
-    x, w, b = tensors("conv2d", x=(x, "N H W C"), w=(w, "KH KW C K"), b=(b, "K or None"))
+    stride, padding = pair("conv2d: stride", stride, 1), pair("conv2d: padding", padding, 0)
+    x, w, b = fit("conv2d", x=(x, "N H W C"), w=(w, "KH KW C K"), b=(b, "K or None"))
     size, kernel = x.shape[1:3], w.shape[:2]
     nonempty(f"conv2d: picture {size}, kernel {kernel}, padding {padding}", conv_size(size, kernel, stride, padding))
-    return [x, w, b], (stride, padding)
+    return layer(rule=(stride, padding), relu=relu)(x, w, b)

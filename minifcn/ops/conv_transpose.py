@@ -18,17 +18,13 @@ Long, Shelhamer, Darrell 2015, section 3.3: upsampling is backwards strided conv
 
 from .. import device
 from ..autograd import Function, Tensor
-from .checks import nonempty, pair, tensors
+from .checks import fit, nonempty, pair
 
 
 class ConvTranspose2d(Function):
-    def __init__(self, stride, padding, out_size):
-        self.rule, self.out_size = (stride, padding), out_size
-
     def forward(self, x, w, b):
+        self.x, self.w = x, w
         shape = (x.shape[0], *self.out_size, w.shape[2])  # (N, OH, OW, C)
-        if any(self.needs):
-            self.x, self.w = x, w
         return device.of(x).conv_input_grad(x, w, shape, *self.rule, b)
 
     def backward(self, dy):
@@ -49,7 +45,7 @@ def conv_transpose2d(x, w, b=None, stride=1, padding=0) -> Tensor:
     Returns (N,OH,OW,C) with OH = (H - 1) stride + KH - 2 padding; a size below 1 raises ValueError.
     """
     op = "conv_transpose2d"
-    stride, padding = pair(op, "stride", stride, 1), pair(op, "padding", padding, 0)
-    x, w, b = tensors(op, x=(x, "N H W K"), w=(w, "KH KW C K"), b=(b, "C or None"))
+    stride, padding = pair(f"{op}: stride", stride, 1), pair(f"{op}: padding", padding, 0)
+    x, w, b = fit(op, x=(x, "N H W K"), w=(w, "KH KW C K"), b=(b, "C or None"))
     out_size = tuple((x.shape[1 + i] - 1) * stride[i] + w.shape[i] - 2 * padding[i] for i in (0, 1))
-    return ConvTranspose2d(stride, padding, nonempty(op, out_size))(x, w, b)
+    return ConvTranspose2d(rule=(stride, padding), out_size=nonempty(op, out_size))(x, w, b)

@@ -7,20 +7,17 @@ Long, Shelhamer, Darrell 2015, section 4.2; where the offsets come from is in mo
 
 from .. import device
 from ..autograd import Function, Tensor
-from .checks import pair, tensors
+from .checks import fit, pair
 
 
 class Crop(Function):
-    def __init__(self, top, left, height, width):
-        self.rows, self.columns = slice(top, top + height), slice(left, left + width)
-
     def forward(self, x):
-        return x[:, self.rows, self.columns].copy()  # (N, height, width, C)
+        return x[self.inside].copy()  # (N, height, width, C)
 
     def backward(self, dy):
         # --- dx ---
         dx = device.xp(dy).zeros(self.shapes[0], dy.dtype)
-        dx[:, self.rows, self.columns] = dy
+        dx[self.inside] = dy
         return (dx,)
 
 
@@ -29,10 +26,10 @@ def crop(x, top: int, left: int, height: int, width: int) -> Tensor:
 
     Raises ValueError where the rectangle is empty or leaves the picture.
     """
-    (x,) = tensors("crop", x=(x, "N H W C"))
-    top, left = pair("crop", "top, left", (top, left), 0)
-    height, width = pair("crop", "height, width", (height, width), 1)
-    if top + height > x.shape[1] or left + width > x.shape[2]:
-        received = f"{height} x {width} from row {top} and column {left} on"
-        raise ValueError(f"crop: expected a rectangle inside {x.shape[1]} x {x.shape[2]}, received {received}")
-    return Crop(top, left, height, width)(x)
+    (x,) = fit("crop", x=(x, "N H W C"))
+    top, left = pair("crop: top, left", (top, left), 0)
+    height, width = pair("crop: height, width", (height, width), 1)
+    bottom, right = top + height, left + width
+    if bottom > x.shape[1] or right > x.shape[2]:
+        raise ValueError(f"crop: expected top + height, left + width in {x.shape[1:3]}, received {(bottom, right)}")
+    return Crop(inside=(slice(None), slice(top, bottom), slice(left, right)))(x)

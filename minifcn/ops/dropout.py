@@ -14,9 +14,6 @@ from .checks import number
 
 
 class Dropout(Function):
-    def __init__(self, p, rng):
-        self.p, self.rng = p, rng
-
     def forward(self, x):
         self.mask = device.of(x).asarray(self.rng.random(x.shape, dtype=np.float32) >= self.p)
         self.scale = x.dtype.type(1 / (1 - self.p))
@@ -37,9 +34,7 @@ def dropout(x, p: float, rng: np.random.Generator) -> Tensor:
     The mask is drawn from rng on the host, one float32 an element in C order, whatever the device or dtype: the same
     generator gives the same mask everywhere. p = 0 returns x unchanged. Raises ValueError for p outside [0, 1).
     """
-    p = number("dropout: p", p)
-    if not 0 <= p < 1:
-        raise ValueError(f"dropout: p: expected 0 <= p < 1, received {p}")
+    p = number("dropout: p", p, 0, 1)
     if not isinstance(rng, np.random.Generator):
         raise TypeError(f"dropout: rng: expected a numpy.random.Generator, received {rng!r}")
-    return Dropout(p, rng)(x) if p > 0 else as_tensor(x)
+    return Dropout(p=p, rng=rng)(x) if p > 0 else as_tensor(x)

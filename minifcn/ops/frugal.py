@@ -8,15 +8,16 @@ What each saves is in docs/architecture.md.
 """
 
 import sys
+from functools import partial
 
 from .. import device
 from ..autograd import Tensor
-from .conv import Conv2d, checked
+from .conv import Conv2d, conv2d
 
 
 class FrugalConv2d(Conv2d):
     def forward(self, x, w, b):
-        self.b = b if any(self.needs) else None
+        self.b = b
         return super().forward(x, w, b)
 
     def branch(self):
@@ -29,28 +30,25 @@ class FrugalConv2d(Conv2d):
         return device.of(self.x).conv_forward(self.x, self.w, self.b, *self.rule, self.relu)
 
     def backward(self, dy):
+        backend, forgotten = device.of(dy), self.x is None  # see forget_input
         if self.relu:
-            dy, self.y = device.of(dy).relu_backward(dy, self.output()), None
-        forgotten = self.x is None  # see forget_input
+            dy, self.y = backend.relu_backward(dy, self.output()), None
         # --- dw of a forgotten input ---   which is computed again here, and freed before there is a dx
         dw = self.weight_grad(self.parents[0].output(), dy) if forgotten and self.needs[1] else None
         # --- dx ---
-        dx = None
-        if self.needs[0]:
-            dx = device.of(dy).conv_input_grad(dy, self.w, self.shapes[0], *self.rule)  # (N, H, W, C)
+        dx = backend.conv_input_grad(dy, self.w, self.shapes[0], *self.rule) if self.needs[0] else None  # (N, H, W, C)
         # --- dw ---   after dx: an optimiser that takes dw in parts changes w meanwhile
         if self.needs[1] and not forgotten:
             dw = self.weight_grad(self.x, dy)
         # --- db ---
-        db = device.of(dy).bias_grad(dy) if self.needs[2] else None  # (K,)
+        db = backend.bias_grad(dy) if self.needs[2] else None  # (K,)
         return dx, dw, db
 
     def weight_grad(self, x, dy):
         """dw (KH,KW,C,K), or None where the optimiser took it in parts."""
         w, out, emit = self.parents[1], None, None
         if isinstance(w, Tensor):  # a leaf
-            out = memory_of_latest(w)
-            emit = w.accept if w.in_parts and self.x is not None else None
+            out, emit = memory_of_latest(w), w.accept if w.in_parts and self.x is not None else None
         return device.of(dy).conv_weight_grad(x, dy, self.w.shape, *self.rule, out=out, emit=emit)
 
 
@@ -74,7 +72,4 @@ def forget_input(y: Tensor) -> None:
         y.creator.x = y.creator.parents[0].y = None
 
 
-def frugal_conv2d(x, w, b=None, stride=1, padding=0, relu=False) -> Tensor:
-    """Do what conv2d does, with the same arguments, in less memory."""
-    inputs, rule = checked(x, w, b, stride, padding)
-    return FrugalConv2d(*rule, relu)(*inputs)
+frugal_conv2d = partial(conv2d, layer=FrugalConv2d)  # what conv2d does, with the same arguments, in less memory

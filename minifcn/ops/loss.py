@@ -14,20 +14,15 @@ that sum ("sum"); a mean over labelled pixels does not depend on the picture's s
 import numpy as np
 
 from .. import device
-from ..autograd import Function, Tensor, as_tensor
-from .checks import fit
+from ..autograd import Function, Tensor
+from .checks import check_labels, fit, one_of
 
 
 class SoftmaxCrossEntropy(Function):
-    def __init__(self, labels, ignore_label, class_weight, reduction):
-        self.labels, self.ignore_label, self.class_weight = labels, ignore_label, class_weight
-        self.reduction = reduction
-
     def forward(self, scores):
-        L = scores.shape[3]
+        flat = scores.reshape(-1, scores.shape[3])  # (N H W, L)
         cw = None if self.class_weight is None else self.class_weight.astype(scores.dtype)
-        labels = self.labels.reshape(-1)  # (N H W)
-        loss, weight, dscores = device.of(scores).cross_entropy(scores.reshape(-1, L), labels, cw, self.ignore_label)
+        loss, weight, dscores = device.of(scores).cross_entropy(flat, self.labels.reshape(-1), cw, self.ignore_label)
         self.divisor = 1.0 if self.reduction == "sum" or weight == 0 else weight
         self.dscores = dscores.reshape(scores.shape)  # (N, H, W, L)
         return device.of(scores).asarray(loss / self.divisor, scores.dtype)  # ()
@@ -44,26 +39,12 @@ def softmax_cross_entropy(scores, labels, ignore_label=255, class_weight=None, r
     scores (N,H,W,L) float32 or float64; labels (N,H,W) of any integer dtype, in 0 .. L-1 or ignore_label; class_weight
     (L,) non-negative numbers or None. reduction "mean" divides by the number of labelled pixels (by the sum of their
     weights, if weighted), "sum" does not. Without a labelled pixel the loss is 0 and so is its gradient.
-    Raises ValueError for shapes or label values that do not fit, TypeError for labels that are not integers.
+    Raises ValueError for shapes, labels or weights that do not fit, TypeError for labels that are not integers.
     """
-    op = "softmax_cross_entropy"
-    scores, labels = as_tensor(scores), np.asarray(labels)
-    class_weight = None if class_weight is None else np.asarray(class_weight)
-    fit(op, scores=(scores, "N H W L"), labels=(labels, "N H W"), class_weight=(class_weight, "L or None"))
-    if labels.dtype.kind not in "iu":
-        raise TypeError(f"{op}: labels: expected integers, received {labels.dtype}")
-    L = scores.shape[3]
-    wrong = (labels != ignore_label) & ((labels < 0) | (labels >= L))
-    if wrong.any():
-        raise ValueError(
-            f"{op}: labels: expected 0..{L - 1} or {ignore_label} (ignored), received {labels[wrong][0]} "
-            f"at (n, y, x) = {tuple(int(i) for i in np.argwhere(wrong)[0])}"
-        )
-    if reduction not in ("mean", "sum"):
-        raise ValueError(f"{op}: reduction: expected 'mean' or 'sum', received {reduction!r}")
-    if class_weight is not None:
-        if class_weight.dtype.kind not in "biuf":
-            raise TypeError(f"{op}: class_weight: expected numbers, received {class_weight.dtype}")
-        if not (np.isfinite(class_weight).all() and (class_weight >= 0).all()):
-            raise ValueError(f"{op}: class_weight: expected finite numbers >= 0, received {class_weight}")
-    return SoftmaxCrossEntropy(labels, ignore_label, class_weight, reduction)(scores)
+    op, cw, labels = "softmax_cross_entropy", class_weight, np.asarray(labels)
+    scores, labels, cw = fit(op, scores=(scores, "N H W L"), labels=(labels, "N H W"), class_weight=(cw, "L or None"))
+    check_labels(f"{op}: labels", labels, scores.shape[3], ignore_label)
+    one_of(f"{op}: reduction", reduction, ("mean", "sum"))
+    if cw is not None and not (cw.dtype.kind in "biuf" and np.isfinite(cw).all() and (cw >= 0).all()):
+        raise ValueError(f"{op}: class_weight: expected finite numbers >= 0, received {cw}")
+    return SoftmaxCrossEntropy(labels=labels, ignore_label=ignore_label, class_weight=cw, reduction=reduction)(scores)

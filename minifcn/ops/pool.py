@@ -13,20 +13,15 @@ VGG-16 (Simonyan, Zisserman 2015) pools 2 x 2 with stride 2; Caffe rounds sizes 
 
 from .. import device
 from ..autograd import Function, Tensor
-from .checks import nonempty, pair, tensors
+from .checks import fit, nonempty, pair
 
 TAPS = 256  # of a kernel, at most: which of them won is kept as one byte
 
 
 class MaxPool2d(Function):
-    def __init__(self, kernel, stride, padding, out_size):
-        self.kernel, self.stride, self.padding, self.out_size = kernel, stride, padding, out_size
-
     def forward(self, x):
-        # both (N, OH, OW, C)
-        y, winner = device.of(x).pool_forward(x, self.kernel, self.stride, self.padding, self.out_size)
-        if self.needs[0]:
-            self.winner = winner  # one byte an output instead of the input
+        # both (N, OH, OW, C); the winner is kept, one byte an output, instead of the input
+        y, self.winner = device.of(x).pool_forward(x, *self.rule, self.out_size)
         return y
 
     def branch(self):
@@ -34,8 +29,7 @@ class MaxPool2d(Function):
 
     def backward(self, dy):
         # --- dx ---
-        dx = device.of(dy).pool_backward(dy, self.winner, self.shapes[0], self.kernel, self.stride, self.padding)
-        return (dx,)  # (N, H, W, C)
+        return (device.of(dy).pool_backward(dy, self.winner, self.shapes[0], *self.rule),)  # (N, H, W, C)
 
 
 def pooled_size(size: int, kernel: int, stride: int, padding: int, ceil_mode: bool) -> int:
@@ -53,10 +47,10 @@ def max_pool2d(x, kernel_size, stride=None, padding=0, ceil_mode=False) -> Tenso
     kernel_size, stride (default kernel_size) and padding are ints or pairs (vertical, horizontal); padding, of -inf, is
     at most half the kernel, which has at most 256 taps. Raises ValueError for sizes that leave no output.
     """
-    (x,) = tensors("max_pool2d", x=(x, "N H W C"))
-    kernel = pair("max_pool2d", "kernel_size", kernel_size, 1)
-    stride = kernel if stride is None else pair("max_pool2d", "stride", stride, 1)
-    padding = pair("max_pool2d", "padding", padding, 0)
+    (x,) = fit("max_pool2d", x=(x, "N H W C"))
+    kernel = pair("max_pool2d: kernel_size", kernel_size, 1)
+    stride = kernel if stride is None else pair("max_pool2d: stride", stride, 1)
+    padding = pair("max_pool2d: padding", padding, 0)
     if kernel[0] * kernel[1] > TAPS:
         raise ValueError(f"max_pool2d: kernel_size: expected at most {TAPS} taps, received {kernel[0]} x {kernel[1]}")
     if any(2 * p > k for p, k in zip(padding, kernel, strict=True)):
@@ -64,4 +58,4 @@ def max_pool2d(x, kernel_size, stride=None, padding=0, ceil_mode=False) -> Tenso
     sides = zip(x.shape[1:3], kernel, stride, padding, strict=True)
     out_size = tuple(pooled_size(*side, ceil_mode) for side in sides)
     nonempty(f"max_pool2d: picture {x.shape[1:3]}, kernel {kernel}, padding {padding}", out_size)
-    return MaxPool2d(kernel, stride, padding, out_size)(x)
+    return MaxPool2d(rule=(kernel, stride, padding), out_size=out_size)(x)

@@ -14,13 +14,10 @@ Long, Shelhamer, Darrell 2015, section 3.3; the weights are those of Caffe's Bil
 
 from .. import device
 from ..autograd import Function, Tensor
-from .checks import is_int, tensors, whole
+from .checks import fit, whole
 
 
 class BilinearUpsample(Function):
-    def __init__(self, stride):
-        self.stride = stride
-
     def forward(self, x):
         return device.of(x).upsample_forward(x, self.stride)  # (N, (H+1) stride, (W+1) stride, C)
 
@@ -34,7 +31,5 @@ def bilinear_upsample(x, stride: int) -> Tensor:
 
     Outside x counts as zero, so the outermost stride pixels fade; FCNs crop most away. stride: an int, at least 1.
     """
-    inputs = tensors("bilinear_upsample", x=(x, "N H W C"))
-    if not is_int(stride):
-        raise TypeError(f"bilinear_upsample: stride: expected an int, received {stride!r}")
-    return BilinearUpsample(whole("bilinear_upsample: stride", stride, 1))(*inputs)
+    (x,) = fit("bilinear_upsample", x=(x, "N H W C"))
+    return BilinearUpsample(stride=whole("bilinear_upsample: stride", stride, 1))(x)

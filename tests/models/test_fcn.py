@@ -248,7 +248,7 @@ def test_dtypes():
         assert double.parameters()[name].dtype == np.float64
         assert np.array_equal(parameter.data, double.parameters()[name].data.astype(np.float32))
     assert scores(single, picture(1, 5, 4, dtype=np.float32)).dtype == np.float32
-    with pytest.raises(TypeError, match=r"Conv2d: all inputs must have one dtype, received .*float64.*float32"):
+    with pytest.raises(TypeError, match=r"Conv2d: all inputs must .*, received .*float32.*float64"):
         single(picture(1, 5, 4))
 
 
@@ -264,8 +264,8 @@ def test_refuses_pictures(shape):
         ({"num_classes": 0}, "num_classes: expected an int, at least 1, received 0"),
         ({"num_classes": 2.0}, "num_classes: expected an int, at least 1, received 2.0"),
         ({"num_classes": True}, "num_classes: expected an int, at least 1, received True"),
-        ({"trunk": "resnet"}, "trunk: expected one of vgg16, vgg_quarter or a Widths, received 'resnet'"),
-        ({"trunk": None}, "trunk: expected one of vgg16, vgg_quarter or a Widths, received None"),
+        ({"trunk": "resnet"}, "trunk: expected 'vgg16' or 'vgg_quarter', received 'resnet'"),
+        ({"trunk": None}, "trunk: expected 'vgg16' or 'vgg_quarter', received None"),
         ({"pad": 1}, "pad: expected 100 or 'same', received 1"),
         ({"pad": "valid"}, "pad: expected 100 or 'same', received 'valid'"),
         ({"upsampling": "nearest"}, "upsampling: expected 'learnt' or 'fixed', received 'nearest'"),
@@ -277,13 +277,14 @@ def test_refuses_pictures(shape):
         ({"skip_scale": None}, "skip_scale: .*received None"),
         ({"seed": -1}, "seed: expected an int, at least 0, received -1"),
         ({"seed": None}, "seed: expected an int, at least 0, received None"),
-        ({"dropout": 1.0}, "dropout: expected 0 <= p < 1, received 1.0"),
-        ({"dropout": "a"}, "dropout: expected 0 <= p < 1, received 'a'"),
+        ({"dropout": 1.0}, r"dropout: expected a number in \[0, 1\), received 1.0"),
+        ({"dropout": "a"}, "dropout: expected a number, received str"),
     ],
 )
 @each_network
 def test_refuses(name, options, match):
-    with pytest.raises(ValueError, match=match):
+    error = TypeError if options == {"dropout": "a"} else ValueError
+    with pytest.raises(error, match=match):
         build(name, **options)
 
 

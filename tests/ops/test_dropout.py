@@ -61,9 +61,9 @@ def test_p_zero_changes_nothing(loops):
 @pytest.mark.parametrize(
     "p, error, match",
     [
-        (1, ValueError, "dropout: p: expected 0 <= p < 1, received 1"),
-        (-0.1, ValueError, "dropout: p: expected 0 <= p < 1, received -0.1"),
-        (float("nan"), ValueError, "dropout: p: expected 0 <= p < 1, received nan"),
+        (1, ValueError, r"dropout: p: expected a number in \[0, 1\), received 1"),
+        (-0.1, ValueError, r"dropout: p: expected a number in \[0, 1\), received -0.1"),
+        (float("nan"), ValueError, r"dropout: p: expected a number in \[0, 1\), received nan"),
         ("0.5", TypeError, "dropout: p: expected a number, received str"),
     ],
 )
