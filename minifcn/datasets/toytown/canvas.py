@@ -50,21 +50,19 @@ class Camera:
 
     def project(self, points: np.ndarray) -> np.ndarray:
         """Project points (n, 3), all in front of the camera, to canvas positions (n, 2)."""
-        q = np.asarray(points, float) @ self.matrix[:, :3].T + self.matrix[:, 3]  # (n, 3)
+        q = self.homogeneous(points)
         return q[:, :2] / q[:, 2:]
+
+    def homogeneous(self, points: np.ndarray) -> np.ndarray:
+        """Points (n, 3) as the rows (u d, v d, d) of an array."""
+        return np.asarray(points, float) @ self.matrix[:, :3].T + self.matrix[:, 3]  # (n, 3)
 
     def outline(self, points: np.ndarray) -> list[tuple[float, float]]:
         """Project a plane polygon (n, 3), cut at the near plane. Returns [] where nothing of it is on the canvas."""
-        q = np.asarray(points, float) @ self.matrix[:, :3].T + self.matrix[:, 3]
-        q = q.tolist()
-        if min(d for _, _, d in q) < NEAR:
-            q = cut_near(q)
-        corners = [(u / d, v / d) for u, v, d in q]
-        if len(q) < 3 or all(u < 0 for u, _ in corners) or all(u > W * SCALE for u, _ in corners):
-            return []
-        if all(v < 0 for _, v in corners) or all(v > H * SCALE for _, v in corners):
-            return []
-        return corners
+        corners = [(u / d, v / d) for u, v, d in cut_near(self.homogeneous(points).tolist())]
+        us, vs = zip(*corners, strict=True) if len(corners) >= 3 else ((-1,), (-1,))
+        seen = max(us) >= 0 and min(us) <= W * SCALE and max(vs) >= 0 and min(vs) <= H * SCALE
+        return corners if seen else []
 
 
 def cut_near(q: list) -> list:
@@ -92,8 +90,7 @@ class Light:
 
     def steps(self, normal: Colour, depth: float) -> list[tuple[float, float]]:
         """For each channel (a, b): a colour c at this depth, on a surface with this unit normal, is seen as a c + b."""
-        facing = max(0.0, float(np.dot(normal, self.sun)))
-        clear = math.exp(-max(depth, 0) / self.haze_length)
+        facing, clear = max(0.0, float(np.dot(normal, self.sun))), math.exp(-max(depth, 0) / self.haze_length)
         channels = zip(self.ambient, self.direct, self.haze, strict=True)
         return [((a + d * facing) * clear, haze * (1 - clear)) for a, d, haze in channels]
 
@@ -120,6 +117,10 @@ class Canvas:
         self.picture, self.labels = Image.fromarray(picture), Image.fromarray(labels)
         self.brush, self.label_brush = ImageDraw.Draw(self.picture), ImageDraw.Draw(self.labels)
 
+    def face(self, points: np.ndarray, colour: Colour, label: int | None = None) -> None:
+        """Fill a plane polygon of the world, (n, 3)."""
+        self.polygon(self.camera.outline(points), colour, label)
+
     def polygon(self, points: Sequence, colour: Colour, label: int | None = None) -> None:
         """Fill a polygon of canvas positions. Details that stay inside their object need no label."""
         if len(points) >= 3:
@@ -129,8 +130,7 @@ class Canvas:
 
     def disc(self, centre: Sequence[float], rx: float, ry: float, colour: Colour, label: int | None = None) -> None:
         """Fill an upright ellipse around a canvas position."""
-        x, y = centre
-        box = (x - rx, y - ry, x + rx, y + ry)
+        box = (centre[0] - rx, centre[1] - ry, centre[0] + rx, centre[1] + ry)
         self.brush.ellipse(box, fill=colour)
         if label is not None:
             self.label_brush.ellipse(box, fill=label)
@@ -162,12 +162,9 @@ class Canvas:
         box = np.array([[1, 0, left], [0, 1, top], [0, 0, 1.0]])
         lookup = np.linalg.inv(self.camera.matrix @ plane @ metres) @ box  # canvas position -> pixel of the texture
         coefficients = (lookup / lookup[2, 2]).ravel()[:8].tolist()
-        margin = texture.getpixel(
-            (texture.width // 2, texture.height // 3)
-        )  # rounding may look up just outside the texture
-        patch = texture.transform(
-            (right - left, bottom - top), Image.Transform.PERSPECTIVE, coefficients, fillcolor=margin
-        )
+        margin = texture.getpixel((texture.width // 2, texture.height // 3))  # rounding may look up just outside
+        size = (right - left, bottom - top)
+        patch = texture.transform(size, Image.Transform.PERSPECTIVE, coefficients, fillcolor=margin)
         mask = Image.new("1", patch.size)
         ImageDraw.Draw(mask).polygon([(x - left, y - top) for x, y in points], fill=1)
         self.picture.paste(patch, (left, top), mask)
@@ -175,18 +172,16 @@ class Canvas:
 
     def finish(self) -> tuple[np.ndarray, np.ndarray]:
         """Reduce to the final size: picture (H, W, 3) uint8, labels (H, W) uint8 with void where classes mix."""
-        picture = np.asarray(self.picture.reduce(SCALE))
-        labels = np.asarray(self.labels)
-        members = [labels[y::SCALE, x::SCALE] for y in range(SCALE) for x in range(SCALE)]
-        least, most = np.minimum.reduce(members), np.maximum.reduce(members)
-        return picture, np.where(least == most, least, VOID).astype(np.uint8)
+        blocks = np.asarray(self.labels).reshape(H, SCALE, W, SCALE)
+        least, most = blocks.min((1, 3)), blocks.max((1, 3))
+        return np.asarray(self.picture.reduce(SCALE)), np.where(least == most, least, VOID).astype(np.uint8)
 
 
 class Frame:
     """An upright sheet that faces the camera from a place (x, z): metres right and up of it -> canvas positions."""
 
     def __init__(self, canvas: Canvas, place: Sequence[float]):
-        camera = canvas.camera
+        self.canvas, camera = canvas, canvas.camera
         foot = np.array([place[0], 0.0, place[1]])
         self.depth = camera.depth(foot)
         self.origin, head = camera.project(np.stack([foot, foot + UP]))
@@ -203,3 +198,15 @@ class Frame:
     def tone(self, colour: Colour) -> tuple[int, ...]:
         """Colour of an upright round thing: whatever its side, it catches some of the sun."""
         return seen(colour, self.steps)
+
+    def polygon(self, points: Sequence, colour: Colour, label: int | None = None) -> None:
+        """Fill a polygon of places (x, y) on the sheet."""
+        self.canvas.polygon([self(*point) for point in points], self.tone(colour), label)
+
+    def trapezoid(self, x: float, y: float, half: float, top: float, rise: float, colour: Colour, label=None) -> None:
+        """Fill a trapezoid that stands, or where `rise` is negative hangs, at (x, y): `half` its width, `top` above."""
+        self.polygon([(x - half, y), (x + half, y), (x + top, y + rise), (x - top, y + rise)], colour, label)
+
+    def limb(self, points: Sequence, width: float, colour: Colour, label: int | None = None) -> None:
+        """Draw a line of `width` canvas pixels through places (x, y), with round joints and ends."""
+        self.canvas.limb([self(*point) for point in points], width, self.tone(colour), label)

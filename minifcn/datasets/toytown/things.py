@@ -5,6 +5,8 @@ import numpy as np
 from .canvas import PERSON, POLE, SCALE, SIGN, TREE, Canvas, Frame
 from .paint import foliage, hsv, paint, pick, shifted
 
+TEETH = 7  # of a conifer's skirt
+
 
 def sun_side(canvas: Canvas) -> float:
     """Where the sun stands along the picture: -1 left, 1 right."""
@@ -17,19 +19,14 @@ def draw_tree(canvas: Canvas, frame: Frame, height: float, kind: str, rng: np.ra
     bark = hsv(rng.uniform(0.04, 0.12), rng.uniform(0.1, 0.4), rng.uniform(0.25, 0.5))
     leaf = foliage(rng)
     if kind == "bare":
-        draw_branch(canvas, frame, (0.0, 0.0), np.pi / 2, 0.36 * height, 0.06 * height, 4, frame.tone(bark), rng)
-        return
+        return draw_branch(frame, (0.0, 0.0), np.pi / 2, 0.36 * height, 0.06 * height, 4, bark, rng)
     if kind != "bush":
-        thick = 0.035 * height + 0.06
-        trunk = [frame(-thick, 0), frame(thick, 0), frame(0.6 * thick, 0.6 * height), frame(-0.6 * thick, 0.6 * height)]
-        canvas.polygon(trunk, frame.tone(bark), TREE)
-        canvas.polygon(
-            [trunk[0], frame(0, 0), frame(0, 0.6 * height), trunk[3]],
-            frame.tone(bark * (0.7 if sun_side(canvas) > 0 else 1.2)),
-        )
+        thick, tall = 0.035 * height + 0.06, 0.6 * height
+        frame.trapezoid(0, 0, thick, 0.6 * thick, tall, bark, TREE)
+        half = [(-thick, 0), (0, 0), (0, tall), (-0.6 * thick, tall)]
+        frame.polygon(half, bark * (0.7 if sun_side(canvas) > 0 else 1.2))
     if kind == "conifer":
-        draw_conifer(canvas, frame, height, leaf, rng)
-        return
+        return draw_conifer(canvas, frame, height, leaf, rng)
     rx, ry, middle = {
         "broad": (rng.uniform(0.26, 0.4), rng.uniform(0.26, 0.34), 0.66),
         "poplar": (0.11, 0.42, 0.56),
@@ -70,23 +67,20 @@ def draw_conifer(canvas: Canvas, frame: Frame, height: float, leaf, rng) -> None
     for k in range(tiers):
         base, top = height * (0.12 + 0.8 * k / tiers), height * min(1.0, 0.12 + 0.8 * (k + 1.7) / tiers)
         half = height * 0.2 * (1 - k / (tiers + 0.5)) * rng.uniform(0.9, 1.1)
-        teeth = 7
-        hem = [(half * (2 * i / teeth - 1), base + (0.035 * height if i % 2 else 0.0)) for i in range(teeth + 1)]
-        canvas.polygon([frame(*p) for p in hem] + [frame(0, top)], frame.tone(leaf * (0.55 + 0.06 * k)), TREE)
+        hem = [(half * (2 * i / TEETH - 1), base + (0.035 * height if i % 2 else 0.0)) for i in range(TEETH + 1)]
+        frame.polygon([*hem, (0, top)], leaf * (0.55 + 0.06 * k), TREE)
         bright = [(x, y + 0.012 * height) for x, y in hem if x * sun >= 0]
-        canvas.polygon([frame(*p) for p in bright] + [frame(0, top)], frame.tone(leaf * (0.8 + 0.07 * k)), TREE)
+        frame.polygon([*bright, (0, top)], leaf * (0.8 + 0.07 * k), TREE)
 
 
-def draw_branch(
-    canvas: Canvas, frame: Frame, foot, angle: float, length: float, width: float, levels: int, colour, rng
-) -> None:
+def draw_branch(frame: Frame, foot, angle: float, length: float, width: float, levels: int, colour, rng) -> None:
     """Paint a bare branch and, from its tip, thinner ones."""
     tip = (foot[0] + length * np.cos(angle), foot[1] + length * np.sin(angle))
-    canvas.limb([frame(*foot), frame(*tip)], max(width * frame.unit, 1.4 * SCALE), colour, TREE)
+    frame.limb([foot, tip], max(width * frame.unit, 1.4 * SCALE), colour, TREE)
     if levels and length * frame.unit > 4:
         for spread in (-1, 1) if levels < 3 else (-1, 0.1, 1):
             turn = angle + spread * rng.uniform(0.25, 0.6)
-            draw_branch(canvas, frame, tip, turn, length * rng.uniform(0.6, 0.8), width * 0.62, levels - 1, colour, rng)
+            draw_branch(frame, tip, turn, length * rng.uniform(0.6, 0.8), width * 0.62, levels - 1, colour, rng)
 
 
 def draw_person(canvas: Canvas, frame: Frame, height: float, rng: np.random.Generator) -> None:
@@ -95,10 +89,10 @@ def draw_person(canvas: Canvas, frame: Frame, height: float, rng: np.random.Gene
     mirror, px = pick(rng, (-1, 1)), frame.unit * h
 
     def at(*points):
-        return [frame(mirror * x * h, y * h) for x, y in points]
+        return [(mirror * x * h, y * h) for x, y in points]
 
     def limb(width, colour, *points):
-        canvas.limb(at(*points), width * px, frame.tone(colour), PERSON)
+        frame.limb(at(*points), width * px, colour, PERSON)
 
     top, stride = paint(rng), rng.uniform(0.05, 0.30)
     swing, wide = rng.uniform(-0.2, 0.2), rng.uniform(0.19, 0.25)
@@ -108,19 +102,19 @@ def draw_person(canvas: Canvas, frame: Frame, height: float, rng: np.random.Gene
     hem = pick(rng, (0.85, 0.85, 0.5))  # a shirt, or a coat or skirt
     left = [(-wide - 0.02, hem), (-wide * 0.85, 1.1), (-wide, 1.40), (-0.1, 1.47)]
     right = [(-x, y) for x, y in left[::-1]]
-    canvas.polygon(at(*left, *right), frame.tone(top), PERSON)
-    canvas.polygon(at(*left, (-0.08, hem)), frame.tone(top * 0.78))
+    frame.polygon(at(*left, *right), top, PERSON)
+    frame.polygon(at(*left, (-0.08, hem)), top * 0.78)
     hand = (wide + swing, 0.8)
     limb(0.11, top * 1.08, (wide, 1.36), (wide + 0.07 + swing * 0.4, 1.08), hand)
     limb(0.1, skin, hand, (hand[0], hand[1] - 0.04))
     if rng.random() < 0.35:
         x, y = hand
         bag = at((x - 0.14, y), (x + 0.14, y), (x + 0.12, y - 0.3), (x - 0.12, y - 0.3))
-        canvas.polygon(bag, frame.tone(paint(rng) * 0.8), PERSON)
+        frame.polygon(bag, paint(rng) * 0.8, PERSON)
     limb(0.11, skin * 0.85, (0, 1.42), (0, 1.52))
     hair = hsv(rng.uniform(0.02, 0.12), 0.4, rng.uniform(0.1, 0.6))
-    canvas.disc(*at((0, 1.63)), 0.125 * px, 0.145 * px, frame.tone(hair), PERSON)
-    canvas.disc(*at((0.03, 1.6)), 0.1 * px, 0.115 * px, frame.tone(skin))
+    canvas.disc(frame(*at((0, 1.63))[0]), 0.125 * px, 0.145 * px, frame.tone(hair), PERSON)
+    canvas.disc(frame(*at((0.03, 1.6))[0]), 0.1 * px, 0.115 * px, frame.tone(skin))
 
 
 def draw_legs(limb, stride: float, colour: np.ndarray) -> None:
@@ -137,30 +131,15 @@ def draw_lamp(canvas: Canvas, frame: Frame, height: float, rng: np.random.Genera
     width = max(0.17 * frame.unit, 2.9 * SCALE)
     half, arm = width / frame.unit / 2, pick(rng, [-1, 1]) * rng.uniform(0.7, 1.4)
     draw_pole(canvas, frame, height, metal, width)
-    canvas.polygon(
-        [frame(-half * 1.7, 0), frame(half * 1.7, 0), frame(half * 1.3, 0.9), frame(-half * 1.3, 0.9)],
-        frame.tone(metal * 0.8),
-        POLE,
-    )
-    lamp = (0.0, height + 0.1)
+    frame.trapezoid(0, 0, half * 1.7, half * 1.3, 0.9, metal * 0.8, POLE)
+    x, y = 0.0, height + 0.1
     if rng.random() < 0.6:
-        lamp = (arm, height + 0.25)
-        canvas.limb(
-            [frame(0, height - 0.05), frame(0.4 * arm, height + 0.25), frame(*lamp)],
-            0.75 * width,
-            frame.tone(metal),
-            POLE,
-        )
-    x, y = lamp
-    canvas.polygon(
-        [frame(x - 0.36, y), frame(x + 0.36, y), frame(x + 0.2, y + 0.28), frame(x - 0.2, y + 0.28)],
-        frame.tone(metal * 0.7),
-        POLE,
-    )
+        x, y = arm, height + 0.25
+        frame.limb([(0, height - 0.05), (0.4 * arm, y), (x, y)], 0.75 * width, metal, POLE)
+    frame.trapezoid(x, y, 0.36, 0.2, 0.28, metal * 0.7, POLE)
     glass = (255, 236, 180) if canvas.light.lamps else frame.tone((235, 235, 225))
-    canvas.polygon(
-        [frame(x - 0.32, y), frame(x + 0.32, y), frame(x + 0.22, y - 0.16), frame(x - 0.22, y - 0.16)], glass, POLE
-    )
+    corners = [(x - 0.32, y), (x + 0.32, y), (x + 0.22, y - 0.16), (x - 0.22, y - 0.16)]
+    canvas.polygon([frame(*corner) for corner in corners], glass, POLE)
     return frame(x, y)
 
 
@@ -168,8 +147,8 @@ def draw_pole(canvas: Canvas, frame: Frame, height: float, metal, width: float) 
     """Paint a round pole: lit on the sun's side, dark on the other."""
     half, sun = width / frame.unit / 2, sun_side(canvas)
     for left, right, shade in ((-1.0, 1.0, 1.0), (-1.0, -0.3, 0.9 - 0.4 * sun), (0.4, 1.0, 0.9 + 0.4 * sun)):
-        strip = [frame(left * half, 0), frame(right * half, 0), frame(right * half, height), frame(left * half, height)]
-        canvas.polygon(strip, frame.tone(metal * shade), POLE)
+        strip = [(left * half, 0), (right * half, 0), (right * half, height), (left * half, height)]
+        frame.polygon(strip, metal * shade, POLE)
 
 
 def draw_sign(canvas: Canvas, frame: Frame, height: float, size: float, rng: np.random.Generator) -> None:
@@ -181,45 +160,30 @@ def draw_sign(canvas: Canvas, frame: Frame, height: float, size: float, rng: np.
         face, mark = (np.array([232.0, 230, 222]), mark) if rng.random() < 0.6 else (rim, np.array([235.0, 235, 230]))
     r, kind = size / 2, pick(rng, ["round", "triangle", "square", "octagon", "board", "lights"])
     if kind == "lights":
-        draw_lights(canvas, frame, height, 0.7 * size, rng)
-        return
-    corners = {"round": 20, "triangle": 3, "square": 4, "octagon": 8, "board": 4}[kind]
-    turn = {
-        "triangle": pick(rng, [0.25, 0.75]),
-        "octagon": 1 / 16,
-        "square": pick(rng, [0, 0.125]),
-        "board": 0.125,
-    }.get(kind, 0)
+        return draw_lights(canvas, frame, height, 0.7 * size, rng)
+    turns = pick(rng, [0.25, 0.75]), pick(rng, [0, 0.125])  # of a triangle, of a square
+    shapes = {"round": (20, 0), "triangle": (3, turns[0]), "square": (4, turns[1])}
+    corners, turn = (shapes | {"octagon": (8, 1 / 16), "board": (4, 0.125)})[kind]
     angles = 2 * np.pi * (np.arange(corners) / corners + turn)
     stretch = 1.7 if kind == "board" else 1.0
     for scale, colour, label in ((1.12, (240, 240, 236), SIGN), (1.05, rim, SIGN), (0.74, face, None)):
-        ring = [frame(r * stretch * scale * np.cos(a), height + r * scale * np.sin(a)) for a in angles]
-        canvas.polygon(ring, frame.tone(np.asarray(colour)), label)
+        ring = [(r * stretch * scale * np.cos(a), height + r * scale * np.sin(a)) for a in angles]
+        frame.polygon(ring, np.asarray(colour), label)
     if kind == "board":
         for y in (0.22, -0.12):
-            bar = [frame(-0.8 * r, height + y * r), frame(0.6 * r, height + y * r)]
-            canvas.limb(bar, 0.16 * r * frame.unit, frame.tone(mark))
+            frame.limb([(-0.8 * r, height + y * r), (0.6 * r, height + y * r)], 0.16 * r * frame.unit, mark)
     else:
         a, b = rng.uniform(-0.4, 0.4, 2)
-        canvas.limb(
-            [frame(-0.4 * r, height + a * r), frame(0, height + b * r), frame(0.4 * r, height - a * r)],
-            0.24 * r * frame.unit,
-            frame.tone(mark),
-        )
+        ends = [(-0.4 * r, height + a * r), (0, height + b * r), (0.4 * r, height - a * r)]
+        frame.limb(ends, 0.24 * r * frame.unit, mark)
 
 
 def draw_lights(canvas: Canvas, frame: Frame, height: float, size: float, rng: np.random.Generator) -> None:
     """Paint a traffic light: a dark box with three lamps, one of them lit."""
     half, lit = 0.32 * size, rng.integers(3)
-    box = [
-        frame(-half, height - 1.1 * size),
-        frame(half, height - 1.1 * size),
-        frame(half, height + 0.9 * size),
-        frame(-half, height + 0.9 * size),
-    ]
-    canvas.polygon(box, frame.tone(shifted(rng, paint(rng), 0.2, 0.7)), SIGN)
+    low, high, radius = height - 1.1 * size, height + 0.9 * size, 0.22 * size * frame.unit
+    box = [(-half, low), (half, low), (half, high), (-half, high)]
+    frame.polygon(box, shifted(rng, paint(rng), 0.2, 0.7), SIGN)
     for k, colour in enumerate([(250, 60, 45), (250, 185, 50), (70, 225, 120)]):
         shine = colour if k == lit else tuple(int(0.28 * c) for c in colour)
-        canvas.disc(
-            frame(0, height + (0.55 - 0.65 * k) * size), 0.22 * size * frame.unit, 0.22 * size * frame.unit, shine
-        )
+        canvas.disc(frame(0, height + (0.55 - 0.65 * k) * size), radius, radius, shine)
