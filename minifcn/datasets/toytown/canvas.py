@@ -145,6 +145,11 @@ class Canvas:
             for end in ends:
                 self.disc(end, width / 2, width / 2, colour, label)
 
+    def lit(self, corner, along, up, size: tuple, texture: Image.Image, shape, label: int, normal, middle) -> None:
+        """As textured, with the texture toned as a surface with this unit normal around the point `middle`."""
+        texture = self.light.tone_image(texture, normal, self.camera.depth(middle))
+        self.textured(corner, along, up, size, texture, shape, label)
+
     def textured(self, corner: Colour, along: Colour, up: Colour, size: tuple, texture: Image.Image, shape, label: int):
         """Paint the plane polygon `shape` (n, 3) with a texture of `size` metres from `corner`, along unit vectors."""
         points = self.camera.outline(shape)
