@@ -143,11 +143,24 @@ def shadow_mask(camera: Camera, casts: list) -> np.ndarray:
     return np.asarray(mask.filter(ImageFilter.BoxBlur(0.7)), np.float32) / 255
 
 
-def draw_sky(kind: dict, rng: np.random.Generator) -> np.ndarray:
+@dataclass
+class Sky:
+    """Colours at the top, low down and of the clouds; cover and sharpness of the clouds; the gradient's power."""
+
+    top: np.ndarray
+    low: np.ndarray
+    cloud: np.ndarray
+    cover: float
+    crisp: float
+    curve: float
+    stars: bool
+
+
+def draw_sky(sky: Sky, rng: np.random.Generator) -> np.ndarray:
     """Return the sky over the canvas, (SH, SW, 3) uint8: a gradient, clouds in octaves of noise, perhaps stars."""
     h, w = H // 2, W // 2  # the sky is soft: a quarter of the pixels will do
-    y = np.linspace(0, 1, h, dtype=np.float32)[:, None, None] ** kind["curve"]
-    top, low, white = (np.asarray(kind[name], np.float32) for name in ("top", "low", "cloud"))
+    y = np.linspace(0, 1, h, dtype=np.float32)[:, None, None] ** sky.curve
+    top, low, white = (colour.astype(np.float32) for colour in (sky.top, sky.low, sky.cloud))
     colours = top * (1 - y) + low * y + np.zeros((1, w, 1), np.float32)
     clouds = np.zeros((h, w), np.float32)
     wide = rng.uniform(1, 3)
@@ -156,12 +169,12 @@ def draw_sky(kind: dict, rng: np.random.Generator) -> np.ndarray:
         patch = Image.fromarray(rng.random(cells[::-1], dtype=np.float32))
         clouds += np.asarray(patch.resize((w, h), Image.Resampling.BICUBIC)) * 0.55**octave
     clouds = (clouds - clouds.mean()) / clouds.std()
-    cover = np.clip((clouds + kind["cover"]) * kind["crisp"], 0, 1)[..., None]
+    cover = np.clip((clouds + sky.cover) * sky.crisp, 0, 1)[..., None]
     # the sunny side of a cloud is where the noise falls off towards the sun
     relief = np.clip(clouds - np.roll(clouds, (2, -1), axis=(0, 1)), -1, 1)[..., None]
     body = white * (1 + 0.16 * relief) - 14 * np.clip(clouds, 0, 2)[..., None]
     colours = colours * (1 - cover) + body * cover
-    if kind["stars"]:
+    if sky.stars:
         ys, xs = rng.integers(0, h, 40), rng.integers(0, w, 40)
         colours[ys, xs] += rng.uniform(20, 120, (40, 1)) * (1 - cover[ys, xs])
     image = Image.fromarray(np.clip(colours, 0, 255).astype(np.uint8))

@@ -16,7 +16,7 @@ from .buildings import Building, draw_building, draw_skyline
 from .canvas import SCALE, Camera, Canvas, Frame, H, Light, W
 from .cars import SHAPES, draw_car
 from .enlarge import enlarged, enlarged_cast
-from .ground import Street, bare_labels, draw_ground, draw_sky
+from .ground import Sky, Street, bare_labels, draw_ground, draw_sky
 from .paint import hsv, pick
 from .things import draw_lamp, draw_person, draw_sign, draw_tree
 
@@ -51,7 +51,7 @@ def draw_scene(seed: int, split_index: int, index: int, size: float | None = Non
     light, sky = make_weather(rng)
     street = make_street(rng)
     camera = place_camera(street, rng)
-    buildings, parks = make_rows(street, camera, rng)
+    buildings, parks = make_rows(street, rng)
     things = place_things(street, camera, parks, rng)
     still = [cast for box in buildings for cast in box.shadow(light.sun)]
     casts = still + [cast for thing in things for cast in cast_shadow(camera, thing, light.sun, size)]
@@ -66,15 +66,13 @@ def draw_scene(seed: int, split_index: int, index: int, size: float | None = Non
         draw_ground(empty, street, still, pools, own(0))
         meter, _ = empty.finish()
     glows = []
-    for number, thing in sorted(enumerate(things, 2), key=lambda one: -camera.depth([one[1][1][0], 0, one[1][1][1]])):
+    for number, thing in sorted(enumerate(things, 2), key=lambda one: -camera.depth(on_ground(one[1][1]))):
         canvas.camera = seen_by(camera, thing, size)
-        glow = draw_thing(canvas, street, *thing, own(number), size or 1.0)
-        if glow is not None:
-            glows.append(glow)
+        glows.append(draw_thing(canvas, *thing, own(number), size or 1.0))
     canvas.camera = camera
     draw_ground(canvas, street, casts, pools, own(0))
     picture, labels = canvas.finish()
-    return develop(picture, glows if light.lamps else [], own(1), meter), labels
+    return develop(picture, [glow for glow in glows if glow and light.lamps], own(1), meter), labels
 
 
 def seen_by(camera: Camera, thing: tuple, size: float | None) -> Camera:
@@ -89,7 +87,7 @@ def cast_shadow(camera: Camera, thing: tuple, sun: np.ndarray, size: float | Non
     return casts if larger is camera else [cast for x in casts for cast in enlarged_cast(camera, larger, x)]
 
 
-def make_weather(rng: np.random.Generator) -> tuple[Light, dict]:
+def make_weather(rng: np.random.Generator) -> tuple[Light, Sky]:
     """Choose hour and weather: the light, and the sky's colours at the top, low down and of the clouds."""
     kind = str(rng.choice(list(WEATHERS), p=[share for share, *_ in WEATHERS.values()]))
     _, heights, ambient, direct, reach, cover = WEATHERS[kind]
@@ -97,17 +95,13 @@ def make_weather(rng: np.random.Generator) -> tuple[Light, dict]:
     sun = np.array([np.cos(azimuth) * np.cos(height), np.sin(height), np.sin(azimuth) * np.cos(height)])
     top, low, cloud = sky_colours(kind, rng)
     gain = np.exp(rng.normal(0.12, 0.22))  # of the street over the sky: else the sky would always be the brightest
-    sky = {"top": top, "low": low, "cloud": cloud, "cover": cover + rng.normal(0, 0.7), "crisp": rng.uniform(0.5, 1.2)}
-    sky |= {"curve": rng.uniform(0.6, 1.4), "stars": kind == "night"}
-    lamps = kind in ("dusk", "night")
-    return Light(
-        sun,
-        tuple(gain * np.array(ambient)),
-        tuple(gain * np.array(direct)),
-        tuple(low.tolist()),
-        reach * rng.uniform(0.7, 1.3),
-        lamps,
-    ), sky
+    sky = Sky(
+        top, low, cloud, cover + rng.normal(0, 0.7), rng.uniform(0.5, 1.2), rng.uniform(0.6, 1.4), kind == "night"
+    )
+    ambient, direct, haze = (
+        tuple(light) for light in (gain * np.array(ambient), gain * np.array(direct), low.tolist())
+    )
+    return Light(sun, ambient, direct, haze, reach * rng.uniform(0.7, 1.3), kind in ("dusk", "night")), sky
 
 
 def sky_colours(kind: str, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -145,14 +139,12 @@ def place_camera(street: Street, rng: np.random.Generator) -> Camera:
         yaw, x = side * rng.uniform(0.4, 0.95), -side * abs(x)
     else:
         yaw, x = side * rng.uniform(0.95, 1.75), -side * rng.uniform(0.75, 0.97) * street.facade
-    high = rng.random() < 0.35
-    height, horizon = (
-        (rng.uniform(3, 6.5), rng.uniform(0.08, 0.5)) if high else (rng.uniform(1.3, 2.6), rng.uniform(0.2, 0.84))
-    )
+    heights, horizons = ((3, 6.5), (0.08, 0.5)) if rng.random() < 0.35 else ((1.3, 2.6), (0.2, 0.84))
+    height, horizon = rng.uniform(*heights), rng.uniform(*horizons)
     return Camera((x, height, 0), yaw, rng.uniform(135, 190), horizon * H, rng.normal(0, 0.07))
 
 
-def make_rows(street: Street, camera: Camera, rng: np.random.Generator) -> tuple[list[Building], list]:
+def make_rows(street: Street, rng: np.random.Generator) -> tuple[list[Building], list]:
     """Line both sides with houses. Returns them, and the stretches (side, z0, z1) that are left open for parks."""
     buildings, parks = [], []
     for side in (-1, 1):
@@ -160,10 +152,8 @@ def make_rows(street: Street, camera: Camera, rng: np.random.Generator) -> tuple
         park = rng.random() < 0.22
         while z < 70:
             length = rng.uniform(6, 14)
-            crosses = abs(z + length / 2 - street.crossing) < (length + street.crossing_width) / 2 + 2
-            if crosses:
-                z = street.crossing + street.crossing_width / 2 + 2 if z > street.crossing - 10 - length else z + 1
-                z, length = max(z, street.crossing + street.crossing_width / 2 + 2), 0
+            if abs(z + length / 2 - street.crossing) < (length + street.crossing_width) / 2 + 2:
+                z, length = max(z, street.crossing + street.crossing_width / 2 + 2), 0  # beyond the road across
             elif park or rng.random() < 0.14:
                 parks.append((side, z, z + length))
             else:
@@ -180,29 +170,28 @@ def place_things(street: Street, camera: Camera, parks: list, rng: np.random.Gen
     things, taken = [], []
     half, edge = street.road / 2, street.facade
 
-    def put(kind, low, high, nearest, farthest, radius, size):
-        """Try places in view with |x| from low to high, depth from nearest to farthest; keep the first that is free."""
+    def put(kind, across, depths, radius, size):
+        """Try places in view at these |x| and depths; keep the first that is free."""
         for _ in range(30):
-            depth, u = nearest * (farthest / nearest) ** rng.random(), rng.uniform(-0.47, 0.47) * W * SCALE
+            depth, u = depths[0] * (depths[1] / depths[0]) ** rng.random(), rng.uniform(-0.47, 0.47) * W * SCALE
             right = np.array([camera.forward[2], -camera.forward[0]])
             x, z = camera.position[[0, 2]] + depth * (camera.forward[[0, 2]] + right * u / camera.focal)
-            if low <= abs(x) <= high and all(np.hypot(x - a, z - b) > radius + r for a, b, r in taken):
+            if across[0] <= abs(x) <= across[1] and all(np.hypot(x - a, z - b) > radius + r for a, b, r in taken):
                 taken.append((x, z, radius))
                 things.append((kind, (x, z), size))
                 return
 
-    for _ in range(rng.integers(2, 6)):
-        put("car", 1.2, half - 0.6, 7, 34, 2.1, pick(rng, list(SHAPES)))
-    for _ in range(rng.integers(2, 6)):
-        put("person", 0, edge - 0.5, 3.8, 13, 0.4, rng.uniform(1.5, 1.9))
-    for _ in range(rng.integers(1, 4)):
-        put("lamp", half + 0.3, half + 0.9, 5, 24, 0.4, rng.uniform(3.6, 6.5))
-    for _ in range(rng.integers(2, 4)):
-        put("sign", half + 0.3, half + 1.0, 4.5, 14, 0.4, rng.uniform(2.0, 2.7))
-    for _ in range(rng.integers(1, 4)):
-        put("tree", half + 0.8, edge - 0.4, 7, 26, 0.9, rng.uniform(5, 9))
-    for _ in range(rng.integers(0, 3)):
-        put("bush", edge - 1.2, edge - 0.3, 6, 25, 0.8, rng.uniform(0.8, 1.6))
+    # how many; |x|; depth; radius; size, that of a car being its shape
+    for kind, counts, across, depths, radius, sizes in (
+        ("car", (2, 6), (1.2, half - 0.6), (7, 34), 2.1, None),
+        ("person", (2, 6), (0, edge - 0.5), (3.8, 13), 0.4, (1.5, 1.9)),
+        ("lamp", (1, 4), (half + 0.3, half + 0.9), (5, 24), 0.4, (3.6, 6.5)),
+        ("sign", (2, 4), (half + 0.3, half + 1.0), (4.5, 14), 0.4, (2.0, 2.7)),
+        ("tree", (1, 4), (half + 0.8, edge - 0.4), (7, 26), 0.9, (5, 9)),
+        ("bush", (0, 3), (edge - 1.2, edge - 0.3), (6, 25), 0.8, (0.8, 1.6)),
+    ):
+        for _ in range(rng.integers(*counts)):
+            put(kind, across, depths, radius, rng.uniform(*sizes) if sizes else pick(rng, list(SHAPES)))
     for side, z0, z1 in parks:
         for z in np.arange(z0 + 1, z1 - 0.5, 4.2):
             things.append(("tree", (side * (edge + rng.uniform(1, 5)), z + rng.uniform(-1, 1)), rng.uniform(6.5, 12)))
@@ -210,9 +199,14 @@ def place_things(street: Street, camera: Camera, parks: list, rng: np.random.Gen
     return [thing for thing in things if in_view(camera, thing[1], thing[2])]
 
 
+def on_ground(place) -> np.ndarray:
+    """A place (x, z) as a point (3,) of the world."""
+    return np.array([place[0], 0, place[1]])
+
+
 def in_view(camera: Camera, place, size) -> bool:
     """Whether a thing of this height (a car: of any shape) may show, or may throw its shadow into view."""
-    foot = np.array([place[0], 0, place[1]])
+    foot = on_ground(place)
     if not 2.5 < camera.depth(foot) < 60:
         return False
     u = camera.project(foot[None])[0, 0] / SCALE
@@ -222,8 +216,7 @@ def in_view(camera: Camera, place, size) -> bool:
 
 def thing_shadow(kind: str, place, size, sun: np.ndarray) -> list[np.ndarray]:
     """The shadow of a thing on the ground: polygons (n, 3)."""
-    shift = np.array([-sun[0], 0, -sun[2]]) / max(sun[1], 0.15)
-    foot = np.array([place[0], 0, place[1]])
+    shift, foot = np.array([-sun[0], 0, -sun[2]]) / max(sun[1], 0.15), on_ground(place)
     turn = np.linspace(0, 2 * np.pi, 12, endpoint=False)
     circle = np.stack([np.cos(turn), 0 * turn, np.sin(turn)], axis=1)
     if kind == "car":
@@ -244,7 +237,7 @@ def strip(a: np.ndarray, b: np.ndarray, half: float) -> list[np.ndarray]:
     return [np.stack([a - side, a + side, b + side, b - side])]
 
 
-def draw_thing(canvas: Canvas, street: Street, kind: str, place, size, rng: np.random.Generator, board: float = 1.0):
+def draw_thing(canvas: Canvas, kind: str, place, size, rng: np.random.Generator, board: float = 1.0):
     """Paint one thing. Returns the canvas position of its light, if it has one.
 
     board: how many times as large as usual the board of a sign is: about its middle, since about the pole's foot large
@@ -282,11 +275,10 @@ def develop(picture: np.ndarray, glows: list, rng: np.random.Generator, meter: n
             light += (90 / (1 + near / 18))[..., None] * np.float32([1, 0.82, 0.5])
         return np.clip(light * balance / 255, 0, 1)
 
-    developed = lit(picture)
-    mean = float((developed if meter is None else lit(meter)).mean())
+    mean = float(lit(picture if meter is None else meter).mean())
     target = rng.uniform(0.25, 0.58) if mean > 0.2 else rng.uniform(0.17, 0.3)  # nights stay dark
     middle = np.float32(255 * target)
-    developed = 255 * developed ** np.float32(np.clip(np.log(target) / np.log(mean), 0.5, 1.45))
+    developed = 255 * lit(picture) ** np.float32(np.clip(np.log(target) / np.log(mean), 0.5, 1.45))
     developed = (developed - middle) * np.float32(np.exp(rng.normal(0.08, 0.13))) + middle
     radius = ((x / W - 0.5) ** 2 + (y / H - 0.5) ** 2)[..., None]
     developed *= 1 - np.float32(rng.uniform(0, 0.5)) * radius
