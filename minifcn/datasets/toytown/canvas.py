@@ -32,10 +32,8 @@ class Camera:
     """
 
     def __init__(self, position: Sequence[float], yaw: float, focal: float, horizon: float, roll: float):
-        self.position = np.asarray(position, float)
-        self.forward = np.array([np.sin(yaw), 0, np.cos(yaw)])
-        right = np.array([np.cos(yaw), 0, -np.sin(yaw)])
-        axes = np.stack([right, -UP, self.forward])  # (3, 3)
+        self.position, self.forward = np.asarray(position, float), np.array([np.sin(yaw), 0, np.cos(yaw)])
+        axes = np.stack([[np.cos(yaw), 0, -np.sin(yaw)], -UP, self.forward])  # (3, 3)
         outer = np.hstack([axes, -axes @ self.position[:, None]])  # (3, 4)
         lens = np.diag([focal * SCALE, focal * SCALE, 1.0])
         lens[:2, 2] = 0, (horizon - H / 2) * SCALE

@@ -1,7 +1,6 @@
 """What toytown's scenes stand on and under: the ground with road and pavement, and the sky, as whole arrays."""
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
@@ -28,12 +27,6 @@ class Street:
         return self.road / 2 + self.pavement
 
 
-@lru_cache(maxsize=1)
-def noise_tiles() -> tuple[np.ndarray, np.ndarray]:
-    """Two tiles of 65536 values around 0, read as 256 x 256: white noise, and smooth blotches."""
-    return grey_noise(256).ravel(), smooth_noise(256).ravel()
-
-
 def draw_ground(canvas: Canvas, street: Street, casts: list, pools: list, rng: np.random.Generator) -> None:
     """Fill what is still bare GROUND with road and pavement, once everything that stands on it is painted.
 
@@ -46,9 +39,9 @@ def draw_ground(canvas: Canvas, street: Street, casts: list, pools: list, rng: n
         return
     v, u = np.divmod(bare, W * SCALE)
     x, z, depth = ground_positions(canvas.camera, u.astype(np.float32), v.astype(np.float32))
-    cell = speckle_cells(x, z, canvas.camera.focal / depth)
-    patch = ((x * 8).astype(np.int32) & 255) * 256 + ((z * 8).astype(np.int32) & 255)
-    white, smooth = noise_tiles()
+    cell = tile_places(x, z, speckle(canvas.camera.focal / depth))
+    patch = tile_places(x, z, 8)
+    white, smooth = grey_noise(256).ravel(), smooth_noise(256).ravel()
     grain, blotch = white[cell], smooth[patch]
     on_road = (np.abs(x) < street.road / 2) | (np.abs(z - street.crossing) < street.crossing_width / 2)
     tone = np.where(on_road, asphalt(x, z, grain, blotch, street, rng), paving(x, z, grain, white, depth, rng))
@@ -82,10 +75,14 @@ def ground_positions(camera: Camera, u: np.ndarray, v: np.ndarray) -> tuple[np.n
     return x * depth, z * depth, depth
 
 
-def speckle_cells(x: np.ndarray, z: np.ndarray, density: np.ndarray) -> np.ndarray:
-    """Cells of a noise tile for ground positions. Their size halves with the distance, so that near or far the grain of
-    asphalt spans some 2 canvas pixels: a photograph resolves grains of every size, down to its pixels."""
-    cells_per_metre = np.exp2(np.floor(np.log2(np.minimum(density, 160) / 1.6))).astype(np.float32)
+def speckle(density: np.ndarray) -> np.ndarray:
+    """Cells of noise a metre. Their size halves with the distance, so that near or far the grain of asphalt spans some
+    2 canvas pixels: a photograph resolves grains of every size, down to its pixels."""
+    return np.exp2(np.floor(np.log2(np.minimum(density, 160) / 1.6))).astype(np.float32)
+
+
+def tile_places(x: np.ndarray, z: np.ndarray, cells_per_metre) -> np.ndarray:
+    """Where ground positions read a flat tile of 256 x 256 values."""
     return ((x * cells_per_metre).astype(np.int32) & 255) * 256 + ((z * cells_per_metre).astype(np.int32) & 255)
 
 
