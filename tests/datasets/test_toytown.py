@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from minifcn.datasets import toytown
-from minifcn.datasets.toytown import LARGE, SPLITS, THIN, Toytown, default_root
+from minifcn.datasets.toytown import SPLITS, THIN, WIDE, Toytown, default_root
 from minifcn.datasets.toytown.scene import draw_scene
 from minifcn.errors import InputError
 
@@ -64,7 +64,7 @@ def test_labels_lie_on_what_is_drawn(scenes):
 
 
 def test_thin_and_large_share_out_the_classes():
-    assert sorted(THIN + LARGE) == sorted(toytown.CLASSES)
+    assert sorted(THIN + WIDE) == sorted(toytown.CLASSES)
     assert len(np.unique(toytown.PALETTE, axis=0)) == len(toytown.CLASSES)
 
 

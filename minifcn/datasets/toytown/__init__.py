@@ -31,32 +31,23 @@ VERSION = "v2"  # of the drawing code: raise it whenever any pixel changes, and 
 MANY = 64  # pictures from which a second process is worth its start
 SPLITS = {"train": 600, "val": 100, "test": 200}
 THIN = ("person", "pole", "sign")  # narrower than the 32 pixels that one score of an FCN-32s covers
-LARGE = tuple(name for name in CLASSES if name not in THIN)
+WIDE = tuple(name for name in CLASSES if name not in THIN)
 # Of cars, persons and signs in toytown_sizes. The largest hide one another, and the picture's edge cuts many of them.
 SIZES = (0.5, 1.0, 2.0, 4.0)
-PALETTE = np.array(
+PALETTE = np.array(  # sky, building, road; pavement, tree, car; person, pole, sign
     [
-        (112, 178, 224),  # sky
-        (196, 132, 96),  # building
-        (96, 94, 110),  # road
-        (206, 196, 178),  # pavement
-        (92, 150, 82),  # tree
-        (206, 70, 66),  # car
-        (246, 180, 60),  # person
-        (62, 56, 140),  # pole
-        (240, 112, 176),  # sign
+        (112, 178, 224), (196, 132, 96), (96, 94, 110),
+        (206, 196, 178), (92, 150, 82), (206, 70, 66),
+        (246, 180, 60), (62, 56, 140), (240, 112, 176),
     ],
     np.uint8,
-)
+)  # fmt: skip
 
 
 class Toytown:
-    """One split of the drawn street scenes.
+    """One split of the drawn street scenes: "train" (600 pictures), "val" (100) or "test" (200).
 
-    Args:
-        split: "train" (600 pictures), "val" (100) or "test" (200).
-        seed: of the drawing; every seed is another town.
-        root: folder of the cache; None takes `default_root()`.
+    seed: of the drawing; every seed is another town.  root: folder of the cache; None takes `default_root()`.
 
     Item i is (picture, labels): uint8 (160, 192, 3) RGB, and uint8 (160, 192) with classes 0 to 8 and void 255.
     Raises InputError for an unknown split, and for a file of the cache that cannot be read.
@@ -68,10 +59,8 @@ class Toytown:
 
     def __init__(self, split: str, seed: int = 0, root: str | Path | None = None):
         if split not in SPLITS:
-            raise InputError(f"{self.name} has the splits {', '.join(SPLITS)}; got {split!r}")
-        self.split = split
-        self.classes = list(CLASSES)
-        self.palette = PALETTE.copy()
+            raise InputError(f"{self.name} has the splits {', '.join(SPLITS)}, received {split!r}")
+        self.split, self.classes, self.palette = split, list(CLASSES), PALETTE.copy()
         self.names = [f"{split}_{index:03d}" for index in range(SPLITS[split])]
         self.folder = Path(root or default_root()) / VERSION / self.variant / f"seed{seed}" / split
         self._draw_missing(seed)
@@ -95,7 +84,7 @@ class Toytown:
         try:
             with Image.open(path) as image:
                 if image.mode != mode:
-                    raise ValueError(f"expected mode {mode}, got {image.mode}")
+                    raise ValueError(f"expected mode {mode}, received {image.mode}")
                 return np.array(image)
         except (OSError, SyntaxError, ValueError) as error:  # Pillow raises any of them for a damaged PNG
             advice = f"delete the folder {self.folder} and it will be drawn anew"
@@ -119,10 +108,7 @@ class ToytownSizes(Toytown):
 
     Picture i has them SIZES[i % 4] times as large as they are in toytown. Each picture of "train" (600) and "val" (100)
     is another scene; "test" (200) is 50 scenes, each at all four sizes and otherwise the same (see draw_scene).
-    Arguments and errors are Toytown's.
-
-    Attributes:
-        sizes: a number for each picture.
+    Arguments and errors are Toytown's.  sizes: a number for each picture.
     """
 
     name = "toytown_sizes"
@@ -189,10 +175,7 @@ def default_root() -> Path:
     checkout = Path(__file__).resolve().parents[3]
     if (checkout / "pyproject.toml").exists():
         return checkout / "data" / "toytown"
-    if sys.platform == "win32":
-        cache = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    elif sys.platform == "darwin":
-        cache = Path.home() / "Library" / "Caches"
-    else:
-        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return cache / "minifcn" / "toytown"
+    variable, usual = {"win32": ("LOCALAPPDATA", "AppData/Local"), "darwin": ("", "Library/Caches")}.get(
+        sys.platform, ("XDG_CACHE_HOME", ".cache")
+    )
+    return Path(os.environ.get(variable) or Path.home() / usual) / "minifcn" / "toytown"
