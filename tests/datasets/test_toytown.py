@@ -120,7 +120,7 @@ def test_a_truncated_file_is_named_with_the_way_out(small, tmp_path, kind):
 
 
 def test_an_unknown_split_names_those_there_are(tmp_path):
-    with pytest.raises(InputError, match="train, val, test; got 'trian'"):
+    with pytest.raises(InputError, match="train, val, test, received 'trian'"):
         Toytown("trian", root=tmp_path)
 
 

@@ -194,7 +194,7 @@ class Process:
 
 def test_it_is_opened_by_its_name_and_named_in_errors(small, tmp_path):
     assert list_splits("toytown_sizes") == ["train", "val", "test"] and has_split("toytown_sizes", "val")
-    with pytest.raises(InputError, match="toytown_sizes has the splits train, val, test; got 'trian'"):
+    with pytest.raises(InputError, match="toytown_sizes has the splits train, val, test, received 'trian'"):
         open_dataset("toytown_sizes", "trian")
     with pytest.raises(InputError, match="'toytown' or 'toytown_sizes'"):
         open_dataset(tmp_path / "nowhere", "train")
