@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import product
 
 import numpy as np
@@ -13,6 +13,7 @@ from .canvas import BUILDING, UP, Canvas
 from .paint import paint, pick, shifted, stone, tint, wall
 
 FLOOR = 3.0  # metres
+ALONG = (0.0, 0.0, 1.0)  # the street
 
 
 @dataclass
@@ -50,49 +51,49 @@ def draw_building(canvas: Canvas, box: Building, rng: np.random.Generator) -> No
             draw_gable(canvas, box, z, out, kind, colour, density, rng)
     if box.ridge:
         draw_roof(canvas, box, side, density, rng)
-    x, size = box.front, (box.z1 - box.z0, box.height)
-    shape = np.array([[x, 0, box.z0], [x, 0, box.z1], [x, box.height, box.z1], [x, box.height, box.z0]])
-    if canvas.camera.outline(shape):
-        texture = facade(rng, kind, colour, size, density, canvas.light.lamps)
-        middle = (x, 0, (box.z0 + box.z1) / 2)
-        canvas.lit((x, 0, box.z0), (0, 0, 1), UP, size, texture, shape, BUILDING, (side, 0.0, 0.0), middle)
+    size = (box.z1 - box.z0, box.height)
+    front = partial(facade, rng, kind, colour, size, density, canvas.light.lamps)
+    canvas.sheet((box.front, 0, box.z0), ALONG, UP, size, front, BUILDING, (side, 0, 0))
 
 
 def draw_gable(canvas: Canvas, box: Building, z: float, out: float, kind, colour, density, rng) -> None:
     """Paint an end wall, with the triangle below the ridge and few windows."""
-    width, top = abs(box.back - box.front), box.height + box.ridge
-    middle = (box.front + box.back) / 2
-    outline = [(box.front, 0), (box.back, 0), (box.back, box.height), (middle, top), (box.front, box.height)]
-    shape = np.array([[x, y, z] for x, y in outline])
-    if not canvas.camera.outline(shape):
-        return
-    texture = wall(rng, kind, shifted(rng, colour, 0.85, 1.05), (width, top), min(density, 16))
-    d = texture.width / width
-    if rng.random() < 0.7:
-        pane = window(rng, 1.1 * d, 1.4 * d, np.array([200.0, 200, 195]), False)
-        for floor in range(int(box.height / FLOOR)):
-            texture.paste(pane, (int(0.45 * width * d), int((top - floor * FLOOR - 2.4) * d)))
-    along = (np.sign(box.back - box.front), 0, 0)
-    canvas.lit((box.front, 0, z), along, UP, (width, top), texture, shape, BUILDING, (0, 0, out), (middle, 0, z))
+    width, height, top = abs(box.back - box.front), box.height, box.height + box.ridge
+
+    def texture() -> Image.Image:
+        image = wall(rng, kind, shifted(rng, colour, 0.85, 1.05), (width, top), min(density, 16))
+        d = image.width / width
+        if rng.random() < 0.7:
+            pane = window(rng, 1.1 * d, 1.4 * d, np.array([200.0, 200, 195]), False)
+            for floor in range(int(height / FLOOR)):
+                image.paste(pane, (int(0.45 * width * d), int((top - floor * FLOOR - 2.4) * d)))
+        return image
+
+    across, outline = (
+        np.sign(box.back - box.front),
+        ((0, 0), (width, 0), (width, height), (width / 2, top), (0, height)),
+    )
+    corner = (box.front, 0, z)
+    canvas.sheet(corner, (across, 0, 0), UP, (width, top), texture, BUILDING, (0, 0, out), outline)
 
 
 def draw_roof(canvas: Canvas, box: Building, side: float, density: float, rng: np.random.Generator) -> None:
     """Paint the tiled slope from the eaves to the ridge, with dormers."""
     run, length = abs(box.back - box.front) / 2, box.z1 - box.z0
     slope = float(np.hypot(run, box.ridge))
-    up = np.array([-side * run, box.ridge, 0]) / slope
-    normal = np.array([side * box.ridge, run, 0]) / slope
-    corner, along = np.array([box.front, box.height, box.z0]), np.array([0, 0, 1.0])
-    shape = corner + np.array([0 * up, along * length, along * length + up * slope, up * slope])
-    if normal @ (canvas.camera.position - corner) <= 0 or not canvas.camera.outline(shape):
-        return
-    texture = wall(rng, "tiles", stone(rng), (length, slope), min(density, 14))
-    d = texture.width / length
-    for z in np.arange(1.5, length - 2.2, rng.uniform(3, 6)) if rng.random() < 0.6 else []:
-        pane = window(rng, 1.0 * d, 1.2 * d, np.array([90.0, 85, 85]), canvas.light.lamps)
-        texture.paste(pane, (int(z * d), int(0.35 * slope * d)))
-    middle = corner + along * length / 2
-    canvas.lit(corner, along, up, (length, slope), texture, shape, BUILDING, normal, middle)
+    up, normal = np.array([[-side * run, box.ridge, 0], [side * box.ridge, run, 0]]) / slope
+    corner = np.array([box.front, box.height, box.z0])
+
+    def texture() -> Image.Image:
+        image = wall(rng, "tiles", stone(rng), (length, slope), min(density, 14))
+        d = image.width / length
+        for z in np.arange(1.5, length - 2.2, rng.uniform(3, 6)) if rng.random() < 0.6 else []:
+            pane = window(rng, 1.0 * d, 1.2 * d, np.array([90.0, 85, 85]), canvas.light.lamps)
+            image.paste(pane, (int(z * d), int(0.35 * slope * d)))
+        return image
+
+    if normal @ (canvas.camera.position - corner) > 0:
+        canvas.sheet(corner, ALONG, up, (length, slope), texture, BUILDING, normal)
 
 
 # panes, to be stretched: the mirrored sky over a dark room, and the light of a lamp
@@ -107,8 +108,9 @@ def rgb(colour: np.ndarray) -> tuple[int, ...]:
     return tuple(colour.astype(int).tolist())
 
 
-def ruler(brush: ImageDraw.ImageDraw, d: float) -> Callable:
-    """A function that fills a rectangle given in metres, at d pixels a metre."""
+def ruler(image: Image.Image, width: float) -> Callable:
+    """A function that fills a rectangle of an image, given in metres; the image is `width` metres wide."""
+    brush, d = ImageDraw.Draw(image), image.width / width
 
     def box(left: float, top: float, right: float, bottom: float, fill: tuple) -> None:
         brush.rectangle((left * d, top * d, right * d, bottom * d), fill=fill)
@@ -141,9 +143,9 @@ def window(rng: np.random.Generator, w: float, h: float, frame: np.ndarray, nigh
 def facade(rng, kind: str, colour: np.ndarray, size: tuple[float, float], density: float, night: bool) -> Image.Image:
     """The street side of a house: floors of windows over a ground floor with doors or shops, cornice and plinth."""
     image = wall(rng, kind, colour, size, density)
-    brush, d = ImageDraw.Draw(image), image.width / size[0]
+    box, d = ruler(image, size[0]), image.width / size[0]
     frame = np.array([225.0, 222, 215]) if rng.random() < 0.6 else shifted(rng, paint(rng), 0.6, 1.0)
-    trim, box = rgb(np.clip(0.45 * colour + 110, 0, 255)), ruler(brush, d)
+    trim, dark = rgb(np.clip(0.45 * colour + 110, 0, 255)), rgb(0.5 * colour)
     width, tall = rng.uniform(0.9, 1.7), rng.uniform(1.4, 2.0)
     panes = [window(rng, width * d, tall * d, frame, night) for _ in range(4)]
     shutters = rgb(paint(rng)) if rng.random() < 0.3 else None
@@ -153,9 +155,9 @@ def facade(rng, kind: str, colour: np.ndarray, size: tuple[float, float], densit
     for floor in range(max(1, round(size[1] / FLOOR))):
         base = size[1] - floor * FLOOR
         if floor and rng.random() < 0.5:
-            brush.rectangle((0, (base - 0.1) * d, image.width, (base + 0.08) * d), fill=trim)
+            box(0, base - 0.1, size[0], base + 0.08, trim)
         if floor == 0 and shop:
-            draw_shop(image, box, d, size, rng, night)
+            draw_shop(box, size, rng, night)
             continue
         door = rng.integers(columns) if floor == 0 else -1
         for column in range(columns):
@@ -168,10 +170,9 @@ def facade(rng, kind: str, colour: np.ndarray, size: tuple[float, float], densit
                 box(x - 0.45, y, x - 0.02, y + tall, shutters)
                 box(x + width + 0.02, y, x + width + 0.45, y + tall, shutters)
             image.paste(panes[rng.integers(4)], (int(x * d), int(y * d)))
-    brush.rectangle((0, 0, image.width, 0.3 * d), fill=trim)
-    dark = rgb(0.5 * colour)
-    brush.rectangle((0, 0.3 * d, image.width, 0.4 * d), fill=dark)
-    brush.rectangle((0, (size[1] - 0.35) * d, image.width, image.height + 2), fill=dark)
+    box(0, 0, size[0], 0.3, trim)
+    box(0, 0.3, size[0], 0.4, dark)
+    box(0, size[1] - 0.35, size[0], size[1] + 1, dark)
     return image
 
 
@@ -185,12 +186,12 @@ def draw_door(box: Callable, x: float, ground: float, rng: np.random.Generator, 
         box(x + left, ground - top, x + left + 0.36, ground - top + 0.7, rgb(leaf * 0.75))
 
 
-def draw_shop(image: Image.Image, box: Callable, d: float, size: tuple[float, float], rng, night: bool) -> None:
+def draw_shop(box: Callable, size: tuple[float, float], rng: np.random.Generator, night: bool) -> None:
     """A shop front: sign board, striped awning, large panes with goods, a door."""
-    brush, ground, x = ImageDraw.Draw(image), size[1], 0.5
+    ground, x = size[1], 0.5
     board, stripe = shifted(rng, paint(rng), 0.6, 1.0), paint(rng)
     glass = (250, 222, 160) if night and rng.random() < 0.7 else (74, 84, 92)
-    brush.rectangle((0.2 * d, (ground - 2.9) * d, image.width - 0.2 * d, ground * d), fill=rgb(board))
+    box(0.2, ground - 2.9, size[0] - 0.2, ground, rgb(board))
     while x + 1.2 < size[0] - 0.3:
         w = min(rng.uniform(1.2, 2.6), size[0] - 0.4 - x)
         box(x, ground - 2.2, x + w, ground - 0.6, glass)
@@ -222,5 +223,4 @@ def draw_skyline(canvas: Canvas, rng: np.random.Generator) -> None:
         width, height = rng.uniform(12, 30), grey.height / 5
         foot = camera.position * [1, 0, 1] + camera.forward * depth + right * rng.uniform(-0.62, 0.62) * depth
         corner = foot - right * width / 2
-        shape = np.stack([corner, corner + right * width, corner + right * width + UP * height, corner + UP * height])
-        canvas.textured(corner, right, UP, (width, height), tint(grey, dark, light), shape, BUILDING)
+        canvas.sheet(corner, right, UP, (width, height), partial(tint, grey, dark, light), BUILDING)

@@ -7,7 +7,7 @@ void like VOC's and a thin pole is as exactly labelled as a wall.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,7 +59,7 @@ class Camera:
         """Project a plane polygon (n, 3), cut at the near plane. Returns [] where nothing of it is on the canvas."""
         corners = [(u / d, v / d) for u, v, d in cut_near(self.homogeneous(points).tolist())]
         us, vs = zip(*corners, strict=True) if len(corners) >= 3 else ((-1,), (-1,))
-        seen = max(us) >= 0 and min(us) <= W * SCALE and max(vs) >= 0 and min(vs) <= H * SCALE
+        seen = max(us) > 0 and min(us) < W * SCALE and max(vs) > 0 and min(vs) < H * SCALE
         return corners if seen else []
 
 
@@ -143,32 +143,32 @@ class Canvas:
             for end in ends:
                 self.disc(end, width / 2, width / 2, colour, label)
 
-    def lit(self, corner, along, up, size: tuple, texture: Image.Image, shape, label: int, normal, middle) -> None:
-        """As textured, with the texture toned as a surface with this unit normal around the point `middle`."""
-        texture = self.light.tone_image(texture, normal, self.camera.depth(middle))
-        self.textured(corner, along, up, size, texture, shape, label)
+    def sheet(self, corner, along, up, size: tuple, texture: Callable, label: int, normal=None, outline=None) -> None:
+        """Paint a plane sheet of the world, of `size` metres from `corner` along two unit vectors.
 
-    def textured(self, corner: Colour, along: Colour, up: Colour, size: tuple, texture: Image.Image, shape, label: int):
-        """Paint the plane polygon `shape` (n, 3) with a texture of `size` metres from `corner`, along unit vectors."""
-        points = self.camera.outline(shape)
+        outline: corners (x, y) of the part that is painted, in metres along the two; None paints the whole rectangle.
+        texture: returns the image of the sheet; called only where some of it is seen. With a unit normal, it is lit.
+        """
+        w, h = size
+        outline = outline or ((0, 0), (w, 0), (w, h), (0, h))
+        along, up, corner = (np.asarray(vector, float) for vector in (along, up, corner))
+        points = self.camera.outline(np.stack([corner + x * along + y * up for x, y in outline]))
         if not points:
             return
+        image = texture()
+        if normal is not None:
+            image = self.light.tone_image(image, normal, self.camera.depth(corner + w / 2 * along))
         xs, ys = zip(*points, strict=True)
         left, top = max(0, int(min(xs))), max(0, int(min(ys)))
         right, bottom = min(W * SCALE, int(max(xs)) + 2), min(H * SCALE, int(max(ys)) + 2)
-        if right <= left or bottom <= top:
-            return
-        plane = np.zeros((4, 3))
-        plane[:3] = np.stack([along, up, corner], axis=1)
-        plane[3, 2] = 1
-        metres = np.array([[size[0] / texture.width, 0, 0], [0, -size[1] / texture.height, size[1]], [0, 0, 1.0]])
+        pixels = np.stack([along * w / image.width, -up * h / image.height, corner + up * h], axis=1)  # to the world
         box = np.array([[1, 0, left], [0, 1, top], [0, 0, 1.0]])
-        lookup = np.linalg.inv(self.camera.matrix @ plane @ metres) @ box  # canvas position -> pixel of the texture
+        lookup = np.linalg.inv(self.camera.matrix @ np.vstack([pixels, [0, 0, 1]])) @ box  # canvas -> texture
         coefficients = (lookup / lookup[2, 2]).ravel()[:8].tolist()
-        margin = texture.getpixel((texture.width // 2, texture.height // 3))  # rounding may look up just outside
-        size = (right - left, bottom - top)
-        patch = texture.transform(size, Image.Transform.PERSPECTIVE, coefficients, fillcolor=margin)
-        mask = Image.new("1", patch.size)
+        margin = image.getpixel((image.width // 2, image.height // 3))  # rounding may look up just outside
+        extent = (right - left, bottom - top)
+        patch = image.transform(extent, Image.Transform.PERSPECTIVE, coefficients, fillcolor=margin)
+        mask = Image.new("1", extent)
         ImageDraw.Draw(mask).polygon([(x - left, y - top) for x, y in points], fill=1)
         self.picture.paste(patch, (left, top), mask)
         self.labels.paste(label, (left, top, right, bottom), mask)
