@@ -34,14 +34,11 @@ THIN = ("person", "pole", "sign")  # narrower than the 32 pixels that one score 
 WIDE = tuple(name for name in CLASSES if name not in THIN)
 # Of cars, persons and signs in toytown_sizes. The largest hide one another, and the picture's edge cuts many of them.
 SIZES = (0.5, 1.0, 2.0, 4.0)
-PALETTE = np.array(  # sky, building, road; pavement, tree, car; person, pole, sign
-    [
-        (112, 178, 224), (196, 132, 96), (96, 94, 110),
-        (206, 196, 178), (92, 150, 82), (206, 70, 66),
-        (246, 180, 60), (62, 56, 140), (240, 112, 176),
-    ],
-    np.uint8,
-)  # fmt: skip
+PALETTE = np.array([
+    (112, 178, 224), (196, 132, 96), (96, 94, 110),  # sky, building, road
+    (206, 196, 178), (92, 150, 82), (206, 70, 66),  # pavement, tree, car
+    (246, 180, 60), (62, 56, 140), (240, 112, 176),  # person, pole, sign
+], np.uint8)  # fmt: skip
 
 
 class Toytown:
@@ -93,14 +90,12 @@ class Toytown:
     def _draw_missing(self, seed: int) -> None:
         """Draw the pictures that the cache lacks, a large number of them with a second process."""
         missing = [i for i in range(len(self)) if not self._path("labels", i).exists()]
-        if not missing:
-            return
-        for kind in ("pictures", "labels"):
-            (self.folder / kind).mkdir(parents=True, exist_ok=True)
-        with tqdm(desc=f"drawing {self.name}/{self.split}", total=len(missing), unit="picture") as bar:
-            with helper(type(self), self.folder, self.split, seed, missing):
-                for _ in draw(type(self), self.folder, self.split, seed, missing):
-                    bar.update()
+        if missing:
+            task = (type(self), self.folder, self.split, seed, missing)
+            title = f"drawing {self.name}/{self.split}"
+            with helper(*task):
+                for _ in tqdm(draw(*task), desc=title, total=len(missing), unit="picture"):
+                    pass
 
 
 class ToytownSizes(Toytown):
@@ -124,16 +119,17 @@ class ToytownSizes(Toytown):
         return draw_scene(seed, list(SPLITS).index(split), number, SIZES[index % len(SIZES)])
 
 
-def draw(kind: type[Toytown], folder: Path, split: str, seed: int, indices: list[int]) -> Iterator[int]:
+def draw(kind: type[Toytown], folder: str | Path, split: str, seed: int, indices: list[int]) -> Iterator[int]:
     """Draw these pictures of a split, but for those that are there; yield each index when its files are complete."""
+    colours = PALETTE.tobytes().ljust(3 * VOID, b"\0") + b"\xff\xff\xff"  # of a PNG's 256 indices: void is white
     for index in indices:
-        name = f"{split}_{index:03d}.png"
-        if not (folder / "labels" / name).exists():
+        drawn, labelled = (Path(folder, part, f"{split}_{index:03d}.png") for part in ("pictures", "labels"))
+        if not labelled.exists():
             picture, labels = kind.scene(seed, split, index)
             paletted = Image.fromarray(labels).convert("P")
-            paletted.putpalette(void_white(PALETTE).tobytes())
-            write_png(Image.fromarray(picture), folder / "pictures" / name)
-            write_png(paletted, folder / "labels" / name)  # last: it marks a finished pair
+            paletted.putpalette(colours)
+            write_png(Image.fromarray(picture), drawn)
+            write_png(paletted, labelled)  # last: it marks a finished pair
         yield index
 
 
@@ -143,9 +139,9 @@ def helper(kind: type[Toytown], folder: Path, split: str, seed: int, indices: li
     if len(indices) < MANY or (os.cpu_count() or 1) < 2:
         yield
         return
-    code = "import sys; from pathlib import Path; from minifcn.datasets import toytown; "
-    code += f"list(toytown.draw(toytown.{kind.__name__}, Path(sys.argv[1]), {split!r}, {seed}, {indices[::-1]}))"
-    process = subprocess.Popen([sys.executable, "-c", code, str(folder.resolve())], stderr=subprocess.DEVNULL)
+    call = f"toytown.{kind.__name__}, {str(folder.resolve())!r}, {split!r}, {seed}, {indices[::-1]}"
+    code = f"from minifcn.datasets import toytown; list(toytown.draw({call}))"
+    process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
     try:
         yield
     finally:  # by now the two have met, or this process was interrupted
@@ -153,17 +149,10 @@ def helper(kind: type[Toytown], folder: Path, split: str, seed: int, indices: li
         process.wait()
 
 
-def void_white(palette: np.ndarray) -> np.ndarray:
-    """Extend a palette (L, 3) to the 256 colours of a PNG: void is white, other indices are black."""
-    colours = np.zeros((256, 3), np.uint8)
-    colours[: len(palette)] = palette
-    colours[VOID] = 255
-    return colours
-
-
 def write_png(image: Image.Image, path: Path) -> None:
     """Write through a temporary file, so that a kill leaves no truncated picture under the final name."""
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")  # of this process: two may write the same picture
     image.save(temporary, format="PNG")
     os.replace(temporary, path)
 
@@ -175,7 +164,6 @@ def default_root() -> Path:
     checkout = Path(__file__).resolve().parents[3]
     if (checkout / "pyproject.toml").exists():
         return checkout / "data" / "toytown"
-    variable, usual = {"win32": ("LOCALAPPDATA", "AppData/Local"), "darwin": ("", "Library/Caches")}.get(
-        sys.platform, ("XDG_CACHE_HOME", ".cache")
-    )
+    places = {"win32": ("LOCALAPPDATA", "AppData/Local"), "darwin": ("", "Library/Caches")}
+    variable, usual = places.get(sys.platform, ("XDG_CACHE_HOME", ".cache"))
     return Path(os.environ.get(variable) or Path.home() / usual) / "minifcn" / "toytown"

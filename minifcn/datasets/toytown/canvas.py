@@ -24,6 +24,11 @@ UP = np.array([0.0, 1.0, 0.0])
 Colour = Sequence[float]
 
 
+def on_ground(place: Sequence[float]) -> np.ndarray:
+    """A place (x, z) as a point (3,) of the world."""
+    return np.array([place[0], 0.0, place[1]])
+
+
 class Camera:
     """Pinhole camera. `matrix` (3, 4) takes (X, Y, Z, 1) to (u d, v d, d): canvas position times depth, and depth.
 
@@ -80,9 +85,9 @@ class Light:
     """The hour and the weather: unit vector to the sun, light of sky and sun, haze and its reach, lamps lit."""
 
     sun: np.ndarray
-    ambient: tuple[float, float, float]
-    direct: tuple[float, float, float]
-    haze: tuple[float, float, float]
+    ambient: np.ndarray
+    direct: np.ndarray
+    haze: np.ndarray
     haze_length: float
     lamps: bool
 
@@ -184,14 +189,16 @@ class Frame:
     """An upright sheet that faces the camera from a place (x, z): metres right and up of it -> canvas positions."""
 
     def __init__(self, canvas: Canvas, place: Sequence[float]):
-        self.canvas, camera = canvas, canvas.camera
-        foot = np.array([place[0], 0.0, place[1]])
+        self.canvas, self.place, self.foot = canvas, place, on_ground(place)
+        camera, sun, foot = canvas.camera, canvas.light.sun, self.foot
         self.depth = camera.depth(foot)
         self.origin, head = camera.project(np.stack([foot, foot + UP]))
         self.up = head - self.origin
         self.right = np.array([-self.up[1], self.up[0]])
         self.unit = camera.focal / self.depth  # canvas pixels in a metre
-        self.steps = canvas.light.steps(0.6 * canvas.light.sun, self.depth)
+        self.steps = canvas.light.steps(0.6 * sun, self.depth)
+        aside = sun @ [camera.forward[2], 0, -camera.forward[0]]
+        self.sun = float(np.clip(2 * aside, -1, 1))  # where the sun stands: -1 left, 1 right
         self.basis = (*self.origin.tolist(), *self.right.tolist(), *self.up.tolist())
 
     def __call__(self, x: float, y: float) -> tuple[float, float]:
@@ -205,6 +212,10 @@ class Frame:
     def polygon(self, points: Sequence, colour: Colour, label: int | None = None) -> None:
         """Fill a polygon of places (x, y) on the sheet."""
         self.canvas.polygon([self(*point) for point in points], self.tone(colour), label)
+
+    def disc(self, x: float, y: float, rx: float, ry: float, colour: Colour, label: int | None = None) -> None:
+        """Fill an upright ellipse around a place (x, y) on the sheet."""
+        self.canvas.disc(self(x, y), rx * self.unit, ry * self.unit, self.tone(colour), label)
 
     def trapezoid(self, x: float, y: float, half: float, top: float, rise: float, colour: Colour, label=None) -> None:
         """Fill a trapezoid that stands, or where `rise` is negative hangs, at (x, y): `half` its width, `top` above."""

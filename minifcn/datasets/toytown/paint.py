@@ -36,6 +36,17 @@ def pick(rng: np.random.Generator, options: Sequence):
     return options[int(rng.integers(len(options)))]
 
 
+def mix(rng: np.random.Generator, *recipe) -> np.ndarray:
+    """Colour (3,) of a hue, a saturation and a value: each a number, a tuple of its ends, or a list of options."""
+
+    def chosen(part):
+        if isinstance(part, list):
+            return pick(rng, part)
+        return rng.uniform(*part) if isinstance(part, tuple) else part
+
+    return hsv(*map(chosen, recipe))
+
+
 def stone(rng: np.random.Generator) -> np.ndarray:
     """Colour of stone, asphalt or plaster: grey, beige, brown, red, greenish or bluish; dark to light."""
     hue, strength = pick(rng, ((0.01, 1), (0.05, 1), (0.09, 1), (0.12, 1), (0.25, 0.4), (0.60, 0.5)))
@@ -49,7 +60,7 @@ def paint(rng: np.random.Generator) -> np.ndarray:
     if kind < 0.6:
         return stone(rng) if kind < 0.3 else foliage(rng)
     if kind < 0.75:
-        return hsv(rng.uniform(0.54, 0.64), rng.uniform(0.1, 0.55), rng.uniform(0.5, 1.0))
+        return mix(rng, (0.54, 0.64), (0.1, 0.55), (0.5, 1.0))
     return hsv(rng.random(), pick(rng, (0.3, 0.5, 0.75)) * rng.uniform(0.6, 1.2), rng.uniform(0.3, 0.95))
 
 
@@ -57,7 +68,7 @@ def foliage(rng: np.random.Generator) -> np.ndarray:
     """Colour of leaves in all seasons: green, autumn's yellow to red, blossom, dry grey-brown."""
     kind = rng.random()
     ranges = next(ranges for share, *ranges in LEAVES if kind < share)
-    return hsv(*(rng.uniform(*ends) for ends in ranges))
+    return mix(rng, *ranges)
 
 
 def shifted(rng: np.random.Generator, colour: np.ndarray, low: float, high: float) -> np.ndarray:

@@ -8,20 +8,30 @@ speckle, leaves, wheels, limbs. experiments/colour_position.py measures how litt
 A scene can be drawn again with its cars, persons and signs of another size, and nothing else changed.
 """
 
+from functools import partial
+
 import numpy as np
 from PIL import Image, ImageFilter
 
 from ...randomness import counted_rng
 from .buildings import Building, draw_building, draw_skyline
-from .canvas import SCALE, Camera, Canvas, Frame, H, Light, W
+from .canvas import SCALE, Camera, Canvas, Frame, H, Light, W, on_ground
 from .cars import SHAPES, draw_car
 from .enlarge import enlarged, enlarged_cast
 from .ground import Sky, Street, bare_labels, draw_ground, draw_sky
-from .paint import hsv, pick
+from .paint import mix, pick
 from .things import draw_lamp, draw_person, draw_sign, draw_tree
 
+PAINTERS = {
+    "car": draw_car,
+    "person": draw_person,
+    "lamp": draw_lamp,
+    "sign": draw_sign,
+    "tree": draw_tree,
+    "bush": partial(draw_tree, kind="bush"),
+}
 NOWHERE = 1e6  # metres: the place of things that a scene lacks
-ENLARGED = ("car", "person")  # about their feet; a sign's board grows too, but on its pole as it was (see draw_thing)
+ENLARGED = ("car", "person")  # about their feet; a sign's board grows too, but on its pole as it was (see draw_sign)
 WEATHERS = {  # share of scenes, height of the sun (radians), light of sky and sun (RGB), reach of the view (m), clouds
     "clear": (0.30, (0.4, 1.1), (0.49, 0.55, 0.64), (0.62, 0.56, 0.46), 400, -0.2),
     "overcast": (0.25, (0.5, 1.2), (0.85, 0.85, 0.85), (0.12, 0.11, 0.09), 220, 1.0),
@@ -30,6 +40,13 @@ WEATHERS = {  # share of scenes, height of the sun (radians), light of sky and s
     "night": (0.10, (0.5, 1.2), (0.32, 0.34, 0.43), (0.05, 0.06, 0.07), 300, 0.0),
     "fog": (0.06, (0.5, 1.2), (0.80, 0.80, 0.80), (0.05, 0.05, 0.04), 52, 1.0),
 }
+SKIES = {  # colours, to `mix` in this order: at the top, low down (the haze has it too), of the clouds
+    "clear": dict(top=((0.55, 0.62), (0.12, 0.5), (0.6, 0.92)), low=(0.55, 0.1, (0.75, 0.97)), cloud=(0.1, 0.03, 0.97)),
+    "sunset": dict(low=((0.0, 0.12), (0.2, 0.4), 1.0), top=((0.55, 0.72), 0.3, 0.75), cloud=((-0.04, 0.1), 0.35, 0.9)),
+    "dusk": dict(low=((-0.04, 0.12), 0.35, 0.7), top=((0.58, 0.72), 0.4, 0.4), cloud=(0.68, 0.2, 0.45)),
+    "night": dict(low=([0.06, 0.62], 0.35, 0.3), top=(0.64, 0.55, 0.13), cloud=(0.65, 0.25, 0.25)),
+}
+GREY_SKY = dict(low=([0.08, 0.12, 0.6], (0, 0.16), (0.3, 0.93)))  # a little darker at the top, lighter in the clouds
 
 
 def draw_scene(seed: int, split_index: int, index: int, size: float | None = None) -> tuple[np.ndarray, np.ndarray]:
@@ -48,13 +65,18 @@ def draw_scene(seed: int, split_index: int, index: int, size: float | None = Non
         """The random numbers of one part of the scene. With a size, they do not depend on those of other parts."""
         return rng if size is None else counted_rng(seed, split_index, index, number)
 
+    def seen_by(kind: str, place: tuple, _) -> Camera:
+        """The camera through which a thing is drawn: cars and persons are seen `size` times as large."""
+        return camera if size is None or kind not in ENLARGED else enlarged(camera, place, size)
+
     light, sky = make_weather(rng)
     street = make_street(rng)
     camera = place_camera(street, rng)
     buildings, parks = make_rows(street, rng)
     things = place_things(street, camera, parks, rng)
     still = [cast for box in buildings for cast in box.shadow(light.sun)]
-    casts = still + [cast for thing in things for cast in cast_shadow(camera, thing, light.sun, size)]
+    shadows = [(seen_by(*thing), cast) for thing in things for cast in thing_shadow(*thing, light.sun)]
+    casts = still + [part for larger, cast in shadows for part in enlarged_cast(camera, larger, cast)]
     pools = [place for kind, place, _ in things if kind == "lamp"] if light.lamps else []
     canvas = Canvas(camera, light, draw_sky(sky, rng), bare_labels(camera))
     draw_skyline(canvas, rng)
@@ -67,24 +89,13 @@ def draw_scene(seed: int, split_index: int, index: int, size: float | None = Non
         meter, _ = empty.finish()
     glows = []
     for number, thing in sorted(enumerate(things, 2), key=lambda one: -camera.depth(on_ground(one[1][1]))):
-        canvas.camera = seen_by(camera, thing, size)
-        glows.append(draw_thing(canvas, *thing, own(number), size or 1.0))
+        canvas.camera, (kind, place, extent) = seen_by(*thing), thing
+        board = {"board": size} if size and kind == "sign" else {}
+        glows.append(PAINTERS[kind](Frame(canvas, place), extent, own(number), **board))
     canvas.camera = camera
     draw_ground(canvas, street, casts, pools, own(0))
     picture, labels = canvas.finish()
     return develop(picture, [glow for glow in glows if glow and light.lamps], own(1), meter), labels
-
-
-def seen_by(camera: Camera, thing: tuple, size: float | None) -> Camera:
-    """The camera through which a thing is drawn: one that sees it `size` times as large, if it is of those kinds."""
-    kind, place, _ = thing
-    return camera if size is None or kind not in ENLARGED else enlarged(camera, place, size)
-
-
-def cast_shadow(camera: Camera, thing: tuple, sun: np.ndarray, size: float | None) -> list[np.ndarray]:
-    """The shadow of a thing on the ground, enlarged as the thing is: polygons (n, 3)."""
-    casts, larger = thing_shadow(*thing, sun), seen_by(camera, thing, size)
-    return casts if larger is camera else [cast for x in casts for cast in enlarged_cast(camera, larger, x)]
 
 
 def make_weather(rng: np.random.Generator) -> tuple[Light, Sky]:
@@ -93,32 +104,14 @@ def make_weather(rng: np.random.Generator) -> tuple[Light, Sky]:
     _, heights, ambient, direct, reach, cover = WEATHERS[kind]
     azimuth, height = rng.uniform(0, 2 * np.pi), rng.uniform(*heights)
     sun = np.array([np.cos(azimuth) * np.cos(height), np.sin(height), np.sin(azimuth) * np.cos(height)])
-    top, low, cloud = sky_colours(kind, rng)
+    colours = {part: mix(rng, *recipe) for part, recipe in SKIES.get(kind, GREY_SKY).items()}
+    low = colours["low"]
+    top, cloud = colours.get("top", 0.85 * low), colours.get("cloud", 1.02 * low)
     gain = np.exp(rng.normal(0.12, 0.22))  # of the street over the sky: else the sky would always be the brightest
-    sky = Sky(
-        top, low, cloud, cover + rng.normal(0, 0.7), rng.uniform(0.5, 1.2), rng.uniform(0.6, 1.4), kind == "night"
-    )
-    ambient, direct, haze = (
-        tuple(light) for light in (gain * np.array(ambient), gain * np.array(direct), low.tolist())
-    )
-    return Light(sun, ambient, direct, haze, reach * rng.uniform(0.7, 1.3), kind in ("dusk", "night")), sky
-
-
-def sky_colours(kind: str, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Colours of the sky at the top, near the horizon (the haze has it too), and of its clouds."""
-    if kind == "clear":
-        blue = hsv(rng.uniform(0.55, 0.62), rng.uniform(0.12, 0.5), rng.uniform(0.6, 0.92))
-        return blue, hsv(0.55, 0.1, rng.uniform(0.75, 0.97)), hsv(0.1, 0.03, 0.97)
-    if kind == "sunset":
-        glow = hsv(rng.uniform(0.0, 0.12), rng.uniform(0.2, 0.4), 1.0)
-        return hsv(rng.uniform(0.55, 0.72), 0.3, 0.75), glow, hsv(rng.uniform(-0.04, 0.1), 0.35, 0.9)
-    if kind == "dusk":
-        glow = hsv(rng.uniform(-0.04, 0.12), 0.35, 0.7)
-        return hsv(rng.uniform(0.58, 0.72), 0.4, 0.4), glow, hsv(0.68, 0.2, 0.45)
-    if kind == "night":
-        return hsv(0.64, 0.55, 0.13), hsv(pick(rng, (0.06, 0.62)), 0.35, 0.3), hsv(0.65, 0.25, 0.25)
-    grey = hsv(pick(rng, (0.08, 0.12, 0.6)), rng.uniform(0, 0.16), rng.uniform(0.3, 0.93))
-    return 0.85 * grey, grey, 1.02 * grey
+    cover, crisp, curve = cover + rng.normal(0, 0.7), rng.uniform(0.5, 1.2), rng.uniform(0.6, 1.4)
+    ambient, direct = gain * np.array([ambient, direct])
+    light = Light(sun, ambient, direct, low, reach * rng.uniform(0.7, 1.3), lamps=kind in ("dusk", "night"))
+    return light, Sky(top, low, cloud, cover, crisp, curve, stars=kind == "night")
 
 
 def make_street(rng: np.random.Generator) -> Street:
@@ -199,11 +192,6 @@ def place_things(street: Street, camera: Camera, parks: list, rng: np.random.Gen
     return [thing for thing in things if in_view(camera, thing[1], thing[2])]
 
 
-def on_ground(place) -> np.ndarray:
-    """A place (x, z) as a point (3,) of the world."""
-    return np.array([place[0], 0, place[1]])
-
-
 def in_view(camera: Camera, place, size) -> bool:
     """Whether a thing of this height (a car: of any shape) may show, or may throw its shadow into view."""
     foot = on_ground(place)
@@ -235,27 +223,6 @@ def strip(a: np.ndarray, b: np.ndarray, half: float) -> list[np.ndarray]:
     along = (b - a) / (np.linalg.norm(b - a) + 1e-9)
     side = half * np.array([along[2], 0, -along[0]])
     return [np.stack([a - side, a + side, b + side, b - side])]
-
-
-def draw_thing(canvas: Canvas, kind: str, place, size, rng: np.random.Generator, board: float = 1.0):
-    """Paint one thing. Returns the canvas position of its light, if it has one.
-
-    board: how many times as large as usual the board of a sign is: about its middle, since about the pole's foot large
-    ones would leave the picture.
-    """
-    if kind == "car":
-        heading = (0.0 if place[0] > 0 else np.pi) + rng.normal(0, 0.06)
-        return draw_car(canvas, place, heading, size, rng)
-    frame = Frame(canvas, place)
-    if kind == "person":
-        return draw_person(canvas, frame, size, rng)
-    if kind == "lamp":
-        return draw_lamp(canvas, frame, size, rng)
-    if kind == "sign":
-        width = board * rng.uniform(0.65, 0.95)
-        return draw_sign(canvas, frame, max(size, 0.85 * width), width, rng)  # no board reaches into the ground
-    species = "bush" if kind == "bush" else pick(rng, ["broad"] * 12 + ["poplar"] * 4 + ["conifer"] * 4 + ["bare"])
-    return draw_tree(canvas, frame, size, species, rng)
 
 
 def develop(picture: np.ndarray, glows: list, rng: np.random.Generator, meter: np.ndarray | None = None) -> np.ndarray:
