@@ -120,33 +120,29 @@ class Canvas:
         self.picture, self.labels = Image.fromarray(picture), Image.fromarray(labels)
         self.brush, self.label_brush = ImageDraw.Draw(self.picture), ImageDraw.Draw(self.labels)
 
-    def face(self, points: np.ndarray, colour: Colour, label: int | None = None) -> None:
-        """Fill a plane polygon of the world, (n, 3)."""
-        self.polygon(self.camera.outline(points), colour, label)
-
     def polygon(self, points: Sequence, colour: Colour, label: int | None = None) -> None:
         """Fill a polygon of canvas positions. Details that stay inside their object need no label."""
         if len(points) >= 3:
-            self.brush.polygon(points, fill=colour)
-            if label is not None:
-                self.label_brush.polygon(points, fill=label)
+            self._draw("polygon", points, colour, label)
 
     def disc(self, centre: Sequence[float], rx: float, ry: float, colour: Colour, label: int | None = None) -> None:
         """Fill an upright ellipse around a canvas position."""
-        box = (centre[0] - rx, centre[1] - ry, centre[0] + rx, centre[1] + ry)
-        self.brush.ellipse(box, fill=colour)
-        if label is not None:
-            self.label_brush.ellipse(box, fill=label)
+        u, v = centre
+        self._draw("ellipse", (u - rx, v - ry, u + rx, v + ry), colour, label)
 
     def limb(self, ends: Sequence, width: float, colour: Colour, label: int | None = None) -> None:
         """Draw a line of some width through canvas positions, with round joints and ends."""
         thick = max(1, round(width))
-        self.brush.line(ends, fill=colour, width=thick)
-        if label is not None:
-            self.label_brush.line(ends, fill=label, width=thick)
+        self._draw("line", ends, colour, label, width=thick)
         if thick > 3:
             for end in ends:
                 self.disc(end, width / 2, width / 2, colour, label)
+
+    def _draw(self, shape: str, points: Sequence, colour: Colour, label: int | None, **how) -> None:
+        """Draw a shape by its name in Pillow into the picture and, with a label, into the labels."""
+        getattr(self.brush, shape)(points, fill=colour, **how)
+        if label is not None:
+            getattr(self.label_brush, shape)(points, fill=label, **how)
 
     def sheet(self, corner, along, up, size: tuple, texture: Callable, label: int, normal=None, outline=None) -> None:
         """Paint a plane sheet of the world, of `size` metres from `corner` along two unit vectors.

@@ -30,7 +30,7 @@ def draw_car(frame: Frame, shape: str, rng: np.random.Generator) -> None:
     heading = (0.0 if frame.place[0] > 0 else np.pi) + rng.normal(0, 0.06)  # radians from Z to X
     car = Car(frame, heading, np.array(SHAPES[shape]), paint(rng))
     near = 1.0 if car.to_eye @ car.side > 0 else -1.0
-    car.across((0.1, 0.18), (car.length - 0.1, 0.18), -HALF, HALF, (22, 22, 24), SHADE, CAR)
+    car.fill(car.across((0.1, 0.18), (car.length - 0.1, 0.18), -HALF, HALF), (22, 22, 24), SHADE, CAR)
     car.draw_wheels(-near * HALF, SHADE)
     car.draw_panels()
     car.draw_side(near * HALF, near * car.side)
@@ -52,15 +52,14 @@ class Car:
         xy = np.atleast_2d(xy)
         return self.middle + (self.length / 2 - xy[:, :1]) * self.ahead + xy[:, 1:] * UP + offset * self.side
 
-    def along(self, xy, offset: float, colour: Colour, normal, label: int | None = None) -> None:
-        """Fill a polygon of side-view positions at `offset` across the car."""
-        self.canvas.face(self.solid(xy, offset), self.canvas.light.tone(colour, normal, self.depth), label)
+    def fill(self, points: np.ndarray, colour: Colour, normal, label: int | None = None) -> None:
+        """Fill a plane polygon of the world (n, 3). Without a normal it shines by itself."""
+        tone = colour if normal is None else self.canvas.light.tone(colour, normal, self.depth)
+        self.canvas.polygon(self.canvas.camera.outline(points), tone, label)
 
-    def across(self, a, b, left: float, right: float, colour: Colour, normal, label: int | None = None) -> None:
-        """Fill the panel between side-view positions a and b, from one place across the car to another."""
-        panel = np.concatenate([self.solid([a, b], right), self.solid([b, a], left)])
-        fill = colour if normal is None else self.canvas.light.tone(colour, normal, self.depth)
-        self.canvas.face(panel, fill, label)
+    def across(self, a, b, left: float, right: float) -> np.ndarray:
+        """The panel between side-view positions a and b, from one place across the car to another: (4, 3)."""
+        return np.concatenate([self.solid([a, b], right), self.solid([b, a], left)])
 
     def draw_panels(self) -> None:
         """Paint the panels across the car that face the camera: bumper, bonnet, windscreen, roof, rear window, tail."""
@@ -72,10 +71,11 @@ class Car:
             if normal @ towards > 0:
                 faces.append((-np.linalg.norm(towards), k, a, b, normal))
         for _, k, a, b, normal in sorted(faces, key=lambda face: face[0]):
-            self.across(a, b, -HALF, HALF, self.colour, normal, CAR)
+            self.fill(self.across(a, b, -HALF, HALF), self.colour, normal, CAR)
             if k in (2, 4):
                 glass = GLASS * (1.35 if normal[1] > 0.5 else 1.0)
-                self.across(a + 0.1 * (b - a), a + 0.9 * (b - a), -0.86 * HALF, 0.86 * HALF, glass, normal)
+                pane = self.across(a + 0.1 * (b - a), a + 0.9 * (b - a), -0.86 * HALF, 0.86 * HALF)
+                self.fill(pane, glass, normal)
             elif k == 0:
                 self.draw_end(a, b, normal, "front", [BUMPER, GRILLE])
             elif k == len(self.profile) - 2:
@@ -88,13 +88,13 @@ class Car:
         for bottom, top, left, right, colour in [*parts, *lamps, NUMBER_PLATE]:
             a, b = low + bottom * (high - low), low + top * (high - low)
             shines = night and colour in LAMPS[end]
-            self.across(a, b, right * HALF, left * HALF, colour, None if shines else normal)
+            self.fill(self.across(a, b, right * HALF, left * HALF), colour, None if shines else normal)
 
     def draw_side(self, offset: float, normal) -> None:
         """Paint the side that faces the camera: body, windows with a pillar, sill, door lines, handle."""
 
         def draw(xy, fill):
-            self.along(xy, offset, fill, normal)
+            self.fill(self.solid(xy, offset), fill, normal)
 
         def box(left, bottom, right, top, fill):
             draw([(left, bottom), (left, top), (right, top), (right, bottom)], fill)
@@ -102,7 +102,7 @@ class Car:
         def slope(low, high, y):
             return low[0] + (high[0] - low[0]) * (y - low[1]) / (high[1] - low[1])
 
-        self.along(self.profile, offset, self.colour, normal, CAR)
+        self.fill(self.solid(self.profile, offset), self.colour, normal, CAR)
         bonnet, screen, roof, rear = self.profile[2:6]
         lift = np.array([0, -0.1])
         belt = max(bonnet[1], rear[1]) + 0.03
@@ -125,4 +125,4 @@ class Car:
         circle = np.stack([np.cos(turn), np.sin(turn)], axis=1)
         for x in (0.17 * self.length, 0.82 * self.length):
             for radius, colour in RINGS[: 4 if np.any(normal) else 2]:
-                self.along([x, 0.33] + radius * circle, offset, colour, normal, CAR)
+                self.fill(self.solid([x, 0.33] + radius * circle, offset), colour, normal, CAR)

@@ -47,7 +47,7 @@ def draw_ground(canvas: Canvas, street: Street, casts: list, pools: list, rng: n
     tone = np.where(on_road, asphalt(x, z, grain, blotch, street, rng), paving(x, z, grain, white, depth, rng))
     marks = markings(x, z, street, rng) & on_road & (blotch + 0.4 * grain > -1.2)
     mark_colour = (225, 190, 90) if rng.random() < 0.2 else (222, 222, 216)
-    kerb = ~on_road & (np.abs(x) < street.road / 2 + 0.22) & (np.abs(z - street.crossing) > street.crossing_width / 2)
+    kerb = ~on_road & (np.abs(x) < street.road / 2 + 0.22)
 
     light, sun = canvas.light, 1 - shadow_mask(canvas.camera, casts)[v // SCALE, u // SCALE]
     glow = sum(np.exp(-((x - float(a)) ** 2 + (z - float(b)) ** 2) / 14) for a, b in pools)
@@ -88,8 +88,7 @@ def tile_places(x: np.ndarray, z: np.ndarray, cells_per_metre) -> np.ndarray:
 
 def asphalt(X, Z, grain, blotch, street: Street, rng: np.random.Generator) -> np.ndarray:
     """Tone of the road, around 1: fine speckle, blotches, worn wheel tracks, patches of repair."""
-    tone = 0.92 + 0.17 * grain + 0.03 * blotch
-    tone -= 0.06 * np.cos(X * (4 * np.pi / street.road))
+    tone = 0.92 + 0.17 * grain + 0.03 * blotch - 0.06 * np.cos(X * (4 * np.pi / street.road))
     for _ in range(rng.integers(0, 3)):
         x, z, dx, dz = rng.uniform(-4, 4), rng.uniform(2, 25), rng.uniform(0.5, 1.6), rng.uniform(0.5, 3)
         tone[(np.abs(X - x) < dx) & (np.abs(Z - z) < dz)] *= rng.uniform(0.7, 0.85)
@@ -133,10 +132,8 @@ def shadow_mask(camera: Camera, casts: list) -> np.ndarray:
     """Rasterise shadow polygons (each (n, 3) on the ground) at the final size: (H, W) float32, 1 in full shadow."""
     mask = Image.new("L", (W, H))
     brush = ImageDraw.Draw(mask)
-    for cast in casts:
-        points = camera.outline(cast)
-        if points:
-            brush.polygon([(x / SCALE, y / SCALE) for x, y in points], fill=255)
+    for points in filter(None, map(camera.outline, casts)):
+        brush.polygon([(x / SCALE, y / SCALE) for x, y in points], fill=255)
     return np.asarray(mask.filter(ImageFilter.BoxBlur(0.7)), np.float32) / 255
 
 
