@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from ...randomness import counted_rng
-from .canvas import BUILDING, UP, Canvas
+from .canvas import BUILDING, UP, Canvas, on_ground
 from .paint import paint, pick, shifted, stone, tint, wall
 
 FLOOR = 3.0  # metres
@@ -27,16 +27,17 @@ class Building:
     height: float
     ridge: float
 
+    def footprint(self) -> np.ndarray:
+        """The corners on the ground, (4, 3)."""
+        corners = ((self.front, self.z0), (self.front, self.z1), (self.back, self.z1), (self.back, self.z0))
+        return np.stack([on_ground(corner) for corner in corners])
+
     def shadow(self, sun: np.ndarray) -> list[np.ndarray]:
         """The shadow of the box on the ground: polygons (n, 3)."""
-        corners = np.array([[x, 0, z] for x, z in self.footprint()])
-        shift = -sun / max(sun[1], 0.12) * (self.height + 0.5 * self.ridge)
-        shift[1] = 0
+        corners = self.footprint()
+        shift = on_ground(-sun[[0, 2]]) / max(sun[1], 0.12) * (self.height + 0.5 * self.ridge)
         sides = zip(corners, np.roll(corners, -1, axis=0), strict=True)
         return [corners + shift] + [np.stack([a, b, b + shift, a + shift]) for a, b in sides]
-
-    def footprint(self) -> list[tuple[float, float]]:
-        return [(self.front, self.z0), (self.front, self.z1), (self.back, self.z1), (self.back, self.z0)]
 
 
 def draw_building(canvas: Canvas, box: Building, rng: np.random.Generator) -> None:
@@ -52,7 +53,7 @@ def draw_building(canvas: Canvas, box: Building, rng: np.random.Generator) -> No
     if box.ridge:
         draw_roof(canvas, box, side, density, rng)
     size = (box.z1 - box.z0, box.height)
-    front = partial(facade, rng, kind, colour, size, density, canvas.light.lamps)
+    front = partial(facade, rng, kind, colour, size, density, canvas.weather.lamps)
     canvas.sheet((box.front, 0, box.z0), ALONG, UP, size, front, BUILDING, (side, 0, 0))
 
 
@@ -88,7 +89,7 @@ def draw_roof(canvas: Canvas, box: Building, side: float, density: float, rng: n
         image = wall(rng, "tiles", stone(rng), (length, slope), min(density, 14))
         d = image.width / length
         for z in np.arange(1.5, length - 2.2, rng.uniform(3, 6)) if rng.random() < 0.6 else []:
-            pane = window(rng, 1.0 * d, 1.2 * d, np.array([90.0, 85, 85]), canvas.light.lamps)
+            pane = window(rng, 1.0 * d, 1.2 * d, np.array([90.0, 85, 85]), canvas.weather.lamps)
             image.paste(pane, (int(z * d), int(0.35 * slope * d)))
         return image
 
@@ -152,13 +153,12 @@ def facade(rng, kind: str, colour: np.ndarray, size: tuple[float, float], densit
     columns = max(1, int(size[0] / (width + rng.uniform(0.9, 1.7))))
     pitch = size[0] / columns
     shop = rng.random() < 0.4
-    for floor in range(max(1, round(size[1] / FLOOR))):
+    if shop:
+        draw_shop(box, size, rng, night)
+    for floor in range(int(shop), max(1, round(size[1] / FLOOR))):
         base = size[1] - floor * FLOOR
         if floor and rng.random() < 0.5:
             box(0, base - 0.1, size[0], base + 0.08, trim)
-        if floor == 0 and shop:
-            draw_shop(box, size, rng, night)
-            continue
         door = rng.integers(columns) if floor == 0 else -1
         for column in range(columns):
             x, y = (column + 0.5) * pitch - width / 2, base - 0.85 - tall
@@ -214,12 +214,11 @@ def far_facades() -> list[Image.Image]:
 
 def draw_skyline(canvas: Canvas, rng: np.random.Generator) -> None:
     """Paint a ring of far buildings, each turned to the camera: they close the view where the street does not."""
-    camera = canvas.camera
-    right = np.array([camera.forward[2], 0, -camera.forward[0]])
+    camera, right = canvas.camera, canvas.camera.right
     for depth in np.sort(rng.uniform(65, 190, 12))[::-1]:
         grey = far_facades()[rng.integers(12)]
         colour = stone(rng)
-        dark, light = (np.array(canvas.light.tone(c, -camera.forward, depth)) for c in (0.35 * colour, 1.2 * colour))
+        dark, light = (np.array(canvas.weather.tone(c, -camera.forward, depth)) for c in (0.35 * colour, 1.2 * colour))
         width, height = rng.uniform(12, 30), grey.height / 5
         foot = camera.position * [1, 0, 1] + camera.forward * depth + right * rng.uniform(-0.62, 0.62) * depth
         corner = foot - right * width / 2

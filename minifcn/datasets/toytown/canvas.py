@@ -38,14 +38,13 @@ class Camera:
 
     def __init__(self, position: Sequence[float], yaw: float, focal: float, horizon: float, roll: float):
         self.position, self.forward = np.asarray(position, float), np.array([np.sin(yaw), 0, np.cos(yaw)])
-        axes = np.stack([[np.cos(yaw), 0, -np.sin(yaw)], -UP, self.forward])  # (3, 3)
+        self.right = np.array([np.cos(yaw), 0, -np.sin(yaw)])
+        axes = np.stack([self.right, -UP, self.forward])  # (3, 3)
         outer = np.hstack([axes, -axes @ self.position[:, None]])  # (3, 4)
-        lens = np.diag([focal * SCALE, focal * SCALE, 1.0])
-        lens[:2, 2] = 0, (horizon - H / 2) * SCALE
-        turn = np.array([[np.cos(roll), -np.sin(roll), 0], [np.sin(roll), np.cos(roll), 0], [0, 0, 1.0]])
-        turn[:2, 2] = W * SCALE / 2, H * SCALE / 2
+        self.focal, c, s = focal * SCALE, np.cos(roll), np.sin(roll)
+        lens = np.array([[self.focal, 0, 0], [0, self.focal, (horizon - H / 2) * SCALE], [0, 0, 1]])
+        turn = np.array([[c, -s, W * SCALE / 2], [s, c, H * SCALE / 2], [0, 0, 1]])
         self.matrix = turn @ lens @ outer
-        self.focal = focal * SCALE
 
     def depth(self, point: Sequence[float]) -> float:
         """Distance of a point along the viewing direction, in metres."""
@@ -81,19 +80,25 @@ def cut_near(q: list) -> list:
 
 
 @dataclass
-class Light:
-    """The hour and the weather: unit vector to the sun, light of sky and sun, haze and its reach, lamps lit."""
+class Weather:
+    """The hour and the weather: where the sun stands, the light, the haze, and the look of the sky."""
 
-    sun: np.ndarray
-    ambient: np.ndarray
-    direct: np.ndarray
-    haze: np.ndarray
-    haze_length: float
-    lamps: bool
+    sun: np.ndarray  # unit vector
+    ambient: np.ndarray  # light of the sky, RGB
+    direct: np.ndarray  # light of the sun
+    haze: np.ndarray  # colour of the haze, and of the sky low down
+    reach: float  # of the view through the haze, metres
+    lamps: bool  # lit
+    top: np.ndarray  # colour of the sky overhead
+    cloud: np.ndarray
+    cover: float  # how cloudy it is
+    crisp: float  # how sharp the clouds are
+    curve: float  # power of the sky's gradient
+    stars: bool
 
     def steps(self, normal: Colour, depth: float) -> list[tuple[float, float]]:
         """For each channel (a, b): a colour c at this depth, on a surface with this unit normal, is seen as a c + b."""
-        facing, clear = max(0.0, float(np.dot(normal, self.sun))), math.exp(-max(depth, 0) / self.haze_length)
+        facing, clear = max(0.0, float(np.dot(normal, self.sun))), math.exp(-max(depth, 0) / self.reach)
         channels = zip(self.ambient, self.direct, self.haze, strict=True)
         return [((a + d * facing) * clear, haze * (1 - clear)) for a, d, haze in channels]
 
@@ -108,15 +113,15 @@ class Light:
 
 
 def seen(colour: Colour, steps: list[tuple[float, float]]) -> tuple[int, ...]:
-    """Apply the steps of a light to a colour."""
+    """Apply the steps of `Weather.steps` to a colour."""
     return tuple(min(255, int(a * c + b)) for c, (a, b) in zip(colour, steps, strict=True))
 
 
 class Canvas:
-    """A picture and its labels, painted together through one camera and under one light."""
+    """A picture and its labels, painted together through one camera and in one weather."""
 
-    def __init__(self, camera: Camera, light: Light, picture: np.ndarray, labels: np.ndarray):
-        self.camera, self.light = camera, light
+    def __init__(self, camera: Camera, weather: Weather, picture: np.ndarray, labels: np.ndarray):
+        self.camera, self.weather = camera, weather
         self.picture, self.labels = Image.fromarray(picture), Image.fromarray(labels)
         self.brush, self.label_brush = ImageDraw.Draw(self.picture), ImageDraw.Draw(self.labels)
 
@@ -158,7 +163,7 @@ class Canvas:
             return
         image = texture()
         if normal is not None:
-            image = self.light.tone_image(image, normal, self.camera.depth(corner + w / 2 * along))
+            image = self.weather.tone_image(image, normal, self.camera.depth(corner + w / 2 * along))
         xs, ys = zip(*points, strict=True)
         left, top = max(0, int(min(xs))), max(0, int(min(ys)))
         right, bottom = min(W * SCALE, int(max(xs)) + 2), min(H * SCALE, int(max(ys)) + 2)
@@ -186,15 +191,14 @@ class Frame:
 
     def __init__(self, canvas: Canvas, place: Sequence[float]):
         self.canvas, self.place, self.foot = canvas, place, on_ground(place)
-        camera, sun, foot = canvas.camera, canvas.light.sun, self.foot
+        camera, sun, foot = canvas.camera, canvas.weather.sun, self.foot
         self.depth = camera.depth(foot)
         self.origin, head = camera.project(np.stack([foot, foot + UP]))
         self.up = head - self.origin
         self.right = np.array([-self.up[1], self.up[0]])
         self.unit = camera.focal / self.depth  # canvas pixels in a metre
-        self.steps = canvas.light.steps(0.6 * sun, self.depth)
-        aside = sun @ [camera.forward[2], 0, -camera.forward[0]]
-        self.sun = float(np.clip(2 * aside, -1, 1))  # where the sun stands: -1 left, 1 right
+        self.steps = canvas.weather.steps(0.6 * sun, self.depth)
+        self.sun = float(np.clip(2 * sun @ camera.right, -1, 1))  # where the sun stands: -1 left, 1 right
         self.basis = (*self.origin.tolist(), *self.right.tolist(), *self.up.tolist())
 
     def __call__(self, x: float, y: float) -> tuple[float, float]:

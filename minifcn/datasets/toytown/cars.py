@@ -54,7 +54,7 @@ class Car:
 
     def fill(self, points: np.ndarray, colour: Colour, normal, label: int | None = None) -> None:
         """Fill a plane polygon of the world (n, 3). Without a normal it shines by itself."""
-        tone = colour if normal is None else self.canvas.light.tone(colour, normal, self.depth)
+        tone = colour if normal is None else self.canvas.weather.tone(colour, normal, self.depth)
         self.canvas.polygon(self.canvas.camera.outline(points), tone, label)
 
     def across(self, a, b, left: float, right: float) -> np.ndarray:
@@ -83,7 +83,7 @@ class Car:
 
     def draw_end(self, low, high, normal, end: str, parts: list) -> None:
         """Paint what a car's front or rear carries: bumper, grille, lights, number plate."""
-        night = self.canvas.light.lamps
+        night = self.canvas.weather.lamps
         lamps = [(0.5, 0.92, side * 0.62, side * 0.96, LAMPS[end][night]) for side in (-1, 1)]
         for bottom, top, left, right, colour in [*parts, *lamps, NUMBER_PLATE]:
             a, b = low + bottom * (high - low), low + top * (high - low)

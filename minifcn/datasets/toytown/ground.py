@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from .canvas import GROUND, PAVEMENT, ROAD, SCALE, SKY, Camera, Canvas, H, W
+from .canvas import GROUND, PAVEMENT, ROAD, SCALE, SKY, Camera, Canvas, H, W, Weather
 from .paint import grey_noise, smooth_noise, stone
 
 FAR = 300.0  # metres: where the ground ends
@@ -49,18 +49,20 @@ def draw_ground(canvas: Canvas, street: Street, casts: list, pools: list, rng: n
     mark_colour = (225, 190, 90) if rng.random() < 0.2 else (222, 222, 216)
     kerb = ~on_road & (np.abs(x) < street.road / 2 + 0.22)
 
-    light, sun = canvas.light, 1 - shadow_mask(canvas.camera, casts)[v // SCALE, u // SCALE]
+    weather, sun = canvas.weather, 1 - shadow_mask(canvas.camera, casts)[v // SCALE, u // SCALE]
     glow = sum(np.exp(-((x - float(a)) ** 2 + (z - float(b)) ** 2) / 14) for a, b in pools)
-    veil = 1 - np.exp(-depth / np.float32(light.haze_length))
+    veil = 1 - np.exp(-depth / np.float32(weather.reach))
     tint_road, tint_pavement = 0.82 * stone(rng), stone(rng)
     ground = np.empty((bare.size, 3), np.uint8)
     for c in range(3):
         colour = np.where(on_road, np.float32(tint_road[c]), np.float32(tint_pavement[c])) * tone
         colour[kerb] = 0.5 * colour[kerb] + 95
         colour[marks] = mark_colour[c]
-        fall = np.float32(light.ambient[c]) * (0.78 + 0.22 * sun) + np.float32(light.direct[c] * light.sun[1]) * sun
+        fall = (
+            np.float32(weather.ambient[c]) * (0.78 + 0.22 * sun) + np.float32(weather.direct[c] * weather.sun[1]) * sun
+        )
         fall = fall + np.float32((0.75, 0.58, 0.32)[c]) * glow
-        ground[:, c] = np.clip(colour * fall * (1 - veil) + np.float32(light.haze[c]) * veil, 0, 255)
+        ground[:, c] = np.clip(colour * fall * (1 - veil) + np.float32(weather.haze[c]) * veil, 0, 255)
     picture = np.array(canvas.picture)
     picture.reshape(-1, 3)[bare] = ground
     labels.ravel()[bare] = np.where(on_road, ROAD, PAVEMENT)
@@ -137,25 +139,12 @@ def shadow_mask(camera: Camera, casts: list) -> np.ndarray:
     return np.asarray(mask.filter(ImageFilter.BoxBlur(0.7)), np.float32) / 255
 
 
-@dataclass
-class Sky:
-    """Colours at the top, low down and of the clouds; cover and sharpness of the clouds; the gradient's power."""
-
-    top: np.ndarray
-    low: np.ndarray
-    cloud: np.ndarray
-    cover: float
-    crisp: float
-    curve: float
-    stars: bool
-
-
-def draw_sky(sky: Sky, rng: np.random.Generator) -> np.ndarray:
+def draw_sky(weather: Weather, rng: np.random.Generator) -> np.ndarray:
     """Return the sky over the canvas, (SH, SW, 3) uint8: a gradient, clouds in octaves of noise, perhaps stars."""
     h, w = H // 2, W // 2  # the sky is soft: a quarter of the pixels will do
-    y = np.linspace(0, 1, h, dtype=np.float32)[:, None, None] ** sky.curve
-    top, low, white = (colour.astype(np.float32) for colour in (sky.top, sky.low, sky.cloud))
-    colours = top * (1 - y) + low * y + np.zeros((1, w, 1), np.float32)
+    y = np.linspace(0, 1, h, dtype=np.float32)[:, None, None] ** weather.curve
+    top, low, white = (colour.astype(np.float32) for colour in (weather.top, weather.haze, weather.cloud))
+    colours = top * (1 - y) + low * y
     clouds = np.zeros((h, w), np.float32)
     wide = rng.uniform(1, 3)
     for octave in range(5):
@@ -163,12 +152,12 @@ def draw_sky(sky: Sky, rng: np.random.Generator) -> np.ndarray:
         patch = Image.fromarray(rng.random(cells[::-1], dtype=np.float32))
         clouds += np.asarray(patch.resize((w, h), Image.Resampling.BICUBIC)) * 0.55**octave
     clouds = (clouds - clouds.mean()) / clouds.std()
-    cover = np.clip((clouds + sky.cover) * sky.crisp, 0, 1)[..., None]
+    cover = np.clip((clouds + weather.cover) * weather.crisp, 0, 1)[..., None]
     # the sunny side of a cloud is where the noise falls off towards the sun
     relief = np.clip(clouds - np.roll(clouds, (2, -1), axis=(0, 1)), -1, 1)[..., None]
     body = white * (1 + 0.16 * relief) - 14 * np.clip(clouds, 0, 2)[..., None]
     colours = colours * (1 - cover) + body * cover
-    if sky.stars:
+    if weather.stars:
         ys, xs = rng.integers(0, h, 40), rng.integers(0, w, 40)
         colours[ys, xs] += rng.uniform(20, 120, (40, 1)) * (1 - cover[ys, xs])
     image = Image.fromarray(np.clip(colours, 0, 255).astype(np.uint8))

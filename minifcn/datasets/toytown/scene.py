@@ -15,10 +15,10 @@ from PIL import Image, ImageFilter
 
 from ...randomness import counted_rng
 from .buildings import Building, draw_building, draw_skyline
-from .canvas import SCALE, Camera, Canvas, Frame, H, Light, W, on_ground
+from .canvas import SCALE, Camera, Canvas, Frame, H, W, Weather, on_ground
 from .cars import SHAPES, draw_car
 from .enlarge import enlarged, enlarged_cast
-from .ground import Sky, Street, bare_labels, draw_ground, draw_sky
+from .ground import Street, bare_labels, draw_ground, draw_sky
 from .paint import mix, pick
 from .things import draw_lamp, draw_person, draw_sign, draw_tree
 
@@ -69,22 +69,22 @@ def draw_scene(seed: int, split_index: int, index: int, size: float | None = Non
         """The camera through which a thing is drawn: cars and persons are seen `size` times as large."""
         return camera if size is None or kind not in ENLARGED else enlarged(camera, place, size)
 
-    light, sky = make_weather(rng)
+    weather = make_weather(rng)
     street = make_street(rng)
     camera = place_camera(street, rng)
     buildings, parks = make_rows(street, rng)
     things = place_things(street, camera, parks, rng)
-    still = [cast for box in buildings for cast in box.shadow(light.sun)]
-    shadows = [(seen_by(*thing), cast) for thing in things for cast in thing_shadow(*thing, light.sun)]
+    still = [cast for box in buildings for cast in box.shadow(weather.sun)]
+    shadows = [(seen_by(*thing), cast) for thing in things for cast in thing_shadow(*thing, weather.sun)]
     casts = still + [part for larger, cast in shadows for part in enlarged_cast(camera, larger, cast)]
-    pools = [place for kind, place, _ in things if kind == "lamp"] if light.lamps else []
-    canvas = Canvas(camera, light, draw_sky(sky, rng), bare_labels(camera))
+    pools = [place for kind, place, _ in things if kind == "lamp"] if weather.lamps else []
+    canvas = Canvas(camera, weather, draw_sky(weather, rng), bare_labels(camera))
     draw_skyline(canvas, rng)
     for box in sorted(buildings, key=lambda box: -max(0, box.z0, -box.z1)):
         draw_building(canvas, box, rng)
     meter = None
     if size is not None:  # the exposure is that of the street without things, whatever size they have
-        empty = Canvas(camera, light, np.array(canvas.picture), np.array(canvas.labels))
+        empty = Canvas(camera, weather, np.array(canvas.picture), np.array(canvas.labels))
         draw_ground(empty, street, still, pools, own(0))
         meter, _ = empty.finish()
     glows = []
@@ -95,11 +95,11 @@ def draw_scene(seed: int, split_index: int, index: int, size: float | None = Non
     canvas.camera = camera
     draw_ground(canvas, street, casts, pools, own(0))
     picture, labels = canvas.finish()
-    return develop(picture, [glow for glow in glows if glow and light.lamps], own(1), meter), labels
+    return develop(picture, [glow for glow in glows if glow and weather.lamps], own(1), meter), labels
 
 
-def make_weather(rng: np.random.Generator) -> tuple[Light, Sky]:
-    """Choose hour and weather: the light, and the sky's colours at the top, low down and of the clouds."""
+def make_weather(rng: np.random.Generator) -> Weather:
+    """Choose hour and weather: the light, the haze and the sky."""
     kind = str(rng.choice(list(WEATHERS), p=[share for share, *_ in WEATHERS.values()]))
     _, heights, ambient, direct, reach, cover = WEATHERS[kind]
     azimuth, height = rng.uniform(0, 2 * np.pi), rng.uniform(*heights)
@@ -108,10 +108,10 @@ def make_weather(rng: np.random.Generator) -> tuple[Light, Sky]:
     low = colours["low"]
     top, cloud = colours.get("top", 0.85 * low), colours.get("cloud", 1.02 * low)
     gain = np.exp(rng.normal(0.12, 0.22))  # of the street over the sky: else the sky would always be the brightest
-    cover, crisp, curve = cover + rng.normal(0, 0.7), rng.uniform(0.5, 1.2), rng.uniform(0.6, 1.4)
     ambient, direct = gain * np.array([ambient, direct])
-    light = Light(sun, ambient, direct, low, reach * rng.uniform(0.7, 1.3), lamps=kind in ("dusk", "night"))
-    return light, Sky(top, low, cloud, cover, crisp, curve, stars=kind == "night")
+    cover, crisp, curve = cover + rng.normal(0, 0.7), rng.uniform(0.5, 1.2), rng.uniform(0.6, 1.4)
+    reach, lamps, stars = reach * rng.uniform(0.7, 1.3), kind in ("dusk", "night"), kind == "night"
+    return Weather(sun, ambient, direct, low, reach, lamps, top, cloud, cover, crisp, curve, stars)
 
 
 def make_street(rng: np.random.Generator) -> Street:
@@ -167,8 +167,7 @@ def place_things(street: Street, camera: Camera, parks: list, rng: np.random.Gen
         """Try places in view at these |x| and depths; keep the first that is free."""
         for _ in range(30):
             depth, u = depths[0] * (depths[1] / depths[0]) ** rng.random(), rng.uniform(-0.47, 0.47) * W * SCALE
-            right = np.array([camera.forward[2], -camera.forward[0]])
-            x, z = camera.position[[0, 2]] + depth * (camera.forward[[0, 2]] + right * u / camera.focal)
+            x, z = (camera.position + depth * (camera.forward + camera.right * u / camera.focal))[[0, 2]]
             if across[0] <= abs(x) <= across[1] and all(np.hypot(x - a, z - b) > radius + r for a, b, r in taken):
                 taken.append((x, z, radius))
                 things.append((kind, (x, z), size))
@@ -204,12 +203,12 @@ def in_view(camera: Camera, place, size) -> bool:
 
 def thing_shadow(kind: str, place, size, sun: np.ndarray) -> list[np.ndarray]:
     """The shadow of a thing on the ground: polygons (n, 3)."""
-    shift, foot = np.array([-sun[0], 0, -sun[2]]) / max(sun[1], 0.15), on_ground(place)
+    shift, foot = on_ground(-sun[[0, 2]]) / max(sun[1], 0.15), on_ground(place)
     turn = np.linspace(0, 2 * np.pi, 12, endpoint=False)
     circle = np.stack([np.cos(turn), 0 * turn, np.sin(turn)], axis=1)
     if kind == "car":
         box = Building(place[0] - 0.85, place[0] + 0.85, place[1] - 2.1, place[1] + 2.1, 1.2, 0)
-        return [np.array([[x, 0, z] for x, z in box.footprint()]), *box.shadow(sun)]
+        return [box.footprint(), *box.shadow(sun)]
     if kind in ("tree", "bush"):
         crown = foot + shift * 0.6 * size + circle * size * 0.3
         return [crown, *strip(foot, foot + shift * 0.6 * size, 0.15)]

@@ -32,28 +32,28 @@ def draw_tree(frame: Frame, height: float, rng: np.random.Generator, kind: str |
 
 def draw_crown(frame: Frame, middle: float, rx: float, ry: float, leaf, rng) -> None:
     """Paint foliage: dark lumps as a silhouette, then tufts, from the shady to the sunny side."""
-    unit, sun = frame.unit, frame.sun
-    lumps = int(rng.integers(7, 12))
+    unit, sun, lumps = frame.unit, frame.sun, int(rng.integers(7, 12))
     angle, radius = np.arange(lumps) * 2.4, np.sqrt((np.arange(lumps) + 0.5) / lumps)
     cx, cy = radius * np.cos(angle) * rx * 0.68, radius * np.sin(angle) * ry * 0.68
     size = rng.uniform(0.36, 0.52, lumps)
     for x, y, s in zip(cx, cy, size, strict=True):
         frame.disc(x, middle + y, s * rx, s * ry, leaf * 0.5, TREE)
     count = int(np.clip(rx * ry * unit * unit / 30, 20, 140))
-    pick = rng.integers(0, lumps, count)
-    turn, reach = rng.uniform(0, 2 * np.pi, count), np.sqrt(rng.random(count))
-    x = cx[pick] + np.cos(turn) * reach * size[pick] * rx
-    y = cy[pick] + np.sin(turn) * reach * size[pick] * ry
+    lump, turn = rng.integers(0, lumps, count), rng.uniform(0, 2 * np.pi, count)  # of each tuft
+    reach = np.sqrt(rng.random(count))
+    x = cx[lump] + np.cos(turn) * reach * size[lump] * rx
+    y = cy[lump] + np.sin(turn) * reach * size[lump] * ry
     # light comes from above and from the sun's side; each lump has its own lit top
     lit = 0.35 * (x / rx * sun * 0.7 + y / ry) + 0.45 * (np.cos(turn) * sun * 0.6 + np.sin(turn)) * reach
-    order = np.argsort(lit)
     shade = np.clip(0.84 + 0.55 * lit + rng.normal(0, 0.1, count), 0.4, 1.5)
     tones = [frame.tone(leaf * s) for s in np.linspace(0.4, 1.5, 12)]
-    tuft = (np.clip(np.sqrt(rx * ry) * unit * 0.11, 1.4, 7) * rng.uniform(0.6, 1.3, count)).tolist()
-    steps = ((shade - 0.4) / 1.1 * 11.99).astype(int).tolist()
-    uv = (frame.origin + x[:, None] * frame.right + (middle + y[:, None]) * frame.up).tolist()
-    for k in order.tolist():
-        frame.canvas.disc(uv[k], tuft[k] * 1.2, tuft[k], tones[steps[k]], TREE)
+    steps = ((shade - 0.4) / 1.1 * 11.99).astype(int)
+    tuft = np.clip(np.sqrt(rx * ry) * unit * 0.11, 1.4, 7) * rng.uniform(0.6, 1.3, count)
+    order = np.argsort(lit)
+    for u, v, radius, step in zip(
+        *(part[order].tolist() for part in (*frame(x, middle + y), tuft, steps)), strict=True
+    ):
+        frame.canvas.disc((u, v), radius * 1.2, radius, tones[step], TREE)
 
 
 def draw_conifer(frame: Frame, height: float, leaf, rng) -> None:
@@ -132,7 +132,7 @@ def draw_lamp(frame: Frame, height: float, rng: np.random.Generator) -> tuple[fl
         x, y = arm, height + 0.25
         frame.limb([(0, height - 0.05), (0.4 * arm, y), (x, y)], 0.75 * width, metal, POLE)
     frame.trapezoid(x, y, 0.36, 0.2, 0.28, metal * 0.7, POLE)
-    glass = (255, 236, 180) if frame.canvas.light.lamps else frame.tone((235, 235, 225))
+    glass = (255, 236, 180) if frame.canvas.weather.lamps else frame.tone((235, 235, 225))
     corners = [(x - 0.32, y), (x + 0.32, y), (x + 0.22, y - 0.16), (x - 0.22, y - 0.16)]
     frame.canvas.polygon([frame(*corner) for corner in corners], glass, POLE)
     return frame(x, y)
