@@ -70,12 +70,9 @@ def draw_gable(canvas: Canvas, box: Building, z: float, out: float, kind, colour
                 image.paste(pane, (int(0.45 * width * d), int((top - floor * FLOOR - 2.4) * d)))
         return image
 
-    across, outline = (
-        np.sign(box.back - box.front),
-        ((0, 0), (width, 0), (width, height), (width / 2, top), (0, height)),
-    )
-    corner = (box.front, 0, z)
-    canvas.sheet(corner, (across, 0, 0), UP, (width, top), texture, BUILDING, (0, 0, out), outline)
+    corner, along = (box.front, 0, z), (np.sign(box.back - box.front), 0, 0)
+    outline = ((0, 0), (width, 0), (width, height), (width / 2, top), (0, height))
+    canvas.sheet(corner, along, UP, (width, top), texture, BUILDING, (0, 0, out), outline)
 
 
 def draw_roof(canvas: Canvas, box: Building, side: float, density: float, rng: np.random.Generator) -> None:
@@ -216,8 +213,7 @@ def draw_skyline(canvas: Canvas, rng: np.random.Generator) -> None:
     """Paint a ring of far buildings, each turned to the camera: they close the view where the street does not."""
     camera, right = canvas.camera, canvas.camera.right
     for depth in np.sort(rng.uniform(65, 190, 12))[::-1]:
-        grey = far_facades()[rng.integers(12)]
-        colour = stone(rng)
+        grey, colour = far_facades()[rng.integers(12)], stone(rng)
         dark, light = (np.array(canvas.weather.tone(c, -camera.forward, depth)) for c in (0.35 * colour, 1.2 * colour))
         width, height = rng.uniform(12, 30), grey.height / 5
         foot = camera.position * [1, 0, 1] + camera.forward * depth + right * rng.uniform(-0.62, 0.62) * depth

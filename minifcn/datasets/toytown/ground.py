@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
 from .canvas import GROUND, PAVEMENT, ROAD, SCALE, SKY, Camera, Canvas, H, W, Weather
-from .paint import grey_noise, smooth_noise, stone
+from .paint import noise, stone
 
 FAR = 300.0  # metres: where the ground ends
 
@@ -41,7 +41,7 @@ def draw_ground(canvas: Canvas, street: Street, casts: list, pools: list, rng: n
     x, z, depth = ground_positions(canvas.camera, u.astype(np.float32), v.astype(np.float32))
     cell = tile_places(x, z, speckle(canvas.camera.focal / depth))
     patch = tile_places(x, z, 8)
-    white, smooth = grey_noise(256).ravel(), smooth_noise(256).ravel()
+    white, smooth = (tile.ravel() for tile in noise())
     grain, blotch = white[cell], smooth[patch]
     on_road = (np.abs(x) < street.road / 2) | (np.abs(z - street.crossing) < street.crossing_width / 2)
     tone = np.where(on_road, asphalt(x, z, grain, blotch, street, rng), paving(x, z, grain, white, depth, rng))

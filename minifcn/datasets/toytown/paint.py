@@ -77,18 +77,13 @@ def shifted(rng: np.random.Generator, colour: np.ndarray, low: float, high: floa
 
 
 @lru_cache
-def grey_noise(size: int) -> np.ndarray:
-    """White noise (size, size) float32, mean 0 and deviation 1, cut at 2. Always the same."""
-    return np.clip(counted_rng(7, size).standard_normal((size, size), np.float32), -2, 2)
-
-
-@lru_cache
-def smooth_noise(size: int) -> np.ndarray:
-    """Blotches (size, size) float32 that tile, mean 0 and deviation 1. Always the same."""
-    frequency = np.fft.fftfreq(size)
+def noise() -> tuple[np.ndarray, np.ndarray]:
+    """White noise, cut at 2, and blotches that tile: (256, 256) float32, mean 0 and deviation 1. Always the same."""
+    white = np.clip(counted_rng(7, 256).standard_normal((256, 256), np.float32), -2, 2)
+    frequency = np.fft.fftfreq(256)
     decay = 1 / (0.004 + frequency[:, None] ** 2 + frequency[None] ** 2)
-    blotch = np.fft.ifft2(np.fft.fft2(grey_noise(size)) * decay).real
-    return ((blotch - blotch.mean()) / blotch.std()).astype(np.float32)
+    blotches = np.fft.ifft2(np.fft.fft2(white) * decay).real
+    return white, ((blotches - blotches.mean()) / blotches.std()).astype(np.float32)
 
 
 @lru_cache(maxsize=16)
@@ -96,13 +91,13 @@ def masonry(kind: str) -> Image.Image:
     """A grey tile of TILE_METRES x TILE_METRES: "brick", "plaster", "boards", "panels" or "tiles" (of a roof)."""
     n = TILE_METRES * TILE_DENSITY
     y, x = np.mgrid[:n, :n] / TILE_DENSITY
-    noise, blotches = grey_noise(256), smooth_noise(256)
-    grain = np.tile(noise, (n // 256 + 1, n // 256 + 1))[:n, :n]
+    white, blotches = noise()
+    grain = np.tile(white, (n // 256 + 1, n // 256 + 1))[:n, :n]
     height, width, joint = MASONRY[kind]
     row = np.floor(y / height)
     across = x / width + 0.5 * (row % 2)
     column = np.floor(across)
-    piece = noise[(row.astype(int) * 37) & 255, (column.astype(int) * 91) & 255]
+    piece = white[(row.astype(int) * 37) & 255, (column.astype(int) * 91) & 255]
     blotch = blotches[(y * 9).astype(int) & 255, (x * 9).astype(int) & 255]
     tone = 205 + 11 * piece * (kind in ("brick", "tiles", "panels")) + 5 * grain + 7 * blotch
     tone = np.where(((y % height) < joint) | ((across - column) * width < joint), 95, tone)

@@ -8,8 +8,6 @@ speckle, leaves, wheels, limbs. experiments/colour_position.py measures how litt
 A scene can be drawn again with its cars, persons and signs of another size, and nothing else changed.
 """
 
-from functools import partial
-
 import numpy as np
 from PIL import Image, ImageFilter
 
@@ -20,16 +18,11 @@ from .cars import SHAPES, draw_car
 from .enlarge import enlarged, enlarged_cast
 from .ground import Street, bare_labels, draw_ground, draw_sky
 from .paint import mix, pick
-from .things import draw_lamp, draw_person, draw_sign, draw_tree
+from .things import draw_bush, draw_lamp, draw_person, draw_sign, draw_tree
 
-PAINTERS = {
-    "car": draw_car,
-    "person": draw_person,
-    "lamp": draw_lamp,
-    "sign": draw_sign,
-    "tree": draw_tree,
-    "bush": partial(draw_tree, kind="bush"),
-}
+PAINTERS = dict(car=draw_car, person=draw_person, lamp=draw_lamp, sign=draw_sign, tree=draw_tree, bush=draw_bush)
+# shadows of upright things: length at 45 degrees, in heights; half of the width, metres
+STEMS = dict(person=(1.0, 0.22), lamp=(1.0, 0.09), sign=(1.0, 0.09), tree=(0.6, 0.15), bush=(0.6, 0.15))
 NOWHERE = 1e6  # metres: the place of things that a scene lacks
 ENLARGED = ("car", "person")  # about their feet; a sign's board grows too, but on its pole as it was (see draw_sign)
 WEATHERS = {  # share of scenes, height of the sun (radians), light of sky and sun (RGB), reach of the view (m), clouds
@@ -53,9 +46,8 @@ def draw_scene(seed: int, split_index: int, index: int, size: float | None = Non
     """Draw one scene, the same for the same arguments.
 
     size: None, or how many times as large as usual cars, persons and the boards of signs are. Scenes that differ in it
-    alone have the same weather, street, camera, houses, trees, lamps and ground, and the same cars, persons and signs,
-    each with its foot in the same place: where none of these or their shadows is, their pixels are equal. (They are not
-    those of the scene with size None, which draws all its details from one stream of random numbers.)
+    alone are otherwise the same, each thing with its foot in the same place: where no car, person or sign nor a shadow
+    of one is, their pixels are equal. (The scene with size None is another: all its parts share one stream of numbers.)
 
     Returns the picture (160, 192, 3) uint8, RGB, and the labels (160, 192) uint8: classes 0 to 8, void 255 on borders.
     """
@@ -65,37 +57,40 @@ def draw_scene(seed: int, split_index: int, index: int, size: float | None = Non
         """The random numbers of one part of the scene. With a size, they do not depend on those of other parts."""
         return rng if size is None else counted_rng(seed, split_index, index, number)
 
-    def seen_by(kind: str, place: tuple, _) -> Camera:
+    def seen_by(kind: str, place: tuple) -> Camera:
         """The camera through which a thing is drawn: cars and persons are seen `size` times as large."""
         return camera if size is None or kind not in ENLARGED else enlarged(camera, place, size)
 
-    weather = make_weather(rng)
-    street = make_street(rng)
+    weather, street = make_weather(rng), make_street(rng)
     camera = place_camera(street, rng)
     buildings, parks = make_rows(street, rng)
-    things = place_things(street, camera, parks, rng)
+    things = place_things(street, camera, parks, rng)  # (kind, (x, z), size) each
     still = [cast for box in buildings for cast in box.shadow(weather.sun)]
-    shadows = [(seen_by(*thing), cast) for thing in things for cast in thing_shadow(*thing, weather.sun)]
+    shadows = [(seen_by(*thing[:2]), cast) for thing in things for cast in thing_shadow(*thing, weather.sun)]
     casts = still + [part for larger, cast in shadows for part in enlarged_cast(camera, larger, cast)]
     pools = [place for kind, place, _ in things if kind == "lamp"] if weather.lamps else []
     canvas = Canvas(camera, weather, draw_sky(weather, rng), bare_labels(camera))
     draw_skyline(canvas, rng)
     for box in sorted(buildings, key=lambda box: -max(0, box.z0, -box.z1)):
         draw_building(canvas, box, rng)
-    meter = None
-    if size is not None:  # the exposure is that of the street without things, whatever size they have
-        empty = Canvas(camera, weather, np.array(canvas.picture), np.array(canvas.labels))
-        draw_ground(empty, street, still, pools, own(0))
-        meter, _ = empty.finish()
+    meter = None if size is None else empty_street(canvas, street, still, pools, own(0))
     glows = []
-    for number, thing in sorted(enumerate(things, 2), key=lambda one: -camera.depth(on_ground(one[1][1]))):
-        canvas.camera, (kind, place, extent) = seen_by(*thing), thing
+    for k in sorted(range(len(things)), key=lambda k: -camera.depth(on_ground(things[k][1]))):
+        kind, place, extent = things[k]
+        canvas.camera = seen_by(kind, place)
         board = {"board": size} if size and kind == "sign" else {}
-        glows.append(PAINTERS[kind](Frame(canvas, place), extent, own(number), **board))
+        glows.append(PAINTERS[kind](Frame(canvas, place), extent, own(2 + k), **board))
     canvas.camera = camera
     draw_ground(canvas, street, casts, pools, own(0))
     picture, labels = canvas.finish()
     return develop(picture, [glow for glow in glows if glow and weather.lamps], own(1), meter), labels
+
+
+def empty_street(canvas: Canvas, street: Street, casts: list, pools: list, rng: np.random.Generator) -> np.ndarray:
+    """The street as it is without things: it sets the exposure, whatever size the things have."""
+    empty = Canvas(canvas.camera, canvas.weather, np.array(canvas.picture), np.array(canvas.labels))
+    draw_ground(empty, street, casts, pools, rng)
+    return empty.finish()[0]
 
 
 def make_weather(rng: np.random.Generator) -> Weather:
@@ -203,25 +198,18 @@ def in_view(camera: Camera, place, size) -> bool:
 
 def thing_shadow(kind: str, place, size, sun: np.ndarray) -> list[np.ndarray]:
     """The shadow of a thing on the ground: polygons (n, 3)."""
-    shift, foot = on_ground(-sun[[0, 2]]) / max(sun[1], 0.15), on_ground(place)
-    turn = np.linspace(0, 2 * np.pi, 12, endpoint=False)
-    circle = np.stack([np.cos(turn), 0 * turn, np.sin(turn)], axis=1)
     if kind == "car":
         box = Building(place[0] - 0.85, place[0] + 0.85, place[1] - 2.1, place[1] + 2.1, 1.2, 0)
         return [box.footprint(), *box.shadow(sun)]
-    if kind in ("tree", "bush"):
-        crown = foot + shift * 0.6 * size + circle * size * 0.3
-        return [crown, *strip(foot, foot + shift * 0.6 * size, 0.15)]
-    if kind == "person":
-        return [foot + circle * 0.25, *strip(foot, foot + shift * size, 0.22)]
-    return strip(foot, foot + shift * size, 0.09)
-
-
-def strip(a: np.ndarray, b: np.ndarray, half: float) -> list[np.ndarray]:
-    """A line on the ground as a polygon of width 2 half."""
-    along = (b - a) / (np.linalg.norm(b - a) + 1e-9)
+    foot, (length, half) = on_ground(place), STEMS[kind]
+    tip = foot + on_ground(-sun[[0, 2]]) / max(sun[1], 0.15) * length * size
+    along = (tip - foot) / (np.linalg.norm(tip - foot) + 1e-9)
     side = half * np.array([along[2], 0, -along[0]])
-    return [np.stack([a - side, a + side, b + side, b - side])]
+    stem = np.stack([foot - side, foot + side, tip + side, tip - side])
+    turn = np.linspace(0, 2 * np.pi, 12, endpoint=False)
+    circle = np.stack([np.cos(turn), 0 * turn, np.sin(turn)], axis=1)
+    crown, body = tip + circle * size * 0.3, foot + circle * 0.25
+    return [*{"tree": [crown], "bush": [crown], "person": [body]}.get(kind, []), stem]
 
 
 def develop(picture: np.ndarray, glows: list, rng: np.random.Generator, meter: np.ndarray | None = None) -> np.ndarray:

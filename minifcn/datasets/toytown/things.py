@@ -1,5 +1,7 @@
 """The things in toytown's streets: trees, persons, poles and signs. Each stands on a Frame."""
 
+from functools import partial
+
 import numpy as np
 
 from .canvas import PERSON, POLE, SCALE, SIGN, TREE, Frame
@@ -28,6 +30,9 @@ def draw_tree(frame: Frame, height: float, rng: np.random.Generator, kind: str |
         "bush": (rng.uniform(0.7, 1.3), 0.5, 0.45),
     }[kind]
     draw_crown(frame, middle * height, rx * height, ry * height, leaf, rng)
+
+
+draw_bush = partial(draw_tree, kind="bush")
 
 
 def draw_crown(frame: Frame, middle: float, rx: float, ry: float, leaf, rng) -> None:
@@ -162,8 +167,8 @@ def draw_sign(frame: Frame, height: float, rng: np.random.Generator, board: floa
     r, kind = size / 2, pick(rng, ["round", "triangle", "square", "octagon", "board", "lights"])
     if kind == "lights":
         return draw_lights(frame, height, 0.7 * size, rng)
-    turns = pick(rng, [0.25, 0.75]), pick(rng, [0, 0.125])  # of a triangle, of a square
-    shapes = {"round": (20, 0), "triangle": (3, turns[0]), "square": (4, turns[1])}
+    # corners, and by how much of a turn the first stands above the right
+    shapes = {"round": (20, 0), "triangle": (3, pick(rng, [0.25, 0.75])), "square": (4, pick(rng, [0, 0.125]))}
     corners, turn = (shapes | {"octagon": (8, 1 / 16), "board": (4, 0.125)})[kind]
     angles = 2 * np.pi * (np.arange(corners) / corners + turn)
     stretch = 1.7 if kind == "board" else 1.0
