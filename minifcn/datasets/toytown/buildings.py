@@ -106,14 +106,9 @@ def rgb(colour: np.ndarray) -> tuple[int, ...]:
     return tuple(colour.astype(int).tolist())
 
 
-def ruler(image: Image.Image, width: float) -> Callable:
-    """A function that fills a rectangle of an image, given in metres; the image is `width` metres wide."""
-    brush, d = ImageDraw.Draw(image), image.width / width
-
-    def box(left: float, top: float, right: float, bottom: float, fill: tuple) -> None:
-        brush.rectangle((left * d, top * d, right * d, bottom * d), fill=fill)
-
-    return box
+def fill_box(brush, d: float, left: float, top: float, right: float, bottom: float, fill: tuple[int, ...]) -> None:
+    """Fill a rectangle that is given in metres, at d pixels a metre."""
+    brush.rectangle((left * d, top * d, right * d, bottom * d), fill=fill)
 
 
 def window(rng: np.random.Generator, w: float, h: float, frame: np.ndarray, night: bool) -> Image.Image:
@@ -141,7 +136,8 @@ def window(rng: np.random.Generator, w: float, h: float, frame: np.ndarray, nigh
 def facade(rng, kind: str, colour: np.ndarray, size: tuple[float, float], density: float, night: bool) -> Image.Image:
     """The street side of a house: floors of windows over a ground floor with doors or shops, cornice and plinth."""
     image = wall(rng, kind, colour, size, density)
-    box, d = ruler(image, size[0]), image.width / size[0]
+    d = image.width / size[0]
+    box = partial(fill_box, ImageDraw.Draw(image), d)
     frame = np.array([225.0, 222, 215]) if rng.random() < 0.6 else shifted(rng, paint(rng), 0.6, 1.0)
     trim, dark = rgb(np.clip(0.45 * colour + 110, 0, 255)), rgb(0.5 * colour)
     width, tall = rng.uniform(0.9, 1.7), rng.uniform(1.4, 2.0)
@@ -213,7 +209,7 @@ def draw_skyline(canvas: Canvas, rng: np.random.Generator) -> None:
     """Paint a ring of far buildings, each turned to the camera: they close the view where the street does not."""
     camera, right = canvas.camera, canvas.camera.right
     for depth in np.sort(rng.uniform(65, 190, 12))[::-1]:
-        grey, colour = far_facades()[rng.integers(12)], stone(rng)
+        grey, colour = pick(rng, far_facades()), stone(rng)
         dark, light = (np.array(canvas.weather.tone(c, -camera.forward, depth)) for c in (0.35 * colour, 1.2 * colour))
         width, height = rng.uniform(12, 30), grey.height / 5
         foot = camera.position * [1, 0, 1] + camera.forward * depth + right * rng.uniform(-0.62, 0.62) * depth

@@ -32,8 +32,9 @@ def on_ground(place: Sequence[float]) -> np.ndarray:
 class Camera:
     """Pinhole camera. `matrix` (3, 4) takes (X, Y, Z, 1) to (u d, v d, d): canvas position times depth, and depth.
 
-    Args: position (X, Y, Z); yaw against the street, radians; focal length and horizon in final pixels; roll, radians.
-    The horizon is shifted, as by an architect's shift lens, instead of tilting the camera: verticals stay parallel.
+    It stands at `position` (X, Y, Z), turned from the street by `yaw` and about its axis by `roll`, radians; `focal`
+    length and `horizon` are in final pixels. The horizon is shifted, as by an architect's shift lens, instead of
+    tilting the camera: verticals stay parallel.
     """
 
     def __init__(self, position: Sequence[float], yaw: float, focal: float, horizon: float, roll: float):
@@ -128,22 +129,14 @@ class Canvas:
     def polygon(self, points: Sequence, colour: Colour, label: int | None = None) -> None:
         """Fill a polygon of canvas positions. Details that stay inside their object need no label."""
         if len(points) >= 3:
-            self._draw("polygon", points, colour, label)
+            self.draw("polygon", points, colour, label)
 
     def disc(self, centre: Sequence[float], rx: float, ry: float, colour: Colour, label: int | None = None) -> None:
         """Fill an upright ellipse around a canvas position."""
         u, v = centre
-        self._draw("ellipse", (u - rx, v - ry, u + rx, v + ry), colour, label)
+        self.draw("ellipse", (u - rx, v - ry, u + rx, v + ry), colour, label)
 
-    def limb(self, ends: Sequence, width: float, colour: Colour, label: int | None = None) -> None:
-        """Draw a line of some width through canvas positions, with round joints and ends."""
-        thick = max(1, round(width))
-        self._draw("line", ends, colour, label, width=thick)
-        if thick > 3:
-            for end in ends:
-                self.disc(end, width / 2, width / 2, colour, label)
-
-    def _draw(self, shape: str, points: Sequence, colour: Colour, label: int | None, **how) -> None:
+    def draw(self, shape: str, points: Sequence, colour: Colour, label: int | None, **how) -> None:
         """Draw a shape by its name in Pillow into the picture and, with a label, into the labels."""
         getattr(self.brush, shape)(points, fill=colour, **how)
         if label is not None:
@@ -223,4 +216,7 @@ class Frame:
 
     def limb(self, points: Sequence, width: float, colour: Colour, label: int | None = None) -> None:
         """Draw a line of `width` canvas pixels through places (x, y), with round joints and ends."""
-        self.canvas.limb([self(*point) for point in points], width, self.tone(colour), label)
+        ends, tone, thick = [self(*point) for point in points], self.tone(colour), max(1, round(width))
+        self.canvas.draw("line", ends, tone, label, width=thick)
+        for end in ends if thick > 3 else []:
+            self.canvas.disc(end, width / 2, width / 2, tone, label)

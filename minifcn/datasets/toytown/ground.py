@@ -9,6 +9,7 @@ from .canvas import GROUND, PAVEMENT, ROAD, SCALE, SKY, Camera, Canvas, H, W, We
 from .paint import noise, stone
 
 FAR = 300.0  # metres: where the ground ends
+LAMPLIGHT = (0.75, 0.58, 0.32)  # RGB, below the lamp
 
 
 @dataclass
@@ -30,8 +31,8 @@ class Street:
 def draw_ground(canvas: Canvas, street: Street, casts: list, pools: list, rng: np.random.Generator) -> None:
     """Fill what is still bare GROUND with road and pavement, once everything that stands on it is painted.
 
-    Args: casts, shadow polygons (n, 3) on the ground; pools, places (x, z) of lamps that shine on it.
-    Only the N visible positions are computed, as flat arrays.
+    `casts` are shadow polygons (n, 3) on the ground, `pools` the places (x, z) of lamps that shine on it. Only the
+    visible positions are computed, as flat arrays.
     """
     labels = np.array(canvas.labels)
     bare = np.flatnonzero(labels == GROUND)
@@ -39,10 +40,9 @@ def draw_ground(canvas: Canvas, street: Street, casts: list, pools: list, rng: n
         return
     v, u = np.divmod(bare, W * SCALE)
     x, z, depth = ground_positions(canvas.camera, u.astype(np.float32), v.astype(np.float32))
-    cell = tile_places(x, z, speckle(canvas.camera.focal / depth))
-    patch = tile_places(x, z, 8)
     white, smooth = (tile.ravel() for tile in noise())
-    grain, blotch = white[cell], smooth[patch]
+    grain = white[tile_places(x, z, speckle(canvas.camera.focal / depth))]
+    blotch = smooth[tile_places(x, z, 8)]
     on_road = (np.abs(x) < street.road / 2) | (np.abs(z - street.crossing) < street.crossing_width / 2)
     tone = np.where(on_road, asphalt(x, z, grain, blotch, street, rng), paving(x, z, grain, white, depth, rng))
     marks = markings(x, z, street, rng) & on_road & (blotch + 0.4 * grain > -1.2)
@@ -53,16 +53,14 @@ def draw_ground(canvas: Canvas, street: Street, casts: list, pools: list, rng: n
     glow = sum(np.exp(-((x - float(a)) ** 2 + (z - float(b)) ** 2) / 14) for a, b in pools)
     veil = 1 - np.exp(-depth / np.float32(weather.reach))
     tint_road, tint_pavement = 0.82 * stone(rng), stone(rng)
+    lights = np.float32([weather.ambient, weather.direct * weather.sun[1], weather.haze, LAMPLIGHT])
     ground = np.empty((bare.size, 3), np.uint8)
-    for c in range(3):
+    for c, (ambient, direct, haze, lamp) in enumerate(lights.T):
         colour = np.where(on_road, np.float32(tint_road[c]), np.float32(tint_pavement[c])) * tone
         colour[kerb] = 0.5 * colour[kerb] + 95
         colour[marks] = mark_colour[c]
-        fall = (
-            np.float32(weather.ambient[c]) * (0.78 + 0.22 * sun) + np.float32(weather.direct[c] * weather.sun[1]) * sun
-        )
-        fall = fall + np.float32((0.75, 0.58, 0.32)[c]) * glow
-        ground[:, c] = np.clip(colour * fall * (1 - veil) + np.float32(weather.haze[c]) * veil, 0, 255)
+        fall = ambient * (0.78 + 0.22 * sun) + direct * sun + lamp * glow
+        ground[:, c] = np.clip(colour * fall * (1 - veil) + haze * veil, 0, 255)
     picture = np.array(canvas.picture)
     picture.reshape(-1, 3)[bare] = ground
     labels.ravel()[bare] = np.where(on_road, ROAD, PAVEMENT)
