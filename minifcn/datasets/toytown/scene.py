@@ -229,10 +229,11 @@ def develop(picture: np.ndarray, glows: list, rng: np.random.Generator, meter: n
             light += (90 / (1 + near / 18))[..., None] * np.float32([1, 0.82, 0.5])
         return np.clip(light * balance / 255, 0, 1)
 
-    mean = float(lit(picture if meter is None else meter).mean())
+    developed = lit(picture)
+    mean = float((developed if meter is None else lit(meter)).mean())
     target = rng.uniform(0.25, 0.58) if mean > 0.2 else rng.uniform(0.17, 0.3)  # nights stay dark
     middle = np.float32(255 * target)
-    developed = 255 * lit(picture) ** np.float32(np.clip(np.log(target) / np.log(mean), 0.5, 1.45))
+    developed = 255 * developed ** np.float32(np.clip(np.log(target) / np.log(mean), 0.5, 1.45))
     developed = (developed - middle) * np.float32(np.exp(rng.normal(0.08, 0.13))) + middle
     radius = ((x / W - 0.5) ** 2 + (y / H - 0.5) ** 2)[..., None]
     developed *= 1 - np.float32(rng.uniform(0, 0.5)) * radius
