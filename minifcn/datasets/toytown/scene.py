@@ -43,13 +43,11 @@ GREY_SKY = dict(low=([0.08, 0.12, 0.6], (0, 0.16), (0.3, 0.93)))  # a little dar
 
 
 def draw_scene(seed: int, split_index: int, index: int, size: float | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Draw one scene, the same for the same arguments.
+    """Draw one scene: picture (160, 192, 3) uint8, RGB, and labels (160, 192) uint8, 0 to 8 and void 255 on borders.
 
     size: None, or how many times as large as usual cars, persons and the boards of signs are. Scenes that differ in it
     alone are otherwise the same, each thing with its foot in the same place: where no car, person or sign nor a shadow
     of one is, their pixels are equal. (The scene with size None is another: all its parts share one stream of numbers.)
-
-    Returns the picture (160, 192, 3) uint8, RGB, and the labels (160, 192) uint8: classes 0 to 8, void 255 on borders.
     """
     rng = counted_rng(seed, split_index, index)
 
