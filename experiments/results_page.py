@@ -8,7 +8,7 @@ from experiments.table1 import build, scenes
 from experiments.table1.blocks import Plot, markdown
 from experiments.table1.machine import ROOT
 from experiments.table1.machine import line as machine_line
-from minifcn.datasets.toytown import LARGE, THIN
+from minifcn.datasets.toytown import THIN, WIDE
 
 RECORDS, PAGE = ROOT / "docs" / "results", ROOT / "docs" / "results.md"
 LONG = "toytown_long_fcn32s"  # an FCN-32s trained for longer: what colour and position alone are compared with
@@ -58,7 +58,7 @@ def toytown_section(records: dict) -> list[str]:
         f"`python -m experiments.results run`: {settings['steps']} steps of {settings['batch']} pictures each, trunk "
         f"{settings['trunk']}, lr {settings['lr']:g} {settings['schedule']} on the {settings['reduction']} loss, seeds "
         f"{', '.join(map(str, SEEDS))}. Jaccard in per cent on the 200 test pictures, last checkpoint: mean over the "
-        f"seeds, and in brackets the lowest and highest. Thin: {', '.join(THIN)}. Large: {', '.join(LARGE)}. "
+        f"seeds, and in brackets the lowest and highest. Thin: {', '.join(THIN)}. Large: {', '.join(WIDE)}. "
         "Seconds are of one thread, with other work on the machine's second core.",
         "",
         machine_line(machine, sorted({r["commit"] for r in records.values()})),
@@ -72,7 +72,7 @@ def toytown_section(records: dict) -> list[str]:
         columns = [
             [100 * s["jaccard"] for s in scores],
             [100 * mean(s["class_jaccard"][c] for c in THIN) for s in scores],
-            [100 * mean(s["class_jaccard"][c] for c in LARGE) for s in scores],
+            [100 * mean(s["class_jaccard"][c] for c in WIDE) for s in scores],
             [100 * s["pixel_accuracy"] for s in scores],
             [m["train_seconds"] for m in metrics],
         ]
@@ -188,7 +188,7 @@ def score_row(split: str, scores: dict) -> str:
 def class_table(records: dict) -> list[str]:
     """Each class's Jaccard, mean over the seeds."""
     lines = [f"| class | {' | '.join(MODELS)} |", "|---|" + "---|" * len(MODELS)]
-    for name in (*LARGE, *THIN):
+    for name in (*WIDE, *THIN):
         cells = []
         for model in MODELS:
             metrics = [r["metrics"] for r in records.values() if r["settings"]["model"] == model]

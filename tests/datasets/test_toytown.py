@@ -4,9 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from minifcn.datasets import toytown
-from minifcn.datasets.toytown import LARGE, SPLITS, THIN, Toytown, default_root
+from minifcn.datasets.toytown import SPLITS, THIN, WIDE, Toytown, default_root
 from minifcn.datasets.toytown.scene import draw_scene
 from minifcn.errors import InputError
 
@@ -63,8 +64,8 @@ def test_labels_lie_on_what_is_drawn(scenes):
     assert edge_ratio(0) > 1.35 * max(edge_ratio(6), edge_ratio(-6))
 
 
-def test_thin_and_large_share_out_the_classes():
-    assert sorted(THIN + LARGE) == sorted(toytown.CLASSES)
+def test_thin_and_wide_share_out_the_classes():
+    assert sorted(THIN + WIDE) == sorted(toytown.CLASSES)
     assert len(np.unique(toytown.PALETTE, axis=0)) == len(toytown.CLASSES)
 
 
@@ -74,6 +75,13 @@ def test_cached_pictures_equal_drawn_ones(small, tmp_path):
     for again in (data, Toytown("val", seed=3, root=tmp_path)):
         for cached, drawn in zip(again[1], draw_scene(3, 1, 1), strict=True):
             np.testing.assert_array_equal(cached, drawn)
+
+
+def test_label_files_show_the_classes_in_their_colours_and_void_in_white(small, tmp_path):
+    with Image.open(Toytown("val", root=tmp_path).folder / "labels" / "val_000.png") as image:
+        colours = np.array(image.getpalette()).reshape(256, 3)
+    np.testing.assert_array_equal(colours[:9], toytown.PALETTE)
+    assert (colours[255] == 255).all() and not colours[9:255].any()
 
 
 def test_an_interrupted_cache_is_completed_and_not_redrawn(small, tmp_path):
@@ -120,7 +128,7 @@ def test_a_truncated_file_is_named_with_the_way_out(small, tmp_path, kind):
 
 
 def test_an_unknown_split_names_those_there_are(tmp_path):
-    with pytest.raises(InputError, match="train, val, test; got 'trian'"):
+    with pytest.raises(InputError, match="train, val, test, received 'trian'"):
         Toytown("trian", root=tmp_path)
 
 

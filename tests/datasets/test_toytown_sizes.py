@@ -42,10 +42,13 @@ def digest(picture, labels):
         ((0, 0, 0), [214, 230, 153, 143, 193, 196, 95, 80, 76, 119, 89, 85, 74, 83, 83, 79]),
         ((0, 1, 3), [60, 61, 62, 61, 107, 85, 79, 78, 123, 115, 105, 101, 122, 101, 98, 98]),
         ((3, 2, 7), [195, 187, 152, 170, 170, 152, 128, 148, 137, 107, 113, 111, 89, 88, 93, 87]),
+        # with sizes: a street whose exposure its houses' shadows set, and one with large things
+        ((0, 2, 8, 0.5), [110, 90, 133, 119, 90, 77, 85, 57, 65, 64, 65, 104, 42, 57, 46, 63]),
+        ((0, 2, 5, 2.0), [131, 145, 134, 122, 116, 118, 127, 117, 108, 123, 134, 101, 132, 129, 107, 92]),
     ],
 )
-def test_without_a_size_scenes_are_those_of_v2(key, expected):
-    """Means of 4 x 4 cells, as they were drawn before there were sizes: rounding may differ, no more."""
+def test_scenes_are_those_of_v2(key, expected):
+    """Means of 4 x 4 cells, as they were drawn by the first code of this version: rounding may differ, no more."""
     picture, _ = draw_scene(*key)
     np.testing.assert_allclose(picture.reshape(4, 40, 4, 48, 3).mean(axis=(1, 3, 4)).ravel(), expected, atol=1)
 
@@ -195,7 +198,7 @@ class Process:
 
 def test_it_is_opened_by_its_name_and_named_in_errors(small, tmp_path):
     assert list_splits("toytown_sizes") == ["train", "val", "test"] and has_split("toytown_sizes", "val")
-    with pytest.raises(InputError, match="toytown_sizes has the splits train, val, test; got 'trian'"):
+    with pytest.raises(InputError, match="toytown_sizes has the splits train, val, test, received 'trian'"):
         open_dataset("toytown_sizes", "trian")
     with pytest.raises(InputError, match="'toytown' or 'toytown_sizes'"):
         open_dataset(tmp_path / "nowhere", "train")

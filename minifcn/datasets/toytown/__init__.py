@@ -31,32 +31,20 @@ VERSION = "v2"  # of the drawing code: raise it whenever any pixel changes, and 
 MANY = 64  # pictures from which a second process is worth its start
 SPLITS = {"train": 600, "val": 100, "test": 200}
 THIN = ("person", "pole", "sign")  # narrower than the 32 pixels that one score of an FCN-32s covers
-LARGE = tuple(name for name in CLASSES if name not in THIN)
+WIDE = tuple(name for name in CLASSES if name not in THIN)
 # Of cars, persons and signs in toytown_sizes. The largest hide one another, and the picture's edge cuts many of them.
 SIZES = (0.5, 1.0, 2.0, 4.0)
-PALETTE = np.array(
-    [
-        (112, 178, 224),  # sky
-        (196, 132, 96),  # building
-        (96, 94, 110),  # road
-        (206, 196, 178),  # pavement
-        (92, 150, 82),  # tree
-        (206, 70, 66),  # car
-        (246, 180, 60),  # person
-        (62, 56, 140),  # pole
-        (240, 112, 176),  # sign
-    ],
-    np.uint8,
-)
+PALETTE = np.array([
+    (112, 178, 224), (196, 132, 96), (96, 94, 110),  # sky, building, road
+    (206, 196, 178), (92, 150, 82), (206, 70, 66),  # pavement, tree, car
+    (246, 180, 60), (62, 56, 140), (240, 112, 176),  # person, pole, sign
+], np.uint8)  # fmt: skip
 
 
 class Toytown:
-    """One split of the drawn street scenes.
+    """One split of the drawn street scenes: "train" (600 pictures), "val" (100) or "test" (200).
 
-    Args:
-        split: "train" (600 pictures), "val" (100) or "test" (200).
-        seed: of the drawing; every seed is another town.
-        root: folder of the cache; None takes `default_root()`.
+    seed: of the drawing; every seed is another town.  root: folder of the cache; None takes `default_root()`.
 
     Item i is (picture, labels): uint8 (160, 192, 3) RGB, and uint8 (160, 192) with classes 0 to 8 and void 255.
     Raises InputError for an unknown split, and for a file of the cache that cannot be read.
@@ -68,10 +56,8 @@ class Toytown:
 
     def __init__(self, split: str, seed: int = 0, root: str | Path | None = None):
         if split not in SPLITS:
-            raise InputError(f"{self.name} has the splits {', '.join(SPLITS)}; got {split!r}")
-        self.split = split
-        self.classes = list(CLASSES)
-        self.palette = PALETTE.copy()
+            raise InputError(f"{self.name} has the splits {', '.join(SPLITS)}, received {split!r}")
+        self.split, self.classes, self.palette = split, list(CLASSES), PALETTE.copy()
         self.names = [f"{split}_{index:03d}" for index in range(SPLITS[split])]
         self.folder = Path(root or default_root()) / VERSION / self.variant / f"seed{seed}" / split
         self._draw_missing(seed)
@@ -95,7 +81,7 @@ class Toytown:
         try:
             with Image.open(path) as image:
                 if image.mode != mode:
-                    raise ValueError(f"expected mode {mode}, got {image.mode}")
+                    raise ValueError(f"expected mode {mode}, received {image.mode}")
                 return np.array(image)
         except (OSError, SyntaxError, ValueError) as error:  # Pillow raises any of them for a damaged PNG
             advice = f"delete the folder {self.folder} and it will be drawn anew"
@@ -104,14 +90,12 @@ class Toytown:
     def _draw_missing(self, seed: int) -> None:
         """Draw the pictures that the cache lacks, a large number of them with a second process."""
         missing = [i for i in range(len(self)) if not self._path("labels", i).exists()]
-        if not missing:
-            return
-        for kind in ("pictures", "labels"):
-            (self.folder / kind).mkdir(parents=True, exist_ok=True)
-        with tqdm(desc=f"drawing {self.name}/{self.split}", total=len(missing), unit="picture") as bar:
-            with helper(type(self), self.folder, self.split, seed, missing):
-                for _ in draw(type(self), self.folder, self.split, seed, missing):
-                    bar.update()
+        if missing:
+            task = (type(self), self.folder, self.split, seed, missing)
+            title = f"drawing {self.name}/{self.split}"
+            with helper(*task):
+                for _ in tqdm(draw(*task), desc=title, total=len(missing), unit="picture"):
+                    pass
 
 
 class ToytownSizes(Toytown):
@@ -119,10 +103,7 @@ class ToytownSizes(Toytown):
 
     Picture i has them SIZES[i % 4] times as large as they are in toytown. Each picture of "train" (600) and "val" (100)
     is another scene; "test" (200) is 50 scenes, each at all four sizes and otherwise the same (see draw_scene).
-    Arguments and errors are Toytown's.
-
-    Attributes:
-        sizes: a number for each picture.
+    Arguments and errors are Toytown's.  sizes: a number for each picture.
     """
 
     name = "toytown_sizes"
@@ -138,16 +119,17 @@ class ToytownSizes(Toytown):
         return draw_scene(seed, list(SPLITS).index(split), number, SIZES[index % len(SIZES)])
 
 
-def draw(kind: type[Toytown], folder: Path, split: str, seed: int, indices: list[int]) -> Iterator[int]:
+def draw(kind: type[Toytown], folder: str | Path, split: str, seed: int, indices: list[int]) -> Iterator[int]:
     """Draw these pictures of a split, but for those that are there; yield each index when its files are complete."""
+    colours = PALETTE.tobytes().ljust(3 * VOID, b"\0") + b"\xff\xff\xff"  # of a PNG's 256 indices: void is white
     for index in indices:
-        name = f"{split}_{index:03d}.png"
-        if not (folder / "labels" / name).exists():
+        drawn, labelled = (Path(folder, part, f"{split}_{index:03d}.png") for part in ("pictures", "labels"))
+        if not labelled.exists():
             picture, labels = kind.scene(seed, split, index)
             paletted = Image.fromarray(labels).convert("P")
-            paletted.putpalette(void_white(PALETTE).tobytes())
-            write_png(Image.fromarray(picture), folder / "pictures" / name)
-            write_png(paletted, folder / "labels" / name)  # last: it marks a finished pair
+            paletted.putpalette(colours)
+            write_png(Image.fromarray(picture), drawn)
+            write_png(paletted, labelled)  # last: it marks a finished pair
         yield index
 
 
@@ -157,9 +139,9 @@ def helper(kind: type[Toytown], folder: Path, split: str, seed: int, indices: li
     if len(indices) < MANY or (os.cpu_count() or 1) < 2:
         yield
         return
-    code = "import sys; from pathlib import Path; from minifcn.datasets import toytown; "
-    code += f"list(toytown.draw(toytown.{kind.__name__}, Path(sys.argv[1]), {split!r}, {seed}, {indices[::-1]}))"
-    process = subprocess.Popen([sys.executable, "-c", code, str(folder.resolve())], stderr=subprocess.DEVNULL)
+    call = f"toytown.{kind.__name__}, {str(folder.resolve())!r}, {split!r}, {seed}, {indices[::-1]}"
+    code = f"from minifcn.datasets import toytown; list(toytown.draw({call}))"
+    process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
     try:
         yield
     finally:  # by now the two have met, or this process was interrupted
@@ -167,17 +149,10 @@ def helper(kind: type[Toytown], folder: Path, split: str, seed: int, indices: li
         process.wait()
 
 
-def void_white(palette: np.ndarray) -> np.ndarray:
-    """Extend a palette (L, 3) to the 256 colours of a PNG: void is white, other indices are black."""
-    colours = np.zeros((256, 3), np.uint8)
-    colours[: len(palette)] = palette
-    colours[VOID] = 255
-    return colours
-
-
 def write_png(image: Image.Image, path: Path) -> None:
     """Write through a temporary file, so that a kill leaves no truncated picture under the final name."""
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")  # of this process: two may write the same picture
     image.save(temporary, format="PNG")
     os.replace(temporary, path)
 
@@ -189,10 +164,6 @@ def default_root() -> Path:
     checkout = Path(__file__).resolve().parents[3]
     if (checkout / "pyproject.toml").exists():
         return checkout / "data" / "toytown"
-    if sys.platform == "win32":
-        cache = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    elif sys.platform == "darwin":
-        cache = Path.home() / "Library" / "Caches"
-    else:
-        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return cache / "minifcn" / "toytown"
+    places = {"win32": ("LOCALAPPDATA", "AppData/Local"), "darwin": ("", "Library/Caches")}
+    variable, usual = places.get(sys.platform, ("XDG_CACHE_HOME", ".cache"))
+    return Path(os.environ.get(variable) or Path.home() / usual) / "minifcn" / "toytown"

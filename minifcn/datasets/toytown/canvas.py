@@ -7,7 +7,7 @@ void like VOC's and a thin pole is as exactly labelled as a wall.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,25 +24,28 @@ UP = np.array([0.0, 1.0, 0.0])
 Colour = Sequence[float]
 
 
+def on_ground(place: Sequence[float]) -> np.ndarray:
+    """A place (x, z) as a point (3,) of the world."""
+    return np.array([place[0], 0.0, place[1]])
+
+
 class Camera:
     """Pinhole camera. `matrix` (3, 4) takes (X, Y, Z, 1) to (u d, v d, d): canvas position times depth, and depth.
 
-    Args: position (X, Y, Z); yaw against the street, radians; focal length and horizon in final pixels; roll, radians.
-    The horizon is shifted, as by an architect's shift lens, instead of tilting the camera: verticals stay parallel.
+    It stands at `position` (X, Y, Z), turned from the street by `yaw` and about its axis by `roll`, radians; `focal`
+    length and `horizon` are in final pixels. The horizon is shifted, as by an architect's shift lens, instead of
+    tilting the camera: verticals stay parallel.
     """
 
     def __init__(self, position: Sequence[float], yaw: float, focal: float, horizon: float, roll: float):
-        self.position = np.asarray(position, float)
-        self.forward = np.array([np.sin(yaw), 0, np.cos(yaw)])
-        right = np.array([np.cos(yaw), 0, -np.sin(yaw)])
-        axes = np.stack([right, -UP, self.forward])  # (3, 3)
+        self.position, self.forward = np.asarray(position, float), np.array([np.sin(yaw), 0, np.cos(yaw)])
+        self.right = np.array([np.cos(yaw), 0, -np.sin(yaw)])
+        axes = np.stack([self.right, -UP, self.forward])  # (3, 3)
         outer = np.hstack([axes, -axes @ self.position[:, None]])  # (3, 4)
-        lens = np.diag([focal * SCALE, focal * SCALE, 1.0])
-        lens[:2, 2] = 0, (horizon - H / 2) * SCALE
-        turn = np.array([[np.cos(roll), -np.sin(roll), 0], [np.sin(roll), np.cos(roll), 0], [0, 0, 1.0]])
-        turn[:2, 2] = W * SCALE / 2, H * SCALE / 2
+        self.focal, c, s = focal * SCALE, np.cos(roll), np.sin(roll)
+        lens = np.array([[self.focal, 0, 0], [0, self.focal, (horizon - H / 2) * SCALE], [0, 0, 1]])
+        turn = np.array([[c, -s, W * SCALE / 2], [s, c, H * SCALE / 2], [0, 0, 1]])
         self.matrix = turn @ lens @ outer
-        self.focal = focal * SCALE
 
     def depth(self, point: Sequence[float]) -> float:
         """Distance of a point along the viewing direction, in metres."""
@@ -50,21 +53,19 @@ class Camera:
 
     def project(self, points: np.ndarray) -> np.ndarray:
         """Project points (n, 3), all in front of the camera, to canvas positions (n, 2)."""
-        q = np.asarray(points, float) @ self.matrix[:, :3].T + self.matrix[:, 3]  # (n, 3)
+        q = self.homogeneous(points)
         return q[:, :2] / q[:, 2:]
+
+    def homogeneous(self, points: np.ndarray) -> np.ndarray:
+        """Points (n, 3) as the rows (u d, v d, d) of an array."""
+        return np.asarray(points, float) @ self.matrix[:, :3].T + self.matrix[:, 3]  # (n, 3)
 
     def outline(self, points: np.ndarray) -> list[tuple[float, float]]:
         """Project a plane polygon (n, 3), cut at the near plane. Returns [] where nothing of it is on the canvas."""
-        q = np.asarray(points, float) @ self.matrix[:, :3].T + self.matrix[:, 3]
-        q = q.tolist()
-        if min(d for _, _, d in q) < NEAR:
-            q = cut_near(q)
-        corners = [(u / d, v / d) for u, v, d in q]
-        if len(q) < 3 or all(u < 0 for u, _ in corners) or all(u > W * SCALE for u, _ in corners):
-            return []
-        if all(v < 0 for _, v in corners) or all(v > H * SCALE for _, v in corners):
-            return []
-        return corners
+        corners = [(u / d, v / d) for u, v, d in cut_near(self.homogeneous(points).tolist())]
+        us, vs = zip(*corners, strict=True) if len(corners) >= 3 else ((-1,), (-1,))
+        seen = max(us) > 0 and min(us) < W * SCALE and max(vs) > 0 and min(vs) < H * SCALE
+        return corners if seen else []
 
 
 def cut_near(q: list) -> list:
@@ -80,21 +81,26 @@ def cut_near(q: list) -> list:
 
 
 @dataclass
-class Light:
-    """The hour and the weather: unit vector to the sun, light of sky and sun, haze and its reach, lamps lit."""
+class Weather:
+    """The hour and the weather: where the sun stands, the light, the haze, and the look of the sky."""
 
-    sun: np.ndarray
-    ambient: tuple[float, float, float]
-    direct: tuple[float, float, float]
-    haze: tuple[float, float, float]
-    haze_length: float
-    lamps: bool
+    sun: np.ndarray  # unit vector
+    ambient: np.ndarray  # light of the sky, RGB
+    direct: np.ndarray  # light of the sun
+    haze: np.ndarray  # colour of the haze, and of the sky low down
+    reach: float  # of the view through the haze, metres
+    lamps: bool  # lit
+    top: np.ndarray  # colour of the sky overhead
+    cloud: np.ndarray
+    cover: float  # how cloudy it is
+    crisp: float  # how sharp the clouds are
+    curve: float  # power of the sky's gradient
+    stars: bool
 
     def steps(self, normal: Colour, depth: float) -> list[tuple[float, float]]:
         """For each channel (a, b): a colour c at this depth, on a surface with this unit normal, is seen as a c + b."""
-        facing = max(0.0, float(np.dot(normal, self.sun)))
-        clear = math.exp(-max(depth, 0) / self.haze_length)
-        channels = zip(self.ambient, self.direct, self.haze, strict=True)
+        facing, clear = max(0.0, float(np.dot(normal, self.sun))), math.exp(-max(depth, 0) / self.reach)
+        channels = zip(*(light.tolist() for light in (self.ambient, self.direct, self.haze)), strict=True)
         return [((a + d * facing) * clear, haze * (1 - clear)) for a, d, haze in channels]
 
     def tone(self, colour: Colour, normal: Colour, depth: float) -> tuple[int, ...]:
@@ -108,92 +114,88 @@ class Light:
 
 
 def seen(colour: Colour, steps: list[tuple[float, float]]) -> tuple[int, ...]:
-    """Apply the steps of a light to a colour."""
+    """Apply the steps of `Weather.steps` to a colour."""
     return tuple(min(255, int(a * c + b)) for c, (a, b) in zip(colour, steps, strict=True))
 
 
 class Canvas:
-    """A picture and its labels, painted together through one camera and under one light."""
+    """A picture and its labels, painted together through one camera and in one weather."""
 
-    def __init__(self, camera: Camera, light: Light, picture: np.ndarray, labels: np.ndarray):
-        self.camera, self.light = camera, light
+    def __init__(self, camera: Camera, weather: Weather, picture: np.ndarray, labels: np.ndarray):
+        self.camera, self.weather = camera, weather
         self.picture, self.labels = Image.fromarray(picture), Image.fromarray(labels)
         self.brush, self.label_brush = ImageDraw.Draw(self.picture), ImageDraw.Draw(self.labels)
 
     def polygon(self, points: Sequence, colour: Colour, label: int | None = None) -> None:
         """Fill a polygon of canvas positions. Details that stay inside their object need no label."""
         if len(points) >= 3:
-            self.brush.polygon(points, fill=colour)
-            if label is not None:
-                self.label_brush.polygon(points, fill=label)
+            self.draw("polygon", points, colour, label)
 
     def disc(self, centre: Sequence[float], rx: float, ry: float, colour: Colour, label: int | None = None) -> None:
         """Fill an upright ellipse around a canvas position."""
-        x, y = centre
-        box = (x - rx, y - ry, x + rx, y + ry)
-        self.brush.ellipse(box, fill=colour)
+        u, v = centre
+        box = (u - rx, v - ry, u + rx, v + ry)
+        self.brush.ellipse(box, fill=colour)  # without `draw`: a picture has hundreds of discs
         if label is not None:
             self.label_brush.ellipse(box, fill=label)
 
-    def limb(self, ends: Sequence, width: float, colour: Colour, label: int | None = None) -> None:
-        """Draw a line of some width through canvas positions, with round joints and ends."""
-        thick = max(1, round(width))
-        self.brush.line(ends, fill=colour, width=thick)
+    def draw(self, shape: str, points: Sequence, colour: Colour, label: int | None, **how) -> None:
+        """Draw a shape by its name in Pillow into the picture and, with a label, into the labels."""
+        getattr(self.brush, shape)(points, fill=colour, **how)
         if label is not None:
-            self.label_brush.line(ends, fill=label, width=thick)
-        if thick > 3:
-            for end in ends:
-                self.disc(end, width / 2, width / 2, colour, label)
+            getattr(self.label_brush, shape)(points, fill=label, **how)
 
-    def textured(self, corner: Colour, along: Colour, up: Colour, size: tuple, texture: Image.Image, shape, label: int):
-        """Paint the plane polygon `shape` (n, 3) with a texture of `size` metres from `corner`, along unit vectors."""
-        points = self.camera.outline(shape)
+    def sheet(self, corner, along, up, size: tuple, texture: Callable, label: int, normal=None, outline=None) -> None:
+        """Paint a plane sheet of the world, of `size` metres from `corner` along two unit vectors.
+
+        outline: corners (x, y) of the part that is painted, in metres along the two; None paints the whole rectangle.
+        texture: returns the image of the sheet; called only where some of it is seen. With a unit normal, it is lit.
+        """
+        w, h = size
+        outline = outline or ((0, 0), (w, 0), (w, h), (0, h))
+        along, up, corner = (np.asarray(vector, float) for vector in (along, up, corner))
+        points = self.camera.outline(np.stack([corner + x * along + y * up for x, y in outline]))
         if not points:
             return
+        image = texture()
+        if normal is not None:
+            image = self.weather.tone_image(image, normal, self.camera.depth(corner + w / 2 * along))
         xs, ys = zip(*points, strict=True)
         left, top = max(0, int(min(xs))), max(0, int(min(ys)))
         right, bottom = min(W * SCALE, int(max(xs)) + 2), min(H * SCALE, int(max(ys)) + 2)
-        if right <= left or bottom <= top:
-            return
-        plane = np.zeros((4, 3))
-        plane[:3] = np.stack([along, up, corner], axis=1)
-        plane[3, 2] = 1
-        metres = np.array([[size[0] / texture.width, 0, 0], [0, -size[1] / texture.height, size[1]], [0, 0, 1.0]])
+        pixels = np.stack([along * w / image.width, -up * h / image.height, corner + up * h], axis=1)  # to the world
         box = np.array([[1, 0, left], [0, 1, top], [0, 0, 1.0]])
-        lookup = np.linalg.inv(self.camera.matrix @ plane @ metres) @ box  # canvas position -> pixel of the texture
+        lookup = np.linalg.inv(self.camera.matrix @ np.vstack([pixels, [0, 0, 1]])) @ box  # canvas -> texture
         coefficients = (lookup / lookup[2, 2]).ravel()[:8].tolist()
-        margin = texture.getpixel(
-            (texture.width // 2, texture.height // 3)
-        )  # rounding may look up just outside the texture
-        patch = texture.transform(
-            (right - left, bottom - top), Image.Transform.PERSPECTIVE, coefficients, fillcolor=margin
-        )
-        mask = Image.new("1", patch.size)
+        margin = image.getpixel((image.width // 2, image.height // 3))  # rounding may look up just outside
+        extent = (right - left, bottom - top)
+        patch = image.transform(extent, Image.Transform.PERSPECTIVE, coefficients, fillcolor=margin)
+        mask = Image.new("1", extent)
         ImageDraw.Draw(mask).polygon([(x - left, y - top) for x, y in points], fill=1)
         self.picture.paste(patch, (left, top), mask)
         self.labels.paste(label, (left, top, right, bottom), mask)
 
     def finish(self) -> tuple[np.ndarray, np.ndarray]:
         """Reduce to the final size: picture (H, W, 3) uint8, labels (H, W) uint8 with void where classes mix."""
-        picture = np.asarray(self.picture.reduce(SCALE))
         labels = np.asarray(self.labels)
-        members = [labels[y::SCALE, x::SCALE] for y in range(SCALE) for x in range(SCALE)]
+        members = [labels[y::SCALE, x::SCALE] for y in range(SCALE) for x in range(SCALE)]  # far faster than blocks
         least, most = np.minimum.reduce(members), np.maximum.reduce(members)
-        return picture, np.where(least == most, least, VOID).astype(np.uint8)
+        return np.asarray(self.picture.reduce(SCALE)), np.where(least == most, least, VOID).astype(np.uint8)
 
 
 class Frame:
     """An upright sheet that faces the camera from a place (x, z): metres right and up of it -> canvas positions."""
 
     def __init__(self, canvas: Canvas, place: Sequence[float]):
-        camera = canvas.camera
-        foot = np.array([place[0], 0.0, place[1]])
+        self.canvas, self.place, self.foot = canvas, place, on_ground(place)
+        camera, sun, foot = canvas.camera, canvas.weather.sun, self.foot
         self.depth = camera.depth(foot)
         self.origin, head = camera.project(np.stack([foot, foot + UP]))
         self.up = head - self.origin
         self.right = np.array([-self.up[1], self.up[0]])
         self.unit = camera.focal / self.depth  # canvas pixels in a metre
-        self.steps = canvas.light.steps(0.6 * canvas.light.sun, self.depth)
+        self.steps = canvas.weather.steps(0.6 * sun, self.depth)
+        self.sun = max(-1.0, min(1.0, float(2 * sun @ camera.right)))  # where the sun stands: -1 left, 1 right
         self.basis = (*self.origin.tolist(), *self.right.tolist(), *self.up.tolist())
 
     def __call__(self, x: float, y: float) -> tuple[float, float]:
@@ -203,3 +205,22 @@ class Frame:
     def tone(self, colour: Colour) -> tuple[int, ...]:
         """Colour of an upright round thing: whatever its side, it catches some of the sun."""
         return seen(colour, self.steps)
+
+    def polygon(self, points: Sequence, colour: Colour, label: int | None = None) -> None:
+        """Fill a polygon of places (x, y) on the sheet."""
+        self.canvas.polygon([self(*point) for point in points], self.tone(colour), label)
+
+    def disc(self, x: float, y: float, rx: float, ry: float, colour: Colour, label: int | None = None) -> None:
+        """Fill an upright ellipse around a place (x, y) on the sheet."""
+        self.canvas.disc(self(x, y), rx * self.unit, ry * self.unit, self.tone(colour), label)
+
+    def trapezoid(self, x: float, y: float, half: float, top: float, rise: float, colour: Colour, label=None) -> None:
+        """Fill a trapezoid that stands, or where `rise` is negative hangs, at (x, y): `half` its width, `top` above."""
+        self.polygon([(x - half, y), (x + half, y), (x + top, y + rise), (x - top, y + rise)], colour, label)
+
+    def limb(self, points: Sequence, width: float, colour: Colour, label: int | None = None) -> None:
+        """Draw a line of `width` canvas pixels through places (x, y), with round joints and ends."""
+        ends, tone, thick = [self(*point) for point in points], self.tone(colour), max(1, round(width))
+        self.canvas.draw("line", ends, tone, label, width=thick)
+        for end in ends if thick > 3 else []:
+            self.canvas.disc(end, width / 2, width / 2, tone, label)

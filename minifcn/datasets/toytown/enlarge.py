@@ -10,14 +10,14 @@ from copy import copy
 
 import numpy as np
 
-from .canvas import NEAR, Camera, cut_near
+from .canvas import NEAR, Camera, cut_near, on_ground
 
 REACH = 100.0  # metres: the farthest ground on which an enlarged shadow falls
 
 
 def enlarged(camera: Camera, place, size: float) -> Camera:
     """Return a camera that sees what stands at place (x, z) `size` times as large, its foot where it was."""
-    u, v = camera.project(np.array([[place[0], 0, place[1]]]))[0]
+    u, v = camera.project(on_ground(place)[None])[0]
     larger = copy(camera)
     larger.matrix = np.array([[size, 0, (1 - size) * u], [0, size, (1 - size) * v], [0, 0, 1]]) @ camera.matrix
     larger.focal = size * camera.focal
@@ -29,7 +29,9 @@ def enlarged_cast(camera: Camera, larger: Camera, cast: np.ndarray) -> list[np.n
 
     One polygon (m, 3), cut where it would rise above the horizon; or none, where nothing is left of it.
     """
-    seen = cut_near((cast @ larger.matrix[:, :3].T + larger.matrix[:, 3]).tolist())
+    if larger is camera:
+        return [cast]
+    seen = cut_near(larger.homogeneous(cast).tolist())
     to_ground = np.linalg.inv(camera.matrix[:, [0, 2, 3]])  # (u, v, 1) -> (X, Z, 1) / depth
     ground = [to_ground @ (u / d, v / d, 1) for u, v, d in seen]
     ground = cut_near([(NEAR * REACH * point).tolist() for point in ground])  # cuts where 1 / depth is below 1 / REACH

@@ -1,15 +1,15 @@
 """What toytown's scenes stand on and under: the ground with road and pavement, and the sky, as whole arrays."""
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from .canvas import GROUND, PAVEMENT, ROAD, SCALE, SKY, Camera, Canvas, H, W
-from .paint import grey_noise, smooth_noise, stone
+from .canvas import GROUND, PAVEMENT, ROAD, SCALE, SKY, Camera, Canvas, H, W, Weather
+from .paint import noise, stone
 
 FAR = 300.0  # metres: where the ground ends
+LAMPLIGHT = (0.75, 0.58, 0.32)  # RGB, below the lamp
 
 
 @dataclass
@@ -28,17 +28,11 @@ class Street:
         return self.road / 2 + self.pavement
 
 
-@lru_cache(maxsize=1)
-def noise_tiles() -> tuple[np.ndarray, np.ndarray]:
-    """Two tiles of 65536 values around 0, read as 256 x 256: white noise, and smooth blotches."""
-    return grey_noise(256).ravel(), smooth_noise(256).ravel()
-
-
 def draw_ground(canvas: Canvas, street: Street, casts: list, pools: list, rng: np.random.Generator) -> None:
     """Fill what is still bare GROUND with road and pavement, once everything that stands on it is painted.
 
-    Args: casts, shadow polygons (n, 3) on the ground; pools, places (x, z) of lamps that shine on it.
-    Only the N visible positions are computed, as flat arrays.
+    `casts` are shadow polygons (n, 3) on the ground, `pools` the places (x, z) of lamps that shine on it. Only the
+    visible positions are computed, as flat arrays.
     """
     labels = np.array(canvas.labels)
     bare = np.flatnonzero(labels == GROUND)
@@ -46,28 +40,27 @@ def draw_ground(canvas: Canvas, street: Street, casts: list, pools: list, rng: n
         return
     v, u = np.divmod(bare, W * SCALE)
     x, z, depth = ground_positions(canvas.camera, u.astype(np.float32), v.astype(np.float32))
-    cell = speckle_cells(x, z, canvas.camera.focal / depth)
-    patch = ((x * 8).astype(np.int32) & 255) * 256 + ((z * 8).astype(np.int32) & 255)
-    white, smooth = noise_tiles()
-    grain, blotch = white[cell], smooth[patch]
+    white, smooth = (tile.ravel() for tile in noise())
+    grain = white[tile_places(x, z, speckle(canvas.camera.focal / depth))]
+    blotch = smooth[tile_places(x, z, 8)]
     on_road = (np.abs(x) < street.road / 2) | (np.abs(z - street.crossing) < street.crossing_width / 2)
     tone = np.where(on_road, asphalt(x, z, grain, blotch, street, rng), paving(x, z, grain, white, depth, rng))
     marks = markings(x, z, street, rng) & on_road & (blotch + 0.4 * grain > -1.2)
     mark_colour = (225, 190, 90) if rng.random() < 0.2 else (222, 222, 216)
-    kerb = ~on_road & (np.abs(x) < street.road / 2 + 0.22) & (np.abs(z - street.crossing) > street.crossing_width / 2)
+    kerb = ~on_road & (np.abs(x) < street.road / 2 + 0.22)
 
-    light, sun = canvas.light, 1 - shadow_mask(canvas.camera, casts)[v // SCALE, u // SCALE]
+    weather, sun = canvas.weather, 1 - shadow_mask(canvas.camera, casts)[v // SCALE, u // SCALE]
     glow = sum(np.exp(-((x - float(a)) ** 2 + (z - float(b)) ** 2) / 14) for a, b in pools)
-    veil = 1 - np.exp(-depth / np.float32(light.haze_length))
+    veil = 1 - np.exp(-depth / np.float32(weather.reach))
     tint_road, tint_pavement = 0.82 * stone(rng), stone(rng)
+    lights = np.float32([weather.ambient, weather.direct * weather.sun[1], weather.haze, LAMPLIGHT])
     ground = np.empty((bare.size, 3), np.uint8)
-    for c in range(3):
+    for c, (ambient, direct, haze, lamp) in enumerate(lights.T):
         colour = np.where(on_road, np.float32(tint_road[c]), np.float32(tint_pavement[c])) * tone
         colour[kerb] = 0.5 * colour[kerb] + 95
         colour[marks] = mark_colour[c]
-        fall = np.float32(light.ambient[c]) * (0.78 + 0.22 * sun) + np.float32(light.direct[c] * light.sun[1]) * sun
-        fall = fall + np.float32((0.75, 0.58, 0.32)[c]) * glow
-        ground[:, c] = np.clip(colour * fall * (1 - veil) + np.float32(light.haze[c]) * veil, 0, 255)
+        fall = ambient * (0.78 + 0.22 * sun) + direct * sun + lamp * glow
+        ground[:, c] = np.clip(colour * fall * (1 - veil) + haze * veil, 0, 255)
     picture = np.array(canvas.picture)
     picture.reshape(-1, 3)[bare] = ground
     labels.ravel()[bare] = np.where(on_road, ROAD, PAVEMENT)
@@ -82,17 +75,20 @@ def ground_positions(camera: Camera, u: np.ndarray, v: np.ndarray) -> tuple[np.n
     return x * depth, z * depth, depth
 
 
-def speckle_cells(x: np.ndarray, z: np.ndarray, density: np.ndarray) -> np.ndarray:
-    """Cells of a noise tile for ground positions. Their size halves with the distance, so that near or far the grain of
-    asphalt spans some 2 canvas pixels: a photograph resolves grains of every size, down to its pixels."""
-    cells_per_metre = np.exp2(np.floor(np.log2(np.minimum(density, 160) / 1.6))).astype(np.float32)
+def speckle(density: np.ndarray) -> np.ndarray:
+    """Cells of noise a metre. Their size halves with the distance, so that near or far the grain of asphalt spans some
+    2 canvas pixels: a photograph resolves grains of every size, down to its pixels."""
+    return np.exp2(np.floor(np.log2(np.minimum(density, 160) / 1.6))).astype(np.float32)
+
+
+def tile_places(x: np.ndarray, z: np.ndarray, cells_per_metre) -> np.ndarray:
+    """Where ground positions read a flat tile of 256 x 256 values."""
     return ((x * cells_per_metre).astype(np.int32) & 255) * 256 + ((z * cells_per_metre).astype(np.int32) & 255)
 
 
 def asphalt(X, Z, grain, blotch, street: Street, rng: np.random.Generator) -> np.ndarray:
     """Tone of the road, around 1: fine speckle, blotches, worn wheel tracks, patches of repair."""
-    tone = 0.92 + 0.17 * grain + 0.03 * blotch
-    tone -= 0.06 * np.cos(X * (4 * np.pi / street.road))
+    tone = 0.92 + 0.17 * grain + 0.03 * blotch - 0.06 * np.cos(X * (4 * np.pi / street.road))
     for _ in range(rng.integers(0, 3)):
         x, z, dx, dz = rng.uniform(-4, 4), rng.uniform(2, 25), rng.uniform(0.5, 1.6), rng.uniform(0.5, 3)
         tone[(np.abs(X - x) < dx) & (np.abs(Z - z) < dz)] *= rng.uniform(0.7, 0.85)
@@ -136,19 +132,17 @@ def shadow_mask(camera: Camera, casts: list) -> np.ndarray:
     """Rasterise shadow polygons (each (n, 3) on the ground) at the final size: (H, W) float32, 1 in full shadow."""
     mask = Image.new("L", (W, H))
     brush = ImageDraw.Draw(mask)
-    for cast in casts:
-        points = camera.outline(cast)
-        if points:
-            brush.polygon([(x / SCALE, y / SCALE) for x, y in points], fill=255)
+    for points in filter(None, map(camera.outline, casts)):
+        brush.polygon([(x / SCALE, y / SCALE) for x, y in points], fill=255)
     return np.asarray(mask.filter(ImageFilter.BoxBlur(0.7)), np.float32) / 255
 
 
-def draw_sky(kind: dict, rng: np.random.Generator) -> np.ndarray:
+def draw_sky(weather: Weather, rng: np.random.Generator) -> np.ndarray:
     """Return the sky over the canvas, (SH, SW, 3) uint8: a gradient, clouds in octaves of noise, perhaps stars."""
     h, w = H // 2, W // 2  # the sky is soft: a quarter of the pixels will do
-    y = np.linspace(0, 1, h, dtype=np.float32)[:, None, None] ** kind["curve"]
-    top, low, white = (np.asarray(kind[name], np.float32) for name in ("top", "low", "cloud"))
-    colours = top * (1 - y) + low * y + np.zeros((1, w, 1), np.float32)
+    y = np.linspace(0, 1, h, dtype=np.float32)[:, None, None] ** weather.curve
+    top, low, white = (colour.astype(np.float32) for colour in (weather.top, weather.haze, weather.cloud))
+    colours = top * (1 - y) + low * y
     clouds = np.zeros((h, w), np.float32)
     wide = rng.uniform(1, 3)
     for octave in range(5):
@@ -156,12 +150,12 @@ def draw_sky(kind: dict, rng: np.random.Generator) -> np.ndarray:
         patch = Image.fromarray(rng.random(cells[::-1], dtype=np.float32))
         clouds += np.asarray(patch.resize((w, h), Image.Resampling.BICUBIC)) * 0.55**octave
     clouds = (clouds - clouds.mean()) / clouds.std()
-    cover = np.clip((clouds + kind["cover"]) * kind["crisp"], 0, 1)[..., None]
+    cover = np.clip((clouds + weather.cover) * weather.crisp, 0, 1)[..., None]
     # the sunny side of a cloud is where the noise falls off towards the sun
     relief = np.clip(clouds - np.roll(clouds, (2, -1), axis=(0, 1)), -1, 1)[..., None]
     body = white * (1 + 0.16 * relief) - 14 * np.clip(clouds, 0, 2)[..., None]
     colours = colours * (1 - cover) + body * cover
-    if kind["stars"]:
+    if weather.stars:
         ys, xs = rng.integers(0, h, 40), rng.integers(0, w, 40)
         colours[ys, xs] += rng.uniform(20, 120, (40, 1)) * (1 - cover[ys, xs])
     image = Image.fromarray(np.clip(colours, 0, 255).astype(np.uint8))

@@ -11,6 +11,19 @@ from ...randomness import counted_rng
 
 TILE_DENSITY = 24  # texture pixels in a metre
 TILE_METRES = 20
+LEAVES = (  # shares, added up; hue, saturation and value from .. to: green, autumn, blossom, dry
+    (0.42, (0.16, 0.40), (0.12, 0.5), (0.35, 0.9)),
+    (0.74, (-0.01, 0.14), (0.2, 0.6), (0.4, 0.95)),
+    (0.84, (0.9, 0.97), (0.12, 0.35), (0.75, 0.95)),
+    (1.0, (0.08, 0.6), (0.05, 0.2), (0.4, 0.75)),
+)
+MASONRY = {  # height and width of a piece and its joint, metres
+    "brick": (0.26, 0.58, 0.045),
+    "plaster": (100, 100, 0),
+    "boards": (0.30, 100, 0.05),
+    "panels": (2.9, 2.4, 0.06),
+    "tiles": (0.36, 0.32, 0.07),
+}
 
 
 def hsv(hue: float, saturation: float, value: float) -> np.ndarray:
@@ -23,6 +36,17 @@ def pick(rng: np.random.Generator, options: Sequence):
     return options[int(rng.integers(len(options)))]
 
 
+def mix(rng: np.random.Generator, *recipe) -> np.ndarray:
+    """Colour (3,) of a hue, a saturation and a value: each a number, a tuple of its ends, or a list of options."""
+
+    def chosen(part):
+        if isinstance(part, list):
+            return pick(rng, part)
+        return rng.uniform(*part) if isinstance(part, tuple) else part
+
+    return hsv(*map(chosen, recipe))
+
+
 def stone(rng: np.random.Generator) -> np.ndarray:
     """Colour of stone, asphalt or plaster: grey, beige, brown, red, greenish or bluish; dark to light."""
     hue, strength = pick(rng, ((0.01, 1), (0.05, 1), (0.09, 1), (0.12, 1), (0.25, 0.4), (0.60, 0.5)))
@@ -33,25 +57,18 @@ def stone(rng: np.random.Generator) -> np.ndarray:
 def paint(rng: np.random.Generator) -> np.ndarray:
     """Colour of anything that people paint, sew or glaze: that of stone, of leaves, of the sky, or any other."""
     kind = rng.random()
-    if kind < 0.3:
-        return stone(rng)
     if kind < 0.6:
-        return foliage(rng)
+        return stone(rng) if kind < 0.3 else foliage(rng)
     if kind < 0.75:
-        return hsv(rng.uniform(0.54, 0.64), rng.uniform(0.1, 0.55), rng.uniform(0.5, 1.0))
+        return mix(rng, (0.54, 0.64), (0.1, 0.55), (0.5, 1.0))
     return hsv(rng.random(), pick(rng, (0.3, 0.5, 0.75)) * rng.uniform(0.6, 1.2), rng.uniform(0.3, 0.95))
 
 
 def foliage(rng: np.random.Generator) -> np.ndarray:
     """Colour of leaves in all seasons: green, autumn's yellow to red, blossom, dry grey-brown."""
     kind = rng.random()
-    if kind < 0.42:
-        return hsv(rng.uniform(0.16, 0.40), rng.uniform(0.12, 0.5), rng.uniform(0.35, 0.9))
-    if kind < 0.74:
-        return hsv(rng.uniform(-0.01, 0.14), rng.uniform(0.2, 0.6), rng.uniform(0.4, 0.95))
-    if kind < 0.84:
-        return hsv(rng.uniform(0.9, 0.97), rng.uniform(0.12, 0.35), rng.uniform(0.75, 0.95))
-    return hsv(rng.uniform(0.08, 0.6), rng.uniform(0.05, 0.2), rng.uniform(0.4, 0.75))
+    ranges = next(ranges for share, *ranges in LEAVES if kind < share)
+    return mix(rng, *ranges)
 
 
 def shifted(rng: np.random.Generator, colour: np.ndarray, low: float, high: float) -> np.ndarray:
@@ -59,17 +76,14 @@ def shifted(rng: np.random.Generator, colour: np.ndarray, low: float, high: floa
     return np.clip(colour * rng.uniform(low, high), 0, 255)
 
 
-def grey_noise(size: int) -> np.ndarray:
-    """White noise (size, size) float32, mean 0 and deviation 1, cut at 2. Always the same."""
-    return np.clip(counted_rng(7, size).standard_normal((size, size), np.float32), -2, 2)
-
-
-def smooth_noise(size: int) -> np.ndarray:
-    """Blotches (size, size) float32 that tile, mean 0 and deviation 1. Always the same."""
-    frequency = np.fft.fftfreq(size)
+@lru_cache
+def noise() -> tuple[np.ndarray, np.ndarray]:
+    """White noise, cut at 2, and blotches that tile: (256, 256) float32, mean 0 and deviation 1. Always the same."""
+    white = np.clip(counted_rng(7, 256).standard_normal((256, 256), np.float32), -2, 2)
+    frequency = np.fft.fftfreq(256)
     decay = 1 / (0.004 + frequency[:, None] ** 2 + frequency[None] ** 2)
-    blotch = np.fft.ifft2(np.fft.fft2(grey_noise(size)) * decay).real
-    return ((blotch - blotch.mean()) / blotch.std()).astype(np.float32)
+    blotches = np.fft.ifft2(np.fft.fft2(white) * decay).real
+    return white, ((blotches - blotches.mean()) / blotches.std()).astype(np.float32)
 
 
 @lru_cache(maxsize=16)
@@ -77,31 +91,22 @@ def masonry(kind: str) -> Image.Image:
     """A grey tile of TILE_METRES x TILE_METRES: "brick", "plaster", "boards", "panels" or "tiles" (of a roof)."""
     n = TILE_METRES * TILE_DENSITY
     y, x = np.mgrid[:n, :n] / TILE_DENSITY
-    noise = np.resize(grey_noise(256), (256, 256))
-    grain = np.tile(noise, (n // 256 + 1, n // 256 + 1))[:n, :n]
-    height, width, joint = {
-        "brick": (0.26, 0.58, 0.045),
-        "plaster": (100, 100, 0),
-        "boards": (0.30, 100, 0.05),
-        "panels": (2.9, 2.4, 0.06),
-        "tiles": (0.36, 0.32, 0.07),
-    }[kind]
+    white, blotches = noise()
+    grain = np.tile(white, (n // 256 + 1, n // 256 + 1))[:n, :n]
+    height, width, joint = MASONRY[kind]
     row = np.floor(y / height)
     across = x / width + 0.5 * (row % 2)
     column = np.floor(across)
-    piece = noise[(row.astype(int) * 37) & 255, (column.astype(int) * 91) & 255]
-    blotch = np.resize(smooth_noise(256), (256, 256))[(y * 9).astype(int) & 255, (x * 9).astype(int) & 255]
+    piece = white[(row.astype(int) * 37) & 255, (column.astype(int) * 91) & 255]
+    blotch = blotches[(y * 9).astype(int) & 255, (x * 9).astype(int) & 255]
     tone = 205 + 11 * piece * (kind in ("brick", "tiles", "panels")) + 5 * grain + 7 * blotch
-    gap = ((y % height) < joint) | ((across - column) * width < joint)
-    tone = np.where(gap, 95, tone)
+    tone = np.where(((y % height) < joint) | ((across - column) * width < joint), 95, tone)
     if kind == "tiles":  # each tile is rounded: lighter in its middle
         tone *= 0.82 + 0.25 * np.sin(np.pi * (across - column))
     return Image.fromarray(np.clip(tone, 0, 255).astype(np.uint8))
 
 
-def wall(
-    rng: np.random.Generator, kind: str, colour: np.ndarray, size: tuple[float, float], density: float
-) -> Image.Image:
+def wall(rng: np.random.Generator, kind: str, colour: np.ndarray, size: tuple, density: float) -> Image.Image:
     """A texture of masonry, `size` metres at `density` pixels a metre. Joints are dark, or of light mortar."""
     tile = masonry(kind)
     w, h = (min(int(s * TILE_DENSITY), tile.width) for s in size)

@@ -13,15 +13,18 @@ from PIL import Image, ImageFilter
 
 from ...randomness import counted_rng
 from .buildings import Building, draw_building, draw_skyline
-from .canvas import SCALE, Camera, Canvas, Frame, H, Light, W
+from .canvas import SCALE, Camera, Canvas, Frame, H, W, Weather, on_ground
 from .cars import SHAPES, draw_car
 from .enlarge import enlarged, enlarged_cast
 from .ground import Street, bare_labels, draw_ground, draw_sky
-from .paint import hsv, pick
-from .things import draw_lamp, draw_person, draw_sign, draw_tree
+from .paint import mix, pick
+from .things import draw_bush, draw_lamp, draw_person, draw_sign, draw_tree
 
+PAINTERS = dict(car=draw_car, person=draw_person, lamp=draw_lamp, sign=draw_sign, tree=draw_tree, bush=draw_bush)
+# shadows of upright things: length at 45 degrees, in heights; half of the width, metres
+STEMS = dict(person=(1.0, 0.22), lamp=(1.0, 0.09), sign=(1.0, 0.09), tree=(0.6, 0.15), bush=(0.6, 0.15))
 NOWHERE = 1e6  # metres: the place of things that a scene lacks
-ENLARGED = ("car", "person")  # about their feet; a sign's board grows too, but on its pole as it was (see draw_thing)
+ENLARGED = ("car", "person")  # about their feet; a sign's board grows too, but on its pole as it was (see draw_sign)
 WEATHERS = {  # share of scenes, height of the sun (radians), light of sky and sun (RGB), reach of the view (m), clouds
     "clear": (0.30, (0.4, 1.1), (0.49, 0.55, 0.64), (0.62, 0.56, 0.46), 400, -0.2),
     "overcast": (0.25, (0.5, 1.2), (0.85, 0.85, 0.85), (0.12, 0.11, 0.09), 220, 1.0),
@@ -30,17 +33,21 @@ WEATHERS = {  # share of scenes, height of the sun (radians), light of sky and s
     "night": (0.10, (0.5, 1.2), (0.32, 0.34, 0.43), (0.05, 0.06, 0.07), 300, 0.0),
     "fog": (0.06, (0.5, 1.2), (0.80, 0.80, 0.80), (0.05, 0.05, 0.04), 52, 1.0),
 }
+SKIES = {  # colours, to `mix` in this order: at the top, low down (the haze has it too), of the clouds
+    "clear": dict(top=((0.55, 0.62), (0.12, 0.5), (0.6, 0.92)), low=(0.55, 0.1, (0.75, 0.97)), cloud=(0.1, 0.03, 0.97)),
+    "sunset": dict(low=((0.0, 0.12), (0.2, 0.4), 1.0), top=((0.55, 0.72), 0.3, 0.75), cloud=((-0.04, 0.1), 0.35, 0.9)),
+    "dusk": dict(low=((-0.04, 0.12), 0.35, 0.7), top=((0.58, 0.72), 0.4, 0.4), cloud=(0.68, 0.2, 0.45)),
+    "night": dict(low=([0.06, 0.62], 0.35, 0.3), top=(0.64, 0.55, 0.13), cloud=(0.65, 0.25, 0.25)),
+}
+GREY_SKY = dict(low=([0.08, 0.12, 0.6], (0, 0.16), (0.3, 0.93)))  # a little darker at the top, lighter in the clouds
 
 
 def draw_scene(seed: int, split_index: int, index: int, size: float | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Draw one scene, the same for the same arguments.
+    """Draw one scene: picture (160, 192, 3) uint8, RGB, and labels (160, 192) uint8, 0 to 8 and void 255 on borders.
 
     size: None, or how many times as large as usual cars, persons and the boards of signs are. Scenes that differ in it
-    alone have the same weather, street, camera, houses, trees, lamps and ground, and the same cars, persons and signs,
-    each with its foot in the same place: where none of these or their shadows is, their pixels are equal. (They are not
-    those of the scene with size None, which draws all its details from one stream of random numbers.)
-
-    Returns the picture (160, 192, 3) uint8, RGB, and the labels (160, 192) uint8: classes 0 to 8, void 255 on borders.
+    alone are otherwise the same, each thing with its foot in the same place: where no car, person or sign nor a shadow
+    of one is, their pixels are equal. (The scene with size None is another: all its parts share one stream of numbers.)
     """
     rng = counted_rng(seed, split_index, index)
 
@@ -48,83 +55,56 @@ def draw_scene(seed: int, split_index: int, index: int, size: float | None = Non
         """The random numbers of one part of the scene. With a size, they do not depend on those of other parts."""
         return rng if size is None else counted_rng(seed, split_index, index, number)
 
-    light, sky = make_weather(rng)
-    street = make_street(rng)
+    def seen_by(kind: str, place: tuple) -> Camera:
+        """The camera through which a thing is drawn: cars and persons are seen `size` times as large."""
+        return camera if size is None or kind not in ENLARGED else enlarged(camera, place, size)
+
+    weather, street = make_weather(rng), make_street(rng)
     camera = place_camera(street, rng)
-    buildings, parks = make_rows(street, camera, rng)
-    things = place_things(street, camera, parks, rng)
-    still = [cast for box in buildings for cast in box.shadow(light.sun)]
-    casts = still + [cast for thing in things for cast in cast_shadow(camera, thing, light.sun, size)]
-    pools = [place for kind, place, _ in things if kind == "lamp"] if light.lamps else []
-    canvas = Canvas(camera, light, draw_sky(sky, rng), bare_labels(camera))
+    buildings, parks = make_rows(street, rng)
+    things = place_things(street, camera, parks, rng)  # (kind, (x, z), size) each
+    still = [cast for box in buildings for cast in box.shadow(weather.sun)]
+    shadows = [(seen_by(*thing[:2]), cast) for thing in things for cast in thing_shadow(*thing, weather.sun)]
+    casts = still + [part for larger, cast in shadows for part in enlarged_cast(camera, larger, cast)]
+    pools = [place for kind, place, _ in things if kind == "lamp"] if weather.lamps else []
+    canvas = Canvas(camera, weather, draw_sky(weather, rng), bare_labels(camera))
     draw_skyline(canvas, rng)
     for box in sorted(buildings, key=lambda box: -max(0, box.z0, -box.z1)):
         draw_building(canvas, box, rng)
-    meter = None
-    if size is not None:  # the exposure is that of the street without things, whatever size they have
-        empty = Canvas(camera, light, np.array(canvas.picture), np.array(canvas.labels))
-        draw_ground(empty, street, still, pools, own(0))
-        meter, _ = empty.finish()
+    meter = None if size is None else empty_street(canvas, street, still, pools, own(0))
     glows = []
-    for number, thing in sorted(enumerate(things, 2), key=lambda one: -camera.depth([one[1][1][0], 0, one[1][1][1]])):
-        canvas.camera = seen_by(camera, thing, size)
-        glow = draw_thing(canvas, street, *thing, own(number), size or 1.0)
-        if glow is not None:
-            glows.append(glow)
+    for k in sorted(range(len(things)), key=lambda k: -camera.depth(on_ground(things[k][1]))):
+        kind, place, extent = things[k]
+        canvas.camera = seen_by(kind, place)
+        board = {"board": size} if size and kind == "sign" else {}
+        glows.append(PAINTERS[kind](Frame(canvas, place), extent, own(2 + k), **board))
     canvas.camera = camera
     draw_ground(canvas, street, casts, pools, own(0))
     picture, labels = canvas.finish()
-    return develop(picture, glows if light.lamps else [], own(1), meter), labels
+    return develop(picture, [glow for glow in glows if glow and weather.lamps], own(1), meter), labels
 
 
-def seen_by(camera: Camera, thing: tuple, size: float | None) -> Camera:
-    """The camera through which a thing is drawn: one that sees it `size` times as large, if it is of those kinds."""
-    kind, place, _ = thing
-    return camera if size is None or kind not in ENLARGED else enlarged(camera, place, size)
+def empty_street(canvas: Canvas, street: Street, casts: list, pools: list, rng: np.random.Generator) -> np.ndarray:
+    """The street as it is without things: it sets the exposure, whatever size the things have."""
+    empty = Canvas(canvas.camera, canvas.weather, np.array(canvas.picture), np.array(canvas.labels))
+    draw_ground(empty, street, casts, pools, rng)
+    return empty.finish()[0]
 
 
-def cast_shadow(camera: Camera, thing: tuple, sun: np.ndarray, size: float | None) -> list[np.ndarray]:
-    """The shadow of a thing on the ground, enlarged as the thing is: polygons (n, 3)."""
-    casts, larger = thing_shadow(*thing, sun), seen_by(camera, thing, size)
-    return casts if larger is camera else [cast for x in casts for cast in enlarged_cast(camera, larger, x)]
-
-
-def make_weather(rng: np.random.Generator) -> tuple[Light, dict]:
-    """Choose hour and weather: the light, and the sky's colours at the top, low down and of the clouds."""
+def make_weather(rng: np.random.Generator) -> Weather:
+    """Choose hour and weather: the light, the haze and the sky."""
     kind = str(rng.choice(list(WEATHERS), p=[share for share, *_ in WEATHERS.values()]))
     _, heights, ambient, direct, reach, cover = WEATHERS[kind]
     azimuth, height = rng.uniform(0, 2 * np.pi), rng.uniform(*heights)
     sun = np.array([np.cos(azimuth) * np.cos(height), np.sin(height), np.sin(azimuth) * np.cos(height)])
-    top, low, cloud = sky_colours(kind, rng)
+    colours = {part: mix(rng, *recipe) for part, recipe in SKIES.get(kind, GREY_SKY).items()}
+    low = colours["low"]
+    top, cloud = colours.get("top", 0.85 * low), colours.get("cloud", 1.02 * low)
     gain = np.exp(rng.normal(0.12, 0.22))  # of the street over the sky: else the sky would always be the brightest
-    sky = {"top": top, "low": low, "cloud": cloud, "cover": cover + rng.normal(0, 0.7), "crisp": rng.uniform(0.5, 1.2)}
-    sky |= {"curve": rng.uniform(0.6, 1.4), "stars": kind == "night"}
-    lamps = kind in ("dusk", "night")
-    return Light(
-        sun,
-        tuple(gain * np.array(ambient)),
-        tuple(gain * np.array(direct)),
-        tuple(low.tolist()),
-        reach * rng.uniform(0.7, 1.3),
-        lamps,
-    ), sky
-
-
-def sky_colours(kind: str, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Colours of the sky at the top, near the horizon (the haze has it too), and of its clouds."""
-    if kind == "clear":
-        blue = hsv(rng.uniform(0.55, 0.62), rng.uniform(0.12, 0.5), rng.uniform(0.6, 0.92))
-        return blue, hsv(0.55, 0.1, rng.uniform(0.75, 0.97)), hsv(0.1, 0.03, 0.97)
-    if kind == "sunset":
-        glow = hsv(rng.uniform(0.0, 0.12), rng.uniform(0.2, 0.4), 1.0)
-        return hsv(rng.uniform(0.55, 0.72), 0.3, 0.75), glow, hsv(rng.uniform(-0.04, 0.1), 0.35, 0.9)
-    if kind == "dusk":
-        glow = hsv(rng.uniform(-0.04, 0.12), 0.35, 0.7)
-        return hsv(rng.uniform(0.58, 0.72), 0.4, 0.4), glow, hsv(0.68, 0.2, 0.45)
-    if kind == "night":
-        return hsv(0.64, 0.55, 0.13), hsv(pick(rng, (0.06, 0.62)), 0.35, 0.3), hsv(0.65, 0.25, 0.25)
-    grey = hsv(pick(rng, (0.08, 0.12, 0.6)), rng.uniform(0, 0.16), rng.uniform(0.3, 0.93))
-    return 0.85 * grey, grey, 1.02 * grey
+    ambient, direct = gain * np.array([ambient, direct])
+    cover, crisp, curve = cover + rng.normal(0, 0.7), rng.uniform(0.5, 1.2), rng.uniform(0.6, 1.4)
+    reach, lamps, stars = reach * rng.uniform(0.7, 1.3), kind in ("dusk", "night"), kind == "night"
+    return Weather(sun, ambient, direct, low, reach, lamps, top, cloud, cover, crisp, curve, stars)
 
 
 def make_street(rng: np.random.Generator) -> Street:
@@ -145,14 +125,12 @@ def place_camera(street: Street, rng: np.random.Generator) -> Camera:
         yaw, x = side * rng.uniform(0.4, 0.95), -side * abs(x)
     else:
         yaw, x = side * rng.uniform(0.95, 1.75), -side * rng.uniform(0.75, 0.97) * street.facade
-    high = rng.random() < 0.35
-    height, horizon = (
-        (rng.uniform(3, 6.5), rng.uniform(0.08, 0.5)) if high else (rng.uniform(1.3, 2.6), rng.uniform(0.2, 0.84))
-    )
+    heights, horizons = ((3, 6.5), (0.08, 0.5)) if rng.random() < 0.35 else ((1.3, 2.6), (0.2, 0.84))
+    height, horizon = rng.uniform(*heights), rng.uniform(*horizons)
     return Camera((x, height, 0), yaw, rng.uniform(135, 190), horizon * H, rng.normal(0, 0.07))
 
 
-def make_rows(street: Street, camera: Camera, rng: np.random.Generator) -> tuple[list[Building], list]:
+def make_rows(street: Street, rng: np.random.Generator) -> tuple[list[Building], list]:
     """Line both sides with houses. Returns them, and the stretches (side, z0, z1) that are left open for parks."""
     buildings, parks = [], []
     for side in (-1, 1):
@@ -160,10 +138,8 @@ def make_rows(street: Street, camera: Camera, rng: np.random.Generator) -> tuple
         park = rng.random() < 0.22
         while z < 70:
             length = rng.uniform(6, 14)
-            crosses = abs(z + length / 2 - street.crossing) < (length + street.crossing_width) / 2 + 2
-            if crosses:
-                z = street.crossing + street.crossing_width / 2 + 2 if z > street.crossing - 10 - length else z + 1
-                z, length = max(z, street.crossing + street.crossing_width / 2 + 2), 0
+            if abs(z + length / 2 - street.crossing) < (length + street.crossing_width) / 2 + 2:
+                z, length = max(z, street.crossing + street.crossing_width / 2 + 2), 0  # beyond the road across
             elif park or rng.random() < 0.14:
                 parks.append((side, z, z + length))
             else:
@@ -180,29 +156,27 @@ def place_things(street: Street, camera: Camera, parks: list, rng: np.random.Gen
     things, taken = [], []
     half, edge = street.road / 2, street.facade
 
-    def put(kind, low, high, nearest, farthest, radius, size):
-        """Try places in view with |x| from low to high, depth from nearest to farthest; keep the first that is free."""
+    def put(kind, across, depths, radius, size):
+        """Try places in view at these |x| and depths; keep the first that is free."""
         for _ in range(30):
-            depth, u = nearest * (farthest / nearest) ** rng.random(), rng.uniform(-0.47, 0.47) * W * SCALE
-            right = np.array([camera.forward[2], -camera.forward[0]])
-            x, z = camera.position[[0, 2]] + depth * (camera.forward[[0, 2]] + right * u / camera.focal)
-            if low <= abs(x) <= high and all(np.hypot(x - a, z - b) > radius + r for a, b, r in taken):
+            depth, u = depths[0] * (depths[1] / depths[0]) ** rng.random(), rng.uniform(-0.47, 0.47) * W * SCALE
+            x, z = (camera.position + depth * (camera.forward + camera.right * u / camera.focal))[[0, 2]]
+            if across[0] <= abs(x) <= across[1] and all(np.hypot(x - a, z - b) > radius + r for a, b, r in taken):
                 taken.append((x, z, radius))
                 things.append((kind, (x, z), size))
                 return
 
-    for _ in range(rng.integers(2, 6)):
-        put("car", 1.2, half - 0.6, 7, 34, 2.1, pick(rng, list(SHAPES)))
-    for _ in range(rng.integers(2, 6)):
-        put("person", 0, edge - 0.5, 3.8, 13, 0.4, rng.uniform(1.5, 1.9))
-    for _ in range(rng.integers(1, 4)):
-        put("lamp", half + 0.3, half + 0.9, 5, 24, 0.4, rng.uniform(3.6, 6.5))
-    for _ in range(rng.integers(2, 4)):
-        put("sign", half + 0.3, half + 1.0, 4.5, 14, 0.4, rng.uniform(2.0, 2.7))
-    for _ in range(rng.integers(1, 4)):
-        put("tree", half + 0.8, edge - 0.4, 7, 26, 0.9, rng.uniform(5, 9))
-    for _ in range(rng.integers(0, 3)):
-        put("bush", edge - 1.2, edge - 0.3, 6, 25, 0.8, rng.uniform(0.8, 1.6))
+    # how many; |x|; depth; radius; size, that of a car being its shape
+    for kind, counts, across, depths, radius, sizes in (
+        ("car", (2, 6), (1.2, half - 0.6), (7, 34), 2.1, None),
+        ("person", (2, 6), (0, edge - 0.5), (3.8, 13), 0.4, (1.5, 1.9)),
+        ("lamp", (1, 4), (half + 0.3, half + 0.9), (5, 24), 0.4, (3.6, 6.5)),
+        ("sign", (2, 4), (half + 0.3, half + 1.0), (4.5, 14), 0.4, (2.0, 2.7)),
+        ("tree", (1, 4), (half + 0.8, edge - 0.4), (7, 26), 0.9, (5, 9)),
+        ("bush", (0, 3), (edge - 1.2, edge - 0.3), (6, 25), 0.8, (0.8, 1.6)),
+    ):
+        for _ in range(rng.integers(*counts)):
+            put(kind, across, depths, radius, rng.uniform(*sizes) if sizes else pick(rng, list(SHAPES)))
     for side, z0, z1 in parks:
         for z in np.arange(z0 + 1, z1 - 0.5, 4.2):
             things.append(("tree", (side * (edge + rng.uniform(1, 5)), z + rng.uniform(-1, 1)), rng.uniform(6.5, 12)))
@@ -212,7 +186,7 @@ def place_things(street: Street, camera: Camera, parks: list, rng: np.random.Gen
 
 def in_view(camera: Camera, place, size) -> bool:
     """Whether a thing of this height (a car: of any shape) may show, or may throw its shadow into view."""
-    foot = np.array([place[0], 0, place[1]])
+    foot = on_ground(place)
     if not 2.5 < camera.depth(foot) < 60:
         return False
     u = camera.project(foot[None])[0, 0] / SCALE
@@ -222,47 +196,18 @@ def in_view(camera: Camera, place, size) -> bool:
 
 def thing_shadow(kind: str, place, size, sun: np.ndarray) -> list[np.ndarray]:
     """The shadow of a thing on the ground: polygons (n, 3)."""
-    shift = np.array([-sun[0], 0, -sun[2]]) / max(sun[1], 0.15)
-    foot = np.array([place[0], 0, place[1]])
-    turn = np.linspace(0, 2 * np.pi, 12, endpoint=False)
-    circle = np.stack([np.cos(turn), 0 * turn, np.sin(turn)], axis=1)
     if kind == "car":
         box = Building(place[0] - 0.85, place[0] + 0.85, place[1] - 2.1, place[1] + 2.1, 1.2, 0)
-        return [np.array([[x, 0, z] for x, z in box.footprint()]), *box.shadow(sun)]
-    if kind in ("tree", "bush"):
-        crown = foot + shift * 0.6 * size + circle * size * 0.3
-        return [crown, *strip(foot, foot + shift * 0.6 * size, 0.15)]
-    if kind == "person":
-        return [foot + circle * 0.25, *strip(foot, foot + shift * size, 0.22)]
-    return strip(foot, foot + shift * size, 0.09)
-
-
-def strip(a: np.ndarray, b: np.ndarray, half: float) -> list[np.ndarray]:
-    """A line on the ground as a polygon of width 2 half."""
-    along = (b - a) / (np.linalg.norm(b - a) + 1e-9)
+        return [box.footprint(), *box.shadow(sun)]
+    foot, (length, half) = on_ground(place), STEMS[kind]
+    tip = foot + on_ground(-sun[[0, 2]]) / max(sun[1], 0.15) * length * size
+    along = (tip - foot) / (np.linalg.norm(tip - foot) + 1e-9)
     side = half * np.array([along[2], 0, -along[0]])
-    return [np.stack([a - side, a + side, b + side, b - side])]
-
-
-def draw_thing(canvas: Canvas, street: Street, kind: str, place, size, rng: np.random.Generator, board: float = 1.0):
-    """Paint one thing. Returns the canvas position of its light, if it has one.
-
-    board: how many times as large as usual the board of a sign is: about its middle, since about the pole's foot large
-    ones would leave the picture.
-    """
-    if kind == "car":
-        heading = (0.0 if place[0] > 0 else np.pi) + rng.normal(0, 0.06)
-        return draw_car(canvas, place, heading, size, rng)
-    frame = Frame(canvas, place)
-    if kind == "person":
-        return draw_person(canvas, frame, size, rng)
-    if kind == "lamp":
-        return draw_lamp(canvas, frame, size, rng)
-    if kind == "sign":
-        width = board * rng.uniform(0.65, 0.95)
-        return draw_sign(canvas, frame, max(size, 0.85 * width), width, rng)  # no board reaches into the ground
-    species = "bush" if kind == "bush" else pick(rng, ["broad"] * 12 + ["poplar"] * 4 + ["conifer"] * 4 + ["bare"])
-    return draw_tree(canvas, frame, size, species, rng)
+    stem = np.stack([foot - side, foot + side, tip + side, tip - side])
+    turn = np.linspace(0, 2 * np.pi, 12, endpoint=False)
+    circle = np.stack([np.cos(turn), 0 * turn, np.sin(turn)], axis=1)
+    crown, body = tip + circle * size * 0.3, foot + circle * 0.25
+    return [*{"tree": [crown], "bush": [crown], "person": [body]}.get(kind, []), stem]
 
 
 def develop(picture: np.ndarray, glows: list, rng: np.random.Generator, meter: np.ndarray | None = None) -> np.ndarray:

@@ -1,126 +1,120 @@
 """The things in toytown's streets: trees, persons, poles and signs. Each stands on a Frame."""
 
+from functools import partial
+
 import numpy as np
 
-from .canvas import PERSON, POLE, SCALE, SIGN, TREE, Canvas, Frame
-from .paint import foliage, hsv, paint, pick, shifted
+from .canvas import PERSON, POLE, SCALE, SIGN, TREE, Frame
+from .paint import foliage, mix, paint, pick, shifted
+
+TEETH = 7  # of a conifer's skirt
 
 
-def sun_side(canvas: Canvas) -> float:
-    """Where the sun stands along the picture: -1 left, 1 right."""
-    forward = canvas.camera.forward
-    return float(np.clip(2 * (canvas.light.sun @ [forward[2], 0, -forward[0]]), -1, 1))
-
-
-def draw_tree(canvas: Canvas, frame: Frame, height: float, kind: str, rng: np.random.Generator) -> None:
-    """Paint a tree: "broad", "poplar", "conifer", "bare", or a "bush" without a trunk."""
-    bark = hsv(rng.uniform(0.04, 0.12), rng.uniform(0.1, 0.4), rng.uniform(0.25, 0.5))
+def draw_tree(frame: Frame, height: float, rng: np.random.Generator, kind: str | None = None) -> None:
+    """Paint a tree: "broad", "poplar", "conifer", "bare" (None: one of these), or a "bush" without a trunk."""
+    kind = kind or pick(rng, ["broad"] * 12 + ["poplar"] * 4 + ["conifer"] * 4 + ["bare"])
+    bark = mix(rng, (0.04, 0.12), (0.1, 0.4), (0.25, 0.5))
     leaf = foliage(rng)
     if kind == "bare":
-        draw_branch(canvas, frame, (0.0, 0.0), np.pi / 2, 0.36 * height, 0.06 * height, 4, frame.tone(bark), rng)
-        return
+        return draw_branch(frame, (0.0, 0.0), np.pi / 2, 0.36 * height, 0.06 * height, 4, bark, rng)
     if kind != "bush":
-        thick = 0.035 * height + 0.06
-        trunk = [frame(-thick, 0), frame(thick, 0), frame(0.6 * thick, 0.6 * height), frame(-0.6 * thick, 0.6 * height)]
-        canvas.polygon(trunk, frame.tone(bark), TREE)
-        canvas.polygon(
-            [trunk[0], frame(0, 0), frame(0, 0.6 * height), trunk[3]],
-            frame.tone(bark * (0.7 if sun_side(canvas) > 0 else 1.2)),
-        )
+        thick, tall = 0.035 * height + 0.06, 0.6 * height
+        frame.trapezoid(0, 0, thick, 0.6 * thick, tall, bark, TREE)
+        half = [(-thick, 0), (0, 0), (0, tall), (-0.6 * thick, tall)]
+        frame.polygon(half, bark * (0.7 if frame.sun > 0 else 1.2))
     if kind == "conifer":
-        draw_conifer(canvas, frame, height, leaf, rng)
-        return
+        return draw_conifer(frame, height, leaf, rng)
     rx, ry, middle = {
         "broad": (rng.uniform(0.26, 0.4), rng.uniform(0.26, 0.34), 0.66),
         "poplar": (0.11, 0.42, 0.56),
         "bush": (rng.uniform(0.7, 1.3), 0.5, 0.45),
     }[kind]
-    draw_crown(canvas, frame, middle * height, rx * height, ry * height, leaf, rng)
+    draw_crown(frame, middle * height, rx * height, ry * height, leaf, rng)
 
 
-def draw_crown(canvas: Canvas, frame: Frame, middle: float, rx: float, ry: float, leaf, rng) -> None:
+draw_bush = partial(draw_tree, kind="bush")
+
+
+def draw_crown(frame: Frame, middle: float, rx: float, ry: float, leaf, rng) -> None:
     """Paint foliage: dark lumps as a silhouette, then tufts, from the shady to the sunny side."""
-    unit, sun = frame.unit, sun_side(canvas)
-    lumps = int(rng.integers(7, 12))
+    unit, sun, lumps = frame.unit, frame.sun, int(rng.integers(7, 12))
     angle, radius = np.arange(lumps) * 2.4, np.sqrt((np.arange(lumps) + 0.5) / lumps)
     cx, cy = radius * np.cos(angle) * rx * 0.68, radius * np.sin(angle) * ry * 0.68
     size = rng.uniform(0.36, 0.52, lumps)
     for x, y, s in zip(cx, cy, size, strict=True):
-        canvas.disc(frame(x, middle + y), s * rx * unit, s * ry * unit, frame.tone(leaf * 0.5), TREE)
+        frame.disc(x, middle + y, s * rx, s * ry, leaf * 0.5, TREE)
     count = int(np.clip(rx * ry * unit * unit / 30, 20, 140))
-    pick = rng.integers(0, lumps, count)
-    turn, reach = rng.uniform(0, 2 * np.pi, count), np.sqrt(rng.random(count))
-    x = cx[pick] + np.cos(turn) * reach * size[pick] * rx
-    y = cy[pick] + np.sin(turn) * reach * size[pick] * ry
+    lump, turn = rng.integers(0, lumps, count), rng.uniform(0, 2 * np.pi, count)  # of each tuft
+    reach = np.sqrt(rng.random(count))
+    x = cx[lump] + np.cos(turn) * reach * size[lump] * rx
+    y = cy[lump] + np.sin(turn) * reach * size[lump] * ry
     # light comes from above and from the sun's side; each lump has its own lit top
     lit = 0.35 * (x / rx * sun * 0.7 + y / ry) + 0.45 * (np.cos(turn) * sun * 0.6 + np.sin(turn)) * reach
-    order = np.argsort(lit)
     shade = np.clip(0.84 + 0.55 * lit + rng.normal(0, 0.1, count), 0.4, 1.5)
     tones = [frame.tone(leaf * s) for s in np.linspace(0.4, 1.5, 12)]
-    tuft = (np.clip(np.sqrt(rx * ry) * unit * 0.11, 1.4, 7) * rng.uniform(0.6, 1.3, count)).tolist()
-    steps = ((shade - 0.4) / 1.1 * 11.99).astype(int).tolist()
-    uv = (frame.origin + x[:, None] * frame.right + (middle + y[:, None]) * frame.up).tolist()
-    for k in order.tolist():
-        canvas.disc(uv[k], tuft[k] * 1.2, tuft[k], tones[steps[k]], TREE)
+    steps = ((shade - 0.4) / 1.1 * 11.99).astype(int)
+    tuft = np.clip(np.sqrt(rx * ry) * unit * 0.11, 1.4, 7) * rng.uniform(0.6, 1.3, count)
+    order = np.argsort(lit)
+    for u, v, radius, step in zip(
+        *(part[order].tolist() for part in (*frame(x, middle + y), tuft, steps)), strict=True
+    ):
+        frame.canvas.disc((u, v), radius * 1.2, radius, tones[step], TREE)
 
 
-def draw_conifer(canvas: Canvas, frame: Frame, height: float, leaf, rng) -> None:
+def draw_conifer(frame: Frame, height: float, leaf, rng) -> None:
     """Paint a spruce: skirts of needles, narrower upwards, with drooping tips."""
-    tiers, sun = int(rng.integers(5, 9)), sun_side(canvas)
+    tiers, sun = int(rng.integers(5, 9)), frame.sun
     for k in range(tiers):
         base, top = height * (0.12 + 0.8 * k / tiers), height * min(1.0, 0.12 + 0.8 * (k + 1.7) / tiers)
         half = height * 0.2 * (1 - k / (tiers + 0.5)) * rng.uniform(0.9, 1.1)
-        teeth = 7
-        hem = [(half * (2 * i / teeth - 1), base + (0.035 * height if i % 2 else 0.0)) for i in range(teeth + 1)]
-        canvas.polygon([frame(*p) for p in hem] + [frame(0, top)], frame.tone(leaf * (0.55 + 0.06 * k)), TREE)
+        hem = [(half * (2 * i / TEETH - 1), base + (0.035 * height if i % 2 else 0.0)) for i in range(TEETH + 1)]
+        frame.polygon([*hem, (0, top)], leaf * (0.55 + 0.06 * k), TREE)
         bright = [(x, y + 0.012 * height) for x, y in hem if x * sun >= 0]
-        canvas.polygon([frame(*p) for p in bright] + [frame(0, top)], frame.tone(leaf * (0.8 + 0.07 * k)), TREE)
+        frame.polygon([*bright, (0, top)], leaf * (0.8 + 0.07 * k), TREE)
 
 
-def draw_branch(
-    canvas: Canvas, frame: Frame, foot, angle: float, length: float, width: float, levels: int, colour, rng
-) -> None:
+def draw_branch(frame: Frame, foot, angle: float, length: float, width: float, levels: int, colour, rng) -> None:
     """Paint a bare branch and, from its tip, thinner ones."""
     tip = (foot[0] + length * np.cos(angle), foot[1] + length * np.sin(angle))
-    canvas.limb([frame(*foot), frame(*tip)], max(width * frame.unit, 1.4 * SCALE), colour, TREE)
+    frame.limb([foot, tip], max(width * frame.unit, 1.4 * SCALE), colour, TREE)
     if levels and length * frame.unit > 4:
         for spread in (-1, 1) if levels < 3 else (-1, 0.1, 1):
             turn = angle + spread * rng.uniform(0.25, 0.6)
-            draw_branch(canvas, frame, tip, turn, length * rng.uniform(0.6, 0.8), width * 0.62, levels - 1, colour, rng)
+            draw_branch(frame, tip, turn, length * rng.uniform(0.6, 0.8), width * 0.62, levels - 1, colour, rng)
 
 
-def draw_person(canvas: Canvas, frame: Frame, height: float, rng: np.random.Generator) -> None:
+def draw_person(frame: Frame, height: float, rng: np.random.Generator) -> None:
     """Paint a person who walks or stands: arms, legs, coat or shirt, head with hair, perhaps a bag."""
     h = height / 1.75  # every length below is that of a person of 1.75 m
-    mirror, px = pick(rng, (-1, 1)), frame.unit * h
+    mirror = pick(rng, (-1, 1))
 
     def at(*points):
-        return [frame(mirror * x * h, y * h) for x, y in points]
+        return [(mirror * x * h, y * h) for x, y in points]
 
     def limb(width, colour, *points):
-        canvas.limb(at(*points), width * px, frame.tone(colour), PERSON)
+        frame.limb(at(*points), width * h * frame.unit, colour, PERSON)
 
     top, stride = paint(rng), rng.uniform(0.05, 0.30)
     swing, wide = rng.uniform(-0.2, 0.2), rng.uniform(0.19, 0.25)
-    skin = hsv(rng.uniform(0.04, 0.08), rng.uniform(0.25, 0.5), rng.uniform(0.4, 0.95))
+    skin = mix(rng, (0.04, 0.08), (0.25, 0.5), (0.4, 0.95))
     limb(0.11, top * 0.7, (-wide, 1.35), (-wide - 0.06 - stride * 0.4, 1.08), (-wide + 0.02 - stride * 0.6, 0.84))
     draw_legs(limb, stride, shifted(rng, paint(rng), 0.3, 0.8))
     hem = pick(rng, (0.85, 0.85, 0.5))  # a shirt, or a coat or skirt
     left = [(-wide - 0.02, hem), (-wide * 0.85, 1.1), (-wide, 1.40), (-0.1, 1.47)]
     right = [(-x, y) for x, y in left[::-1]]
-    canvas.polygon(at(*left, *right), frame.tone(top), PERSON)
-    canvas.polygon(at(*left, (-0.08, hem)), frame.tone(top * 0.78))
+    frame.polygon(at(*left, *right), top, PERSON)
+    frame.polygon(at(*left, (-0.08, hem)), top * 0.78)
     hand = (wide + swing, 0.8)
     limb(0.11, top * 1.08, (wide, 1.36), (wide + 0.07 + swing * 0.4, 1.08), hand)
     limb(0.1, skin, hand, (hand[0], hand[1] - 0.04))
     if rng.random() < 0.35:
         x, y = hand
         bag = at((x - 0.14, y), (x + 0.14, y), (x + 0.12, y - 0.3), (x - 0.12, y - 0.3))
-        canvas.polygon(bag, frame.tone(paint(rng) * 0.8), PERSON)
+        frame.polygon(bag, paint(rng) * 0.8, PERSON)
     limb(0.11, skin * 0.85, (0, 1.42), (0, 1.52))
-    hair = hsv(rng.uniform(0.02, 0.12), 0.4, rng.uniform(0.1, 0.6))
-    canvas.disc(*at((0, 1.63)), 0.125 * px, 0.145 * px, frame.tone(hair), PERSON)
-    canvas.disc(*at((0.03, 1.6)), 0.1 * px, 0.115 * px, frame.tone(skin))
+    hair = mix(rng, (0.02, 0.12), 0.4, (0.1, 0.6))
+    frame.disc(0, 1.63 * h, 0.125 * h, 0.145 * h, hair, PERSON)
+    frame.disc(mirror * 0.03 * h, 1.6 * h, 0.1 * h, 0.115 * h, skin)
 
 
 def draw_legs(limb, stride: float, colour: np.ndarray) -> None:
@@ -131,95 +125,70 @@ def draw_legs(limb, stride: float, colour: np.ndarray) -> None:
         limb(0.10, colour * shade * 0.4, (foot, 0.04), (foot + 0.15, 0.03))
 
 
-def draw_lamp(canvas: Canvas, frame: Frame, height: float, rng: np.random.Generator) -> tuple[float, float]:
+def draw_lamp(frame: Frame, height: float, rng: np.random.Generator) -> tuple[float, float]:
     """Paint a street lamp: pole, arm and head. Returns the canvas position of the light."""
     metal = shifted(rng, paint(rng), 0.4, 1.0)
     width = max(0.17 * frame.unit, 2.9 * SCALE)
     half, arm = width / frame.unit / 2, pick(rng, [-1, 1]) * rng.uniform(0.7, 1.4)
-    draw_pole(canvas, frame, height, metal, width)
-    canvas.polygon(
-        [frame(-half * 1.7, 0), frame(half * 1.7, 0), frame(half * 1.3, 0.9), frame(-half * 1.3, 0.9)],
-        frame.tone(metal * 0.8),
-        POLE,
-    )
-    lamp = (0.0, height + 0.1)
+    draw_pole(frame, height, metal, width)
+    frame.trapezoid(0, 0, half * 1.7, half * 1.3, 0.9, metal * 0.8, POLE)
+    x, y = 0.0, height + 0.1
     if rng.random() < 0.6:
-        lamp = (arm, height + 0.25)
-        canvas.limb(
-            [frame(0, height - 0.05), frame(0.4 * arm, height + 0.25), frame(*lamp)],
-            0.75 * width,
-            frame.tone(metal),
-            POLE,
-        )
-    x, y = lamp
-    canvas.polygon(
-        [frame(x - 0.36, y), frame(x + 0.36, y), frame(x + 0.2, y + 0.28), frame(x - 0.2, y + 0.28)],
-        frame.tone(metal * 0.7),
-        POLE,
-    )
-    glass = (255, 236, 180) if canvas.light.lamps else frame.tone((235, 235, 225))
-    canvas.polygon(
-        [frame(x - 0.32, y), frame(x + 0.32, y), frame(x + 0.22, y - 0.16), frame(x - 0.22, y - 0.16)], glass, POLE
-    )
+        x, y = arm, height + 0.25
+        frame.limb([(0, height - 0.05), (0.4 * arm, y), (x, y)], 0.75 * width, metal, POLE)
+    frame.trapezoid(x, y, 0.36, 0.2, 0.28, metal * 0.7, POLE)
+    glass = (255, 236, 180) if frame.canvas.weather.lamps else frame.tone((235, 235, 225))
+    corners = [(x - 0.32, y), (x + 0.32, y), (x + 0.22, y - 0.16), (x - 0.22, y - 0.16)]
+    frame.canvas.polygon([frame(*corner) for corner in corners], glass, POLE)
     return frame(x, y)
 
 
-def draw_pole(canvas: Canvas, frame: Frame, height: float, metal, width: float) -> None:
+def draw_pole(frame: Frame, height: float, metal, width: float) -> None:
     """Paint a round pole: lit on the sun's side, dark on the other."""
-    half, sun = width / frame.unit / 2, sun_side(canvas)
+    half, sun = width / frame.unit / 2, frame.sun
     for left, right, shade in ((-1.0, 1.0, 1.0), (-1.0, -0.3, 0.9 - 0.4 * sun), (0.4, 1.0, 0.9 + 0.4 * sun)):
-        strip = [frame(left * half, 0), frame(right * half, 0), frame(right * half, height), frame(left * half, height)]
-        canvas.polygon(strip, frame.tone(metal * shade), POLE)
+        strip = [(left * half, 0), (right * half, 0), (right * half, height), (left * half, height)]
+        frame.polygon(strip, metal * shade, POLE)
 
 
-def draw_sign(canvas: Canvas, frame: Frame, height: float, size: float, rng: np.random.Generator) -> None:
-    """Paint a traffic sign or a traffic light on its pole; `size` metres is the width of the board."""
+def draw_sign(frame: Frame, height: float, rng: np.random.Generator, board: float = 1.0) -> None:
+    """Paint a traffic sign or a traffic light on its pole.
+
+    board: how many times as large as usual its board is: about its middle, since about the pole's foot large ones would
+    leave the picture.
+    """
+    size = board * rng.uniform(0.65, 0.95)  # metres, the width of the board
+    height = max(height, 0.85 * size)  # no board reaches into the ground
     metal = shifted(rng, paint(rng), 0.5, 1.0)
-    draw_pole(canvas, frame, height, metal, max(0.1 * frame.unit, 2.6 * SCALE))
+    draw_pole(frame, height, metal, max(0.1 * frame.unit, 2.6 * SCALE))
     rim, face, mark = paint(rng), shifted(rng, paint(rng), 0.8, 1.3), shifted(rng, paint(rng), 0.2, 0.6)
     if rng.random() < 0.5:  # white face, or dark face with a white mark
         face, mark = (np.array([232.0, 230, 222]), mark) if rng.random() < 0.6 else (rim, np.array([235.0, 235, 230]))
     r, kind = size / 2, pick(rng, ["round", "triangle", "square", "octagon", "board", "lights"])
     if kind == "lights":
-        draw_lights(canvas, frame, height, 0.7 * size, rng)
-        return
-    corners = {"round": 20, "triangle": 3, "square": 4, "octagon": 8, "board": 4}[kind]
-    turn = {
-        "triangle": pick(rng, [0.25, 0.75]),
-        "octagon": 1 / 16,
-        "square": pick(rng, [0, 0.125]),
-        "board": 0.125,
-    }.get(kind, 0)
+        return draw_lights(frame, height, 0.7 * size, rng)
+    # corners, and by how much of a turn the first stands above the right
+    shapes = {"round": (20, 0), "triangle": (3, pick(rng, [0.25, 0.75])), "square": (4, pick(rng, [0, 0.125]))}
+    corners, turn = (shapes | {"octagon": (8, 1 / 16), "board": (4, 0.125)})[kind]
     angles = 2 * np.pi * (np.arange(corners) / corners + turn)
     stretch = 1.7 if kind == "board" else 1.0
     for scale, colour, label in ((1.12, (240, 240, 236), SIGN), (1.05, rim, SIGN), (0.74, face, None)):
-        ring = [frame(r * stretch * scale * np.cos(a), height + r * scale * np.sin(a)) for a in angles]
-        canvas.polygon(ring, frame.tone(np.asarray(colour)), label)
+        ring = [(r * stretch * scale * np.cos(a), height + r * scale * np.sin(a)) for a in angles]
+        frame.polygon(ring, np.asarray(colour), label)
     if kind == "board":
         for y in (0.22, -0.12):
-            bar = [frame(-0.8 * r, height + y * r), frame(0.6 * r, height + y * r)]
-            canvas.limb(bar, 0.16 * r * frame.unit, frame.tone(mark))
+            frame.limb([(-0.8 * r, height + y * r), (0.6 * r, height + y * r)], 0.16 * r * frame.unit, mark)
     else:
         a, b = rng.uniform(-0.4, 0.4, 2)
-        canvas.limb(
-            [frame(-0.4 * r, height + a * r), frame(0, height + b * r), frame(0.4 * r, height - a * r)],
-            0.24 * r * frame.unit,
-            frame.tone(mark),
-        )
+        ends = [(-0.4 * r, height + a * r), (0, height + b * r), (0.4 * r, height - a * r)]
+        frame.limb(ends, 0.24 * r * frame.unit, mark)
 
 
-def draw_lights(canvas: Canvas, frame: Frame, height: float, size: float, rng: np.random.Generator) -> None:
+def draw_lights(frame: Frame, height: float, size: float, rng: np.random.Generator) -> None:
     """Paint a traffic light: a dark box with three lamps, one of them lit."""
     half, lit = 0.32 * size, rng.integers(3)
-    box = [
-        frame(-half, height - 1.1 * size),
-        frame(half, height - 1.1 * size),
-        frame(half, height + 0.9 * size),
-        frame(-half, height + 0.9 * size),
-    ]
-    canvas.polygon(box, frame.tone(shifted(rng, paint(rng), 0.2, 0.7)), SIGN)
+    low, high, radius = height - 1.1 * size, height + 0.9 * size, 0.22 * size * frame.unit
+    frame.trapezoid(0, low, half, half, high - low, shifted(rng, paint(rng), 0.2, 0.7), SIGN)
     for k, colour in enumerate([(250, 60, 45), (250, 185, 50), (70, 225, 120)]):
         shine = colour if k == lit else tuple(int(0.28 * c) for c in colour)
-        canvas.disc(
-            frame(0, height + (0.55 - 0.65 * k) * size), 0.22 * size * frame.unit, 0.22 * size * frame.unit, shine
-        )
+        frame.canvas.disc(frame(0, height + (0.55 - 0.65 * k) * size), radius, radius, shine)
