@@ -8,7 +8,6 @@ if all is well, 1 if any file is bad, 2 if DATA is no data set.
 """
 
 import itertools
-from collections.abc import Sequence
 
 import numpy as np
 from tqdm import tqdm
@@ -75,15 +74,7 @@ class SplitReport:
         return [f"{self.split}: {note}" for note in found]
 
 
-def check(where: str) -> list[SplitReport]:
-    """Check every split of a data set. Raises InputError where there is none, or no split of it can be opened."""
-    reports = [SplitReport(where, split) for split in list_splits(where)]
-    if not any(report.classes for report in reports):
-        raise InputError(reports[0].errors[0])
-    return reports
-
-
-def table(reports: Sequence[SplitReport]) -> str:
+def table(reports: list[SplitReport]) -> str:
     """Lay the reports out: a line for each split, then a line for each class."""
     lines = [f"{'split':10}{'pictures':>10}{'bad':>6}  sizes (height x width)"]
     lines += [f"{r.split:10}{len(r.shapes):10}{len(r.errors):6}  {r.sizes()}" for r in reports]
@@ -98,13 +89,16 @@ def table(reports: Sequence[SplitReport]) -> str:
     return "\n".join(lines)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: list[str] | None = None) -> int:
     """Run the command; return its exit status."""
     about = "Open every picture and label of a data set, name whatever is wrong, and count the classes."
     parser = command_parser("check_data", "DATA", about)
     parser.epilog = "Exit status: 0 if all is well, 1 if any file is bad, 2 if DATA is no data set."
     parser.add_argument("data", metavar="DATA", help="a folder with a data set, toytown, or toytown_sizes")
-    reports = check(parser.parse_args(argv).data)
+    data = parser.parse_args(argv).data
+    reports = [SplitReport(data, split) for split in list_splits(data)]
+    if not any(report.classes for report in reports):
+        raise InputError(reports[0].errors[0])
     errors = [f"{report.split}: {error}" for report in reports for error in report.errors]
     notes = [note for report in reports for note in report.notes()]
     for one, other in itertools.combinations(reports, 2):
