@@ -1,8 +1,6 @@
 """Bad input, told to the user in one line: the file, the value, and the way out."""
 
-LESS_MEMORY = (
-    "use smaller pictures (--side, --crop), a smaller --batch, --low-memory or --trunk vgg_quarter, where offered"
-)
+LESS_MEMORY = "use smaller pictures (--side, --crop), a smaller --batch, --low-memory, or --trunk vgg_quarter"
 
 
 class InputError(Exception):

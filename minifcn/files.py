@@ -50,10 +50,9 @@ def atomic_file(path: str | os.PathLike) -> Iterator[BinaryIO]:
     # Windows and some network file systems refuse to sync a folder. The file is whole all the same.
     with suppress(OSError):
         folder = os.open(os.path.dirname(target), os.O_RDONLY)
-        try:
+        with suppress(OSError):
             os.fsync(folder)
-        finally:
-            os.close(folder)
+        os.close(folder)
 
 
 def write_json(path: Path, content: dict) -> None:

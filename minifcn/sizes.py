@@ -1,7 +1,5 @@
 """Sizes, cuts and the kernel of interpolation: the arithmetic that layers, networks and both devices share."""
 
-from collections.abc import Iterator
-
 import numpy as np
 
 
@@ -22,20 +20,19 @@ def bilinear_kernel(stride, dtype):
     return 1 - abs(i - (stride - 0.5)) / stride
 
 
-def strips(total: int, size: int) -> Iterator[slice]:
+def strips(total: int, size: int) -> list[slice]:
     """Cut range(total) for threads: into an even number of slices of at most about `size`, where that is possible."""
     count = -(-total // max(1, size))
-    yield from cut(slice(0, total), min(total, count + count % 2))
+    return cut(slice(0, total), min(total, count + count % 2))
 
 
-def pieces(whole: int | slice, size: int) -> Iterator[slice]:
+def pieces(whole: int | slice, size: int) -> list[slice]:
     """Cut a slice, or range(whole), for a loop: into as few slices of at most `size` as will do."""
     whole = whole if isinstance(whole, slice) else slice(0, whole)
-    yield from cut(whole, -(-(whole.stop - whole.start) // max(1, size)))
+    return cut(whole, -(-(whole.stop - whole.start) // max(1, size)))
 
 
-def cut(whole: slice, count: int) -> Iterator[slice]:
+def cut(whole: slice, count: int) -> list[slice]:
     """Cut a slice into `count` slices, evenly."""
     total = whole.stop - whole.start
-    for i in range(count):
-        yield slice(whole.start + total * i // count, whole.start + total * (i + 1) // count)
+    return [slice(whole.start + total * i // count, whole.start + total * (i + 1) // count) for i in range(count)]

@@ -13,7 +13,7 @@ def batch_norm_forward(x, b, eps, relu):
     """Of x (..., K) return y = xhat + b (or its ReLU), xhat = (x - mean) / sqrt(var + eps), mean and var (K,)."""
     x = x.reshape(-1, x.shape[-1])  # (M, K)
     M, K = x.shape
-    blocks, xhat, y = list(strips(M, max(1, BLOCK // K))), np.empty_like(x), np.empty_like(x)
+    blocks, xhat, y = strips(M, max(1, BLOCK // K)), np.empty_like(x), np.empty_like(x)
 
     def squares(rows):
         np.subtract(x[rows], mean, out=xhat[rows])
@@ -36,7 +36,7 @@ def batch_norm_backward(dy, y, xhat, var, eps):
     """Return dx (M, K) and db (K,); y is the output where it went through a ReLU, None where not. Alters dy."""
     M, K = xhat.shape
     dy = np.ascontiguousarray(dy).reshape(M, K)
-    blocks = list(strips(M, max(1, BLOCK // K)))
+    blocks = strips(M, max(1, BLOCK // K))
 
     def times_xhat(rows, factor):
         return np.multiply(xhat[rows], factor, out=workspace("share", xhat[rows].shape, dy.dtype))
@@ -59,10 +59,8 @@ def batch_norm_backward(dy, y, xhat, var, eps):
 
 def column_sums(values, blocks):
     """Sums (n, K) over the rows of n matrices, by blocks in a fixed order: values(block) gives n matrices (rows, K)."""
-    sums = [None] * len(blocks)
 
-    def work(i):  # products with ones are faster than sum(axis=0), whose loops are only K long
-        sums[i] = [np.ones(len(part), part.dtype) @ part for part in values(blocks[i])]
+    def work(block):  # products with ones are faster than sum(axis=0), whose loops are only K long
+        return [np.ones(len(part), part.dtype) @ part for part in values(block)]
 
-    parallel(work, range(len(blocks)))
-    return np.sum(sums, axis=0)
+    return np.sum(parallel(work, blocks), axis=0)

@@ -66,24 +66,23 @@ def conv_input_grad(dy, w, x_shape, stride, padding, b=None):
         # without strides the adjoint is itself a convolution: with the kernel turned by 180 degrees, C and K exchanged
         return conv_forward(dy, w[::-1, ::-1].swapaxes(2, 3), b, stride, (KH - 1 - py, KW - 1 - px))
     rows, matrix = np.ascontiguousarray(dy).reshape(N * OH, OW, K), w.reshape(KH * KW * C, K).T
+    share = serial if w.size < LARGE else parallel
     size = max(H + 2 * py, (OH - 1) * sy + KH), max(W + 2 * px, (OW - 1) * sx + KW)
     padded = np.zeros((N, *size, C), dy.dtype)
 
-    def spread(strip, share=serial):
+    def spread(strip):
         block, dcols = rows[strip].reshape(-1, K), np.empty(((strip.stop - strip.start) * OW, KH * KW * C), dy.dtype)
         # (rows OW, K) @ (K, KH KW C) -> (rows OW, KH KW C)
         share(lambda part: np.matmul(block, matrix[:, part], out=dcols[:, part]), strips(KH * KW * C, 2048))
         col2im(dcols.reshape(-1, OW, KH, KW, C), strip, padded, OH, stride)
 
     def picture(n):
-        for strip in pieces(slice(n * OH, (n + 1) * OH), WORKSPACE // (OW * KH * KW * C)):
-            spread(strip)
+        serial(spread, pieces(slice(n * OH, (n + 1) * OH), WORKSPACE // (OW * KH * KW * C)))
 
     if w.size < LARGE:
         parallel(picture, range(N))
     else:
-        for strip in pieces(N * OH, PIXELS // OW):
-            spread(strip, parallel)
+        serial(spread, pieces(N * OH, PIXELS // OW))
     dx = np.ascontiguousarray(padded[:, py : py + H, px : px + W])
     if b is not None:
         dx += b
@@ -118,7 +117,7 @@ def _small_weight_grad(x, dy, stride, padding, dw):
     """dw (KH,KW,C,K): threads share out groups of output rows, each with a sum of its own."""
     KH, KW, C, K = dw.shape
     N, OH, OW, _ = dy.shape
-    rows, groups = dy.reshape(N * OH, OW, K), list(strips(N * OH, max(-(-N * OH // 8), PIXELS // OW)))
+    rows, groups = dy.reshape(N * OH, OW, K), strips(N * OH, max(-(-N * OH // 8), PIXELS // OW))
     sums = np.zeros((len(groups), KH * KW * C, K), dw.dtype)
 
     def work(g):
@@ -149,20 +148,19 @@ def bias_grad(dy):
     """db (K,) = sum of dy (N,OH,OW,K) over everything but channels, by blocks so that rounding errors stay small."""
     K = dy.shape[-1]
     flat = dy.reshape(-1, K)
-    whole, rest = divmod(len(flat), 1024)
-    blocks = flat[: whole * 1024].reshape(whole, 1024, K)
+    whole = len(flat) // 1024
     sums, ones = np.empty((whole + 1, K), dy.dtype), np.ones(1024, dy.dtype)
+    blocks, rest = flat[: whole * 1024].reshape(whole, 1024, K), flat[whole * 1024 :]
 
-    def work(group):  # products with ones are faster than sum(axis=0), whose loops are only K long
-        if group is None:
-            np.matmul(ones[:rest], flat[whole * 1024 :], out=sums[whole])
-        else:
-            np.matmul(ones, blocks[group], out=sums[group])  # many blocks a call: single ones would take longer
+    def add(part):  # products with ones are faster than sum(axis=0), whose loops are only K long
+        rows, target = part
+        np.matmul(ones[: rows.shape[-2]], rows, out=target)
 
-    parallel(work, [*strips(whole, 1 + WORKSPACE // (1024 * K)), None])
+    groups = strips(whole, 1 + WORKSPACE // (1024 * K))  # many blocks a call: single ones would take longer
+    parallel(add, [*((blocks[group], sums[group]) for group in groups), (rest, sums[whole])])
     return sums.sum(axis=0)
 
 
 def shares(K):
     """Output channels in slices that threads share out; a product with few columns would be slow."""
-    return list(strips(K, max(128, -(-K // 4))))
+    return strips(K, max(128, -(-K // 4)))

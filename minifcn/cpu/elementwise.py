@@ -52,11 +52,5 @@ def sgd_update(w, dw, v, lr, momentum, weight_decay):
 def sum_of_squares(x):
     """The sum of x^2 as a float, by blocks in a fixed order: BLAS's own dot product depends on its threads."""
     flat = np.ravel(x)
-    blocks = list(strips(flat.size, BLOCK))
-    sums = np.empty(len(blocks))
-
-    def work(i):
-        sums[i] = np.vdot(flat[blocks[i]], flat[blocks[i]])
-
-    parallel(work, range(len(blocks)))
-    return float(sums.sum())
+    sums = parallel(lambda block: np.vdot(flat[block], flat[block]), strips(flat.size, BLOCK))
+    return float(np.array(sums, np.float64).sum())

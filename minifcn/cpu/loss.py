@@ -16,12 +16,10 @@ def cross_entropy(scores, labels, class_weight, ignore_label):
     """
     P, L = scores.shape
     dscores = np.empty_like(scores)
-    blocks = list(strips(P, PIXELS))
-    sums = np.zeros((len(blocks), 2))
 
-    def work(i):
-        s = np.array(scores[blocks[i]].T, order="C")  # (L, pixels), a copy: reductions over classes become long loops
-        label = labels[blocks[i]]
+    def work(block):
+        s = np.array(scores[block].T, order="C")  # (L, pixels), a copy: reductions over classes become long loops
+        label = labels[block]
         labelled = label != ignore_label
         s[:, ~labelled] = 0  # whatever the scores are there, even NaN
         label = np.where(labelled, label, 0)
@@ -32,11 +30,10 @@ def cross_entropy(scores, labels, class_weight, ignore_label):
         np.exp(s, out=s)
         total = s.sum(axis=0)
         nll = np.log(total) - own  # -log softmax of the label's own class
-        sums[i] = (nll[labelled] * weight[labelled]).sum(dtype=np.float64), weight.sum(dtype=np.float64)
         s *= weight / total  # softmax, weighted
         s[label, pixel] -= weight
-        dscores[blocks[i]] = s.T
+        dscores[block] = s.T
+        return (nll[labelled] * weight[labelled]).sum(dtype=np.float64), weight.sum(dtype=np.float64)
 
-    parallel(work, range(len(blocks)))
-    loss, weight = sums.sum(axis=0)
+    loss, weight = np.sum(parallel(work, strips(P, PIXELS)), axis=0)
     return loss, weight, dscores

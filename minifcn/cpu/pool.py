@@ -14,8 +14,7 @@ BLOCK = 1 << 17  # output elements a strip
 
 
 def pool_forward(x, kernel, stride, padding, out_size):
-    """Return y (N,OH,OW,C) and winner (N,OH,OW,C): the tap ky KW + kx < 256 that the maximum came
-    from, uint8.
+    """Return y (N,OH,OW,C) and winner (N,OH,OW,C) uint8: the tap ky KW + kx < 256 that the maximum came from.
 
     x (N,H,W,C) counts as padded with -inf, below and to the right as far as the windows of out_size = (OH, OW) reach.
     The first of equal taps wins. NaN is larger than everything, as in PyTorch.
@@ -35,9 +34,10 @@ def pool_forward(x, kernel, stride, padding, out_size):
             np.multiply(v > best, np.uint8(tap), out=later)
             np.maximum(won, later, out=won)  # taps come in order, so a larger one is a later and better one
             np.maximum(best, v, out=best)
-        rest = ~(best > -np.inf)  # NaN, or nothing but -inf
-        if rest.any():
-            _settle(x[n], rest, won, strip, kernel, stride, padding)
+        if not (best > -np.inf).all():  # rare: of NaN the first wins, of nothing but -inf the first tap in the picture
+            for tap in reversed(range(KH * KW)):
+                there, here = seen(tap, strip, (H, W), OW, kernel, stride, padding)
+                won[here][np.isnan(x[n][there]) | (best[here] == -np.inf)] = tap
 
     parallel(work, [(n, strip) for n in range(N) for strip in strips(OH, BLOCK // (OW * C))])
     return y, winner
@@ -46,13 +46,11 @@ def pool_forward(x, kernel, stride, padding, out_size):
 def seen(tap, strip, shape, OW, kernel, stride, padding):
     """Where `tap` lies inside a picture (H,W,C), for output rows `strip`: (rows, columns) there, and in the strip."""
     there, here = [], []
-    for k, out, size, s, p in zip(
-        divmod(tap, kernel[1]), (strip, slice(0, OW)), shape[:2], stride, padding, strict=True
-    ):
+    axes = zip(divmod(tap, kernel[1]), (strip, slice(0, OW)), shape[:2], stride, padding, strict=True)
+    for k, out, size, s, p in axes:
         first = max(out.start, -((k - p) // s))  # the first o with o s + k - p >= 0
-        last = min(out.stop - 1, (size - 1 + p - k) // s)  # the last one with o s + k - p < size
-        count = max(0, last - first + 1)
-        there.append(slice(first * s + k - p, first * s + k - p + (count - 1) * s + 1 if count else 0, s))
+        count = max(0, min(out.stop, (size - 1 + p - k) // s + 1) - first)  # as long as o s + k - p < size
+        there.append(slice(first * s + k - p, (first + count) * s + k - p, s))
         here.append(slice(first - out.start, first - out.start + count))
     return tuple(there), tuple(here)
 
@@ -64,16 +62,6 @@ def tap_pixels(picture, tap, strip, block, kernel, stride, padding):
     if source.shape != block.shape:
         block[:] = -np.inf
     block[here] = source
-
-
-def _settle(x, rest, won, strip, kernel, stride, padding):
-    """Let a window's first NaN win, or, of a window of -inf, its first tap in the picture; rare, so one by one."""
-    for oy, ox, c in np.argwhere(rest):
-        top, left = (strip.start + oy) * stride[0] - padding[0], ox * stride[1] - padding[1]
-        ky0, kx0 = max(0, -top), max(0, -left)  # the first tap in the picture
-        nan = np.argwhere(np.isnan(x[top + ky0 : top + kernel[0], left + kx0 : left + kernel[1], c]))
-        ky, kx = nan[0] if len(nan) else (0, 0)
-        won[oy, ox, c] = (ky0 + ky) * kernel[1] + kx0 + kx
 
 
 def pool_backward(dy, winner, x_shape, kernel, stride, padding):
@@ -98,6 +86,6 @@ def pool_backward(dy, winner, x_shape, kernel, stride, padding):
                 else:
                     dx[n][there] += share[here]
 
-    parts = list(strips(OH, -(-OH // 4))) if apart else [slice(0, OH)]
+    parts = strips(OH, -(-OH // 4)) if apart else [slice(0, OH)]
     parallel(work, [(n, rows) for n in range(N) for rows in parts])
     return dx

@@ -1,21 +1,53 @@
-"""A pool of threads over strips of work, with single-threaded BLAS inside.
+"""A pool of threads over strips of work, with single-threaded BLAS inside; and what this process may use.
 
 NumPy releases the interpreter lock in its loops and products, so threads that each take whole strips use all cores,
 where BLAS threading each small product would not. Strips are cut by shape alone and every product runs with one BLAS
-thread, so results do not depend on the number of threads.
+thread, so results do not depend on the number of threads. The variables MINIFCN_THREADS and MINIFCN_CONV are read once.
 """
 
 import ctypes
 import math
+import os
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import suppress
 from functools import cache, partial
+from itertools import product
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
-from .environment import num_threads
+from ..errors import InputError
+
+LIMITS = {"": ["cpu.max"], "cpu": ["cpu.cfs_quota_us", "cpu.cfs_period_us"]}  # files of control groups 2 and 1
+
+
+def parallel(work: Callable, items: Iterable) -> list:
+    """Call work(item) for every item, on the pool; return the results in order. Items must not depend on each other."""
+    items = list(items)
+    results, queue = [None] * len(items), iter(range(len(items)))
+
+    def take() -> None:
+        for i in queue:  # shared: each thread takes the next item when it is done with one
+            results[i] = work(items[i])
+
+    with _blas().limit(limits=1):
+        helpers = [_pool().submit(take) for _ in range(min(num_threads(), len(items)) - 1)]
+        try:
+            take()  # this thread works too
+        finally:
+            wait(helpers)
+    for helper in helpers:
+        helper.result()  # raises what the work raised there
+    return results
+
+
+def serial(work: Callable, items: Iterable) -> None:
+    """Call work(item) for every item, here: what a thread does with its own share."""
+    for item in items:
+        work(item)
 
 
 @cache
@@ -28,42 +60,6 @@ def _pool() -> ThreadPoolExecutor:
 @cache
 def _blas() -> ThreadpoolController:
     return ThreadpoolController().select(user_api="blas")
-
-
-def blas_kernel() -> str:
-    """The BLAS that products run on, such as 'openblas 0.3.31 SkylakeX', for the record beside measurements."""
-    found = [(i["internal_api"], i["version"], i.get("architecture")) for i in _blas().info()]
-    return ", ".join(" ".join(str(part) for part in parts if part) for parts in found) or "unknown BLAS"
-
-
-def describe() -> str:
-    """The machine, for the record beside measurements."""
-    return f"BLAS {blas_kernel()}, {num_threads()} threads"
-
-
-def parallel(work: Callable, items: Iterable) -> None:
-    """Call work(item) for every item, on the pool; returns when all are done. Items must not depend on each other."""
-    items = list(items)
-    queue = iter(items)  # shared: each thread takes the next item when it is done with one
-
-    def take() -> None:
-        for item in queue:
-            work(item)
-
-    with _blas().limit(limits=1):
-        helpers = [_pool().submit(take) for _ in range(min(num_threads(), len(items)) - 1)]
-        try:
-            take()  # this thread works too
-        finally:
-            wait(helpers)
-    for helper in helpers:
-        helper.result()  # raises what the work raised there
-
-
-def serial(work: Callable, items: Iterable) -> None:
-    """Call work(item) for every item, here: what a thread does with its own share."""
-    for item in items:
-        work(item)
 
 
 _own = threading.local()
@@ -86,9 +82,65 @@ def keep_freed_memory() -> None:
     (macOS, Windows, musl) nothing happens. The commands call it; a program of your own may, before its first array.
     """
     M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # malloc.h
-    try:
+    with suppress(AttributeError, OSError, TypeError):
         mallopt = ctypes.CDLL(None).mallopt
-    except (AttributeError, OSError, TypeError):
-        return
-    mallopt(M_MMAP_MAX, 0)  # no array in a mapping of its own
-    mallopt(M_TRIM_THRESHOLD, -1)  # never
+        mallopt(M_MMAP_MAX, 0)  # no array in a mapping of its own
+        mallopt(M_TRIM_THRESHOLD, -1)  # never
+
+
+# --- what this process may use ---
+
+
+def start() -> None:
+    """Read both variables, so that a bad one is reported before anything is written."""
+    num_threads()
+    conv_choice()
+
+
+@cache
+def conv_choice() -> str | None:
+    """MINIFCN_CONV: im2col or winograd, wherever that one is defined; None: whichever pays (winograd.py)."""
+    choice = os.environ.get("MINIFCN_CONV") or None
+    if choice not in (None, "im2col", "winograd"):
+        raise InputError(f"MINIFCN_CONV: expected im2col or winograd, received {choice!r}")
+    return choice
+
+
+@cache
+def num_threads() -> int:
+    """MINIFCN_THREADS, or the cores that this process may use: by its affinity and by its control group's quota."""
+    wanted = os.environ.get("MINIFCN_THREADS")
+    if wanted:
+        if not wanted.isdecimal() or int(wanted) < 1:
+            raise InputError(f"MINIFCN_THREADS: expected a positive number of threads, received {wanted!r}")
+        return int(wanted)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, math.ceil(min(cores, cgroup_quota(Path("/")))))
+
+
+def cgroup_quota(root: Path) -> float:
+    """The cores' worth of time that Linux control groups (a container's limit) grant; infinity where none is set.
+
+    The limit of a group holds for all below it, so every group on the way up is asked. root: where /proc and /sys are.
+    """
+    groups, quotas = root / "proc/self/cgroup", [math.inf]
+    for line in groups.read_text(errors="replace").splitlines() if groups.exists() else ():
+        _, controllers, path = line.split(":", 2)  # no controllers: version 2
+        group = PurePosixPath(path.strip("/"))
+        for kind, folder in product(LIMITS.keys() & controllers.split(","), (group, *group.parents)):
+            files = [root / "sys/fs/cgroup" / kind / folder / name for name in LIMITS[kind]]
+            with suppress(OSError, ValueError):  # no such file, or "max"
+                quota, period = map(int, " ".join(file.read_text() for file in files).split())
+                quotas.append(quota / period if quota > 0 else math.inf)  # -1: no limit
+    return min(quotas)
+
+
+def blas_kernel() -> str:
+    """The BLAS that products run on, such as 'openblas 0.3.31 SkylakeX', for the record beside measurements."""
+    found = [(i["internal_api"], i["version"], i.get("architecture")) for i in _blas().info()]
+    return ", ".join(" ".join(str(part) for part in parts if part) for parts in found) or "unknown BLAS"
+
+
+def describe() -> str:
+    """The machine, for the record beside measurements."""
+    return f"BLAS {blas_kernel()}, {num_threads()} threads"

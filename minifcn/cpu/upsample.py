@@ -21,8 +21,7 @@ def upsample_forward(x, stride):
     N, H, W, C = x.shape
     down, across = interpolation_matrix(H, stride, x.dtype), interpolation_matrix(W, stride, x.dtype)
     OH, OW = len(down), len(across)
-    wide = np.empty((N, H, OW, C), x.dtype)
-    y = np.empty((N, OH, OW * C), x.dtype)
+    wide, y = np.empty((N, H, OW, C), x.dtype), np.empty((N, OH, OW * C), x.dtype)
 
     def heighten(task):
         n, rows = task
@@ -39,8 +38,7 @@ def upsample_backward(dy, stride):
     N, OH, OW, C = dy.shape
     H, W = OH // stride - 1, OW // stride - 1
     down, across = interpolation_matrix(H, stride, dy.dtype).T, interpolation_matrix(W, stride, dy.dtype).T
-    dwide = np.empty((N, H, OW, C), dy.dtype)
-    dx = np.empty((N, H, W, C), dy.dtype)
+    dwide, dx = np.empty((N, H, OW, C), dy.dtype), np.empty((N, H, W, C), dy.dtype)
 
     def lower(task):
         n, columns = task

@@ -20,16 +20,16 @@ transforms, and the frequencies for the products. docs/performance.md has the me
 The first three functions are those of conv.py, and leave to them all that does not pay here.
 """
 
+from collections import namedtuple
 from functools import cache
-from typing import NamedTuple
+from itertools import product
 
 import numpy as np
 
 from ..sizes import pieces, strips
 from . import conv
-from .environment import conv_choice
-from .threads import parallel, serial, workspace
-from .windows import strided, window
+from .im2col import strided, window
+from .threads import conv_choice, parallel, serial, workspace
 
 BLOCK = 1 << 19  # elements of v or m that a thread transforms at a time
 CHUNK = 1 << 22  # elements of v or m that threads work on together: 16 MB of float32 each
@@ -57,8 +57,32 @@ def conv_weight_grad(x, dy, w_shape, stride, padding, out=None, emit=None):
     """conv.conv_weight_grad; by Winograd where that pays, which makes dw whole."""
     if not pays(x.shape, w_shape, stride):
         return conv.conv_weight_grad(x, dy, w_shape, stride, padding, out, emit)
-    dw = np.empty(w_shape, x.dtype) if out is None else out
-    weight_grad(np.ascontiguousarray(x), np.ascontiguousarray(dy), padding, dw)
+    x, dy, dw = np.ascontiguousarray(x), np.ascontiguousarray(dy), np.empty(w_shape, x.dtype) if out is None else out
+    _, _, C, K = w_shape
+    (BT, GG, AT), du = matrices(x.dtype), np.empty((36, C, K), x.dtype)
+
+    def add(blocks, first):
+        T = blocks[-1].tiles.stop
+        v, dm = (np.empty((36, T, D), x.dtype) for D in (C, K))
+
+        def transform(block):
+            read_tiles(BT, x, block, padding, v)  # BT d B
+            read_tiles(AT.T, dy, block, (0, 0), dm)  # A dy AT, output_tiles' adjoint
+
+        def multiply(f):
+            for part in product_tiles(T, C, K):
+                v_f, dm_f = v[f, part].swapaxes(1, 2), dm[f, part]  # (3, C, T), (3, T, K)
+                if first and part.start == 0:
+                    np.matmul(v_f, dm_f, out=du[f])  # (3, C, K)
+                else:
+                    du[f] += np.matmul(v_f, dm_f, out=workspace("du", du[f].shape, x.dtype))
+
+        parallel(transform, blocks)
+        parallel(multiply, strips(36, FREQUENCIES))
+
+    for i, blocks in enumerate(chunks(dy.shape, max(C, K))):
+        add(blocks, i == 0)
+    transform_filters(GG.T, du, dw)  # (9, 36) @ (36, C K)
     return dw if emit is None else emit(..., dw)
 
 
@@ -85,15 +109,8 @@ def matrices(dtype):
     return np.array(BT, dtype), np.kron(G, G), np.array(AT, dtype)
 
 
-class Block(NamedTuple):
-    """A rectangle of tiles: rows x columns of them in picture n, from tile (y, x) on; `tiles`: their place in v."""
-
-    n: int
-    y: int
-    x: int
-    rows: int
-    columns: int
-    tiles: slice
+Block = namedtuple("Block", "n y x rows columns tiles")
+# A rectangle of tiles: rows x columns of them in picture n, from tile (y, x) on; `tiles`: the slice of v for them.
 
 
 def chunks(shape, channels, alone=False):
@@ -105,16 +122,15 @@ def chunks(shape, channels, alone=False):
     TH, TW = -(-OH // 4), -(-OW // 4)
     block, count = max(1, BLOCK // (36 * channels)), -(-N * TH * TW * 36 * channels // CHUNK)
     enough = 1 if alone else -(-N * TH * TW // count)
+    across = strips(TW, block) if TW > block else [slice(0, TW)]
     chunk, T = [], 0
-    for n in range(N):
-        for rows in strips(TH, block // TW):
-            for columns in strips(TW, block) if TW > block else [slice(0, TW)]:
-                h, w = rows.stop - rows.start, columns.stop - columns.start
-                chunk.append(Block(n, rows.start, columns.start, h, w, slice(T, T + h * w)))
-                T += h * w
-                if T >= enough:
-                    yield chunk
-                    chunk, T = [], 0
+    for n, rows, columns in product(range(N), strips(TH, block // TW), across):
+        h, w = rows.stop - rows.start, columns.stop - columns.start
+        chunk.append(Block(n, rows.start, columns.start, h, w, slice(T, T + h * w)))
+        T += h * w
+        if T >= enough:
+            yield chunk
+            chunk, T = [], 0
     if chunk:
         yield chunk
 
@@ -128,60 +144,28 @@ def forward(x, w, b, padding, relu=False, turned=False):
     K = w.shape[2 if turned else 3]
     y = np.empty((N, H + 2 * padding[0] - 2, W + 2 * padding[1] - 2, K), x.dtype)
     small = C * K <= SMALL
-    u, frequencies = filters(w, turned, small), list(pieces(36, 36 if small else FREQUENCIES))  # u (36, C, K)
+    u, frequencies = filters(w, turned, small), pieces(36, 36 if small else FREQUENCIES)  # u (36, C, K)
+    (BT, _, _), (outer, inner) = matrices(x.dtype), (parallel, serial) if small else (serial, parallel)
 
-    def product(v, m, f):  # f: a slice of the frequencies
-        for part in product_tiles(v.shape[1], C, K):
-            np.matmul(v[f, part], u[f], out=m[f, part])
-        if b is not None and f.start <= 7 < f.stop:
-            m[7] += b  # the point (1, 1): AT adds it to all 16 pixels with weight 1
+    def tiles(name, T, D):
+        return workspace(name, (36, T, D), x.dtype) if small else np.empty((36, T, D), x.dtype)
 
-    def compute(blocks, share=serial):
-        shapes = [(36, blocks[-1].tiles.stop, D) for D in (C, K)]
-        if small:
-            v, m = workspace("v", shapes[0], x.dtype), workspace("m", shapes[1], x.dtype)
-        else:
-            v, m = np.empty(shapes[0], x.dtype), np.empty(shapes[1], x.dtype)
-        share(lambda block: input_tiles(x, block, padding, v), blocks)
-        share(lambda f: product(v, m, f), frequencies)
-        share(lambda block: output_tiles(m, block, y, relu), blocks)
-
-    if small:
-        parallel(compute, chunks(y.shape, max(C, K), alone=True))
-    else:
-        for blocks in chunks(y.shape, max(C, K)):
-            compute(blocks, parallel)
-    return y
-
-
-def weight_grad(x, dy, padding, dw):
-    """Fill dw (3,3,C,K): x (N,H,W,C), dy (N,OH,OW,K)."""
-    C, K = x.shape[3], dy.shape[3]
-    du = np.empty((36, C, K), x.dtype)
-
-    def add(blocks, first):
+    def compute(blocks):
         T = blocks[-1].tiles.stop
-        v, dm = (np.empty((36, T, D), x.dtype) for D in (C, K))
+        v, m = tiles("v", T, C), tiles("m", T, K)
 
-        def transform(block):
-            input_tiles(x, block, padding, v)
-            output_grad_tiles(dy, block, dm)
-
-        def product(f):
+        def multiply(f):  # f: a slice of the frequencies
             for part in product_tiles(T, C, K):
-                v_f, dm_f = v[f, part].swapaxes(1, 2), dm[f, part]  # (3, C, T), (3, T, K)
-                if first and part.start == 0:
-                    np.matmul(v_f, dm_f, out=du[f])  # (3, C, K)
-                else:
-                    du[f] += np.matmul(v_f, dm_f, out=workspace("du", du[f].shape, x.dtype))
+                np.matmul(v[f, part], u[f], out=m[f, part])  # (f, T, C) @ (f, C, K)
+            if b is not None and f.start <= 7 < f.stop:
+                m[7] += b  # the point (1, 1): AT adds it to all 16 pixels with weight 1
 
-        parallel(transform, blocks)
-        parallel(product, strips(36, FREQUENCIES))
+        inner(lambda block: read_tiles(BT, x, block, padding, v), blocks)
+        inner(multiply, frequencies)
+        inner(lambda block: output_tiles(m, block, y, relu), blocks)
 
-    for i, blocks in enumerate(chunks(dy.shape, max(C, K))):
-        add(blocks, i == 0)
-    _, GG, _ = matrices(x.dtype)
-    transform_filters(GG.T, du, dw)  # (9, 36) @ (36, C K)
+    outer(compute, chunks(y.shape, max(C, K), alone=small))
+    return y
 
 
 def filters(w, turned, copy):
@@ -207,31 +191,18 @@ def transform_filters(matrix, source, target):
     parallel(lambda part: np.matmul(matrix, source[:, part], out=target[:, part]), parts)
 
 
-def input_tiles(x, block, padding, v):
-    """Fill the block's tiles of v (36,T,C) with BT d B for its 6x6 tiles d of x (N,H,W,C)."""
-    BT, _, _ = matrices(x.dtype)
+def read_tiles(matrix, x, block, padding, v):
+    """Fill the block's tiles of v (36,T,C) with M d MT for M (6,t) and t x t tiles d of x (N,H,W,C), 4 pixels apart."""
     n, ty, tx, rows, columns, tiles = block
-    C, W = x.shape[3], 4 * columns + 2
-    part = window(x[n], 4 * ty - padding[0], 4 * tx - padding[1], 4 * rows + 2, W)  # (4 rows + 2, W, C)
+    t, C = matrix.shape[1], x.shape[3]
+    H, W = 4 * rows + t - 4, 4 * columns + t - 4
+    part = window(x[n], 4 * ty - padding[0], 4 * tx - padding[1], H, W)
     line, _, item = part.strides
     half = workspace("half", (rows, 6, W, C), x.dtype)
-    np.matmul(BT, strided(part, (rows, 6, W * C), (4 * line, line, item)), out=half.reshape(rows, 6, W * C))
+    np.matmul(matrix, strided(part, (rows, t, W * C), (4 * line, line, item)), out=half.reshape(rows, 6, W * C))
     a, b, c, d = half.strides
-    half = strided(half, (rows, 6, columns, 6, C), (a, b, 4 * c, c, d))
-    np.matmul(BT, half, out=by_rows(v, block))  # (6, 6) @ (rows, 6, columns, 6, C)
-
-
-def output_grad_tiles(dy, block, dm):
-    """Fill the block's tiles of dm (36,T,K) with A dy AT for its 4x4 tiles of dy (N,OH,OW,K): output_tiles' adjoint."""
-    _, _, AT = matrices(dy.dtype)
-    n, ty, tx, rows, columns, tiles = block
-    K = dy.shape[3]
-    part = window(dy[n], 4 * ty, 4 * tx, 4 * rows, 4 * columns)
-    line, _, item = part.strides
-    half = workspace("half", (rows, 6, columns, 4, K), dy.dtype)
-    part = strided(part, (rows, 4, 4 * columns * K), (4 * line, line, item))
-    np.matmul(AT.T, part, out=half.reshape(rows, 6, -1))  # (6, 4) @ (rows, 4, 4 columns K)
-    np.matmul(AT.T, half, out=by_rows(dm, block))  # (6, 4) @ (rows, 6, columns, 4, K)
+    half = strided(half, (rows, 6, columns, t, C), (a, b, 4 * c, c, d))
+    np.matmul(matrix, half, out=by_rows(v, block))  # (6, t) @ (rows, 6, columns, t, C)
 
 
 def output_tiles(m, block, y, relu):

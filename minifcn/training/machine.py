@@ -2,7 +2,7 @@
 
 import platform
 import sys
-from pathlib import Path
+from contextlib import suppress
 
 import numpy as np
 
@@ -33,23 +33,22 @@ def estimate_parts(model: FCN32s, batch: int, height: int, width: int, low_memor
                   time), a second one of conv1's, the scores themselves, the tiles that Winograd's weight gradient has
                   in work (on a GPU the strips of im2col), and 10 % of everything for gradients in flight and the rest
     """
-    item = model.dtype.itemsize
-    parameters = model.parameters().values()
+    item, parameters = model.dtype.itemsize, model.parameters().values()
     weights = sum(p.data.size for p in parameters)
     learnt = sum(p.data.size for p in parameters if p.requires_grad)
     kept, in_flight = _maps(model, batch, height, width, RECOMPUTED if low_memory else 0)
     parts = {"weights": weights, "momentum": learnt, "gradients": 0 if low_memory else learnt, "activations": kept}
     parts = {name: int(item * size) for name, size in parts.items()}
-    needed = sum(parts.values()) + item * (in_flight + _tiles(model, batch, height, width))
-    return parts | {"workspace": int(1.1 * needed) - sum(parts.values())}
+    return parts | {"workspace": int(1.1 * (sum(parts.values()) + item * in_flight)) - sum(parts.values())}
 
 
 def _maps(model: FCN32s, batch: int, height: int, width: int, recomputed: int) -> tuple[float, int]:
-    """Elements of the maps that the graph keeps, and of those that are alive for a while beside them."""
+    """Elements of the maps that the graph keeps, and of what is alive for a while beside them."""
     scores = batch * height * width * model.num_classes
-    h, w = _conv1_size(model, height, width)
-    kept = batch * height * width * 3 + scores
-    in_flight = batch * h * w * model.widths.blocks[0] + scores
+    h, w = (side + 2 * model.conv1_padding - 2 for side in (height, width))
+    conv1 = batch * h * w * model.widths.blocks[0]
+    tiles = min(gpu.WORKSPACE, 9 * conv1) if model.loops is gpu else 2 * min(TILES, 36 * conv1 // 16)
+    kept, in_flight = batch * height * width * 3 + scores, conv1 + scores + tiles
     for block, (convs, channels) in enumerate(zip(CONVS, model.widths.blocks, strict=True), 1):
         size = batch * h * w * channels
         again = block <= recomputed or size >= HUGE  # the first map is not kept: models/vgg.py
@@ -60,44 +59,27 @@ def _maps(model: FCN32s, batch: int, height: int, width: int, recomputed: int) -
     return kept + batch * h * w * model.widths.fc * 4, in_flight
 
 
-def _tiles(model: FCN32s, batch: int, height: int, width: int) -> int:
-    """Elements of a convolution's own workspace."""
-    h, w = _conv1_size(model, height, width)
-    conv1 = batch * h * w * model.widths.blocks[0]
-    return min(gpu.WORKSPACE, 9 * conv1) if model.loops is gpu else 2 * min(TILES, 36 * conv1 // 16)
-
-
-def _conv1_size(model: FCN32s, height: int, width: int) -> tuple[int, int]:
-    return height + 2 * model.conv1_padding - 2, width + 2 * model.conv1_padding - 2
-
-
 def resident(loops=cpu) -> int | None:
     """Return the bytes of memory that this process holds, on the GPU where `loops` is gpu; None where it is unknown."""
-    if loops is gpu:
-        return gpu.memory_held()
-    try:
-        with open("/proc/self/statm") as file:
-            import resource
-
-            return int(file.read().split()[1]) * resource.getpagesize()
-    except (OSError, ImportError):
-        return None
+    return gpu.memory_held() if loops is gpu else _status("VmRSS")
 
 
 def peak(loops=cpu) -> int | None:
     """Return the most bytes that this process has held, on the GPU where `loops` is gpu; None where it is unknown."""
     if loops is gpu:
         return gpu.memory_held()  # its pool shrinks only where memory runs short
-    try:
-        with open("/proc/self/status") as file:  # ru_maxrss would begin with the peak of whoever started this process
-            return next(int(line.split()[1]) * 1024 for line in file if line.startswith("VmHWM"))
-    except (OSError, StopIteration):
-        pass
-    try:
+    if most := _status("VmHWM"):
+        return most  # ru_maxrss would begin with the peak of whoever started this process
+    with suppress(ImportError):  # Windows
         import resource
-    except ImportError:  # Windows
-        return None
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def _status(name: str) -> int | None:
+    """Bytes that Linux says of this process; None on other systems."""
+    with suppress(OSError, StopIteration), open("/proc/self/status") as file:
+        return next(int(line.split()[1]) * 1024 for line in file if line.startswith(name))
 
 
 def text(count: float | None) -> str:
@@ -107,15 +89,12 @@ def text(count: float | None) -> str:
 
 def machine(where: str = "cpu") -> dict:
     """What results depend on beside the settings, and times more so."""
-    found = {"cpu": cpu_name(), "python": platform.python_version()}
-    found |= {"numpy": np.__version__, "blas": cpu.blas_kernel()}
-    found |= {"device": device.start(where).describe()}
-    return found | {"threads": cpu.num_threads(), "system": f"{platform.system()} {platform.machine()}"}
+    found = {"cpu": cpu_name(), "python": platform.python_version(), "numpy": np.__version__}
+    found |= {"blas": cpu.blas_kernel(), "device": device.start(where).describe(), "threads": cpu.num_threads()}
+    return found | {"system": f"{platform.system()} {platform.machine()}"}
 
 
 def cpu_name() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
+    with suppress(OSError, StopIteration), open("/proc/cpuinfo") as file:
+        return next(line.split(":")[1].strip() for line in file if line.startswith("model name"))
+    return platform.processor() or platform.machine()

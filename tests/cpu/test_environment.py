@@ -8,7 +8,7 @@ import sys
 import pytest
 from small_data import make_set
 
-from minifcn.cpu.environment import cgroup_quota, conv_choice
+from minifcn.cpu.threads import cgroup_quota, conv_choice
 
 
 def count(prefix="", **environment):

@@ -1,5 +1,7 @@
 """How work is cut and shared out."""
 
+import time
+
 import pytest
 
 from minifcn.cpu.threads import parallel
@@ -16,6 +18,17 @@ def test_cuts_cover_everything_once(total, size):
     shifted = [slice(part.start + 9, part.stop + 9) for part in pieces(total, size)]
     assert list(pieces(slice(9, 9 + total), size)) == shifted  # a slice is cut as if it began at 0
     assert len(list(strips(total, size))) % 2 == 0 or len(list(strips(total, size))) == total
+
+
+def test_results_come_in_the_order_of_the_items():
+    """Also where the first ones take longest."""
+
+    def work(i):
+        time.sleep(0.02 if i < 2 else 0)
+        return i * i
+
+    assert parallel(work, range(20)) == [i * i for i in range(20)]
+    assert parallel(work, []) == []
 
 
 def test_errors_in_other_threads_arrive():

@@ -114,6 +114,9 @@ def test_what_this_process_holds():
         ballast = np.ones(20_000_000)  # 160 MB
         assert machine.peak() >= 160_000_000 and machine.peak() >= most
         assert here is None or machine.resident() >= ballast.nbytes
+        most = machine.peak()
+        del ballast
+        assert machine.peak() >= most  # of what was held, not of what is
 
 
 def test_text():
