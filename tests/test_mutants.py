@@ -161,7 +161,7 @@ def first_picture_only(original):
 
 
 def relu_forgotten(original):
-    return lambda x, w, b, stride, padding, relu=False: original(x, w, b, stride, padding, False)
+    return lambda x, w, b, stride, padding, relu=False: original(x, w, b, stride, padding)
 
 
 def pool_last_of_ties(original):
