@@ -10,8 +10,6 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
-from typing import TypeVar
 
 import numpy as np
 
@@ -19,7 +17,6 @@ from ..randomness import counted_rng
 from . import Dataset
 from .transforms import Preprocessing, collate
 
-T = TypeVar("T")
 _AHEAD = 2  # batches made before they are asked for
 _ORDER, _AUGMENTATION = 1, 2  # tags that keep the draws for the one apart from those for the other
 
@@ -84,17 +81,18 @@ class Loader:
         return (self.place(x) if self.place else x), labels
 
 
-def run_ahead(make: Callable[[int], T], numbers: range, ahead: int) -> Iterator[T]:
+def run_ahead(make: Callable, numbers: range, ahead: int) -> Iterator:
     """Yield make(number) for each number, made by a background thread up to `ahead` results before they are asked for.
 
     An error of `make` is raised in the caller. Closing the generator (as leaving a `for` does) ends the thread.
     """
-    pool, rest = ThreadPoolExecutor(1, "minifcn-loader"), iter(numbers)
+    pool, waiting = ThreadPoolExecutor(1, "minifcn-loader"), deque()
     try:
-        waiting = deque(pool.submit(make, number) for number in islice(rest, ahead))
+        for number in numbers:
+            waiting.append(pool.submit(make, number))
+            if len(waiting) > ahead:
+                yield waiting.popleft().result()
         while waiting:
-            result = waiting.popleft().result()
-            waiting.extend(pool.submit(make, number) for number in islice(rest, 1))
-            yield result
+            yield waiting.popleft().result()
     finally:
         pool.shutdown(cancel_futures=True)  # waits for what is being made
