@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
@@ -40,10 +39,8 @@ class Dataset:
         return self.read(index)
 
 
-def from_files(
-    name: str, split: str, coding: LabelCoding, palette: np.ndarray, files: dict[str, tuple[Path, Path]]
-) -> Dataset:
-    """A split whose pictures and labels are files, both by the picture's name."""
+def from_files(name: str, split: str, coding: LabelCoding, palette: np.ndarray, files: dict) -> Dataset:
+    """A split whose pictures are files: {name: (picture's path, labels' path)}."""
     names = list(files)
     return Dataset(name, split, coding.classes, palette, names, lambda i: read_example(*files[names[i]], coding))
 

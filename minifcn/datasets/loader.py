@@ -52,12 +52,6 @@ class Loader:
         full, rest = divmod(len(self.dataset), self.batch_size)
         return full + (rest > 0 and not self.drop_last)
 
-    def order(self, epoch: int) -> np.ndarray:
-        """Return the indices of the pictures in the order of an epoch, int64 (len(dataset),)."""
-        if not self.shuffle:
-            return np.arange(len(self.dataset))
-        return counted_rng(self.seed, epoch, 0, _ORDER).permutation(len(self.dataset))
-
     def epoch(self, epoch: int, start: int = 0) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yield the batches of an epoch from number `start` on: x float32 (N, H, W, 3), labels as collate makes them.
 
@@ -65,7 +59,8 @@ class Loader:
         """
         if not 0 <= start <= len(self):
             raise ValueError(f"start: expected 0 to {len(self)} (the batches an epoch), received {start}")
-        order = self.order(epoch)
+        pictures = len(self.dataset)
+        order = counted_rng(self.seed, epoch, 0, _ORDER).permutation(pictures) if self.shuffle else np.arange(pictures)
         cuts = range(start * self.batch_size, len(self) * self.batch_size, self.batch_size)
         return run_ahead(lambda cut: self._load(epoch, order[cut : cut + self.batch_size]), cuts, _AHEAD)
 

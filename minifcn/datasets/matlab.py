@@ -88,7 +88,6 @@ def inflate(data: bytes | mmap, start: int, stop: int, limit: int) -> bytearray:
                 piece = stream.unconsumed_tail
                 if len(content) > limit:
                     raise InputError(f"damaged: a variable decompresses to over {limit:,} bytes. Get the file again")
-        content += stream.flush()
     require(stream.eof)
     return content
 

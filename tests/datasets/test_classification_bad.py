@@ -115,12 +115,12 @@ LISTED = "line 3: expected a picture in val/images/, listed once, a tab, and a c
 @pytest.mark.parametrize("packed", [False, True], ids=["folder", "zip"])
 @pytest.mark.parametrize(("line", "complaint"), [
     (b"val_9.JPEG\tred\t0\t0\t3\t3", LISTED + r"'val_9.JPEG\\tred.*'; correct the line$"),
-    (b"val_1.JPEG\twhite\t0\t0\t3\t3", LISTED + r"'val_1.JPEG\\twhite.*'; correct the line$"),
-    (b"val_1.JPEG", LISTED + r"'val_1.JPEG'; correct the line$"),
-    (b"val_1.JPEG red 0 0 3 3", LISTED + r"'val_1.JPEG red 0 0 3 3'; correct the line$"),
+    (b"val_2.JPEG\twhite\t0\t0\t3\t3", LISTED + r"'val_2.JPEG\\twhite.*'; correct the line$"),
+    (b"val_2.JPEG", LISTED + r"'val_2.JPEG'; correct the line$"),
+    (b"val_2.JPEG red 0 0 3 3", LISTED + r"'val_2.JPEG red 0 0 3 3'; correct the line$"),
     (b"val_0.JPEG\tblue\t0\t0\t3\t3", LISTED + r"'val_0.JPEG\\tblue.*'; correct the line$"),
     (b"val_0.JPEG\tred\t0\t0\t3\t3", LISTED + r"'val_0.JPEG\\tred.*'; correct the line$"),
-    (b"val_1.JPEG\tr\xffd\t0\t0\t3\t3", LISTED + "'val_1.JPEG.*r\ufffdd.*'; correct the line$"),
+    (b"val_2.JPEG\tr\xffd\t0\t0\t3\t3", LISTED + "'val_2.JPEG.*r\ufffdd.*'; correct the line$"),
 ], ids=["no picture", "no class", "cut", "no tabs", "twice", "twice in other classes", "no text"])  # fmt: skip
 def test_lines(line, complaint, packed, tmp_path):
     root = make_pictures(tmp_path / "tiny", "tiny")

@@ -75,6 +75,14 @@ def test_every_folder_of_the_archive_is_accepted(root, tmp_path):
         assert data.names == VAL and data[1][1].shape == voc_example(VAL[1])[1].shape
 
 
+def test_two_of_it_side_by_side(root, tmp_path):
+    make_sbd(tmp_path / "dataset", {"train": VAL, "val": TRAIN})
+    with pytest.raises(InputError, match=r"holds dataset and benchmark_RELEASE.dataset; give the folder of one"):
+        open_dataset(tmp_path, "val")
+    assert open_dataset(tmp_path / "dataset", "val").names == TRAIN
+    assert open_dataset(tmp_path / "benchmark_RELEASE", "val").names == VAL
+
+
 def test_lists_may_have_blanks(root):
     (root / "val.txt").write_bytes("{} \r\n{}\r\n".format(*VAL).encode())
     assert open_dataset(root, "val").names == VAL
