@@ -22,14 +22,15 @@ class Preprocessing:
 
     def __post_init__(self):
         try:
-            mean, std = np.array([self.mean, self.std], np.float64).reshape(2, 3)
+            numbers = np.array([self.mean, self.std], np.float64)
         except (TypeError, ValueError):
-            mean, std = np.full((2, 3), np.nan)
-        if self.order not in ("RGB", "BGR") or not np.isfinite([mean, std]).all() or std.min() <= 0:
+            numbers = np.zeros(0)
+        sound = numbers.shape == (2, 3) and np.isfinite(numbers).all() and numbers[1].min() > 0
+        if not sound or self.order not in ("RGB", "BGR"):
             expected = "expected RGB or BGR, three finite numbers (mean) and three > 0 (std)"
             raise ValueError(f"preprocessing: {expected}, received {self.order!r}, {self.mean!r}, {self.std!r}")
-        object.__setattr__(self, "mean", tuple(mean.tolist()))  # lists, as JSON has them, become tuples
-        object.__setattr__(self, "std", tuple(std.tolist()))
+        for name, values in zip(("mean", "std"), numbers.tolist(), strict=True):
+            object.__setattr__(self, name, tuple(values))  # lists, as JSON has them, become tuples
 
     def apply(self, picture: np.ndarray) -> np.ndarray:
         """Preprocess a picture uint8 (H, W, 3) in RGB -> float32 (H, W, 3) in `order`."""

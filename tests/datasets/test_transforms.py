@@ -71,6 +71,7 @@ def test_dict_round_trip_through_json():
         ({"mean": [1] * 6, "std": []}, r"received 'RGB', \[1, 1, 1, 1, 1, 1\], \[\]"),
         ({"std": [1, 0, 1]}, r"three > 0 \(std\), received .*, \[1, 0, 1\]"),
         ({"std": [1, float("inf"), 1]}, "three finite"),
+        ({"mean": [[1, 2, 3]], "std": [[1, 1, 1]]}, r"received 'RGB', \[\[1, 2, 3\]\], \[\[1, 1, 1\]\]"),
         ({"std": ["a", 1, 1]}, r"received .* \['a', 1, 1\]"),
         ({"size": 3}, "expected a dict of order, mean and std"),
     ],
