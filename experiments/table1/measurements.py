@@ -9,8 +9,8 @@ import numpy as np
 from tqdm import tqdm
 
 from minifcn.datasets import TOYTOWN, Dataset, open_dataset
+from minifcn.datasets.dataset import scaled
 from minifcn.datasets.transforms import Preprocessing
-from minifcn.datasets.views import scaled
 from minifcn.files import write_json
 from minifcn.training.loop import Stopped
 from minifcn.training.machine import machine as describe_machine

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from minifcn.datasets import open_dataset
-from minifcn.datasets.views import hold_out
+from minifcn.datasets.dataset import hold_out
 from minifcn.errors import InputError
 from minifcn.training.settings import SegmentationSettings
 from minifcn.weights.shipped import SCRATCH

@@ -1,53 +1,23 @@
 """Data sets: pictures and a class for each of their pixels."""
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple, Protocol
-
-import numpy as np
 
 from ..errors import InputError
 from . import camvid, folder, voc
+from .dataset import Dataset
 
 TOYTOWN = "toytown"
 DRAWN = {TOYTOWN: "Toytown", "toytown_sizes": "ToytownSizes"}  # sets that have a name, not a folder; their classes
 
-
-class Dataset(Protocol):
-    """One split of a data set.
-
-    `data[i]`, 0 <= i < len(data), is a picture uint8 (H, W, 3) in RGB and its labels uint8 (H, W): class ids from 0 to
-    len(classes) - 1, or `ignore_label` where the class is unknown (void). Sizes may differ from picture to picture.
-    Construction only lists files; what is in them is checked on reading, and InputError names the file.
-    """
-
-    name: str
-    split: str
-    classes: list[str]  # L names
-    palette: np.ndarray  # uint8 (L, 3), RGB
-    ignore_label: int  # 255
-    names: list[str]  # the pictures' names, one each, without extension
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]: ...
-
-
-class Layout(NamedTuple):
-    """How data sets of a kind lie in a folder."""
-
-    splits: Callable[[Path], list[str]]  # those of a folder; none where it has another layout
-    open: Callable[[Path, str], Dataset]  # one of these splits
-    files: str  # what makes a split, for messages
-
-
 _VOC = "JPEGImages/, SegmentationClass/ and ImageSets/Segmentation/train.txt, val.txt (test's labels are not public)"
-LAYOUTS = (  # the first that finds a split counts: the reference's setting holds VOC and SBD
-    Layout(camvid.splits, camvid.Camvid, "(CamVid) train/ and trainannot/, val/ and valannot/, test/ and testannot/"),
-    Layout(folder.splits, folder.Folder, "images/, labels/ and classes.txt; splits in train.txt, val.txt, test.txt"),
-    Layout(voc.splits_of_both, voc.open_both, "(the reference's setting) VOCdevkit/ and benchmark_RELEASE/"),
-    Layout(voc.Voc.splits, voc.Voc, f"(VOC) {_VOC}"),
-    Layout(voc.Sbd.splits, voc.Sbd, "(SBD) img/, cls/ and train.txt, val.txt"),
+# How sets may lie in a folder: the splits there (none where the layout is another), how one is opened, and what makes a
+# split, for messages. The first that finds a split counts: the reference's setting holds VOC and SBD.
+LAYOUTS = (
+    (camvid.splits, camvid.open_split, "(CamVid) train/ and trainannot/, val/ and valannot/, test/ and testannot/"),
+    (folder.splits, folder.open_split, "images/, labels/ and classes.txt; splits in train.txt, val.txt, test.txt"),
+    (voc.splits_of_both, voc.open_both, "(the reference's setting) VOCdevkit/ and benchmark_RELEASE/"),
+    (voc.VOC.splits, voc.VOC.open, f"(VOC) {_VOC}"),
+    (voc.SBD.splits, voc.SBD.open, "(SBD) img/, cls/ and train.txt, val.txt"),
 )
 
 
@@ -59,15 +29,15 @@ def open_dataset(where: str | Path, split: str) -> Dataset:
     """
     if str(where) in DRAWN:
         return getattr(_toytown(), DRAWN[str(where)])(split)
-    layout, there = _recognise(Path(where))
+    there, open_split, files = _recognise(Path(where))
     if split not in there:
-        raise InputError(f"{where}: no split {split!r}; there are: {', '.join(there)}. Expected {layout.files}")
-    return layout.open(Path(where), split)
+        raise InputError(f"{where}: no split {split!r}; there are: {', '.join(there)}. Expected {files}")
+    return open_split(Path(where), split)
 
 
 def list_splits(where: str | Path) -> list[str]:
     """Return the splits that a data set has, such as ["train", "val"]. Raises InputError as open_dataset does."""
-    return list(_toytown().SPLITS) if str(where) in DRAWN else _recognise(Path(where))[1]
+    return list(_toytown().SPLITS) if str(where) in DRAWN else _recognise(Path(where))[0]
 
 
 def has_split(where: str | Path, split: str) -> bool:
@@ -86,15 +56,15 @@ def _toytown():
     return toytown
 
 
-def _recognise(path: Path) -> tuple[Layout, list[str]]:
-    """Return the layout of a folder and its splits."""
+def _recognise(path: Path) -> tuple:
+    """Return the splits in a folder, how to open one, and what makes a split."""
     if not path.is_dir():
         what = "not a folder" if path.exists() else "no such folder"
         raise InputError(f"{path}: {what}; give the folder of a data set, or {' or '.join(map(repr, DRAWN))}")
-    for layout in LAYOUTS:
-        if there := layout.splits(path):
-            return layout, there
+    for splits, open_split, files in LAYOUTS:
+        if there := splits(path):
+            return there, open_split, files
     entries = sorted(entry.name + "/" * entry.is_dir() for entry in path.iterdir())
     found = ", ".join(entries[:10]) + (f" and {len(entries) - 10} more" if len(entries) > 10 else "") or "nothing"
-    expected = ", or ".join(layout.files for layout in LAYOUTS)
+    expected = ", or ".join(files for _, _, files in LAYOUTS)
     raise InputError(f"{path}: not the layout of a data set. Expected {expected}. Found: {found}")

@@ -17,13 +17,14 @@ import os
 import threading
 import zipfile
 from collections.abc import Iterable, Iterator
+from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from ..errors import InputError
-from .pictures import EXTENSIONS, read_picture
+from .pictures import EXTENSIONS, read_picture, reading
 from .transforms import Preprocessing
 
 ANNOTATIONS = ("val", "val_annotations.txt")
@@ -42,10 +43,15 @@ class Pictures:
 
     def __init__(self, where: "str | Path | Files", split: str):
         self.files = where if isinstance(where, Files) else Files(where)
-        self.split, self.name = split, title(self.files.where)
-        self.classes = self._classes()
-        by_class = self._by_class()
-        self._examples = [(path, label) for label, name in enumerate(self.classes) for path in by_class.get(name, [])]
+        self.split, self.name, self.classes = split, title(self.files.where), self._classes()
+        named = self._in_folders(split)
+        if split == "val" and ANNOTATIONS in self.files.paths and any(name == "images" for _, name in named):
+            named = self._listed()
+        ids = {name: label for label, name in enumerate(self.classes)}
+        for name in sorted({name for _, name in named} - ids.keys()):
+            way_out = f"remove or rename it, or restore {'/'.join(ANNOTATIONS)}"
+            raise InputError(f"{self.files.where}: {split}/{name} is a class that train/ does not have; {way_out}")
+        self._examples = sorted(((path, ids[name]) for path, name in named), key=itemgetter(1))
         self.names = ["/".join(path) for path, _ in self._examples]
         if not self.names:
             hint = "; ImageNet's val must be sorted into such folders first" if split == "val" else ""
@@ -60,50 +66,39 @@ class Pictures:
 
     def _classes(self) -> list[str]:
         """The folders of train/; each must hold a picture, or copying was not finished."""
-        with_pictures = _by_folder(self.files.paths, "train").keys()
-        folders = self.files.folders | {path[:-1] for path in self.files.paths}
-        for name in sorted({path[1] for path in folders if path[:1] == ("train",) and path[1:]} - with_pictures):
+        with_pictures = {name for _, name in self._in_folders("train")}
+        folders = {path[1] for path in self.files.folders if path[0] == "train" and len(path) > 1}
+        for name in sorted(folders - with_pictures):
             where = f"{self.files.where}: train/{name}"
             raise InputError(f"{where} holds no pictures ({', '.join(EXTENSIONS)}); add some, or remove the folder")
         return sorted(with_pictures)
 
-    def _by_class(self) -> dict[str, list[Parts]]:
-        """The pictures of the split by class: from its folders, or from Tiny ImageNet's list."""
-        by_class = _by_folder(self.files.paths, self.split)
-        if self.split == "val" and "images" in by_class and ANNOTATIONS in self.files.paths:
-            return self._listed()
-        for name in sorted(by_class.keys() - set(self.classes)):
-            what = f"{self.files.where}: {self.split}/{name} is a class that train/ does not have"
-            lost = f", and there is no {'/'.join(ANNOTATIONS)}; restore it" if name == "images" else ""
-            raise InputError(f"{what}{lost or '; remove or rename it'}")
-        return by_class
+    def _in_folders(self, split: str) -> list[tuple[Parts, str]]:
+        """split/CLASS/NAME.jpg or split/CLASS/images/NAME.JPEG -> the pictures, in order of name, and their classes."""
+        paths = [path for path in self.files.paths if path[0] == split and len(path) > 2]
+        return [(path, path[1]) for path in paths if path[-1].lower().endswith(EXTENSIONS)]
 
-    def _listed(self) -> dict[str, list[Parts]]:
-        """The pictures in val/images/ by class, by the lines of val_annotations.txt; others are left aside."""
-        by_class: dict[str, list[Parts]] = {name: [] for name in self.classes}
-        lines: dict[Parts, int] = {}
-        for number, line in enumerate(self.files.text(ANNOTATIONS).splitlines(), 1):
+    def _listed(self) -> list[tuple[Parts, str]]:
+        """The pictures in val/images/ and their classes, by val_annotations.txt; others are left aside."""
+        found, classes = {}, set(self.classes)
+        text = self.files.read(ANNOTATIONS).decode("utf-8-sig", "replace")
+        for number, line in enumerate(text.splitlines(), 1):
             if not line.strip():
                 continue
             name, label = (*line.split("\t"), "")[:2]
-            path, complaint = ("val", "images", name), None
-            if path not in self.files.paths:
-                complaint = f"no picture {name[:60]!r} in val/images/"
-            elif label not in by_class:
-                complaint = f"no class {label[:60]!r} in train/"
-            elif path in lines:
-                complaint = f"{name!r} a second time (first in line {lines[path]})"
-            if complaint:
-                raise InputError(f"{self.files.name(ANNOTATIONS)}, line {number}: {complaint}; correct the line")
-            lines[path] = number
-            by_class[label].append(path)
-        return by_class
+            path = ("val", "images", name)
+            if path not in self.files.paths or path in found or label not in classes:
+                expected = "expected a picture in val/images/, listed once, a tab, and a class in train/"
+                where = f"{self.files.name(ANNOTATIONS)}, line {number}"
+                raise InputError(f"{where}: {expected}, received {line[:80]!r}; correct the line")
+            found[path] = label
+        return list(found.items())
 
 
 def open_pictures(where: str | Path) -> tuple[Pictures, Pictures | None]:
     """Return the splits train and val of a folder or zip; None for val where there is no val/. Raises as Pictures."""
     files = Files(where)
-    has_val = any(path[0] == "val" for path in files.folders | files.paths.keys())
+    has_val = any(path[0] == "val" for path in files.folders)
     return Pictures(files, "train"), Pictures(files, "val") if has_val else None
 
 
@@ -117,7 +112,7 @@ class Files:
     """What a folder or a zip holds, but for hidden files; opened or unpacked only on reading.
 
     paths: the files, in order, from the folder that holds train/; with the name that each has in `where`.
-    folders: the folders that are listed, which may be empty ones.
+    folders: the folders that files are in or that are listed, which may be empty ones.
 
     A folder and a zip differ in two functions alone: what lists the names, and what reads one. (zipfile.Path has the
     interface of a folder too, but looks through the whole archive for what is in each of its folders.)
@@ -128,16 +123,19 @@ class Files:
         self._lock = threading.Lock()  # validation may begin while training pictures are still read ahead
         if self.where.is_dir():
             names, self._read = _walk(self.where), lambda name: (self.where / name).read_bytes()
+        elif not self.where.exists():
+            raise InputError(f"{where}: no such folder or zip; give the pictures to train on with --data")
         else:
-            archive = _open_zip(self.where)
+            with reading(where, "zip", "copy it again, or give a folder"):
+                archive = zipfile.ZipFile(where)
             names, self._read = archive.namelist(), archive.read
         found = {tuple(part for part in name.split("/") if part not in ("", ".")): name for name in names}
         hidden = [path for path in found if any(part[0] == "." or part == "__MACOSX" for part in path)]
-        seen = found.keys() - hidden - {()}
+        seen = sorted(found.keys() - hidden - {()})
         root = _root(self.where, seen)
-        inside = {path[len(root) :]: found[path] for path in sorted(seen) if path[: len(root)] == root != path}
+        inside = {path[len(root) :]: found[path] for path in seen if path[: len(root)] == root != path}
         self.paths = {path: name for path, name in inside.items() if not name.endswith("/")}
-        self.folders = inside.keys() - self.paths.keys()
+        self.folders = (inside.keys() - self.paths.keys()) | {path[:-1] for path in self.paths if path[1:]}
 
     def name(self, path: Parts) -> Path:
         """The name of a file for messages."""
@@ -145,22 +143,9 @@ class Files:
 
     def read(self, path: Parts) -> bytes:
         """Read a file. Raises InputError, which names it."""
-        try:
-            with self._lock:
-                return self._read(self.paths[path])
-        except MemoryError:
-            raise
-        except Exception as error:  # damaged archives make zipfile and its decompressors raise many kinds
-            reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-            again = "it again" if self.where.is_dir() else "the archive again, or unpack it and give the folder"
-            raise InputError(f"{self.name(path)}: cannot be read ({reason}); copy {again}") from error
-
-    def text(self, path: Parts) -> str:
-        """Read a text file. Raises InputError, which names it."""
-        try:
-            return self.read(path).decode("utf-8-sig")
-        except UnicodeDecodeError as error:
-            raise InputError(f"{self.name(path)}: not a text in UTF-8 ({error}); copy it again") from error
+        again = "it again" if self.where.is_dir() else "the archive again, or unpack it and give the folder"
+        with reading(self.name(path), "file", f"copy {again}"), self._lock:
+            return self._read(self.paths[path])
 
 
 class Resized:
@@ -222,19 +207,6 @@ def collate(samples: list[tuple[np.ndarray, int]], preprocessing: Preprocessing)
     return x, np.array([label for _, label in samples], np.int64).reshape(-1, 1, 1)
 
 
-def _open_zip(path: Path) -> zipfile.ZipFile:
-    if not path.exists():
-        raise InputError(f"{path}: no such folder or zip; give the pictures to train on with --data")
-    try:
-        return zipfile.ZipFile(path)
-    except MemoryError:
-        raise
-    except Exception as error:  # as in reading
-        if isinstance(error, OSError) and error.filename:
-            raise
-        raise InputError(f"{path}: not a whole zip ({error}); copy it again, or give a folder") from error
-
-
 def _walk(where: Path) -> Iterator[str]:
     """What is in a folder, and all below train/ and val/ in it or in the folders in it; folders end in a slash."""
 
@@ -253,21 +225,9 @@ def _walk(where: Path) -> Iterator[str]:
 
 def _root(where: Path, paths: Iterable[Parts]) -> Parts:
     """The folder that holds train/: the top, else the only folder there that does."""
-    if any(path[0] == "train" for path in paths):
-        return ()
-    roots = sorted({path[0] for path in paths if path[1:2] == ("train",)})
-    if len(roots) > 1:
-        raise InputError(f"{where}: train/ is in {', '.join(roots[:10])}; give one of these folders")
-    if not roots:
-        found = ", ".join(sorted({path[0] for path in paths})[:10]) or "nothing"
-        raise InputError(f"{where}: expected train/CLASS/NAME.jpg, and val/ beside train/; found: {found}")
-    return (roots[0],)
-
-
-def _by_folder(paths: Iterable[Parts], split: str) -> dict[str, list[Parts]]:
-    """split/CLASS/NAME.jpg or split/CLASS/images/NAME.JPEG -> the pictures of each class, in order of name."""
-    by_class: dict[str, list[Parts]] = {}
-    for path in paths:
-        if path[0] == split and len(path) >= 3 and path[-1].lower().endswith(EXTENSIONS):
-            by_class.setdefault(path[1], []).append(path)
-    return by_class
+    roots = {path[:depth] for path in paths for depth in (0, 1) if path[depth : depth + 1] == ("train",)}
+    if len(roots) == 1 or () in roots:
+        return min(roots)
+    found = [f"{path[0]}/train" for path in sorted(roots)] or sorted({path[0] for path in paths})
+    expected = "expected train/CLASS/NAME.jpg, and val/ beside train/, at the top or in one folder there"
+    raise InputError(f"{where}: {expected}; found: {', '.join(found[:10]) or 'nothing'}")

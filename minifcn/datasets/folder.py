@@ -26,43 +26,23 @@ import numpy as np
 
 from ..errors import InputError
 from . import voc
-from .pictures import IGNORE_LABEL, VOID_NAME, Example, LabelCoding, list_pictures, read_example
+from .dataset import Dataset, from_files
+from .pictures import VOID_NAME, LabelCoding, list_pictures, reading
 
-_LINE = re.compile(r"(?P<name>.+?)(?:\s+(?:(\d+)[\s,]+(\d+)[\s,]+(\d+)|#(?P<hex>[0-9a-fA-F]{6})))?")
+_LINE = re.compile(r"(.+?)(?:\s+(\d+[\s,]+\d+[\s,]+\d+|#[0-9a-fA-F]{6}))?")  # a name, and a colour or not
 
 
-class Folder:
-    """One split of a folder of pictures; see Dataset for the contract."""
-
-    ignore_label = IGNORE_LABEL
-
-    def __init__(self, folder: Path, split: str):
-        self.name, self.split = folder.resolve().name, split
-        self._coding = read_classes(folder / "classes.txt")
-        self.classes = self._coding.classes
-        if self._coding.colours is None:
-            self.palette = voc.palette(len(self.classes))
-        else:
-            self.palette = self._coding.colours[[name != VOID_NAME for name in self._coding.entries]]
-        pictures = list_pictures(folder / "images")
-        if not pictures:
-            raise InputError(f"{folder / 'images'}: no pictures (.png, .jpg, ...) in this folder; put them there")
-        self.names = _names(folder, split, pictures)
-        self._pictures = [pictures[name] for name in self.names]
-        self._folder = folder / "labels"
-        self._labels = {path.stem: path for path in self._folder.iterdir() if path.suffix.lower() == ".png"}
-
-    def __len__(self) -> int:
-        return len(self.names)
-
-    def __getitem__(self, index: int) -> Example:
-        name = self.names[index]
-        if name not in self._labels:
-            others = [path.name for path in sorted(self._folder.iterdir()) if path.stem == name]
-            found = f" ({others[0]} is there, but labels are read from PNG only)" if others else ""
-            remedy = "add it, or take its picture out of the set"
-            raise InputError(f"{self._folder / f'{name}.png'}: this label picture is missing{found}; {remedy}")
-        return read_example(self._pictures[index], self._labels[name], self._coding)
+def open_split(folder: Path, split: str) -> Dataset:
+    """Open a split of a folder of pictures."""
+    coding, pictures = read_classes(folder / "classes.txt"), list_pictures(folder / "images")
+    if coding.colours is None:
+        palette = voc.palette(len(coding.classes))
+    else:
+        palette = coding.colours[[name != VOID_NAME for name in coding.entries]]
+    labels = {path.stem: path for path in (folder / "labels").iterdir() if path.suffix.lower() == ".png"}
+    names = _names(folder, split, pictures)
+    files = {name: (pictures[name], labels.get(name, folder / "labels" / f"{name}.png")) for name in names}
+    return from_files(folder.resolve().name, split, coding, palette, files)
 
 
 def splits(folder: Path) -> list[str]:
@@ -74,34 +54,21 @@ def splits(folder: Path) -> list[str]:
 
 def read_classes(path: Path) -> LabelCoding:
     """Read classes.txt. Raises InputError, which names the file and the line."""
-    lines: dict[str, int] = {}
-    colours: dict[str, tuple[int, int, int] | None] = {}
+    colours: dict[str, tuple[int, ...] | None] = {}
     for number, line in _lines(path):
-        match = _LINE.fullmatch(line)
-        name, colour = match["name"], _colour(match)
-        if colour is not None and max(colour) > 255:
-            raise InputError(f"{path}, line {number}: colour {colour}, expected three numbers from 0 to 255")
-        if name in lines:
-            raise InputError(f"{path}, line {number}: {name!r} again (also in line {lines[name]}); rename it")
-        same = [other for other, its in colours.items() if its and its == colour]
-        if same:
-            raise InputError(f"{path}, line {number}: colour {colour} is that of {same[0]!r} too; change one")
-        lines[name], colours[name] = number, colour
-    lacking = [name for name, colour in colours.items() if colour is None]
-    if 0 < len(lacking) < len(colours):
-        raise InputError(f"{path}: {lacking[0]!r} has no colour but other classes have; give all of them one, or none")
-    if not lines.keys() - {VOID_NAME} or len(lines) > 255:
-        raise InputError(f"{path}: {len(lines)} lines, expected 1 to 255 and at least one class; list one class a line")
-    known = None if lacking else np.array([*colours.values()], np.uint8)
-    remedy = f"list its class{'' if lacking else ' and colour'} in {path}"
-    return LabelCoding(list(lines), known, f"correct the file, or {remedy}")
-
-
-def _colour(match: re.Match) -> tuple[int, int, int] | None:
-    """The colour at the end of a line of classes.txt; None where there is none."""
-    if match["hex"]:
-        return tuple(bytes.fromhex(match["hex"]))
-    return tuple(int(match[i]) for i in (2, 3, 4)) if match[2] else None
+        name, text = _LINE.fullmatch(line).groups()
+        colour = text and tuple(bytes.fromhex(text[1:]) if text[0] == "#" else map(int, re.findall(r"\d+", text)))
+        new = name not in colours and (colour is None or colour not in colours.values())
+        alike = not colours or (colour is None) == (None in colours.values())
+        if not new or not alike or (colour and max(colour) > 255):
+            wanted = "a name that is new, and if the other lines have colours, a new one of three numbers from 0 to 255"
+            raise InputError(f"{path}, line {number}: expected {wanted}, received {line!r}; correct the line")
+        colours[name] = colour
+    if not colours.keys() - {VOID_NAME} or len(colours) > 255:
+        raise InputError(f"{path}: {len(colours)} lines, expected 1 to 255, at least one a class; list each in a line")
+    known = None if None in colours.values() else np.array([*colours.values()], np.uint8)
+    remedy = f"correct the file, or list its class{'' if known is None else ' and colour'} in {path}"
+    return LabelCoding(list(colours), known, remedy)
 
 
 def _names(folder: Path, split: str, pictures: dict[str, Path]) -> list[str]:
@@ -112,28 +79,20 @@ def _names(folder: Path, split: str, pictures: dict[str, Path]) -> list[str]:
         if not names:
             raise InputError(f"{folder / 'images'}: {len(pictures)} picture is too few for train and val; add more")
         return names
-    names, missing = {}, []  # a dict: membership in a list of 10,000 names is slow
+    found, bad = {}, []  # a dict: membership in a list of 10,000 names is slow
     for number, line in _lines(path):
         name = line if line in pictures else Path(line).stem  # lists may give NAME or NAME.jpg
-        if name in names:
-            again = f"a second time (first in line {names[name]}); remove the line"
-            raise InputError(f"{path}, line {number}: {name!r} {again}")
-        if name not in pictures:
-            missing.append(f"{line!r} (line {number})")
-        names[name] = number
-    if missing:
-        more = f" and {len(missing) - 10} more" if len(missing) > 10 else ""
-        raise InputError(f"{path}: not in {folder / 'images'}: {', '.join(missing[:10])}{more}; add or unlist them")
-    if not names:
-        raise InputError(f"{path}: the list is empty; write the names of the split's pictures, one a line")
-    return list(names)
+        if name in found or name not in pictures:
+            bad.append(f"{line!r} (line {number})")
+        found[name] = number
+    if bad or not found:
+        expected = f"expected names of pictures in {folder / 'images'}, one a line and each once"
+        raise InputError(f"{path}: {expected}, received {', '.join(bad[:10]) or 'none'}; correct the list")
+    return list(found)
 
 
 def _lines(path: Path) -> list[tuple[int, str]]:
     """The lines of a text file that say something, with their numbers from 1."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError:
-        raise InputError(f"{path}: not a text file in UTF-8; save it as plain UTF-8 text") from None
-    lines = [(number, line.strip()) for number, line in enumerate(text.splitlines(), 1)]
+    with reading(path, "text", "save it as plain UTF-8 text"):
+        lines = [(i, line.strip()) for i, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), 1)]
     return [(number, line) for number, line in lines if line and not line.startswith("#")]

@@ -10,8 +10,6 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
-from typing import TypeVar
 
 import numpy as np
 
@@ -19,7 +17,6 @@ from ..randomness import counted_rng
 from . import Dataset
 from .transforms import Preprocessing, collate
 
-T = TypeVar("T")
 _AHEAD = 2  # batches made before they are asked for
 _ORDER, _AUGMENTATION = 1, 2  # tags that keep the draws for the one apart from those for the other
 
@@ -55,12 +52,6 @@ class Loader:
         full, rest = divmod(len(self.dataset), self.batch_size)
         return full + (rest > 0 and not self.drop_last)
 
-    def order(self, epoch: int) -> np.ndarray:
-        """Return the indices of the pictures in the order of an epoch, int64 (len(dataset),)."""
-        if not self.shuffle:
-            return np.arange(len(self.dataset))
-        return counted_rng(self.seed, epoch, 0, _ORDER).permutation(len(self.dataset))
-
     def epoch(self, epoch: int, start: int = 0) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yield the batches of an epoch from number `start` on: x float32 (N, H, W, 3), labels as collate makes them.
 
@@ -68,7 +59,8 @@ class Loader:
         """
         if not 0 <= start <= len(self):
             raise ValueError(f"start: expected 0 to {len(self)} (the batches an epoch), received {start}")
-        order = self.order(epoch)
+        pictures = len(self.dataset)
+        order = counted_rng(self.seed, epoch, 0, _ORDER).permutation(pictures) if self.shuffle else np.arange(pictures)
         cuts = range(start * self.batch_size, len(self) * self.batch_size, self.batch_size)
         return run_ahead(lambda cut: self._load(epoch, order[cut : cut + self.batch_size]), cuts, _AHEAD)
 
@@ -84,17 +76,18 @@ class Loader:
         return (self.place(x) if self.place else x), labels
 
 
-def run_ahead(make: Callable[[int], T], numbers: range, ahead: int) -> Iterator[T]:
+def run_ahead(make: Callable, numbers: range, ahead: int) -> Iterator:
     """Yield make(number) for each number, made by a background thread up to `ahead` results before they are asked for.
 
     An error of `make` is raised in the caller. Closing the generator (as leaving a `for` does) ends the thread.
     """
-    pool, rest = ThreadPoolExecutor(1, "minifcn-loader"), iter(numbers)
+    pool, waiting = ThreadPoolExecutor(1, "minifcn-loader"), deque()
     try:
-        waiting = deque(pool.submit(make, number) for number in islice(rest, ahead))
+        for number in numbers:
+            waiting.append(pool.submit(make, number))
+            if len(waiting) > ahead:
+                yield waiting.popleft().result()
         while waiting:
-            result = waiting.popleft().result()
-            waiting.extend(pool.submit(make, number) for number in islice(rest, 1))
-            yield result
+            yield waiting.popleft().result()
     finally:
         pool.shutdown(cancel_futures=True)  # waits for what is being made

@@ -23,16 +23,15 @@ cell in a cell in a cell ...), and holds every variable in memory. The tests com
 import math
 import struct
 import zlib
+from contextlib import suppress
 from mmap import mmap
 
 import numpy as np
 
 from ..errors import InputError
 
-DTYPES = {
-    **{1: "i1", 2: "u1", 3: "<i2", 4: "<u2", 5: "<i4", 6: "<u4"},
-    **{7: "<f4", 9: "<f8", 12: "<i8", 13: "<u8"},
-}
+DTYPES = {1: "i1", 2: "u1", 3: "<i2", 4: "<u2", 5: "<i4", 6: "<u4", 7: "<f4", 9: "<f8", 12: "<i8", 13: "<u8"}
+INT8, INT32, UINT32 = 1, 5, 6
 ENCODINGS = {1: "utf-8", 2: "utf-8", 4: "utf-16-le", 16: "utf-8", 17: "utf-16-le"}
 MATRIX, COMPRESSED = 14, 15
 CELL, STRUCT, CHAR, NUMBERS = 1, 2, 4, range(6, 16)
@@ -40,7 +39,12 @@ DEPTH = 16  # MatConvNet nests matrices five deep
 LONGEST = 1 << 30  # bytes of a decompressed variable; VGG-16 is half of that
 COMPLEX = 0x0800  # a flag: imaginary parts follow
 STEP = 1 << 20  # bytes decompressed at a time
-DAMAGED = "truncated or damaged: its MATLAB elements make no sense. Get the file again"
+
+
+def require(sound: bool) -> None:
+    """Raise InputError unless what a file says makes sense."""
+    if not sound:
+        raise InputError("truncated or damaged: its MATLAB elements make no sense. Get the file again")
 
 
 def read_variables(data: bytes | mmap, wanted: tuple[str, ...], limit: int = 0) -> dict[str, object]:
@@ -75,20 +79,16 @@ def struct_of(value: object) -> dict:
 
 def inflate(data: bytes | mmap, start: int, stop: int, limit: int) -> bytearray:
     """Return the element that a compressed one holds, of at most `limit` bytes. zlib verifies its checksum."""
-    stream, content, at = zlib.decompressobj(), bytearray(), start
-    while not stream.eof:
-        rest = stream.unconsumed_tail
-        piece = rest or data[at : min(at + STEP, stop)]
-        at += 0 if rest else len(piece)
-        try:
-            grown = stream.decompress(piece, STEP)
-        except zlib.error as error:
-            raise InputError(DAMAGED) from error
-        content += grown
-        if len(content) > limit:
-            raise InputError(f"damaged: a compressed variable is longer than {limit:,} bytes. Get the file again")
-        if not piece and not grown:  # it ends before its end
-            raise InputError(DAMAGED)
+    stream, content = zlib.decompressobj(), bytearray()
+    with suppress(zlib.error):  # then eof stays False
+        for at in range(start, stop, STEP):
+            piece = data[at : min(at + STEP, stop)]
+            while piece and not stream.eof:
+                content += stream.decompress(piece, STEP)
+                piece = stream.unconsumed_tail
+                if len(content) > limit:
+                    raise InputError(f"damaged: a variable decompresses to over {limit:,} bytes. Get the file again")
+    require(stream.eof)
     return content
 
 
@@ -100,46 +100,37 @@ class Elements:
             raise InputError("damaged: its MATLAB cells are nested without end. Get the file again")
         self.data, self.at, self.stop, self.depth = data, at, stop, depth
 
-    def take(self) -> tuple[int, int, int]:
-        """Return the type of the next element, and where its content starts and stops."""
-        if self.at + 8 > self.stop:
-            raise InputError(DAMAGED)
+    def take(self, *kinds: int) -> tuple[int, int, int]:
+        """Return the type of the next element, and where its content starts and stops. kinds: possible types."""
+        require(self.at + 8 <= self.stop)
         kind, size = struct.unpack_from("<II", self.data, self.at)
         start, after = self.at + 8, self.at + 8 + size + (-size % 8 if kind != COMPRESSED else 0)
         if kind >> 16:  # a short one
             kind, size, start, after = kind & 0xFFFF, kind >> 16, self.at + 4, self.at + 8
         self.at = after
-        if start + size > min(after, self.stop):
-            raise InputError(DAMAGED)
+        require(start + size <= min(after, self.stop) and (kind in kinds or not kinds))
         return kind, start, start + size
 
-    def numbers(self, *kinds: str) -> np.ndarray:
-        """Return the numbers in the next element, a view (n,). kinds: types that are possible, by default any."""
-        kind, start, stop = self.take()
-        if DTYPES.get(kind, "") not in (kinds or DTYPES.values()):
-            raise InputError(DAMAGED)
+    def numbers(self, *kinds: int) -> np.ndarray:
+        """Return the numbers in the next element, a view (n,). kinds: possible types, or any."""
+        kind, start, stop = self.take(*(kinds or DTYPES))
         dtype = np.dtype(DTYPES[kind])
         return np.ndarray((stop - start) // dtype.itemsize, dtype, self.data, start)
 
     def text(self) -> str:
         """Return the text in the next element."""
-        kind, start, stop = self.take()
-        if kind not in ENCODINGS:
-            raise InputError(DAMAGED)
+        kind, start, stop = self.take(*ENCODINGS)
         return bytes(self.data[start:stop]).decode(ENCODINGS[kind], "replace")
 
     def matrix(self) -> object:
         """Return the value of the matrix that the next element is."""
-        kind, start, stop = self.take()
-        if kind != MATRIX:
-            raise InputError(DAMAGED)
+        _, start, stop = self.take(MATRIX)
         return read_matrix(self.data, start, stop, depth=self.depth + 1)[1]
 
     def field_names(self) -> list[str]:
         """Return the names in the next two elements: each takes as many bytes as the first one says."""
-        length, names = self.numbers("<i4"), self.numbers("i1").tobytes()
-        if len(length) != 1 or length[0] < 1:
-            raise InputError(DAMAGED)
+        length, names = self.numbers(INT32), self.numbers(INT8).tobytes()
+        require(len(length) == 1 and length[0] >= 1)
         step = int(length[0])
         return [names[i : i + step].split(b"\0")[0].decode("latin-1") for i in range(0, len(names), step)]
 
@@ -149,25 +140,22 @@ def read_matrix(data, start: int, stop: int, wanted: tuple[str, ...] = (), depth
     if start == stop:  # []
         return "", None
     elements = Elements(data, start, stop, depth)
-    flags, sizes, name = elements.numbers("<u4"), elements.numbers("<i4"), elements.text()
-    if len(flags) == 0 or not 1 <= len(sizes) <= 8 or min(sizes) < 0:
-        raise InputError(DAMAGED)
+    flags, sizes, name = elements.numbers(UINT32), elements.numbers(INT32), elements.text()
+    require(len(flags) > 0 and 1 <= len(sizes) <= 8 and min(sizes) >= 0)
     kind, real, sizes = int(flags[0]) & 0xFF, not flags[0] & COMPLEX, tuple(map(int, sizes))
     count = math.prod(sizes)
     if wanted and name not in wanted:
         return name, None
     if kind in NUMBERS and real:
         x = elements.numbers()
-        if len(x) != count:
-            raise InputError(DAMAGED)
+        require(len(x) == count)
         return name, x.reshape(sizes, order="F")
     if kind == CHAR:
         return name, elements.text()
     if kind not in (CELL, STRUCT):  # sparse matrices, complex numbers, objects, functions
         return name, None
     fields = elements.field_names() if kind == STRUCT else [""]
-    if 8 * count * max(1, len(fields)) > stop - start:  # there is not even room for their tags
-        raise InputError(DAMAGED)
+    require(8 * count * max(1, len(fields)) <= stop - start)  # there must at least be room for their tags
     if kind == CELL:
         return name, [elements.matrix() for _ in range(count)]
     return name, [{field: elements.matrix() for field in fields} for _ in range(count)]

@@ -16,7 +16,10 @@ A picture with an EXIF orientation and its labels: labels of the displayed size 
 is displayed; labels of the stored size (width and height swapped) are turned along with the picture.
 """
 
-from collections.abc import Callable, Sequence
+import math
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -31,15 +34,11 @@ Example = tuple[np.ndarray, np.ndarray]  # a picture uint8 (H, W, 3) in RGB and 
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
 
 _ORIENTATION = 0x0112  # the EXIF tag
+_T = Image.Transpose
 _TURN = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
+    2: _T.FLIP_LEFT_RIGHT, 3: _T.ROTATE_180, 4: _T.FLIP_TOP_BOTTOM, 5: _T.TRANSPOSE, 6: _T.ROTATE_270,
+    7: _T.TRANSVERSE, 8: _T.ROTATE_90,
+}  # fmt: skip
 # Pillow stretches grey PNGs of 2 and 4 bits to 0..255; label values must be shrunk back.
 _GREY_STEP = {"L;2": 85, "L;4": 17}
 _SHOWN = 10  # at most so many values in one message
@@ -66,15 +65,13 @@ class LabelCoding:
         Raises InputError, which names the file and the values, where it cannot be read or a value has no meaning.
         """
         image, step = _decode(path, "label picture")
-        if image.mode in ("LA", "RGBA"):
-            if image.getchannel("A").getextrema()[0] < 255:
-                raise InputError(f"{path}: the label picture has transparent pixels; save it without transparency")
+        if image.mode in ("LA", "RGBA") and image.getchannel("A").getextrema()[0] == 255:  # all of it is opaque
             image = image.convert(image.mode[:-1])
         if image.mode == "RGB":
             return self._class_of[self._from_colours(path, np.asarray(image))]
         if image.mode not in ("1", "L", "P") and not image.mode.startswith("I"):
-            remedy = "save it as a paletted or grey PNG"
-            raise InputError(f"{path}: a label picture cannot be of mode {image.mode}; {remedy}")
+            way_out = "save it as a paletted or grey PNG without transparency"
+            raise InputError(f"{path}: a label picture cannot be of mode {image.mode}; {way_out}")
         values = np.asarray(image) // step  # (H, W)
         labels = self.labels_of(path, values)
         if image.mode == "P" and self.colours is not None:
@@ -85,10 +82,8 @@ class LabelCoding:
         """The values of a file, integers (H, W) -> uint8 (H, W) of class ids, 255 for void. Raises as read does."""
         values = values.astype(np.int64)  # (H, W)
         bad = (values != IGNORE_LABEL) & ((values < 0) | (values >= len(self.entries)))
-        if bad.any():
-            places = _places(values, bad, lambda value: f"value {value}")
-            expected = f"0 to {len(self.entries) - 1} ({len(self.classes)} classes), or 255 for void"
-            raise InputError(f"{path}: {places}: expected {expected}; {self.remedy}")
+        expected = f"expected 0 to {len(self.entries) - 1} ({len(self.classes)} classes), or 255 for void"
+        _check(path, values, bad, "value {}".format, f"{expected}; {self.remedy}")
         return self._class_of[values]
 
     def _from_colours(self, path: str | Path, pixels: np.ndarray) -> np.ndarray:
@@ -98,25 +93,42 @@ class LabelCoding:
             raise InputError(f"{path}: an RGB label picture, but the classes have no colours; {hint}, or {self.remedy}")
         codes, known = _codes(pixels), _codes(self.colours)  # (H, W), (entries,)
         order = np.argsort(known)
-        slots = np.searchsorted(known[order], codes).clip(max=len(known) - 1)
-        values = order[slots]  # (H, W)
-        bad = known[values] != codes
-        if bad.any():
-            places = _places(codes, bad, lambda code: f"colour ({code >> 16}, {code >> 8 & 255}, {code & 255})")
-            raise InputError(f"{path}: {places}: not the colour of any class; {self.remedy}")
+        values = order[np.searchsorted(known[order], codes).clip(max=len(known) - 1)]  # (H, W)
+        expected = f"not the colour of any class; {self.remedy}"
+        _check(path, codes, known[values] != codes, lambda c: f"colour {(c >> 16, c >> 8 & 255, c & 255)}", expected)
         return values
 
     def _check_palette(self, path: str | Path, image: Image.Image, used: np.ndarray) -> None:
         """Refuse a paletted file whose colours are the classes' but in another order, as PNG optimisers leave it."""
         palette = np.array(image.getpalette("RGB")).reshape(-1, 3)
         used = used[used < len(palette)]
-        entry_of = {code: value for value, code in enumerate(_codes(self.colours).tolist())}
-        entries = [entry_of.get(code) for code in _codes(palette[used]).tolist()]
-        if None in entries or entries == used.tolist():
-            return
-        value, entry = next(pair for pair in zip(used.tolist(), entries, strict=True) if pair[0] != pair[1])
-        clash = f"index {value} is {self.entries[value]!r} but has the colour of {self.entries[entry]!r}"
-        raise InputError(f"{path}: {clash}; save it as RGB, or with the palette in the order of the classes")
+        same = (palette[used][:, None] == self.colours).all(axis=2)  # (used, entries)
+        entries = same.argmax(axis=1)
+        if same.any(axis=1).all() and (entries != used).any():
+            value, entry = next((v, e) for v, e in zip(used, entries, strict=True) if v != e)
+            clash = f"index {value} is {self.entries[value]!r} but has the colour of {self.entries[entry]!r}"
+            raise InputError(f"{path}: {clash}; save it as RGB, or with the palette in the order of the classes")
+
+
+@contextmanager
+def reading(path: str | Path, what: str, remedy: str = "save or copy it again") -> Iterator[None]:
+    """Inside this block, whatever is wrong with a file is raised as an InputError, which names the file.
+
+    Damaged files make their decoders raise errors of many kinds.
+    """
+    try:
+        yield
+    except MemoryError:
+        raise
+    except FileNotFoundError:
+        raise InputError(f"{path}: this {what} is missing; add the file, or take its name out of the set") from None
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        limit = f"{Image.MAX_IMAGE_PIXELS:,} pixels"
+        raise InputError(f"{path}: this {what} has more than {limit}; scale it down or cut it into parts") from None
+    except Exception as error:
+        reason = re.sub(r" ('.*'|<.*>)$", "", str(error).split(". ")[0]).rstrip(".")  # Pillow ends with the file
+        reason = getattr(error, "strerror", None) or reason or type(error).__name__
+        raise InputError(f"{path}: unreadable {what} ({reason}); {remedy}") from error
 
 
 def read_picture(path: str | Path, file: BinaryIO | None = None) -> np.ndarray:
@@ -125,40 +137,33 @@ def read_picture(path: str | Path, file: BinaryIO | None = None) -> np.ndarray:
     Where `path` is only its name (in an archive), `file` is the open file that holds it.
     """
     image, _ = _decode(path, "picture", file)
-    if image.mode.startswith("I"):
-        values = np.asarray(image).astype(np.int64)  # (H, W)
-        if values.min() < 0 or values.max() > 65535:
-            span = f"{values.min()} to {values.max()}"
-            raise InputError(f"{path}: grey values {span}, expected 0 to 65535; save the picture as 8-bit PNG")
-        grey = ((values * 255 + 32767) // 65535).astype(np.uint8)
+    if image.mode[0] in "IF":
+        values = np.asarray(image)  # (H, W)
+        if image.mode == "F" or values.min() < 0 or values.max() > 65535:
+            found = f"{values.dtype} from {values.min()} to {values.max()}"
+            raise InputError(f"{path}: grey values {found}, expected integers from 0 to 65535; save it as 8-bit PNG")
+        grey = ((values.astype(np.int64) * 255 + 32767) // 65535).astype(np.uint8)
         return np.repeat(grey[..., None], 3, axis=2)  # (H, W, 3)
-    if image.mode == "F":
-        raise InputError(f"{path}: a picture of floating-point values; save it as 8-bit PNG")
     if image.mode in ("LA", "La", "PA", "P", "RGBA", "RGBa") or "transparency" in image.info:
-        image = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(white, image)
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
     return np.array(image.convert("RGB"))
 
 
 def read_example(picture_path: Path, labels_path: Path, coding: LabelCoding) -> Example:
     """Read a picture and its labels. Raises InputError unless their sizes agree."""
     picture, labels = read_picture(picture_path), coding.read(labels_path)
-    if labels.shape == picture.shape[:2]:
-        return picture, labels
-    turn = _turn_of(picture_path)
-    if turn is not None:
-        turned = np.array(Image.fromarray(labels).transpose(turn))
-        if turned.shape == picture.shape[:2]:
-            return picture, turned
     (H, W), (h, w) = picture.shape[:2], labels.shape
-    remedy = "give both the same size (scale labels by nearest neighbour)"
-    sizes = f"{w} x {h} pixels (width x height), but its picture {picture_path} has {W} x {H}"
-    raise InputError(f"{labels_path}: {sizes}; {remedy}")
+    if (h, w) != (H, W):
+        with Image.open(picture_path) as image:
+            labels = np.array(_upright(Image.fromarray(labels), image))
+    if labels.shape != (H, W):
+        sizes = f"{w} x {h} pixels (width x height), but its picture {picture_path} has {W} x {H}"
+        raise InputError(f"{labels_path}: {sizes}; give both the same size (scale labels by nearest neighbour)")
+    return picture, labels
 
 
 def list_pictures(folder: Path) -> dict[str, Path]:
-    """Return the picture files of a folder by stem, in order of name. Raises InputError where two share a stem."""
+    """Return the picture files of a folder by stem, in order of name. Raises InputError: none, or two share a stem."""
     found: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
         if path.suffix.lower() not in EXTENSIONS or path.name.startswith(".") or path.is_dir():
@@ -166,38 +171,26 @@ def list_pictures(folder: Path) -> dict[str, Path]:
         if path.stem in found:
             raise InputError(f"{folder}: {found[path.stem].name} and {path.name} differ only in extension; rename one")
         found[path.stem] = path
+    if not found:
+        raise InputError(f"{folder}: no pictures (.png, .jpg, ...) in this folder; put them there")
     return found
 
 
 def _decode(path: str | Path, what: str, file: BinaryIO | None = None) -> tuple[Image.Image, int]:
     """Open, decode and turn upright -> the image, and the factor by which Pillow stretched its grey values."""
-    try:
-        with Image.open(file or path) as image:
-            limit = Image.MAX_IMAGE_PIXELS
-            if limit is not None and image.width * image.height > limit:
-                raise Image.DecompressionBombError
-            step = _GREY_STEP.get(image.tile[0][3], 1) if image.format == "PNG" and image.tile else 1
-            image.load()
-            # Pillow turns TIFFs itself while loading, so the orientation is asked for afterwards.
-            turn = _TURN.get(image.getexif().get(_ORIENTATION))
-            return (image if turn is None else image.transpose(turn)), step
-    except FileNotFoundError:
-        raise InputError(f"{path}: this {what} is missing; add the file, or take its name out of the set") from None
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        limit = f"{Image.MAX_IMAGE_PIXELS:,} pixels"
-        raise InputError(f"{path}: this {what} has more than {limit}; scale it down or cut it into parts") from None
-    except MemoryError:
-        raise
-    except Exception as error:  # damaged files make Pillow's decoders raise many kinds
-        reason = getattr(error, "strerror", None) or str(error).replace(f" {file or str(path)!r}", "")
-        reason = reason.replace(str(path), "file").rstrip(".") or type(error).__name__
-        raise InputError(f"{path}: unreadable {what} ({reason}); save or copy it again") from error
+    with reading(path, what), Image.open(file or path) as image:
+        if image.width * image.height > (Image.MAX_IMAGE_PIXELS or math.inf):
+            raise Image.DecompressionBombError
+        step = _GREY_STEP.get(image.tile[0][3], 1) if image.format == "PNG" and image.tile else 1
+        image.load()
+        # Pillow turns TIFFs itself while loading, so the orientation is asked for afterwards.
+        return _upright(image, image), step
 
 
-def _turn_of(path: Path) -> Image.Transpose | None:
-    """How the stored pixels of a picture must be turned to be upright; None where they already are."""
-    with Image.open(path) as image:
-        return _TURN.get(image.getexif().get(_ORIENTATION))
+def _upright(image: Image.Image, picture: Image.Image) -> Image.Image:
+    """Turn an image as the EXIF orientation of a picture says."""
+    turn = _TURN.get(picture.getexif().get(_ORIENTATION))
+    return image if turn is None else image.transpose(turn)
 
 
 def _codes(colours: np.ndarray) -> np.ndarray:
@@ -205,14 +198,15 @@ def _codes(colours: np.ndarray) -> np.ndarray:
     return colours.astype(np.int64) @ np.array([1 << 16, 1 << 8, 1])
 
 
-def _places(values: np.ndarray, bad: np.ndarray, describe: Callable[[int], str]) -> str:
-    """List the values (H, W) where `bad`, with how many pixels each has and where its first one is."""
+def _check(path: str | Path, values: np.ndarray, bad: np.ndarray, describe: Callable, expected: str) -> None:
+    """Raise InputError if any values (H, W) are `bad`: how many pixels each has, and where its first one is."""
+    if not bad.any():
+        return
     found, first, counts = np.unique(values[bad], return_index=True, return_counts=True)
     rows, columns = np.nonzero(bad)  # in the order of values[bad]
-    parts = []
-    for value, i, count in list(zip(found.tolist(), first, counts, strict=True))[:_SHOWN]:
-        pixels = "1 pixel" if count == 1 else f"{count} pixels"
-        parts.append(f"{describe(value)} at {pixels}, first at row {rows[i]}, column {columns[i]}")
-    if len(found) > _SHOWN:
-        parts.append(f"and {len(found) - _SHOWN} more values")
-    return "; ".join(parts)
+    places = [
+        f"{describe(value)} at {count} pixel{'s' * (count > 1)}, first at row {rows[i]}, column {columns[i]}"
+        for value, i, count in zip(found.tolist()[:_SHOWN], first, counts.tolist(), strict=False)
+    ]
+    places += [f"and {len(found) - _SHOWN} more values"] * (len(found) > _SHOWN)
+    raise InputError(f"{path}: {'; '.join(places)}: {expected}")

@@ -21,21 +21,21 @@ class Preprocessing:
     std: tuple[float, float, float] = (58.395, 57.12, 57.375)
 
     def __post_init__(self):
-        if self.order not in ("RGB", "BGR"):
-            raise ValueError(f"preprocessing order: expected 'RGB' or 'BGR', received {self.order!r}")
-        for name in ("mean", "std"):
-            try:
-                values = tuple(float(value) for value in getattr(self, name))
-            except (TypeError, ValueError):
-                values = ()
-            if len(values) != 3 or not np.isfinite(values).all() or (name == "std" and min(values) <= 0):
-                wanted = "three finite numbers" + " > 0" * (name == "std")
-                raise ValueError(f"preprocessing {name}: expected {wanted}, received {getattr(self, name)!r}")
-            object.__setattr__(self, name, values)  # lists, as JSON has them, become tuples
+        try:
+            numbers = np.array([self.mean, self.std], np.float64)
+        except (TypeError, ValueError):
+            numbers = np.zeros(0)
+        sound = numbers.shape == (2, 3) and np.isfinite(numbers).all() and numbers[1].min() > 0
+        if not sound or self.order not in ("RGB", "BGR"):
+            expected = "expected RGB or BGR, three finite numbers (mean) and three > 0 (std)"
+            raise ValueError(f"preprocessing: {expected}, received {self.order!r}, {self.mean!r}, {self.std!r}")
+        for name, values in zip(("mean", "std"), numbers.tolist(), strict=True):
+            object.__setattr__(self, name, tuple(values))  # lists, as JSON has them, become tuples
 
     def apply(self, picture: np.ndarray) -> np.ndarray:
         """Preprocess a picture uint8 (H, W, 3) in RGB -> float32 (H, W, 3) in `order`."""
-        _check_picture(picture)
+        if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
+            raise ValueError(f"picture: expected uint8 (H, W, 3), received {picture.dtype} {picture.shape}")
         H, W, _ = picture.shape
         ordered = picture if self.order == "RGB" else picture[..., ::-1]
         # Whole rows of W*3 numbers: broadcasting three numbers at a time is several times slower.
@@ -63,8 +63,7 @@ class Preprocessing:
     def from_dict(cls, values: dict) -> "Preprocessing":
         """Return the Preprocessing that to_dict described. Raises ValueError for anything else."""
         if not isinstance(values, dict) or set(values) != {"order", "mean", "std"}:
-            keys = sorted(values) if isinstance(values, dict) else values
-            raise ValueError(f"preprocessing: expected a dict of order, mean and std, received {keys!r}")
+            raise ValueError(f"preprocessing: expected a dict of order, mean and std, received {values!r}")
         return cls(**values)
 
 
@@ -72,23 +71,20 @@ class Preprocessing:
 class Augmentation:
     """Random changes of a training picture, in this order: scale, crop, flip.
 
-    crop: None, or a side or (height, width) to cut out at random; a smaller picture is padded at the bottom and right,
+    crop: None, or (height, width) to cut out at random; a smaller picture is padded at the bottom and right,
     its labels with void. flip: whether to mirror half of the pictures. scale_jitter: scale by a factor drawn uniformly
     from [1 - scale_jitter, 1 + scale_jitter], pictures bilinear, labels by nearest neighbour.
     """
 
-    crop: int | tuple[int, int] | None = None
+    crop: tuple[int, int] | None = None
     flip: bool = False
     scale_jitter: float = 0.0
 
     def __post_init__(self):
-        if self.crop is not None:
-            crop = (self.crop, self.crop) if isinstance(self.crop, int) else tuple(self.crop)
-            if len(crop) != 2 or not all(isinstance(side, int) and side > 0 for side in crop):
-                raise ValueError(f"crop: expected a side or (height, width), each > 0, received {self.crop!r}")
-            object.__setattr__(self, "crop", crop)
-        if not 0 <= self.scale_jitter < 1:
-            raise ValueError(f"scale_jitter: expected 0 <= scale_jitter < 1, received {self.scale_jitter!r}")
+        sides = (1, 1) if self.crop is None else self.crop
+        cropped = np.shape(sides) == (2,) and all(isinstance(side, int) and side > 0 for side in sides)
+        if not cropped or not 0 <= self.scale_jitter < 1:
+            raise ValueError(f"expected crop=(height, width), both > 0, and 0 <= scale_jitter < 1, received {self}")
 
     def __call__(
         self, picture: np.ndarray, labels: np.ndarray, rng: np.random.Generator, fill=Preprocessing().fill
@@ -97,7 +93,6 @@ class Augmentation:
 
         The inputs are left alone; the outputs may be views of them.
         """
-        _check_picture(picture)
         if labels.dtype != np.uint8 or labels.shape != picture.shape[:2]:
             expected = f"uint8 {picture.shape[:2]}"
             raise ValueError(f"labels: expected {expected} as the picture, received {labels.dtype} {labels.shape}")
@@ -123,8 +118,6 @@ def collate(samples: list[Example], preprocessing: Preprocessing) -> Example:
     H and W are the largest height and width; smaller pictures are padded at the bottom and right: x with zeros, which
     is the mean colour, labels with void.
     """
-    if not samples:
-        raise ValueError("collate: expected at least one sample, received none")
     H, W = np.max([labels.shape for _, labels in samples], axis=0)
     x = np.zeros((len(samples), H, W, 3), np.float32)
     padded = np.full((len(samples), H, W), IGNORE_LABEL, np.uint8)
@@ -138,17 +131,11 @@ def rescale(picture: np.ndarray, labels: np.ndarray, scale: float) -> Example:
     """Scale a picture bilinearly and its labels by nearest neighbour, both to round(size * scale), at least 1."""
     H, W = labels.shape
     size = (max(1, round(W * scale)), max(1, round(H * scale)))  # Pillow's order
-    picture = np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BILINEAR))
-    labels = np.asarray(Image.fromarray(labels).resize(size, Image.Resampling.NEAREST))
-    return picture, labels
+    kinds = ((picture, Image.Resampling.BILINEAR), (labels, Image.Resampling.NEAREST))
+    return tuple(np.asarray(Image.fromarray(x).resize(size, kind)) for x, kind in kinds)
 
 
 def _placed(canvas: np.ndarray, x: np.ndarray) -> np.ndarray:
     """Return the canvas with x in its upper left corner."""
     canvas[: x.shape[0], : x.shape[1]] = x
     return canvas
-
-
-def _check_picture(picture: np.ndarray) -> None:
-    if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
-        raise ValueError(f"picture: expected uint8 (H, W, 3), received {picture.dtype} {picture.shape}")

@@ -29,13 +29,16 @@ train has 8,498 pictures, with SBD's labels. val has VOC's labels and their void
 that the reference calls seg11valid, of another year they are others.
 """
 
+from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from ..errors import InputError
+from .dataset import Dataset, from_files, part
 from .matlab import read_variables, struct_of
-from .pictures import IGNORE_LABEL, Example, LabelCoding, read_example
+from .pictures import LabelCoding, reading
 
 CLASSES = (
     "background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable",
@@ -58,17 +61,18 @@ class _MatCoding(LabelCoding):
     """A LabelCoding that reads .mat files."""
 
     def read(self, path: Path) -> np.ndarray:
-        values = _segmentation(path)
-        if values.ndim != 2 or values.dtype.kind not in "ui":
-            found = f"{values.dtype} {values.shape}"
-            raise InputError(f"{path}: GTcls.Segmentation is {found}, expected integers (H, W); unpack the file again")
+        with reading(path, "label file", "unpack it again"):
+            variables = read_variables(path.read_bytes(), ("GTcls",), _LONGEST)
+            values = struct_of(variables.get("GTcls")).get("Segmentation")
+            if not isinstance(values, np.ndarray) or values.ndim != 2 or values.dtype.kind not in "ui":
+                found = f"{values.dtype} {values.shape}" if isinstance(values, np.ndarray) else "no array"
+                raise InputError(f"expected integers (H, W) as GTcls.Segmentation, received {found}")
         return self.labels_of(path, values)
 
 
-class _Listed:
-    """Pictures in a list, with VOC's classes; see Dataset for the contract. {}: a split's or a picture's name."""
+class Archive(NamedTuple):
+    """A set with VOC's classes whose splits are lists of pictures. {}: a split's or a picture's name."""
 
-    ignore_label = IGNORE_LABEL
     name: str
     places: tuple[str, ...]  # where in a given folder the set may be
     lists: str
@@ -76,92 +80,59 @@ class _Listed:
     labels: str
     coding: LabelCoding
 
-    def __init__(self, folder: Path, split: str):
-        (self._root,) = self.roots(folder)[:1]
-        self.split, self.classes, self.palette = split, list(CLASSES), palette(len(CLASSES))
-        path = self._root / self.lists.format(split)
-        lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
-        self.names = [line.split()[0] for line in lines if line.strip()]  # other lists of VOC have a number after it
-        if not self.names:
-            raise InputError(f"{path}: the list is empty; unpack the archive again")
-
-    def __len__(self) -> int:
-        return len(self.names)
-
-    def __getitem__(self, index: int) -> Example:
-        picture, labels = (self._root / files.format(self.names[index]) for files in (self.pictures, self.labels))
-        return read_example(picture, labels, self.coding)
-
-    @classmethod
-    def splits(cls, folder: Path) -> list[str]:
-        """Return the splits that have a list; none where the layout is another."""
-        roots = cls.roots(folder)
-        return [split for split in ("train", "val") if roots and (roots[0] / cls.lists.format(split)).is_file()]
-
-    @classmethod
-    def roots(cls, folder: Path) -> list[Path]:
-        """Return the folders of the set: `folder` itself where it is one, else those in it."""
-        places = [folder, *(path for place in cls.places for path in sorted(folder.glob(place)))]
-        parts = {Path(files).parent for files in (cls.lists, cls.pictures, cls.labels)}
+    def root(self, folder: Path) -> Path | None:
+        """Return the folder of the set: `folder` itself or the one in it. Raises InputError where there are more."""
+        parts = {Path(files).parent for files in (self.lists, self.pictures, self.labels)}
+        places = [folder, *(path for place in self.places for path in sorted(folder.glob(place)))]
         found = [path for path in places if all((path / part).is_dir() for part in parts)]
-        return found[:1] if folder in found else found
-
-
-class Voc(_Listed):
-    """One split of VOC."""
-
-    name = "voc"
-    places = ("VOC20*", "VOCdevkit/VOC20*", "TrainVal/VOCdevkit/VOC20*")
-    lists, pictures, labels = "ImageSets/Segmentation/{}.txt", "JPEGImages/{}.jpg", "SegmentationClass/{}.png"
-    coding = LabelCoding(CLASSES, palette(len(CLASSES)), "VOC's labels hold 0 to 20 and 255; unpack the file again")
-
-    @classmethod
-    def roots(cls, folder: Path) -> list[Path]:
-        """The same. Raises InputError where there is more than one year."""
-        found = super().roots(folder)
-        if len(found) > 1:
+        if len(found) > 1 and folder not in found:
             there = " and ".join(str(path.relative_to(folder)) for path in found)
             raise InputError(f"{folder}: holds {there}; give the folder of one of them, or move the others elsewhere")
-        return found
+        return found[0] if found else None
+
+    def splits(self, folder: Path) -> list[str]:
+        """Return the splits that have a list; none where the layout is another."""
+        root = self.root(folder)
+        return [split for split in ("train", "val") if root and (root / self.lists.format(split)).is_file()]
+
+    def open(self, folder: Path, split: str) -> Dataset:
+        """Open one of its splits."""
+        root = self.root(folder)
+        path = root / self.lists.format(split)
+        lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
+        names = [line.split()[0] for line in lines if line.strip()]  # other lists of VOC have a number after it
+        if not names:
+            raise InputError(f"{path}: the list is empty; unpack the archive again")
+        files = {name: (root / self.pictures.format(name), root / self.labels.format(name)) for name in names}
+        return from_files(self.name, split, self.coding, palette(len(CLASSES)), files)
 
 
-class Sbd(_Listed):
-    """One split of SBD."""
+VOC = Archive(
+    "voc",
+    ("VOC20*", "VOCdevkit/VOC20*", "TrainVal/VOCdevkit/VOC20*"),
+    *("ImageSets/Segmentation/{}.txt", "JPEGImages/{}.jpg", "SegmentationClass/{}.png"),
+    LabelCoding(CLASSES, palette(len(CLASSES)), "VOC's labels hold 0 to 20 and 255; unpack the file again"),
+)
+SBD = Archive(
+    "sbd",
+    ("dataset", "benchmark_RELEASE/dataset"),
+    *("{}.txt", "img/{}.jpg", "cls/{}.mat"),
+    _MatCoding(CLASSES, remedy="SBD's labels hold 0 to 20; unpack the file again"),
+)
 
-    name = "sbd"
-    places = ("dataset", "benchmark_RELEASE/dataset")
-    lists, pictures, labels = "{}.txt", "img/{}.jpg", "cls/{}.mat"
-    coding = _MatCoding(CLASSES, remedy="SBD's labels hold 0 to 20; unpack the file again")
 
-
-def open_both(folder: Path, split: str) -> _Listed:
+def open_both(folder: Path, split: str) -> Dataset:
     """Open a split of the reference's setting. Raises InputError where nothing is left of val."""
-    data = train = Sbd(folder, "train")
+    data = train = SBD.open(folder, "train")
     if split == "val":
-        data, trained_on = Voc(folder, "val"), set(train.names)
-        data.names = [name for name in data.names if name not in trained_on]
+        val, trained_on = VOC.open(folder, "val"), set(train.names)
+        data = part(val, [i for i, name in enumerate(val.names) if name not in trained_on])
         if not data.names:
             raise InputError(f"{folder}: all of VOC's val is in SBD's train.txt; unpack both archives again")
-    data.name = "voc_sbd"
-    return data
+    return replace(data, name="voc_sbd")
 
 
 def splits_of_both(folder: Path) -> list[str]:
     """Return both splits, or none: val takes both lists, and train is nothing new without val."""
-    both = "train" in Sbd.splits(folder) and "val" in Voc.splits(folder)
+    both = "train" in SBD.splits(folder) and "val" in VOC.splits(folder)
     return ["train", "val"] if both else []
-
-
-def _segmentation(path: Path) -> np.ndarray:
-    """Return the array GTcls.Segmentation of a .mat file. Raises InputError, which names the file."""
-    try:
-        variables = read_variables(path.read_bytes(), ("GTcls",), _LONGEST)
-    except FileNotFoundError:
-        raise InputError(f"{path}: these labels are missing; add the file, or take its name out of the set") from None
-    except (InputError, OSError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error).removesuffix(". Get the file again")
-        raise InputError(f"{path}: no GTcls.Segmentation can be read ({reason}); unpack the file again") from error
-    values = struct_of(variables.get("GTcls")).get("Segmentation")
-    if not isinstance(values, np.ndarray):
-        raise InputError(f"{path}: it holds no array GTcls.Segmentation; unpack the file again")
-    return values

@@ -7,10 +7,9 @@ import numpy as np
 
 from .. import figures
 from ..datasets import Dataset, has_split, open_dataset
-from ..datasets.balance import median_frequency_weights
+from ..datasets.dataset import hold_out, median_frequency_weights, scaled, thinned
 from ..datasets.loader import Loader
 from ..datasets.transforms import Augmentation
-from ..datasets.views import hold_out, scaled, thinned
 from ..errors import InputError
 from ..models import MODELS
 from ..ops import softmax_cross_entropy

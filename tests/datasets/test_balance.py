@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from minifcn.datasets.balance import median_frequency_weights
+from minifcn.datasets.dataset import median_frequency_weights
 from minifcn.errors import InputError
 
 VOID = 255

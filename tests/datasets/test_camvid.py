@@ -7,7 +7,6 @@ import pytest
 from PIL import Image
 
 from minifcn.datasets import has_split, list_splits, open_dataset
-from minifcn.datasets.camvid import Camvid
 from minifcn.errors import InputError
 
 REAL = Path(__file__).parents[3] / "shared" / "data" / "camvid"
@@ -29,7 +28,6 @@ def root(tmp_path):
 
 def test_what_a_split_is(root):
     data = open_dataset(root, "train")
-    assert isinstance(data, Camvid)
     assert (data.name, data.split, data.ignore_label, len(data)) == ("camvid", "train", 255, 3)
     assert data.names == ["0000", "0001", "0002"]
     assert len(data.classes) == 11 and data.classes[0] == "sky" and data.classes[10] == "bicyclist"

@@ -106,7 +106,7 @@ def test_augmentation_does_not_depend_on_the_batch_size():
 
 
 def test_augmentation_differs_between_epochs_and_pictures():
-    loader = Loader(Pictures(8, same_size=True), 8, PLAIN, Augmentation(crop=3), shuffle=False)
+    loader = Loader(Pictures(8, same_size=True), 8, PLAIN, Augmentation(crop=(3, 3)), shuffle=False)
     crops = []
     for epoch in range(2):
         (x, _), *_ = loader.epoch(epoch)
@@ -120,7 +120,7 @@ def test_augmentation_differs_between_epochs_and_pictures():
 
 def test_padding_of_a_crop_is_the_preprocessings_mean():
     preprocessing = Preprocessing("BGR", (10.0, 20.0, 30.0), (1.0, 2.0, 3.0))
-    for x, labels in Loader(Pictures(3), 1, preprocessing, Augmentation(crop=20)).epoch(0):
+    for x, labels in Loader(Pictures(3), 1, preprocessing, Augmentation(crop=(20, 20))).epoch(0):
         assert (x[0, 10:] == 0).all() and (labels[0, 10:] == 255).all()
 
 

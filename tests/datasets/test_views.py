@@ -7,7 +7,7 @@ import pytest
 from small_data import make_set
 
 from minifcn.datasets import open_dataset
-from minifcn.datasets.views import hold_out, scaled, thinned
+from minifcn.datasets.dataset import hold_out, scaled, thinned
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,96 @@
+"""What a data set is, and what is made from one: parts, another scale, class weights."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from tqdm import tqdm
+
+from ..errors import InputError
+from .pictures import IGNORE_LABEL, Example, LabelCoding, read_example
+from .transforms import rescale
+
+HELD_OUT = 10  # one picture in so many is held out
+
+
+@dataclass(eq=False)
+class Dataset:
+    """One split of a data set.
+
+    `data[i]`, 0 <= i < len(data), is a picture uint8 (H, W, 3) in RGB and its labels uint8 (H, W): class ids from 0 to
+    len(classes) - 1, or `ignore_label` where the class is unknown (void). Sizes may differ from picture to picture.
+    Construction only lists files; what is in them is checked on reading, and InputError names the file.
+    """
+
+    name: str
+    split: str
+    classes: list[str]  # L names
+    palette: np.ndarray  # uint8 (L, 3), RGB
+    names: list[str]  # the pictures' names, one each, without extension
+    read: Callable[[int], Example]  # data[i]
+
+    ignore_label = IGNORE_LABEL
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, index: int) -> Example:
+        return self.read(index)
+
+
+def from_files(name: str, split: str, coding: LabelCoding, palette: np.ndarray, files: dict) -> Dataset:
+    """A split whose pictures are files: {name: (picture's path, labels' path)}."""
+    names = list(files)
+    return Dataset(name, split, coding.classes, palette, names, lambda i: read_example(*files[names[i]], coding))
+
+
+def part(dataset: Dataset, indices: range | list[int]) -> Dataset:
+    """The pictures with these indices, in that order."""
+    names = [dataset.names[i] for i in indices]
+    return Dataset(dataset.name, dataset.split, dataset.classes, dataset.palette, names, lambda i: dataset[indices[i]])
+
+
+def scaled(dataset: Dataset, scale: float) -> Dataset:
+    """A split with all pictures at another scale > 0: bilinearly, labels by nearest neighbour."""
+    if scale == 1:
+        return dataset
+    return replace(part(dataset, range(len(dataset))), read=lambda i: rescale(*dataset[i], scale))
+
+
+def hold_out(dataset: Dataset) -> tuple[Dataset, Dataset]:
+    """Divide a split into nine tenths and the last tenth, rounded up.
+
+    The last ones by name, not every tenth: neighbours in a film are so alike that they would say nothing new.
+    """
+    kept = len(dataset) - math.ceil(len(dataset) / HELD_OUT)
+    return part(dataset, range(kept)), part(dataset, range(kept, len(dataset)))
+
+
+def thinned(dataset: Dataset, fraction: float) -> Dataset:
+    """A share of a split, 0 < fraction <= 1, spread evenly; at least one picture. Of two halvings, the smaller is part
+    of the larger."""
+    count = max(1, math.floor(len(dataset) * fraction))
+    return part(dataset, [math.floor(i / fraction) for i in range(count)])
+
+
+def median_frequency_weights(dataset: Dataset) -> np.ndarray:
+    """Return float32 (L,): median frequency / frequency of each class, 0 for a class that never occurs.
+
+    The frequency of a class is its pixels divided by all labelled pixels of the pictures it occurs in (Eigen, Fergus
+    2015, section 6.3.2; SegNet uses it for CamVid). Reads every label file once. Raises InputError where
+    nothing is labelled.
+    """
+    L = len(dataset.classes)
+    pixels, in_pictures = np.zeros(L), np.zeros(L)
+    for i in tqdm(range(len(dataset)), "class frequencies", unit="picture", leave=False):
+        counts = np.bincount(dataset[i][1].ravel(), minlength=256)[:L]
+        pixels += counts
+        in_pictures += counts.sum() * (counts > 0)
+    occurs = pixels > 0
+    if not occurs.any():
+        raise InputError(f"{dataset.name} {dataset.split}: no labelled pixel in any picture; train without --balance")
+    frequency = pixels[occurs] / in_pictures[occurs]
+    weights = np.zeros(L, np.float32)
+    weights[occurs] = np.median(frequency) / frequency
+    return weights
