@@ -20,9 +20,8 @@ from minifcn.files import write_json
 from minifcn.models import TRUNKS
 from minifcn.training import folder as runs
 from minifcn.training.loop import Stopped
-from minifcn.training.options import check_ranges
 from minifcn.training.segmentation import check_labelled
-from minifcn.training.settings import SegmentationSettings
+from minifcn.training.settings import SegmentationSettings, check_ranges
 from minifcn.weights import check_trunk, open_weights
 from minifcn.weights.shipped import SHIPPED, find_weights
 

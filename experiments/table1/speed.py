@@ -12,7 +12,7 @@ from minifcn.training import machine
 from minifcn.training.evaluation import predict
 from minifcn.training.segmentation import Segmentation
 from minifcn.training.settings import SegmentationSettings
-from minifcn.training.stage import open_run
+from minifcn.training.task import open_run
 
 from .own_process import in_own_process
 
