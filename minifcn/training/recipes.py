@@ -33,9 +33,7 @@ def presets(recipe: str, given: dict) -> dict:
     chosen = RECIPES[recipe] | given
     wanted = RECIPES[recipe].get("reduction")
     if wanted and chosen["reduction"] != wanted and "lr" not in given:
-        raise InputError(
-            f"--reduction {chosen['reduction']}: --recipe {recipe} has a rate for a {wanted}; give --lr too"
-        )
+        raise InputError(f"--reduction {chosen['reduction']}: --recipe {recipe} is for a {wanted}; give --lr too")
     if recipe == "paper":
         chosen.setdefault("accumulate", max(1, PAPER_PICTURES // chosen["batch"]))
     return chosen

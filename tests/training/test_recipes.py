@@ -206,7 +206,7 @@ def test_the_paper_s_update_is_of_20_pictures_whatever_the_batch(data):
 
 def test_another_reduction_needs_a_rate_of_its_own(data):
     for command in ("--recipe reference --reduction mean", "--recipe paper --reduction sum"):
-        with pytest.raises(InputError, match=r"has a rate for a (sum|mean); give --lr too"):
+        with pytest.raises(InputError, match=r"is for a (sum|mean); give --lr too"):
             plan(data, f"{command} --model fcn32s")
         assert plan(data, f"{command} --model fcn32s --lr 0.5")[0].lr == 0.5
 
