@@ -15,8 +15,7 @@ from . import device
 from .cases import Case, layer_cases, network_cases
 from .command import add_device_option, command_line
 from .gradients import GradientError, check
-from .training.options import check_ranges
-from .training.settings import Settings
+from .training.settings import Settings, check_ranges
 
 
 def main(argv=None) -> int:

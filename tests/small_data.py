@@ -16,10 +16,9 @@ from PIL import Image
 from minifcn import pretrain, train
 from minifcn.command import command_line
 from minifcn.models import Widths
-from minifcn.training import options
 from minifcn.training.segmentation import Segmentation
-from minifcn.training.settings import ClassificationSettings, Options, SegmentationSettings, TrainOptions
-from minifcn.training.stage import open_run
+from minifcn.training.settings import ClassificationSettings, SegmentationSettings
+from minifcn.training.task import open_run
 from minifcn.weights import checkpoint
 
 CLASSES = ("ground", "square", "disc")
@@ -186,12 +185,13 @@ def zipped(folder, path, inside="", folders=True):
 
 def planned(argv) -> list[SegmentationSettings]:
     """The settings of each network that a command line of minifcn.train would train."""
-    return train.plan(*options.read(train.parser, argv, TrainOptions, SegmentationSettings))[0]
+    return train.plan(*train.options(argv))[0]
 
 
 def pretrain_planned(argv) -> ClassificationSettings:
     """The settings that a command line of minifcn.pretrain would train with."""
-    return pretrain.plan(*options.read(pretrain.parser, argv, Options, ClassificationSettings))[0]
+    [settings] = pretrain.plan(*pretrain.options(argv))[0]
+    return settings
 
 
 class NoStop:

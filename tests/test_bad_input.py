@@ -300,7 +300,9 @@ def test_read_only_folders(data, run, tmp_path, capsys):
     for folder in (locked, run):
         folder.chmod(0o555)
     try:
-        assert f"{locked / 'run'}: cannot make this folder" in fails(capsys, train.main, *training(data, locked))
+        assert f"{locked / 'run'}: Permission denied; check this path" in fails(
+            capsys, train.main, *training(data, locked)
+        )
         assert f"{run / 'log.csv'}: " in fails(capsys, train.main, "--resume", run)
     finally:
         for folder in (locked, run):

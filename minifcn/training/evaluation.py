@@ -27,26 +27,21 @@ def classify(model: Module, x):
     return device.of(scores).argmax(scores)
 
 
-def evaluate(
-    model: Module, dataset: Dataset, preprocessing: Preprocessing, progress: str | None = None
-) -> ConfusionMatrix:
+def evaluate(model: Module, dataset: Dataset, preprocessing: Preprocessing, progress: str = "") -> ConfusionMatrix:
     """Count a network's predictions on a data set, picture by picture, each at its own size."""
     counts = ConfusionMatrix(len(dataset.classes), dataset.ignore_label)
     batches = Loader(dataset, 1, preprocessing, shuffle=False, place=model.loops.asarray).epoch(0)
-    for x, labels in tqdm(
-        batches, progress, len(dataset), unit="picture", leave=False, disable=None if progress else True
-    ):
+    for x, labels in tqdm(batches, progress, len(dataset), leave=False, disable=not progress or None):
         counts.update(labels, classify(model, x))
     return counts
 
 
 def check_classes(path, meta: dict, dataset: Dataset) -> None:
     """Raise InputError unless a checkpoint predicts the data set's classes."""
+    theirs, ours = (f"{len(classes)} classes ({', '.join(classes)})" for classes in (meta["classes"], dataset.classes))
     if meta["classes"] != dataset.classes:
-        raise InputError(
-            f"{path}: trained on {len(meta['classes'])} classes ({', '.join(meta['classes'])}), but {dataset.name} has "
-            f"{len(dataset.classes)} ({', '.join(dataset.classes)}); evaluate on data with the same classes"
-        )
+        what = f"trained on {theirs}, but {dataset.name} has {ours}"
+        raise InputError(f"{path}: {what}; evaluate on data with the same classes")
 
 
 def segment(model: Module, preprocessing: Preprocessing, picture: np.ndarray, side: int = 0) -> np.ndarray:

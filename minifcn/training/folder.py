@@ -10,10 +10,9 @@ The log is on the disk before the checkpoint that counts its rows. Resuming drop
 import csv
 import io
 import json
-import os
 import signal
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import MISSING, asdict, fields
 from pathlib import Path
 
@@ -24,11 +23,11 @@ from ..files import atomic_file, write_json
 from ..version import __version__
 from ..weights import checkpoint, restore
 from .machine import machine
-from .options import revived
-from .settings import Settings
+from .settings import Settings, revived
 
 LAST = "last.safetensors"
 POSITION = ("step", "seconds", "best_score", "validations")  # how far a run is, as its checkpoint has it
+MOVABLE = {"data", "init"}  # settings that may differ when a run goes on: where files are
 LOGGED = ["step", "epoch", "lr", "loss"]
 
 
@@ -36,15 +35,9 @@ def new_folder(out: Path, name: str) -> Path:
     """Make the run's folder: out/name, or out/name-2, ... where that exists; an existing one is left alone."""
     for number in range(1, 10_000):
         folder = out / (name if number == 1 else f"{name}-{number}")
-        try:
+        with suppress(FileExistsError):
             folder.mkdir(parents=True)
             return folder
-        except FileExistsError:
-            continue
-        except OSError as error:
-            raise InputError(
-                f"{folder}: cannot make this folder ({error.strerror}); choose another with --out"
-            ) from error
     raise InputError(f"{out}: holds too many runs called {name}; choose another --name")
 
 
@@ -57,37 +50,29 @@ def read_config(folder: Path, kind: type[Settings], data: str | None = None) -> 
     """Read back the settings of a run to resume; kind: their class.  data: where its data set is now, if it moved."""
     path = folder / "config.json"
     moved = {} if data is None else {"data": lasting_name(data)}
-    segments = hasattr(kind, "pad")  # only an FCN has a choice of model
     try:
-        stages = json.loads(path.read_text())["stages"]
-        if any(("model" in stage) != segments for stage in stages):
-            other = "pretrain" if segments else "train"
-            raise InputError(f"{folder}: a run of minifcn.{other}; resume it with that command")
+        stages = [revived(kind, stage | moved) for stage in json.loads(path.read_text())["stages"]]
+        if not stages or len({stage.title for stage in stages}) < len(stages):
+            raise InputError(f"stages: expected each network once, received {[stage.title for stage in stages]}")
+        return stages
     except (FileNotFoundError, NotADirectoryError):
         raise InputError(f"{folder}: no run here (no config.json); give the folder of a run") from None
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path}: not the configuration of a run ({error})") from error
-    try:
-        if not stages or (not segments and len(stages) > 1):
-            raise InputError(f"{len(stages)} stages")
-        return [revived(kind, stage | moved) for stage in stages]
-    except InputError as error:
-        raise InputError(f"{path}: not the configuration of a run ({error}); restore it") from error
+    except (InputError, ValueError, KeyError, TypeError) as error:
+        why = f"not the configuration of a run of minifcn.{kind.command} ({error})"
+        raise InputError(f"{path}: {why}; restore it, or resume with the command that began the run") from error
 
 
 def resume(run) -> None:
     """Let a run go on from its last.safetensors: weights, momentum, position, and the log up to there."""
-    s, train_set = run.settings, run.task.train_set
-    tensors, meta = checkpoint.load(run.last)
-    known = {f.name: f.default for f in fields(s) if f.default is not MISSING}  # of what an older version did not write
-    if decisive(known | meta.get("settings", {})) != decisive(asdict(s)):
-        raise InputError(f"{run.last}: checkpoint of a run with other settings than {run.folder / 'config.json'}")
-    if meta["classes"] != train_set.classes:
-        raise InputError(f"{s.data}: its classes are not those of {run.last}; restore the data set")
-    now = len(train_set)
-    then = meta.get("pictures", now)
-    if then != now:
-        raise InputError(f"{s.data}: {now} training pictures, {run.last} saw {then}; restore the data set")
+    (tensors, meta), s, data = checkpoint.load(run.last), run.settings, run.task.train_set
+    known = {f.name: f.default for f in fields(s) if f.default is not MISSING} | {"pictures": len(data)}
+    now = asdict(s) | {"classes": data.classes, "pictures": len(data)}
+    known, now = json.loads(json.dumps([known, now]))  # with lists for tuples, as the checkpoint has them
+    then = known | meta.get("settings", {}) | {name: meta[name] for name in ("classes", "pictures") if name in meta}
+    other = sorted(name for name in (then | now).keys() - MOVABLE if then.get(name) != now.get(name))
+    if other:
+        files = f"{run.folder / 'config.json'} and {s.data}"
+        raise InputError(f"{run.last}: checkpoint of a run with other {', '.join(other)} than {files}; restore those")
     restore(run.last, tensors, {f"model/{name}": p.data for name, p in run.model.parameters().items()})
     for name, x in tensors.items():
         if name.startswith("momentum/"):
@@ -98,26 +83,11 @@ def resume(run) -> None:
     run.log = read_log(run.folder / "log.csv", run.step)
 
 
-def decisive(settings: dict) -> dict:
-    """The settings that must agree for a run to go on; folders may have moved."""
-    settings = {name: value for name, value in settings.items() if name not in ("data", "init")}
-    return json.loads(json.dumps(settings))  # with lists for tuples, as the settings of a checkpoint have them
-
-
 def read_metrics(folder: Path) -> dict | None:
-    """Read back the metrics of a run that is complete; None where it is not."""
-    path = folder / "metrics.json"
-    try:
-        metrics = json.loads(path.read_text())
-        if not {"model", "steps", "train_seconds", "validations"} <= {*metrics}:
-            raise ValueError("incomplete")
-        return metrics
-    except FileNotFoundError:
-        return None
-    except (ValueError, TypeError) as error:
-        raise InputError(
-            f"{path}: not the metrics of a run ({error}); delete it and resume once more, which writes it anew"
-        ) from error
+    """Read back the metrics of a run that is complete; None where it is not, or they are damaged."""
+    with suppress(FileNotFoundError, ValueError, TypeError):
+        metrics = json.loads((folder / "metrics.json").read_text())
+        return metrics if "validations" in metrics else None
 
 
 # --- log.csv ---
@@ -126,61 +96,36 @@ def read_metrics(folder: Path) -> dict | None:
 class Log(csv.DictWriter):
     """log.csv, a row a step. Numbers are written so that they read back exactly.
 
-    It begins with the rows so far: those after the checkpoint go, as their steps are run again. scores: the names of
-    what validation measures.
+    rows: those so far. scores: the names of what validation measures.
     """
 
     def __init__(self, path: Path, rows: list[dict], scores: tuple[str, ...]):
-        names = [*LOGGED, *(f"val_{name}" for name in scores)]
-        with atomic_file(path) as file:
-            text = io.TextIOWrapper(file, encoding="utf-8", newline="")
-            super().__init__(text, names, lineterminator="\n")
-            self.writeheader()
-            self.writerows(rows)
-            text.flush()
-            text.detach()
-        self.file = io.TextIOWrapper(io.BufferedWriter(_Named(path, "a")), encoding="utf-8", newline="")
-        super().__init__(self.file, names, lineterminator="\n")
+        self.path, self.text = path, io.StringIO()
+        super().__init__(self.text, [*LOGGED, *(f"val_{name}" for name in scores)], lineterminator="\n")
+        self.writeheader()
+        self.writerows(rows)
+        self.flush()
 
     def flush(self) -> None:
         """Have the rows on the disk, before a checkpoint says that they are."""
-        self.file.flush()
-        os.fsync(self.file.fileno())
+        with atomic_file(self.path) as file:
+            file.write(self.text.getvalue().encode())
 
-
-class _Named(io.FileIO):
-    """A file whose errors of writing name it."""
-
-    def write(self, content) -> int:
-        try:
-            return super().write(content)
-        except OSError as error:
-            raise OSError(error.errno, error.strerror, str(self.name)) from error
+    close = flush
 
 
 def read_log(path: Path, step: int) -> list[dict]:
     """Read the rows up to a step. Raises InputError where some are missing or damaged."""
-    kinds = {"step": int, "epoch": int}
     try:
         with open(path, newline="", encoding="utf-8") as file:
-            rows = [row for row in csv.DictReader(file) if None not in row.values()]
-        rows = [{k: kinds.get(k, float)(v) for k, v in row.items() if v != ""} for row in rows[:step]]
+            rows = list(csv.DictReader(file))[:step]
+        rows = [{name: json.loads(value) for name, value in row.items() if value} for row in rows]
         steps = [row["step"] for row in rows if row.keys() >= {*LOGGED}]
     except (ValueError, TypeError, csv.Error):
         steps = None
     if steps != list(range(1, step + 1)):
         raise InputError(f"{path}: expected the rows of steps 1 to {step}, as in the checkpoint beside it; restore it")
     return rows
-
-
-def curves_of(log: list[dict], score: str) -> dict[str, list[float]]:
-    """The rows as figures.curves takes them, with that score of the validations."""
-    validated = [row for row in log if f"val_{score}" in row]
-    return {
-        **{name: [row[name] for row in log] for name in ("step", "loss", "lr")},
-        "val_step": [row["step"] for row in validated],
-        "score": [row[f"val_{score}"] for row in validated],
-    }
 
 
 # --- stopping ---
@@ -205,10 +150,3 @@ def stopping():
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def go_on_with(command: str, folder: Path, where: str) -> str:
-    """How to resume a run that was stopped."""
-    return f"go on with: python -m minifcn.{command} --resume {folder}" + (
-        "" if where == "cpu" else f" --device {where}"
-    )

@@ -11,6 +11,7 @@ import math
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 
@@ -23,7 +24,6 @@ from ..optim import SGD, clip_gradients, learning_rate
 from ..weights import checkpoint
 from .folder import LAST, POSITION, Log, resume
 from .machine import RECOMPUTED, resident, text
-from .task import Task
 
 SAVE_SECONDS = 120  # at least so often a checkpoint is written
 
@@ -39,7 +39,7 @@ class Diverged(InputError):
 class Run:
     """A task in training in `folder`, which exists; it goes on from last.safetensors if that is there."""
 
-    def __init__(self, folder: Path, task: Task):
+    def __init__(self, folder: Path, task):
         self.folder, self.task, self.settings, self.model = folder, task, task.settings, task.model
         self.last, self.best = folder / LAST, folder / "best.safetensors"
         s, parameters = self.settings, self.model.parameters()
@@ -54,28 +54,26 @@ class Run:
 
     def train(self, stop) -> None:
         """Train up to the last step. `stop.requested` is looked at after each step; raises Stopped."""
-        s, loops, per_step = self.settings, self.model.loops, self.settings.batch * self.settings.accumulate
-        saved = started = time.monotonic()
+        s, per_step, saved = self.settings, self.settings.batch * self.settings.accumulate, time.monotonic()
         every = 0.2 if sys.stderr.isatty() else 30  # seconds; a log file needs fewer lines than a terminal
         validate_every = s.val_every and max(1, round(s.val_every * self.steps_per_epoch))  # steps; 0: at the end alone
         done = {"initial": self.step * per_step, "total": s.steps * per_step, "unit": "pic", "mininterval": every}
         log = Log(self.folder / "log.csv", self.log, self.task.scores)
-        with tqdm(desc=self.task.title, **done) as bar, log.file:
+        with tqdm(desc=s.title, **done) as bar, closing(log), np.errstate(all="ignore"):  # check_finite says it
             for group in self.groups():
-                with np.errstate(all="ignore"):  # a diverging run is reported in one line, by step
-                    row = self.train_step(group)
+                row = self.train_step(group)
                 ended = self.step == s.steps
                 if ended or (validate_every and self.step % validate_every == 0):
-                    row |= self.validate(self.seconds + time.monotonic() - started)
+                    row |= self.validate(self.seconds + time.monotonic() - saved)
                 log.writerow(row)
                 self.log.append(row)
                 bar.update(per_step)
-                bar.set_postfix_str(f"loss {row['loss']:.3f}, {text(resident(loops))}", refresh=False)
+                bar.set_postfix_str(f"loss {row['loss']:.3f}, {text(resident(self.model.loops))}", refresh=False)
                 self.watch(bar)
                 now = time.monotonic()
                 epoch_ended = self.step % self.steps_per_epoch == 0
                 if epoch_ended or ended or stop.requested or now - saved > SAVE_SECONDS:
-                    self.seconds, started, saved = self.seconds + now - started, now, now
+                    self.seconds, saved = self.seconds + now - saved, now
                     log.flush()
                     self.save(self.last)
                 if stop.requested and not ended:
@@ -114,11 +112,9 @@ class Run:
     def check_finite(self, finite: bool, what: str) -> None:
         if not finite:
             s = self.settings
-            raise Diverged(
-                f"{what} at step {self.step}, with lr {s.lr:g} on a {s.reduction} loss and --clip {s.clip:g}. Start "
-                f"again with a lower --lr (a tenth), --warmup 100 or --clip 5; {self.folder} keeps the last good "
-                "checkpoint"
-            )
+            how = f"with lr {s.lr:g} on a {s.reduction} loss and --clip {s.clip:g}"
+            way_out = "Start again with a lower --lr (a tenth), --warmup 100 or --clip 5"
+            raise Diverged(f"{what} at step {self.step}, {how}. {way_out}; {self.folder} has the last good checkpoint")
 
     def watch(self, bar) -> None:
         """Say once if the loss does not move."""
@@ -127,10 +123,8 @@ class Run:
         if self.step == when >= 40:
             first, now = (np.mean([row["loss"] for row in rows]) for rows in (self.log[:20], self.log[-20:]))
             if now > 0.99 * first:
-                bar.write(
-                    f"WARNING: the loss has not moved in {self.step} steps ({first:.4g} -> {now:.4g}). lr {s.lr:g} on "
-                    f"a {s.reduction} loss may be too low (or far too high)"
-                )
+                why = f"lr {s.lr:g} on a {s.reduction} loss may be too low (or far too high)"
+                bar.write(f"WARNING: the loss has not moved in {self.step} steps ({first:.4g} -> {now:.4g}). {why}")
 
     def validate(self, seconds: float) -> dict:
         """Score the validation set; keep the best network."""

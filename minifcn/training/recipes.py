@@ -16,24 +16,16 @@ than one picture a step, the reference's rate is divided by their number, and it
 """
 
 from ..errors import InputError
-from ..models import AT_ONCE
+from ..models import AT_ONCE, MODELS
 
-PUBLISHED = {
-    "schedule": "constant",
-    "warmup": 0,
-    "clip": 0.0,
-    "weight_decay": 5e-4,
-    "dropout": 0.5,
-    "flip": False,
-    "pad": 100,
-}
+PUBLISHED = {"schedule": "constant", "warmup": 0, "clip": 0.0, "weight_decay": 5e-4}
+PUBLISHED |= {"dropout": 0.5, "flip": False, "pad": 100}
 PAPER = PUBLISHED | {"batch": 1, "reduction": "mean", "momentum": 0.9, "upsampling": "learnt"}
 REFERENCE = PUBLISHED | {"batch": 1, "reduction": "sum", "momentum": 0.99, "upsampling": "fixed"}
 RECIPES = {"default": {}, "paper": PAPER, "reference": REFERENCE}
 PAPER_PICTURES = 20  # an update, whatever --batch
 LR = {"paper": 1e-4, "reference": 1e-10}  # of 32s; a hundredth for each skip
 ITERATIONS = 100_000  # of the reference; at once: three times as many
-SKIPS = {"fcn32s": 0, "fcn16s": 1, "fcn8s": 2}
 
 
 def presets(recipe: str, given: dict) -> dict:
@@ -41,9 +33,7 @@ def presets(recipe: str, given: dict) -> dict:
     chosen = RECIPES[recipe] | given
     wanted = RECIPES[recipe].get("reduction")
     if wanted and chosen["reduction"] != wanted and "lr" not in given:
-        raise InputError(
-            f"--recipe {recipe} with --reduction {chosen['reduction']}: its rate is for a {wanted}; give --lr too"
-        )
+        raise InputError(f"--reduction {chosen['reduction']}: --recipe {recipe} is for a {wanted}; give --lr too")
     if recipe == "paper":
         chosen.setdefault("accumulate", max(1, PAPER_PICTURES // chosen["batch"]))
     return chosen
@@ -56,7 +46,7 @@ def of_stage(recipe: str, model: str, at_once: bool, pictures: int) -> dict:
     """
     if recipe == "default":
         return {}
-    chosen = {"lr": LR[recipe] * (1 if at_once else 0.01 ** SKIPS[model])}
+    chosen = {"lr": LR[recipe] * (1 if at_once else 0.01 ** len(MODELS[model].skips))}
     if at_once:
         chosen["skip_scale"] = AT_ONCE
     if recipe == "reference":

@@ -1,16 +1,22 @@
 """Everything that a command line of training takes, each declared once: default, help, range, choices.
 
-options.py makes from these fields the parser, its help, the checks of ranges and those of a config.json. A field
-without a help has no option; one that is `often` used stands in --help, the others in --help-all.
+declarations --read--> what is given, no defaults in it --> settings --> config.json
+                                                               '--revived <--'
+
+A field without a help has no option; one that is `often` used stands in --help, the others in --help-all.
 """
 
+import argparse
 import math
-from dataclasses import MISSING, dataclass, field
+import sys
+from dataclasses import MISSING, Field, dataclass, field, fields
 from functools import partial
-from typing import Any, NamedTuple
+from types import UnionType
+from typing import Any, NamedTuple, get_args
 
 from ..datasets import TOYTOWN
-from ..models import AT_ONCE, MODELS, TRUNKS
+from ..errors import InputError
+from ..models import MODELS, TRUNKS
 from .recipes import RECIPES
 
 TOYTOWN_STEPS = 240  # of each network of a chain
@@ -19,11 +25,14 @@ PRETRAIN_EPOCHS = 10
 
 
 class Range(NamedTuple):
-    """low <= value < high, and that in words."""
+    """low <= value < high, and that in words. None, "not given", is in all of them."""
 
     low: float
     high: float
     text: str
+
+    def __contains__(self, value) -> bool:
+        return value is None or self.low <= value < self.high
 
 
 POSITIVE = Range(math.nextafter(0, 1), math.inf, "more than 0")
@@ -32,9 +41,9 @@ BELOW_ONE = Range(0, 1, "0 <= value < 1")
 FINITE = Range(-math.inf, math.inf, "finite numbers")
 
 
-def option(help: str | None, default: Any = MISSING, within=None, choices=None, often=False, **argument):
-    """Declare a field. within: a Range.  argument: more for argparse's add_argument."""
-    metadata = {"help": help, "within": within, "choices": choices, "often": often, "argument": argument}
+def option(help: str | None, default: Any = MISSING, within: Range | None = None, often=False, **argument):
+    """Declare a field. argument: more for argparse's add_argument, such as choices."""
+    metadata = {"help": help, "within": within or argument.get("choices"), "often": often, "argument": argument}
     return field(default=default, metadata=metadata)
 
 
@@ -43,6 +52,9 @@ usual = partial(option, often=True)  # in --help, too
 
 def int_or_text(text: str) -> int | str:
     return int(text) if text.isdecimal() else text
+
+
+# --- the declarations ---
 
 
 @dataclass(kw_only=True)
@@ -68,31 +80,28 @@ class Settings:
     low_memory: bool = False
     seed: int = option("of weights, order and augmentation", 0, NOT_NEGATIVE)
 
-    def __post_init__(self):
-        for name, value in vars(self).items():
-            if isinstance(value, list):  # as argparse and JSON have it
-                setattr(self, name, tuple(value))
+    @property
+    def title(self) -> str:
+        """The network's name: an FCN's, or a classifier's trunk."""
+        return getattr(self, "model", self.trunk)
 
 
 @dataclass(kw_only=True)
 class SegmentationSettings(Settings):
     """What decides the result of training an FCN."""
 
+    command = "train"
     model: str = usual(
-        f"{', '.join(MODELS)}; several: a chain (default: fcn32s fcn16s)", choices=MODELS, nargs="+", metavar="M"
+        "fcn32s, fcn16s, fcn8s; several: a chain (default: fcn32s fcn16s)", choices=MODELS, nargs="+", metavar="M"
     )
     data: str = usual("toytown, or a data set's folder (default: toytown); with --resume: where it is now", TOYTOWN)
-    steps: int = usual(
-        f"updates of each network (default: {TOYTOWN_STEPS}, or {EPOCHS} epochs of your data)", within=POSITIVE
-    )
+    steps: int = usual(f"updates a network (default: {TOYTOWN_STEPS}; your data: {EPOCHS} epochs)", within=POSITIVE)
     init: str | None = usual("weights: a file, vgg (those shipped; default where there are any) or scratch", None)
     reduction: str = option("of the pixels' losses", "mean", choices=("mean", "sum"))
     low_memory: bool = option("update while the gradient is computed; the same weights, no clipping", False)
     pad: str | int = option("as the reference: 100", "same", choices=("same", 100), type=int_or_text)
     upsampling: str = option("learnt: all but the last (the paper); fixed: none", "learnt", choices=("learnt", "fixed"))
-    skip_scale: tuple[float, float] = option(
-        f"of pool4 and pool3, before their scores; 8s at once: {AT_ONCE[0]} {AT_ONCE[1]}", (1.0, 1.0), FINITE
-    )
+    skip_scale: tuple[float, float] = option("of pool4, pool3 (default: 1 1; at once 0.01 0.0001)", (1.0, 1.0), FINITE)
     balance: bool = option("weight classes by median frequency", False)
     crop: tuple[int, int] | None = option("train on random crops of that size", None, POSITIVE, metavar=("H", "W"))
     scale_jitter: float = option("scale pictures by 1-J..1+J", 0.0, BELOW_ONE, metavar="J")
@@ -103,11 +112,15 @@ class SegmentationSettings(Settings):
     fraction: float = option(None, 1.0, POSITIVE)
     held_out: bool = False
 
+    def __post_init__(self):
+        self.skip_scale, self.crop = tuple(self.skip_scale), self.crop and tuple(self.crop)  # argparse, JSON have lists
+
 
 @dataclass(kw_only=True)
 class ClassificationSettings(Settings):
     """What decides the result of pretraining."""
 
+    command = "pretrain"
     data: str = usual("folder or zip: train/CLASS/NAME.jpg and val/ alike, or Tiny ImageNet's layout")
     steps: int = usual(f"updates (default: {PRETRAIN_EPOCHS} epochs)", within=POSITIVE)
     init: str | None = usual("start from another run's last.safetensors (default: from scratch)", None, metavar="FILE")
@@ -134,6 +147,82 @@ class Options:
 class TrainOptions(Options):
     """minifcn.train takes a recipe, too."""
 
-    recipe: str = option(
-        "presets for all the rest; paper: CVPR 2015, reference: its solvers", "default", choices=RECIPES
-    )
+    recipe: str = option("presets for the rest; paper: CVPR 2015, reference: its solvers", "default", choices=RECIPES)
+
+
+# --- what is made of them ---
+
+
+def read(p: argparse.ArgumentParser, argv: list[str] | None, settings: type, options: type) -> tuple[Any, dict]:
+    """Give a parser the options that settings and options declare, and parse a command line with it.
+
+    Return the options, with their defaults, and those of the settings that are given.
+    """
+    argv = sys.argv[1:] if argv is None else argv
+    p.argument_default = argparse.SUPPRESS
+    declared = [f for kind in (settings, options) for f in fields(kind) if f.metadata.get("help")]
+    for f in sorted(declared, key=lambda f: not f.metadata["often"]):
+        text = f.metadata["help"]
+        if "(default" not in text and type(f.default) in (int, float, str):
+            text += f" (default: {f.default})"
+        shown = f.metadata["often"] or "--help-all" in argv
+        p.add_argument(flag(f.name), help=text if shown else argparse.SUPPRESS, **_argument(f))
+    p.add_argument("--help-all", action="help", help="show all options")
+    given = vars(p.parse_args(argv))
+    extra = ", ".join(flag(name) for name in given if name not in ("resume", "data", "device"))
+    if "resume" in given and extra:
+        raise InputError(f"--resume: a run keeps its settings; leave out {extra}, or start a new run without --resume")
+    check_ranges(given, options, settings)
+    return options(**{f.name: given.pop(f.name) for f in fields(options) if f.name in given}), given
+
+
+def _argument(f: Field) -> dict:
+    """Keywords of add_argument: what the field's type says, and what it adds."""
+    kind = get_args(f.type)[0] if isinstance(f.type, UnionType) else f.type
+    if kind is bool:
+        return {"action": argparse.BooleanOptionalAction if f.default else "store_true"}
+    parts = get_args(kind)
+    return ({"type": parts[0], "nargs": len(parts)} if parts else {"type": kind}) | f.metadata["argument"]
+
+
+def steps_for(opts: Options, given: dict, s: Settings, pictures: int, epochs: float, preset: int | None = None) -> int:
+    """The updates that --steps or --epochs ask for; where neither is given `preset`, or else `epochs`."""
+    if "steps" in given and opts.epochs is not None:
+        raise InputError(f"--steps {given['steps']} and --epochs {opts.epochs:g}: leave one of them out")
+    if "steps" in given or (opts.epochs is None and preset is not None):
+        return given.get("steps", preset)
+    return max(1, round((opts.epochs or epochs) * (pictures // s.batch // s.accumulate)))
+
+
+def check_ranges(values: dict, *kinds: type) -> None:
+    """Raise InputError for a value that its declaration does not allow."""
+    for f in (f for kind in kinds for f in fields(kind) if f.metadata.get("within") and f.name in values):
+        value, within = values[f.name], f.metadata["within"]
+        several = value if isinstance(value, list | tuple) else [value]
+        if not all(x in within for x in several):
+            expected = within.text if isinstance(within, Range) else " or ".join(map(str, within))
+            raise InputError(f"{flag(f.name)}: expected {expected}, received {' '.join(map(str, several))}")
+
+
+def revived(kind: type[Settings], values: dict) -> Settings:
+    """Return the settings that a config.json holds. Raises InputError or TypeError for what they cannot be."""
+    for f in fields(kind):
+        if f.name in values and not _fits(values[f.name], f.type):
+            raise InputError(f"{f.name}: expected {f.type}, received {values[f.name]!r}")
+    check_ranges(values, kind)
+    return kind(**values)
+
+
+def _fits(value, kind) -> bool:
+    """Whether a value, as JSON has it, is of a field's type."""
+    parts = get_args(kind)
+    if isinstance(kind, UnionType):
+        return any(_fits(value, part) for part in parts)
+    if parts:
+        return isinstance(value, list) and len(value) == len(parts) and all(map(_fits, value, parts))
+    return type(value) in ((int, float) if kind is float else (kind,))
+
+
+def flag(name: str) -> str:
+    """val_every -> --val-every"""
+    return f"--{name.replace('_', '-')}"

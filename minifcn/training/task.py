@@ -1,66 +1,165 @@
-"""What a run trains, on what, and how it is scored. segmentation.py and classification.py have the two kinds."""
+"""What a command trains: a task is data and a network, a run of it ends with metrics.json, a chain is several.
 
+command line --plan--> settings --> Task --> Run in a folder --finish--> metrics.json --report--> the last lines
+
+Everything that can be refused, data, weights and network, is built before the folder exists. segmentation.py and
+classification.py have the two kinds of tasks.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
-from ..datasets.transforms import Preprocessing
+import numpy as np
+
+from .. import device, figures
+from ..datasets import classification, transforms
+from ..datasets.loader import Loader
 from ..errors import InputError
-from ..nn import Module
+from ..files import write_json
+from ..ops import softmax_cross_entropy
 from ..weights import WeightFile, load_weights
-from .settings import Settings
+from .folder import LAST, new_folder, read_config, read_metrics, stopping, write_config
+from .loop import Run, Stopped
+from .machine import peak
+from .settings import Options, Settings
 
 
 class Task:
-    """A data set and a network with its first weights. It is whole before its run has a folder.
+    """A data set and a network with its first weights.
 
     settings, train_set, val_set (None where there is none), model, preprocessing
-    title, item, head                  names: of the run, of what has a loss, of the layers that depend on the classes
+    takes                              the kind of its settings
     scores, score_label                what validation measures, the first chooses best.safetensors; that one's name
+    augmentation, collate              of the training set, as a Loader takes them
+    ignore_label, class_weight         as the loss takes them
 
-    batches() -> Loader                of the training set
-    loss(x, labels) -> Tensor          of a batch, summed over what is labelled
-    weight(labels) -> float            how much is labelled in a batch: what a mean divides by
     score() -> dict                    the network's scores on the validation set, fractions or None
-    meta() -> dict                     what a checkpoint says of the network and its classes
-    describe_data() -> str             what it trains on
     finish(run) -> dict                measures and draws what the trained network can do, for metrics.json
     """
 
-    def __init__(self, settings: Settings, train_set, val_set, model: Module, where: str):
-        s = self.settings = settings
-        self.train_set, self.val_set = train_set, val_set
+    collate = staticmethod(transforms.collate)
+    ignore_label, class_weight = 255, None
+
+    def __init__(self, s: Settings, train_set, val_set, network: Callable, built_by: tuple[str, ...], where: str):
+        """network(num_classes, **settings): built by trunk, seed, dropout, and the settings with these names."""
+        self.settings, self.train_set, self.val_set = s, train_set, val_set
         if s.batch * s.accumulate > len(train_set):
-            raise InputError(
-                f"--batch {s.batch} x --accumulate {s.accumulate} is more than the {len(train_set)} training pictures "
-                f"of {s.data}; choose smaller ones"
-            )
-        self.model, self.preprocessing = model.to(where), Preprocessing()
+            pictures = f"{len(train_set)} training pictures of {s.data}; choose smaller ones"
+            raise InputError(f"--batch {s.batch} x --accumulate {s.accumulate} is more than the {pictures}")
+        spec = {name: getattr(s, name) for name in ("trunk", *built_by, "seed", "dropout")}
+        self.spec = {"num_classes": len(train_set.classes)} | spec
+        self.model, self.preprocessing = network(**self.spec).to(where), transforms.Preprocessing()
 
     def initialise(self, file: WeightFile | None = None) -> None:
         """Take over the weights of --init, and the preprocessing that belongs to them.  file: it, if it is open."""
-        if self.settings.init is None:
+        path = self.settings.init
+        if path is None:
             return
-        path = Path(self.settings.init)
-        report = load_weights(self.model, path, file)
+        report, ours = load_weights(self.model, path, file), self.train_set.classes
         if report.preprocessing is None:
             raise InputError(f"{path}: says nothing of its preprocessing; give a checkpoint of a run")
         self.preprocessing = report.preprocessing
         print(f"initialised from {path}:\n{report.table()}\n  preprocessing: {self.preprocessing.describe()}")
-        theirs, ours = report.classes, self.train_set.classes
-        if report.reinitialised:
-            count = "other" if theirs is None else len(theirs)
-            print(f"  the file has {count} classes, {self.train_set.name} has {len(ours)}: new {self.head}")
-        elif theirs != ours and any(name.startswith(("score", "fc8")) for name in report.loaded):
-            names = "not named" if theirs is None else f"others ({', '.join(theirs)})"
-            print(f"  NOTE: the file's classes are {names}; kept its {self.head} all the same")
+        last_layers = [name for name in report.loaded + report.reinitialised if name.startswith(("score", "fc8"))]
+        if last_layers and report.classes != ours:
+            count = "unknown" if report.classes is None else len(report.classes)
+            kept = "new last layers" if report.reinitialised else "kept its last layers all the same"
+            print(f"  NOTE: the file's classes ({count}) are not those of {self.train_set.name} ({len(ours)}): {kept}")
+
+    def batches(self) -> Loader:
+        """The batches of the training set."""
+        s = self.settings
+        how = {"seed": s.seed, "drop_last": True, "place": self.model.loops.asarray, "collate": self.collate}
+        return Loader(self.train_set, s.batch, self.preprocessing, self.augmentation, **how)
+
+    def loss(self, x, labels):
+        """The loss of a batch, summed over what is labelled."""
+        return softmax_cross_entropy(self.model(x), labels, self.ignore_label, self.class_weight, "sum")
+
+    def weight(self, labels: np.ndarray) -> float:
+        """How much is labelled in a batch: what a mean divides by."""
+        counts = np.bincount(labels.ravel(), minlength=256)[: len(self.train_set.classes)]
+        return float(counts.sum() if self.class_weight is None else counts @ self.class_weight.astype(np.float64))
+
+    def meta(self) -> dict:
+        """What a checkpoint says of the network and its classes."""
+        return {"model": {"name": self.model.name} | self.spec, "classes": self.train_set.classes}
 
     def describe(self) -> str:
         """What is about to happen, with the figures that users stumble over: learning rate and reduction."""
-        s = self.settings
+        s, data, pictures = self.settings, self.train_set, len(self.train_set)
         weights = sum(p.data.size for p in self.model.parameters().values())
-        epochs = s.steps / (len(self.train_set) // s.batch // s.accumulate)
+        length = f"{s.steps} steps of {s.batch * s.accumulate} = {s.steps / (pictures // s.batch // s.accumulate):.1f}"
         return (
-            f"{self.title} ({s.trunk}): {weights:,} weights; {self.model.loops.describe()}\n"
-            f"{self.describe_data()}; {s.steps} steps of {s.batch * s.accumulate} = {epochs:.1f} epochs\n"
-            f"lr {s.lr:g} ({s.schedule}) on the {s.reduction} of the {self.item}s' losses; momentum {s.momentum}, "
+            f"{s.title} ({s.trunk}): {weights:,} weights; {self.model.loops.describe()}\n"
+            f"{data.name}: {pictures} training pictures, {len(data.classes)} classes; {length} epochs\n"
+            f"lr {s.lr:g} ({s.schedule}) on the {s.reduction} of the losses; momentum {s.momentum}, "
             f"weight decay {s.weight_decay:g}, clip {s.clip:g}; biases lr x 2, no decay"
         )
+
+
+def open_run(kind: type[Task], folder: Path, settings: Settings, where: str = "cpu", task: Task | None = None) -> Run:
+    """Return the run in a folder, with its first weights or its own; nothing is written. task: if it is built."""
+    if task is None:
+        task = kind(settings, where)
+        if not (folder / LAST).exists():
+            task.initialise()
+    return Run(folder, task)
+
+
+def complete(kind: type[Task], folder: Path, settings: Settings, where: str, stop, task: Task | None = None) -> dict:
+    """Train one network in a folder, or finish it, or do nothing where it is finished; return its metrics.
+
+    task: of that kind, with its first weights, if it is built already.
+    """
+    metrics = read_metrics(folder)
+    if metrics is None:
+        run = open_run(kind, folder, settings, where, task)
+        folder.mkdir(exist_ok=True)
+        if not (folder / "config.json").exists():
+            write_config(folder, [settings], where)
+        print(run.task.describe())
+        run.train(stop)
+        metrics = {"model": settings.title, "steps": run.step, "train_seconds": round(run.seconds, 1)}
+        metrics |= {"peak_memory_bytes": peak(run.model.loops), "validations": run.validations}
+        metrics |= run.task.finish(run)
+        curves = {name: [row[name] for row in run.log] for name in ("step", "loss", "lr")}
+        curves["val_step"] = [scores["step"] for scores in run.validations]
+        curves["score"] = [scores[run.task.scores[0]] or 0.0 for scores in run.validations]
+        figures.curves(folder / "curves.png", curves, run.task.score_label)
+        write_json(folder / "metrics.json", metrics)
+    return metrics
+
+
+def run_command(kind: type[Task], opts: Options, given: dict, plan: Callable, report: Callable) -> int:
+    """Begin what a command line asks for, or go on with it; return the exit status.
+
+    plan(opts, given) -> the settings of each network, and what its task may find open: splits, weights.
+    report(folder, folders, settings, metrics, device): what is drawn and said at the end; the lists have an
+    entry a network.
+    """
+    device.start(opts.device)  # where there is none, before anything is written
+    if opts.resume is not None:
+        folder, task = Path(opts.resume), None
+        stages = read_config(folder, kind.takes, given.get("data"))
+    else:
+        stages, splits, file = plan(opts, given)
+        task = kind(stages[0], opts.device, splits)
+        task.initialise(file)
+        folder = new_folder(Path(opts.out), opts.name or classification.title(stages[0].data))
+        write_config(folder, stages, opts.device)
+    folders = [folder] if len(stages) == 1 else [folder / s.title for s in stages]
+    metrics = []
+    try:
+        with stopping() as stop:
+            for i, (stage, place) in enumerate(zip(stages, folders, strict=True)):
+                if i > 0:
+                    stage, task = replace(stage, init=str(folders[i - 1] / LAST)), None
+                metrics.append(complete(kind, place, stage, opts.device, stop, task))
+    except Stopped as stopped:
+        command = f"python -m minifcn.{kind.takes.command} --resume {folder}"
+        print(f"\n{stopped}\ngo on with: {command}" + f" --device {opts.device}" * (opts.device != "cpu"))
+        return 130
+    report(folder, folders, stages, metrics, opts.device)
+    return 0

@@ -15,7 +15,7 @@ from minifcn import device, evaluate, gpu, predict, train
 from minifcn.datasets.loader import Loader
 from minifcn.datasets.transforms import Preprocessing
 from minifcn.models import TRUNKS
-from minifcn.training import loop
+from minifcn.training import loop, task
 from minifcn.weights import checkpoint
 
 # On the CPU im2col, so that both add up products of the same matrices and float32 parts them by its last bits only.
@@ -98,7 +98,7 @@ def interrupt(monkeypatch, after):
 
     stop = SimpleNamespace(requested=False)
     monkeypatch.setattr(loop.Run, "train_step", step)
-    monkeypatch.setattr(train, "stopping", lambda: nullcontext(stop))
+    monkeypatch.setattr(task, "stopping", lambda: nullcontext(stop))
 
 
 def test_train_command_and_a_checkpoint_that_moves_between_devices(data, tmp_path, monkeypatch, capsys):

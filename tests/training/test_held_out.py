@@ -9,11 +9,11 @@ from small_data import make_set
 
 from minifcn.datasets import open_dataset
 from minifcn.datasets.transforms import Preprocessing
-from minifcn.training import segmentation, stage
+from minifcn.training import segmentation
 from minifcn.training.evaluation import evaluate
 from minifcn.training.segmentation import Segmentation
 from minifcn.training.settings import SegmentationSettings
-from minifcn.training.stage import open_run
+from minifcn.training.task import complete, open_run
 from minifcn.weights import checkpoint
 
 pytestmark = pytest.mark.usefixtures("tiny_trunk", "no_drawing")
@@ -31,8 +31,7 @@ def start(data, folder, **others):
 
 
 def finish(run):
-    run.train(SimpleNamespace(requested=False))
-    return stage.finish(run)
+    return complete(Segmentation, run.folder, run.settings, "cpu", SimpleNamespace(requested=False), run.task)
 
 
 def test_the_held_out_tenth_is_not_trained_on(data, tmp_path):

@@ -15,7 +15,7 @@ from minifcn.datasets.classification import Pictures
 from minifcn.datasets.transforms import Preprocessing
 from minifcn.training.classification import Classification, accuracy, ranks_of
 from minifcn.training.loop import Run
-from minifcn.training.stage import open_run
+from minifcn.training.task import open_run
 from minifcn.weights import checkpoint
 
 pytestmark = pytest.mark.usefixtures("tiny_trunk")
@@ -129,7 +129,7 @@ def test_folder_and_zip_and_threads_do_not_change_a_bit(data, tmp_path):
 import sys
 from pathlib import Path
 from minifcn.training.classification import Classification
-from minifcn.training.stage import open_run
+from minifcn.training.task import open_run
 from minifcn.training.settings import ClassificationSettings
 out, data = Path(sys.argv[1]), sys.argv[2]
 run = open_run(Classification, out, ClassificationSettings(data=data, size=40, crop=36, batch=5, steps=3))

@@ -17,7 +17,7 @@ from test_resume import KILLER, signal_in_step, steps_logged
 from minifcn import pretrain
 from minifcn.models.classifier import VGGClassifier
 from minifcn.training.classification import Classification
-from minifcn.training.stage import open_run
+from minifcn.training.task import open_run
 from minifcn.weights import checkpoint
 
 # All that a resume could get wrong is on: momentum, dropout, augmentation, accumulation, schedule, batch averages.
@@ -134,10 +134,13 @@ def test_resuming_a_finished_run_changes_nothing(undisturbed, capsys):
     assert "held-out pictures: top-1" in capsys.readouterr().out
 
 
-def test_damaged_metrics_are_refused(undisturbed, tmp_path, capsys):
-    metrics = Path(shutil.copytree(undisturbed, tmp_path / "run")) / "metrics.json"
-    metrics.write_text("{")
-    assert f"{metrics}: not the metrics of a run" in fails(capsys, pretrain.main, "--resume", tmp_path / "run")
+def test_damaged_metrics_and_a_lost_trunk_are_made_anew(undisturbed, tmp_path):
+    run = Path(shutil.copytree(undisturbed, tmp_path / "run"))
+    (run / "metrics.json").write_text("{")
+    (run / "trunk.safetensors").unlink()
+    assert pretrain.main(["--resume", str(run)]) == 0
+    assert_ended_alike(run, undisturbed)
+    assert json.loads((run / "metrics.json").read_text())["validations"]
 
 
 def test_a_damaged_picture_stops_the_run_and_nothing_is_lost(folder, undisturbed, tmp_path, capsys):
@@ -169,12 +172,14 @@ def test_other_settings_and_other_runs_are_refused(stopped, tmp_path, capsys):
     config = json.loads(path.read_text())
     for name, value in {"lr": 0.1, "size": 40, "crop": 20, "seed": 1, "batch": 2, "dropout": 0.0}.items():
         path.write_text(json.dumps({**config, "stages": [{**config["stages"][0], name: value}]}))
-        assert "other settings than" in fails(capsys, pretrain.main, "--resume", stopped), name
+        assert f"with other {name} than {path}" in fails(capsys, pretrain.main, "--resume", stopped)
     for stages in ([], config["stages"] * 2, [{**config["stages"][0], "colour": "red"}]):
         path.write_text(json.dumps({**config, "stages": stages}))
         assert f"{path}: not the configuration of a run" in fails(capsys, pretrain.main, "--resume", stopped)
     path.write_text(json.dumps({**config, "stages": [{**config["stages"][0], "model": "fcn32s"}]}))
-    assert f"{stopped}: a run of minifcn.train; resume it" in fails(capsys, pretrain.main, "--resume", stopped)
+    line = fails(capsys, pretrain.main, "--resume", stopped)
+    assert f"{path}: not the configuration of a run of minifcn.pretrain (" in line and "'model'" in line
+    assert line.endswith("; restore it, or resume with the command that began the run")
     path.write_bytes(before[path])
     assert files_of(stopped) == before
     assert f"{tmp_path}: no run here" in fails(capsys, pretrain.main, "--resume", tmp_path)
@@ -184,10 +189,11 @@ def test_pictures_that_are_gone_or_of_other_classes(stopped, tmp_path, capsys):
     config = json.loads((stopped / "config.json").read_text())
     before = files_of(stopped)
     others = make_pictures(tmp_path / "others", classes=("cyan", "magenta", "yellow"))
-    for where, complaint in ((tmp_path / "no.zip", "no such"), (others, "its classes are not those of")):
+    for where, complaint in ((tmp_path / "no.zip", f"{tmp_path / 'no.zip'}: no such"), (others, f"{others}; restore")):
         config["stages"][0]["data"] = str(where)
         (stopped / "config.json").write_text(json.dumps(config))
-        assert f"{where}: {complaint}" in fails(capsys, pretrain.main, "--resume", stopped)
+        line = fails(capsys, pretrain.main, "--resume", stopped)
+        assert complaint in line and ("with other classes than" in line) == (where == others)
     (stopped / "config.json").write_bytes(before[stopped / "config.json"])
     assert files_of(stopped) == before
 
@@ -209,18 +215,21 @@ def test_a_start_from_another_run(names, undisturbed, tmp_path, capsys):
         else:
             np.testing.assert_array_equal(parameter.data, theirs[f"model/{name}"], err_msg=name)
     if len(names) == 4:
-        assert "REINITIALISED" in out and "the file has 3 classes, inks has 4: new fc8" in out
+        assert "REINITIALISED" in out and "the file's classes (3) are not those of inks (4): new last layers" in out
     else:
-        assert "NOTE: the file's classes are others (" in out and "; kept its fc8 all the same" in out
+        assert "the file's classes (3) are not those of inks (3): kept its last layers all the same" in out
     assert run.step == 0 and not run.optimiser.momentum_buffers
 
 
 def test_a_run_that_started_from_another_resumes_too(undisturbed, data, tmp_path, monkeypatch):
-    init = ("--init", undisturbed / "last.safetensors")
+    """Without the file that it started from: the checkpoint has all."""
+    path = Path(shutil.copy(undisturbed / "last.safetensors", tmp_path / "first.safetensors"))
+    init = ("--init", path)
     assert pretrain.main(arguments(data, tmp_path / "whole", *init)) == 0
     with monkeypatch.context() as patch:
         signal_in_step(patch, signal.SIGINT, 5)
         assert pretrain.main(arguments(data, tmp_path / "halves", *init)) == 130
+    path.unlink()
     assert pretrain.main(["--resume", str(tmp_path / "halves" / "run")]) == 0
     assert_same_tensors(
         tmp_path / "halves" / "run" / "last.safetensors", tmp_path / "whole" / "run" / "last.safetensors"

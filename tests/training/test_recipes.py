@@ -10,7 +10,7 @@ from minifcn import softmax_cross_entropy
 from minifcn.errors import InputError
 from minifcn.models import MODELS
 from minifcn.training import segmentation
-from minifcn.training.stage import open_run
+from minifcn.training.task import open_run
 
 pytestmark = pytest.mark.usefixtures("tiny_trunk")
 
@@ -206,7 +206,7 @@ def test_the_paper_s_update_is_of_20_pictures_whatever_the_batch(data):
 
 def test_another_reduction_needs_a_rate_of_its_own(data):
     for command in ("--recipe reference --reduction mean", "--recipe paper --reduction sum"):
-        with pytest.raises(InputError, match=r"its rate is for a (sum|mean); give --lr too"):
+        with pytest.raises(InputError, match=r"is for a (sum|mean); give --lr too"):
             plan(data, f"{command} --model fcn32s")
         assert plan(data, f"{command} --model fcn32s --lr 0.5")[0].lr == 0.5
 

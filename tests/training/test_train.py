@@ -25,7 +25,7 @@ from minifcn.autograd import no_grad
 from minifcn.models import AT_ONCE, MODELS
 from minifcn.models.fcn import bilinear_weight
 from minifcn.training.segmentation import Segmentation
-from minifcn.training.stage import open_run
+from minifcn.training.task import open_run
 from minifcn.weights import checkpoint, load_model
 
 pytestmark = pytest.mark.usefixtures("tiny_trunk")
@@ -135,7 +135,7 @@ def test_an_existing_run_is_never_overwritten_and_the_second_equals_it(chain, da
 def test_threads_do_not_change_a_bit(data, tmp_path):
     code = """
 import pathlib, sys
-from minifcn.training.stage import open_run
+from minifcn.training.task import open_run
 from minifcn.training.segmentation import Segmentation
 from minifcn.training.settings import SegmentationSettings
 class NoStop: requested = False
@@ -195,7 +195,7 @@ def test_another_class_count_starts_the_score_layers_anew_and_says_so(chain, tmp
     train_run(tmp_path / "run", data, init=str(init), lr=0.0, steps=1)
     out = capsys.readouterr().out
     assert "REINITIALISED" in out and "score_fr" in out
-    assert "the file has 3 classes, four has 4: new score layers" in out
+    assert "the file's classes (3) are not those of four (4): new last layers" in out
     ours = weights_of(tmp_path / "run" / "last.safetensors")
     assert ours["score_fr.weight"].shape == (1, 1, 16, 4) and not ours["score_fr.weight"].any()
     np.testing.assert_array_equal(ours["fc7.weight"], weights_of(init)["fc7.weight"])
@@ -204,7 +204,7 @@ def test_another_class_count_starts_the_score_layers_anew_and_says_so(chain, tmp
 def test_other_classes_of_the_same_number_are_noted(chain, tmp_path, capsys):
     data = make_set(tmp_path / "other", [("train", 4)], classes=("lawn", "brick", "ball"))
     train_run(tmp_path / "run", data, init=str(chain / "fcn32s" / "last.safetensors"), lr=0.0, steps=1)
-    assert "NOTE: the file's classes are others (ground, square, disc)" in capsys.readouterr().out
+    assert "NOTE: the file's classes (3) are not those of other (3): kept its last layers" in capsys.readouterr().out
 
 
 def test_preprocessing_comes_with_the_weights(chain, data, tmp_path):

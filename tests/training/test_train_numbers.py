@@ -18,7 +18,7 @@ from minifcn.models import MODELS
 from minifcn.optim import SGD, clip_gradients, learning_rate
 from minifcn.training.loop import Run
 from minifcn.training.segmentation import Segmentation
-from minifcn.training.stage import open_run
+from minifcn.training.task import open_run
 
 pytestmark = pytest.mark.usefixtures("tiny_trunk")
 
