@@ -22,7 +22,7 @@ from .training.recipes import of_stage, presets
 from .training.segmentation import Segmentation, Splits, check_labelled, draw_samples, open_splits, run_stage
 from .training.settings import EPOCHS, TOYTOWN_STEPS, SegmentationSettings, TrainOptions
 from .weights import WeightFile, load_model, open_weights
-from .weights.shipped import SCRATCH, SHIPPED, find_weights, shipped_trunks
+from .weights.shipped import SCRATCH, SHIPPED, find_weights, shipped_files
 
 CHAIN = ["fcn32s", "fcn16s"]  # --model, where it is not given
 
@@ -82,7 +82,7 @@ def plan(opts: TrainOptions, given: dict) -> tuple[list[SegmentationSettings], S
 def find_start(given: dict) -> tuple[str | None, WeightFile | None]:
     """The file to start from, and what is in it."""
     trunk = given.get("trunk", SegmentationSettings.trunk)
-    init = given.get("init") or (SHIPPED if trunk in shipped_trunks() else SCRATCH)
+    init = given.get("init") or (SHIPPED if trunk in shipped_files("weights") else SCRATCH)
     if init == SCRATCH:
         return None, None
     path = find_weights(init, trunk)

@@ -12,18 +12,17 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from minifcn import cpu
+from minifcn import cpu, load_weights
 from minifcn.command import command_line, command_parser
 from minifcn.datasets import TOYTOWN, has_split, lasting_name, open_dataset
 from minifcn.errors import InputError
 from minifcn.files import write_json
-from minifcn.models import TRUNKS
+from minifcn.models import TRUNKS, fcn32s
 from minifcn.training import folder as runs
 from minifcn.training.loop import Stopped
 from minifcn.training.options import check_ranges
 from minifcn.training.segmentation import check_labelled
 from minifcn.training.settings import SegmentationSettings
-from minifcn.weights import check_trunk, open_weights
 from minifcn.weights.shipped import SHIPPED, find_weights
 
 from . import build, jobs, measurements, pretraining, sizes, table
@@ -105,7 +104,7 @@ def plan(args: argparse.Namespace) -> Options:
     for dataset in (train, open_dataset(args.data, reported_split(args.data))):
         check_labelled(args.data, dataset)
     path = find_weights(args.init, args.trunk)
-    check_trunk(path, open_weights(path), args.trunk)
+    load_weights(fcn32s(2, args.trunk), path)  # raises where they do not fit
     data = lasting_name(args.data)
     options = Options(
         **{"data": data, "steps": 0, "batch": args.batch, "lrs": sorted(set(args.lr))},

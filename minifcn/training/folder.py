@@ -22,7 +22,7 @@ from ..datasets.transforms import Preprocessing
 from ..errors import InputError
 from ..files import atomic_file, write_json
 from ..version import __version__
-from ..weights import checkpoint, restore
+from ..weights import open_weights, restore
 from .machine import machine
 from .options import revived
 from .settings import Settings
@@ -78,7 +78,8 @@ def read_config(folder: Path, kind: type[Settings], data: str | None = None) -> 
 def resume(run) -> None:
     """Let a run go on from its last.safetensors: weights, momentum, position, and the log up to there."""
     s, train_set = run.settings, run.task.train_set
-    tensors, meta = checkpoint.load(run.last)
+    file = open_weights(run.last)
+    meta = file.meta
     known = {f.name: f.default for f in fields(s) if f.default is not MISSING}  # of what an older version did not write
     if decisive(known | meta.get("settings", {})) != decisive(asdict(s)):
         raise InputError(f"{run.last}: checkpoint of a run with other settings than {run.folder / 'config.json'}")
@@ -88,10 +89,10 @@ def resume(run) -> None:
     then = meta.get("pictures", now)
     if then != now:
         raise InputError(f"{s.data}: {now} training pictures, {run.last} saw {then}; restore the data set")
-    restore(run.last, tensors, {f"model/{name}": p.data for name, p in run.model.parameters().items()})
-    for name, x in tensors.items():
-        if name.startswith("momentum/"):
-            run.optimiser.momentum_buffers[name.removeprefix("momentum/")] = run.model.loops.asarray(x)
+    restore(run.model, run.last, file)
+    for x in (array.stored for array in file.arrays):
+        if x.name.startswith("momentum/"):
+            run.optimiser.momentum_buffers[x.name.removeprefix("momentum/")] = run.model.loops.asarray(x.read())
     for name in POSITION:
         setattr(run, name, meta[name])
     run.task.preprocessing = Preprocessing.from_dict(meta["preprocessing"])

@@ -14,7 +14,7 @@ from ..datasets.views import hold_out, scaled, thinned
 from ..errors import InputError
 from ..models import MODELS
 from ..ops import softmax_cross_entropy
-from ..weights import checkpoint, restore
+from ..weights import restore
 from . import machine
 from .evaluation import evaluate, predict
 from .loop import Run
@@ -96,8 +96,7 @@ class Segmentation(Task):
     def finish(self, run: Run) -> dict:
         """Score the final network, or the one chosen on held-out pictures, on the test set, and draw samples.png."""
         if self.settings.held_out:
-            tensors, _ = checkpoint.load(run.best)
-            restore(run.best, tensors, {f"model/{name}": p.data for name, p in self.model.parameters().items()})
+            restore(self.model, run.best)
         shown = self.test_set or self.val_set or self.train_set
         draw_samples(run.folder / "samples.png", shown, {self.title: (self.model, self.preprocessing)}, blend=True)
         if self.test_set is None:

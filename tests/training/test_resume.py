@@ -56,7 +56,7 @@ def count_down(owner, name):
     setattr(owner, name, counted)
 
 for owner, name in (
-    (os, "fsync"), (os, "replace"), (checkpoint, "_file_order"), (optim.SGD, "step"), (folder.Log, "writerow")
+    (os, "fsync"), (os, "replace"), (checkpoint, "checksum"), (optim.SGD, "step"), (folder.Log, "writerow")
 ):
     count_down(owner, name)
 for left in [*kills, 0]:
