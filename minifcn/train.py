@@ -17,7 +17,7 @@ from .training.segmentation import Segmentation, check_labelled, draw_samples, o
 from .training.settings import EPOCHS, TOYTOWN_STEPS, SegmentationSettings, TrainOptions, read, steps_for
 from .training.task import run_command
 from .weights import WeightFile, load_model, open_weights
-from .weights.shipped import SCRATCH, SHIPPED, find_weights, shipped_trunks
+from .weights.shipped import SCRATCH, SHIPPED, find_weights, shipped_files
 
 CHAIN = ["fcn32s", "fcn16s"]  # --model, where it is not given
 
@@ -37,7 +37,7 @@ def plan(opts: TrainOptions, given: dict) -> tuple[list[SegmentationSettings], t
     splits = open_splits(given["data"])
     check_labelled(given["data"], splits[0])
     trunk = given.get("trunk", SegmentationSettings.trunk)
-    init = given.get("init") or (SHIPPED if trunk in shipped_trunks() else SCRATCH)
+    init = given.get("init") or (SHIPPED if trunk in shipped_files("weights") else SCRATCH)
     path = None if init == SCRATCH else find_weights(init, trunk)
     given["init"], file = (str(path), open_weights(path)) if path else (None, None)
     stages = stages_of(opts, given, splits[0], file)

@@ -207,10 +207,10 @@ def bad_checkpoints(finished, tmp_path):
         folder / "empty": "is empty",
         folder / "picture": "not a weight file of any known kind",
         folder / "folder": "is a folder",
-        folder / "nowhere": "no such file",
-        folder / "narrower": "checkpoint of another network",
-        folder / "bare": "says nothing of its",
-        folder / "unknown": "does not describe a network",
+        folder / "nowhere": "No such file",
+        folder / "narrower": "none of its weights fit",
+        folder / "bare": "describes no FCN",
+        folder / "unknown": "describes no FCN",
     }
 
 
@@ -225,7 +225,7 @@ def test_bad_checkpoints_in_evaluate_and_predict(bad_checkpoints, data, tmp_path
 
 
 def test_bad_checkpoints_to_start_from(bad_checkpoints, data, tmp_path, capsys):
-    others = {"narrower": "none of its weights fit"}
+    others = {"bare": "says nothing of its"}
     for path, complaint in bad_checkpoints.items():
         if path.name == "unknown":  # weights are weights: another network's may serve
             continue

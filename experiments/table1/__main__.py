@@ -13,16 +13,15 @@ from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
-from minifcn import cpu
+from minifcn import cpu, load_weights
 from minifcn.command import command_line, command_parser
 from minifcn.datasets import TOYTOWN, has_split, lasting_name, open_dataset
 from minifcn.errors import InputError
 from minifcn.files import write_json
-from minifcn.models import TRUNKS
+from minifcn.models import TRUNKS, fcn32s
 from minifcn.training import folder as runs
 from minifcn.training.loop import Stopped
 from minifcn.training.segmentation import check_labelled
-from minifcn.weights import check_trunk, open_weights
 from minifcn.weights.shipped import SHIPPED, find_weights
 
 from . import build, jobs, measurements, pretraining, table
@@ -99,7 +98,7 @@ def plan(args: argparse.Namespace) -> Options:
     for dataset in (train, open_dataset(args.data, reported_split(args.data))):
         check_labelled(args.data, dataset)
     path = find_weights(args.init, args.trunk)
-    check_trunk(path, open_weights(path), args.trunk)
+    load_weights(fcn32s(2, args.trunk), path)  # raises where they do not fit
     data = lasting_name(args.data)
     steps = args.steps or (TOYTOWN_STEPS if data == TOYTOWN else max(1, EPOCHS * (len(train) // args.batch)))
     chosen = {"batch": args.batch, "scale": args.scale, "trunk": args.trunk, "lrs": sorted(set(args.lr))}

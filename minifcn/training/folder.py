@@ -21,7 +21,7 @@ from ..datasets.transforms import Preprocessing
 from ..errors import InputError
 from ..files import atomic_file, write_json
 from ..version import __version__
-from ..weights import checkpoint, restore
+from ..weights import open_weights, restore
 from .machine import machine
 from .settings import Settings, revived
 
@@ -64,7 +64,8 @@ def read_config(folder: Path, kind: type[Settings], data: str | None = None) -> 
 
 def resume(run) -> None:
     """Let a run go on from its last.safetensors: weights, momentum, position, and the log up to there."""
-    (tensors, meta), s, data = checkpoint.load(run.last), run.settings, run.task.train_set
+    file, s, data = open_weights(run.last), run.settings, run.task.train_set
+    meta = file.meta
     known = {f.name: f.default for f in fields(s) if f.default is not MISSING} | {"pictures": len(data)}
     now = asdict(s) | {"classes": data.classes, "pictures": len(data)}
     known, now = json.loads(json.dumps([known, now]))  # with lists for tuples, as the checkpoint has them
@@ -73,10 +74,10 @@ def resume(run) -> None:
     if other:
         files = f"{run.folder / 'config.json'} and {s.data}"
         raise InputError(f"{run.last}: checkpoint of a run with other {', '.join(other)} than {files}; restore those")
-    restore(run.last, tensors, {f"model/{name}": p.data for name, p in run.model.parameters().items()})
-    for name, x in tensors.items():
-        if name.startswith("momentum/"):
-            run.optimiser.momentum_buffers[name.removeprefix("momentum/")] = run.model.loops.asarray(x)
+    restore(run.model, run.last, file)
+    for x in (array.stored for array in file.arrays):
+        if x.name.startswith("momentum/"):
+            run.optimiser.momentum_buffers[x.name.removeprefix("momentum/")] = run.model.loops.asarray(x.read())
     for name in POSITION:
         setattr(run, name, meta[name])
     run.task.preprocessing = Preprocessing.from_dict(meta["preprocessing"])

@@ -10,7 +10,7 @@ from ..datasets.dataset import hold_out, median_frequency_weights, scaled, thinn
 from ..datasets.transforms import Augmentation
 from ..errors import InputError
 from ..models import MODELS
-from ..weights import checkpoint, restore
+from ..weights import restore
 from . import machine
 from .evaluation import evaluate, predict
 from .loop import Run
@@ -62,8 +62,7 @@ class Segmentation(Task):
         """Score the final network, or the one chosen on held-out pictures, on the test set, and draw samples.png."""
         s, test_set = self.settings, self.test_set
         if s.held_out:
-            tensors, _ = checkpoint.load(run.best)
-            restore(run.best, tensors, {f"model/{name}": p.data for name, p in self.model.parameters().items()})
+            restore(self.model, run.best)
         shown = test_set or self.val_set or self.train_set
         draw_samples(run.folder / "samples.png", shown, {s.title: (self.model, self.preprocessing)}, blend=True)
         if test_set is None:

@@ -1,6 +1,5 @@
-"""Copies weights from a file into a network, and reports what became of each name.
+"""Opens weight files of every known format, and copies them into a network.
 
-recognise.py      opens a file: which format, and whether it is whole
 torch_files.py    PyTorch's .pth, legacy and zip; pickles.py reads the pickles in them and can make tensors only
 matconvnet.py     MatConvNet's .mat; datasets/matlab.py reads MATLAB's format
 checkpoint.py     minifcn's own files, read and written, and other safetensors files
@@ -9,23 +8,81 @@ weight_file.py    what all of these return
 shipped.py        the files that come with minifcn
 """
 
-from dataclasses import dataclass, field
+import mmap
+import re
+from dataclasses import dataclass
 
 import numpy as np
 
 from .. import device, models
 from ..datasets.transforms import Preprocessing
 from ..errors import InputError
-from ..models.classifier import VGGClassifier
 from ..nn import Module
-from .recognise import MOMENTUM, open_weights
-from .weight_file import Array, WeightFile, plain
+from .checkpoint import read_safetensors
+from .matconvnet import read_matconvnet
+from .names import place
+from .torch_files import read_legacy, read_zip
+from .weight_file import Array, Stored, WeightFile, errors_of, plain
 
-__all__ = ["Report", "WeightFile", "check_trunk", "load_model", "load_weights", "open_weights", "restore"]
-
-IN_TRAINING = "a classifier in training; give the trunk.safetensors that its run ends with"
-OTHER_TRUNK = "Choose the --trunk that it has; published files have vgg16"
+MISTAKES = {  # how files begin that are given by mistake
+    rb"\Z": "is empty. Get the file again",
+    rb"\s*<(!doctype|html|\?xml|head|body)": "a web page was saved instead of the file. Open its address in a browser",
+    rb"version https://git-lfs": "a pointer of Git LFS instead of the file. Get the file with: git lfs pull",
+    rb"MATLAB 7.3 MAT-file": "a MATLAB 7.3 file, which is HDF5 and not read. Save it again in MATLAB, with -v7",
+    rb"": "not a weight file of any known kind. Known are checkpoints of minifcn, torchvision's VGG-16 and FCNs of "
+    "pytorch-fcn as .pth or .safetensors, and MatConvNet's imagenet-vgg-verydeep-16.mat",
+}
+LONGEST_HEADER = 1 << 24  # bytes of a safetensors file; VGG-16's has 3,000
+MOMENTUM = "momentum, which only --resume reads"
 BY_CLASS = ("score", "upscore", "fc8")  # layers whose shape depends on the number of classes
+
+
+# --- opening ---
+
+
+def open_weights(path) -> WeightFile:
+    """Recognise a weight file, verify what its format lets one verify, and return it; its arrays are not read yet.
+
+    Raises InputError where the file is missing, of a kind that is not read, damaged, or not a VGG-16's or an FCN's. Of
+    the numbers themselves only the zip .pth and minifcn's checkpoints have checksums.
+    """
+    with errors_of(path) as name, open(name, "rb") as file:
+        kind, preprocessing = recognise(file.read(512)), None
+        data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)  # what is not read takes no memory
+        if kind == "safetensors":
+            stored, meta = read_safetensors(name)
+            if meta is not None:
+                return of_checkpoint(stored, meta)
+        elif kind == "MATLAB 5":
+            stored, preprocessing = read_matconvnet(data)
+        else:
+            stored = read_zip(data, name) if kind == "zip" else read_legacy(data)
+        whose, usual, arrays = place(stored)
+        return WeightFile(f"{whose}, {kind}", arrays, preprocessing or usual)
+
+
+def recognise(head: bytes) -> str:
+    """Return "zip", "legacy pickle", "MATLAB 5" or "safetensors". InputError, with what it is instead, for all else."""
+    if head[8:9] == b"{" and int.from_bytes(head[:8], "little") <= LONGEST_HEADER:
+        return "safetensors"  # first, as the bytes of its header's length may look like anything
+    for beginning, kind in ((b"PK", "zip"), (b"\x80", "legacy pickle"), (b"MATLAB 5.0 MAT-file", "MATLAB 5")):
+        if head.startswith(beginning):
+            return kind
+    raise InputError(next(what for beginning, what in MISTAKES.items() if re.match(beginning, head, re.IGNORECASE)))
+
+
+def of_checkpoint(stored: list[Stored], meta: object) -> WeightFile:
+    """Return a checkpoint of minifcn. Its weights are called model/NAME. Raises an error of any kind for odd meta."""
+    meta = meta if isinstance(meta, dict) else {}
+    preprocessing = Preprocessing.from_dict(meta["preprocessing"]) if "preprocessing" in meta else None
+    classes = list(map(str, meta["classes"])) if "classes" in meta else None
+    dict(meta.get("model", {}))  # raises where load_model could not read it
+    weights = {x.name: x.name.removeprefix("model/") for x in stored if x.name.startswith("model/")}
+    arrays = [Array(x, weights.get(x.name, ""), x.shape, MOMENTUM, x.read) for x in stored]
+    return WeightFile("minifcn checkpoint", arrays, preprocessing, classes, meta)
+
+
+# --- loading ---
 
 
 @dataclass
@@ -34,34 +91,32 @@ class Report:
 
     loaded: copied from the file.  skipped: in the file only.  missing: in the network only, left as initialised.
     reinitialised: in both, but of another shape (another class count): left as initialised.
-    meta: what travels in a checkpoint with the weights.  preprocessing, classes: what the file's network was trained
-    with; None where that is not known.
+    preprocessing, classes: what the file's network was trained with; None where that is not known.
     """
 
-    loaded: list[str] = field(default_factory=list)
-    skipped: list[str] = field(default_factory=list)
-    missing: list[str] = field(default_factory=list)
-    reinitialised: list[str] = field(default_factory=list)
-    meta: dict = field(default_factory=dict)
-    preprocessing: Preprocessing | None = None
-    classes: list[str] | None = None
+    loaded: list[str]
+    skipped: list[str]
+    missing: list[str]
+    reinitialised: list[str]
+    preprocessing: Preprocessing | None
+    classes: list[str] | None
 
     def table(self) -> str:
         """Return one line for each outcome, with the names it concerns."""
-        rows = [
-            ("loaded", _layers(self.loaded)),
-            ("skipped (not in this network)", _layers(self.skipped)),
-            ("initialised anew (not in the file)", _layers(self.missing)),
-            ("REINITIALISED (other shape in the file)", _layers(self.reinitialised)),
-        ]
-        return "\n".join(f"  {what:<40} {names}" for what, names in rows if names)
+        rows = {
+            "loaded": self.loaded,
+            "skipped (not in this network)": self.skipped,
+            "initialised anew (not in the file)": self.missing,
+            "REINITIALISED (other shape in the file)": self.reinitialised,
+        }
+        return "\n".join(f"  {what:<40} {_layers(names)}" for what, names in rows.items() if names)
 
 
 def load_weights(model: Module, path, file: WeightFile | None = None) -> Report:
     """Copy into `model` every parameter that the file at `path` has under the same name, or one that maps to it.
 
-    The file may be a checkpoint or another of the formats in recognise.py. Score and upsampling layers of another class
-    count are left as initialised; the trunk must have the network's width. Arrays are read one at a time.
+    The file may be of any format that open_weights knows. Score and upsampling layers of another class count are left
+    as initialised; the trunk must have the network's width. Arrays are read one at a time.
     file: what open_weights(path) returned, where it is open already.
 
     Returns a Report. Raises InputError where the file cannot be read, is damaged, or does not fit the network. All of
@@ -69,45 +124,37 @@ def load_weights(model: Module, path, file: WeightFile | None = None) -> Report:
     """
     file, parameters = file or open_weights(path), model.parameters()
     arrays = {array.name: array for array in file.arrays if array.name}
-    others = [plain(array.stored.name) for array in file.arrays if not array.name and array.why != MOMENTUM]
     if "conv1_1.mean" in arrays and "conv1_1.mean" not in parameters:
-        raise InputError(f"{path}: {IN_TRAINING}")
-    report = Report(meta=file.meta, preprocessing=file.preprocessing, classes=file.classes)
-    report.skipped = [name for name in arrays if name not in parameters] + others
-    for name, parameter in parameters.items():
-        if name not in arrays:
-            report.missing.append(name)
-        elif arrays[name].shape == parameter.shape:
-            report.loaded.append(name)
-        elif name.startswith(BY_CLASS):
-            report.reinitialised.append(name)
-        else:
+        raise InputError(f"{path}: a classifier in training; give the trunk.safetensors that its run ends with")
+    skipped = [name for name in arrays if name not in parameters]
+    skipped += [plain(array.stored.name) for array in file.arrays if not array.name and array.why != MOMENTUM]
+    missing = [name for name in parameters if name not in arrays]
+    reshaped = [name for name, p in parameters.items() if name in arrays and arrays[name].shape != p.shape]
+    for name in reshaped:
+        if not name.startswith(BY_CLASS):
+            shapes = f"{name} is {arrays[name].shape} there and {parameters[name].shape} here"
             raise InputError(
-                f"{path}: none of its weights fit this trunk, as {name} is {arrays[name].shape} there and "
-                f"{parameter.shape} here. {OTHER_TRUNK}"
+                f"{path}: none of its weights fit this trunk, as {shapes}. Choose its --trunk, mostly vgg16"
             )
-    if not any(name.startswith("conv") for name in report.loaded):
+    loaded = [name for name in parameters if name not in missing + reshaped]
+    if not any(name.startswith("conv") for name in loaded):
         raise InputError(f"{path}: holds none of the network's convolutions. Give weights of a VGG-16 or an FCN")
-    for name in report.loaded:
-        _check_finite(path, arrays[name])
-    for name in report.loaded:
-        restore(path, {name: arrays[name].read()}, {name: parameters[name].data})
-    return report
+    for name in loaded:  # torchvision has a VGG-16 whose classifier is NaN
+        if not _finite(arrays[name].read()):
+            there = plain(arrays[name].stored.name)
+            raise InputError(f"{path}: {there} holds NaN or infinity, as a damaged or missing layer. Use another file")
+    for name in loaded:
+        target = parameters[name].data
+        target[...] = device.of(target).asarray(arrays[name].read())
+    return Report(loaded, skipped, missing, reshaped, file.preprocessing, file.classes)
 
 
-def check_trunk(path, file: WeightFile, trunk: str) -> None:
-    """Raise InputError unless the convolutions of a weight file have that trunk's widths."""
-    blocks = models.TRUNKS[trunk].blocks
-    if any(array.name == "conv1_1.mean" for array in file.arrays):
-        raise InputError(f"{path}: {IN_TRAINING}")
-    for array in file.arrays:
-        if array.name.startswith("conv") and array.name.endswith(".bias"):
-            width = blocks[int(array.name[4]) - 1]
-            if array.shape != (width,):
-                raise InputError(
-                    f"{path}: none of its weights fit --trunk {trunk}: {array.name} has {array.shape[0]} numbers, "
-                    f"not {width}. {OTHER_TRUNK}"
-                )
+def restore(model: Module, path, file: WeightFile | None = None) -> None:
+    """The same from a checkpoint of this very network. Raises InputError, too, unless it has all parameters."""
+    report = load_weights(model, path, file)
+    lacking = report.missing + report.reinitialised
+    if lacking:
+        raise InputError(f"{path}: checkpoint of another network: {lacking[0]} is missing there, or of another shape")
 
 
 def load_model(path, where: str = "cpu") -> tuple[Module, dict]:
@@ -118,50 +165,26 @@ def load_model(path, where: str = "cpu") -> tuple[Module, dict]:
     Raises InputError where the file cannot be read or does not hold exactly the weights of that network.
     """
     file = open_weights(path)
-    if not file.meta:
-        raise InputError(
-            f"{path}: {file.format}, which says nothing of its classes. Make a checkpoint of it first: "
-            "python -m minifcn.train --init FILE --steps 1 --lr 0, on data with its classes"
-        )
-    meta = file.meta
     try:
-        spec = dict(meta["model"])
-        if spec["name"] == VGGClassifier.name:
-            raise InputError(
-                f"{path}: a classifier of whole pictures; train an FCN from trunk.safetensors (--init) and give that"
-            )
+        spec = dict(file.meta["model"])
         model = models.MODELS[spec.pop("name")](**spec).to(where)
-        meta["classes"], meta["palette"], Preprocessing.from_dict(meta["preprocessing"])
+        file.meta["classes"], file.meta["palette"], file.meta["preprocessing"]
     except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path}: does not describe a network that minifcn can build ({error!r})") from error
-    arrays = {array.stored.name: array for array in file.arrays}
-    for name, parameter in model.parameters().items():
-        key = f"model/{name}"
-        restore(path, {key: arrays[key].read()} if key in arrays else {}, {key: parameter.data})
-    return model, meta
-
-
-def restore(path, tensors: dict[str, np.ndarray], targets: dict) -> None:
-    """Copy tensors into arrays of the same names, on any device. Raises InputError unless names and shapes agree."""
-    for name, target in targets.items():
-        found = tensors[name].shape if name in tensors else "nothing"
-        if found != target.shape:
-            raise InputError(f"{path}: checkpoint of another network: {name} should be {target.shape}, it has {found}")
-        target[...] = device.of(target).asarray(tensors[name])
-
-
-def _check_finite(path, array: Array) -> None:
-    """Raise InputError where an array holds NaN or infinity, as torchvision's VGG-16 without a classifier does."""
-    x = array.stored.read()
-    if x.size and not np.isfinite([x.min(), x.max()]).all():  # NaN propagates
         raise InputError(
-            f"{path}: {plain(array.stored.name)} holds NaN or infinity; the file is damaged, or its network has no "
-            "such layer. Give another one"
-        )
+            f"{path}: {file.format}, which describes no FCN with its classes ({error!r}). Make a checkpoint of it "
+            "(of a classifier: of trunk.safetensors): python -m minifcn.train --init FILE --steps 1 --lr 0, on its data"
+        ) from error
+    restore(model, path, file)
+    return model, file.meta
+
+
+def _finite(x: np.ndarray) -> bool:
+    """Whether an array holds neither NaN nor infinity. NaN propagates."""
+    return x.size == 0 or bool(np.isfinite([x.min(), x.max()]).all())
 
 
 def _layers(names: list[str]) -> str:
     """conv1_1.weight, conv1_1.bias, ... -> conv1_1 ..., with the number of arrays."""
     layers = list(dict.fromkeys(name.rsplit(".", 1)[0] for name in names))
     shown = ", ".join(layers) if len(layers) <= 6 else f"{', '.join(layers[:3])} ... {', '.join(layers[-2:])}"
-    return f"{len(names)} arrays: {shown}" if names else ""
+    return f"{len(names)} arrays: {shown}"

@@ -28,12 +28,9 @@ from ..files import atomic_file
 from .weight_file import Stored, errors_of, plain
 
 FORMAT = 1
-DTYPES = {  # safetensors' names -> NumPy's
-    **{"F64": "float64", "F32": "float32", "F16": "float16", "BOOL": "bool"},
-    **{"I64": "int64", "I32": "int32", "I16": "int16", "I8": "int8"},
-    **{"U64": "uint64", "U32": "uint32", "U16": "uint16", "U8": "uint8"},
-}
-CODES = {dtype: code for code, dtype in DTYPES.items()}
+KINDS = ("float", "int", "uint")
+CODES = {f"{kind}{bits}": f"{kind[0].upper()}{bits}" for kind in KINDS for bits in (64, 32, 16, 8)} | {"bool": "BOOL"}
+DTYPES = {code: dtype for dtype, code in CODES.items()}  # safetensors' names -> NumPy's
 
 
 def save(path: str | os.PathLike, tensors: dict[str, np.ndarray], meta: dict[str, Any]) -> None:
@@ -62,10 +59,8 @@ def save(path: str | os.PathLike, tensors: dict[str, np.ndarray], meta: dict[str
             for x in tensors.values():
                 file.write(bytes_of(x))
     except OSError as error:
-        raise InputError(
-            f"{os.fspath(path)}: cannot write the checkpoint ({error.strerror}); what was there before is unchanged. "
-            "Make room (disk, quota, file-size limit) or choose another, writable folder"
-        ) from error
+        what = f"cannot write the checkpoint ({error.strerror}); what was there before is unchanged"
+        raise InputError(f"{os.fspath(path)}: {what}. Make room, or choose another, writable folder") from error
 
 
 def load(path: str | os.PathLike) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
@@ -76,10 +71,7 @@ def load(path: str | os.PathLike) -> tuple[dict[str, np.ndarray], dict[str, Any]
     with errors_of(path) as name:
         stored, meta = read_safetensors(name)
         if meta is None:
-            raise InputError(
-                "a safetensors file, but not a checkpoint of minifcn (it has no minifcn metadata). "
-                "Give a checkpoint written by minifcn, or use the file as plain weights"
-            )
+            raise InputError("not a checkpoint of minifcn: it has no minifcn metadata. Give a checkpoint of a run")
         return {x.name: x.read() for x in stored}, meta
 
 
@@ -94,15 +86,10 @@ def read_safetensors(name: str) -> tuple[list[Stored], Any]:
     metadata = file.metadata() or {}
     if "minifcn" not in metadata:
         return stored, None
-    try:
-        document = json.loads(metadata["minifcn"])
-        version, meta = document["format"], document["meta"]
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise InputError("damaged, its minifcn metadata cannot be read. Use an earlier checkpoint") from error
+    document = json.loads(metadata["minifcn"])
+    version, meta = document["format"], document["meta"]
     if version != FORMAT:
-        raise InputError(
-            f"checkpoint of format {version}, expected {FORMAT}. Install the minifcn version that wrote it"
-        )
+        raise InputError(f"checkpoint of format {version}, expected {FORMAT}. Install the minifcn that wrote it")
     arrays = ((x.name, x.read()) for x in sorted(stored, key=lambda x: x.name))
     if metadata.get("crc32") != checksum(metadata["minifcn"], arrays):
         raise InputError("damaged, its checksum does not match. Use another copy or an earlier checkpoint")
@@ -126,8 +113,7 @@ def checksum(document: str, tensors: Iterable[tuple[str, np.ndarray]]) -> str:
     crc = zlib.crc32(document.encode())
     for name, x in tensors:
         if not isinstance(x, np.ndarray) or x.dtype.name not in CODES:
-            kind = x.dtype if isinstance(x, np.ndarray) else type(x).__name__
-            raise TypeError(f"{name}: expected a NumPy array of {', '.join(CODES)}; received {kind}")
+            raise TypeError(f"{name}: expected a NumPy array of numbers; received {getattr(x, 'dtype', type(x))}")
         crc = zlib.crc32(f"{name} {x.dtype.name} {x.shape}".encode(), crc)
         crc = zlib.crc32(bytes_of(x), crc)
     return f"{crc:08x}"

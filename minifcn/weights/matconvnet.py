@@ -25,12 +25,12 @@ def read_matconvnet(data: mmap) -> tuple[list[Stored], Preprocessing]:
 
     Raises InputError where the file is damaged or holds no network.
     """
-    variables = read_variables(data, ("layers", "meta", "normalization", "params"))
-    if "layers" not in variables:
-        what = "a DagNN network, of which only simple ones are read" if "params" in variables else "no network"
-        raise InputError(f"a MATLAB file, but {what}. Give imagenet-vgg-verydeep-16.mat")
+    variables = read_variables(data, ("layers", "meta", "normalization"))
+    layers = variables.get("layers")
+    if not isinstance(layers, list):  # a DagNN has params instead
+        raise InputError("a MATLAB file, but no simple network of MatConvNet. Give imagenet-vgg-verydeep-16.mat")
     found = {}
-    for layer in map(struct_of, variables["layers"] if isinstance(variables["layers"], list) else []):
+    for layer in map(struct_of, layers):
         weights = layer.get("weights") or [layer.get("filters"), layer.get("biases")]
         if isinstance(weights, list) and isinstance(layer.get("name"), str):
             for kind, x in zip(("filters", "biases"), weights, strict=False):
@@ -46,9 +46,8 @@ def preprocessing_of(average) -> Preprocessing:
     """average: averageImage, (H,W,3), or three numbers, or None where the file has none."""
     if average is None:
         return Preprocessing("RGB", VGG_MEAN, (1, 1, 1))
-    if not isinstance(average, np.ndarray) or average.size == 0 or 3 not in (average.size, average.shape[-1]):
-        raise InputError("its averageImage is not one of three colours. Get the file again")
-    mean = average.reshape(-1, 3).mean(axis=0, dtype=np.float64)
+    colours = isinstance(average, np.ndarray) and average.size > 0 and 3 in (average.size, average.shape[-1])
+    mean = average.reshape(-1, 3).mean(axis=0, dtype=np.float64) if colours else np.full(3, np.nan)
     if not ((mean >= 0) & (mean <= 255)).all():
         raise InputError("damaged: its averageImage is no mean of pictures. Get the file again")
     return Preprocessing("RGB", tuple(mean), (1, 1, 1))

@@ -8,10 +8,7 @@ pytorch-fcn's FCN-8s trained "at once" is in names an FCN-8s, but needs skip_sca
 """
 
 import math
-from functools import partial
 from typing import NamedTuple
-
-import numpy as np
 
 from ..datasets.transforms import Preprocessing
 from ..errors import InputError
@@ -21,8 +18,7 @@ from .weight_file import FLOATS, Array, Stored, plain
 CONV_LAYERS = [f"conv{block}_{i}" for block, convs in enumerate(CONVS, 1) for i in range(1, convs + 1)]
 FEATURES = (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28)  # torchvision counts ReLUs and pools as well
 HEADS = ("score_fr", "score_pool4", "score_pool3", "upscore2", "upscore_pool4", "upscore8", "upscore16")
-KERNELS = {"fc6": 7, "fc7": 1}  # where torchvision has a matrix
-CLASSIFIERS = ("classifier.6.", "fc8.")
+LASTS = {"upscore8.weight": " FCN-8s", "upscore16.weight": " FCN-16s", "upscore.weight": " FCN-32s"}  # pytorch-fcn's
 
 
 class Source(NamedTuple):
@@ -41,14 +37,10 @@ def both(layers: dict[str, str], weight: str = "weight", bias: str = "bias") -> 
 
 SAME = {layer: layer for layer in (*CONV_LAYERS, "fc6", "fc7")}
 FEATURE_LAYERS = {f"features.{number}": layer for number, layer in zip(FEATURES, CONV_LAYERS, strict=True)}
-TORCHVISION = Source(
-    "torchvision VGG-16", both(FEATURE_LAYERS | {"classifier.0": "fc6", "classifier.3": "fc7"}), Preprocessing()
-)
-PYTORCH_FCN = Source(
-    "pytorch-fcn",
-    both(SAME | {layer: layer for layer in HEADS} | {"upscore": "upscore32"}),
-    Preprocessing("BGR", (104.00699, 116.66877, 122.67892), (1, 1, 1)),
-)
+CLASSIFIER = {"classifier.0": "fc6", "classifier.3": "fc7"}
+BGR = Preprocessing("BGR", (104.00699, 116.66877, 122.67892), (1, 1, 1))
+TORCHVISION = Source("torchvision VGG-16", both(FEATURE_LAYERS | CLASSIFIER), Preprocessing())
+PYTORCH_FCN = Source("pytorch-fcn", both(SAME | {layer: layer for layer in HEADS} | {"upscore": "upscore32"}), BGR)
 MATCONVNET = Source("MatConvNet VGG-16", both(SAME, "filters", "biases"), None)
 
 
@@ -59,72 +51,41 @@ def place(stored: list[Stored]) -> tuple[str, Preprocessing | None, list[Array]]
     """
     prefix = "module." if all(x.name.startswith("module.") for x in stored) else ""  # torch.nn.DataParallel's
     theirs = {x.name.removeprefix(prefix): x for x in stored}
-    for source in (TORCHVISION, PYTORCH_FCN, MATCONVNET):
-        if next(iter(source.arrays)) in theirs:  # conv1_1's weight
-            break
-    else:
+    sources = [s for s in (TORCHVISION, PYTORCH_FCN, MATCONVNET) if next(iter(s.arrays)) in theirs]  # conv1_1's weight
+    if not sources:
         some = ", ".join(plain(name) for name in list(theirs)[:4]) or "none"
-        raise InputError(
-            f"weights of another network: its arrays are {some}, ... Expected a VGG-16 of torchvision "
-            "(features.0.weight, ...), an FCN of pytorch-fcn (conv1_1.weight, ...) or a checkpoint of minifcn"
-        )
-    if source is TORCHVISION and "classifier.1.weight" in theirs:
-        raise InputError(
-            "has torchvision's names, but layers of a VGG-16 that came from Caffe, which takes BGR of 0..255. Give "
-            "torchvision's own file, or imagenet-vgg-verydeep-16.mat, whose weights are those of Caffe"
-        )
+        raise InputError(f"weights of another network: its arrays are {some}, ... Give VGG-16 or an FCN of pytorch-fcn")
+    source = sources[0]
+    if "classifier.1.weight" in theirs:  # of Caffe's VGG-16, which takes BGR of 0..255
+        raise InputError("came from Caffe, despite torchvision's names. Give torchvision's, or MatConvNet's .mat")
     lacking = [name for name, ours in source.arrays.items() if ours.startswith("conv") and name not in theirs]
     if lacking:
-        raise InputError(
-            f"has names of {source.name}, but lacks {lacking[0]}; it may be another VGG. "
-            "Give VGG-16 (configuration D), without batch normalisation"
-        )
-    arrange = in_matlab if source is MATCONVNET else in_torch
-    places = source.arrays
-    arrays = [arrange(x, places[name]) if name in places else skipped(x, name) for name, x in theirs.items()]
-    return whose(source, theirs), source.preprocessing, arrays
+        raise InputError(f"has names of {source.name}, but lacks {lacking[0]}. Give VGG-16, not normalised by batch")
+    network = next((network for last, network in LASTS.items() if last in theirs), "")
+    return source.name + network, source.preprocessing, [placed(x, name, source) for name, x in theirs.items()]
 
 
-def whose(source: Source, theirs: dict) -> str:
-    """Return the source's name; for pytorch-fcn, also which network it is."""
-    lasts = {"upscore8.weight": " FCN-8s", "upscore16.weight": " FCN-16s", "upscore.weight": " FCN-32s"}
-    network = next((name for last, name in lasts.items() if last in theirs), "")
-    return source.name + (network if source is PYTORCH_FCN else "")
+def placed(x: Stored, name: str, source: Source) -> Array:
+    """Place an array that its source calls `name`.
 
-
-def skipped(x: Stored, name: str) -> Array:
-    return Array(x, why="ImageNet's classes" if name.startswith(CLASSIFIERS) else "minifcn has no such layer")
-
-
-def in_torch(x: Stored, ours: str) -> Array:
-    """Place an array of PyTorch: (K,C,KH,KW), of a matrix (K, C KH KW), -> (KH,KW,C,K).
-
-    The weight of a transposed convolution is (inputs, outputs, KH, KW) there, and (KH,KW,C,K) with K inputs here: the
-    same transposition.
+    MATLAB has (KH,KW,C,K), in Fortran's order and without ones at the end, and biases (1,K) or (K,1). PyTorch has
+    (K,C,KH,KW) or, of fc6 and fc7, a matrix (K, C KH KW). The weight of a transposed convolution is (inputs, outputs,
+    KH, KW) there, and (KH,KW,C,K) with K inputs here: the same transposition.
     """
-    check_floats(x)
-    if len(x.shape) < 2:
-        return Array(x, ours, x.shape)
-    K, *rest = x.shape
-    kernel = KERNELS.get(ours.split(".")[0], 0)
-    if len(rest) == 1 and kernel and rest[0] % (kernel * kernel) == 0:
-        rest = (rest[0] // (kernel * kernel), kernel, kernel)
-    if len(rest) != 3:
-        raise InputError(f"damaged: {plain(x.name)} cannot be a {ours} with its shape {x.shape}. Get the file again")
-    return Array(x, ours, (*rest[1:], rest[0], K), arrange=partial(from_torch, (K, *rest)))
-
-
-def from_torch(shape: tuple[int, ...], x: np.ndarray) -> np.ndarray:
-    return x.reshape(shape).transpose(2, 3, 1, 0)  # (K,C,KH,KW) -> (KH,KW,C,K)
-
-
-def in_matlab(x: Stored, ours: str) -> Array:
-    """Place an array of MATLAB: (KH,KW,C,K) without ones at the end, or a bias (1,K) or (K,1)."""
-    check_floats(x)
-    shape = x.shape + (1,) * (4 - len(x.shape)) if ours.endswith(".weight") else (math.prod(x.shape),)
-    return Array(x, ours, shape, arrange=lambda array: array.reshape(shape, order="F"))
-
-
-def check_floats(x: Stored) -> None:
+    ours = source.arrays.get(name)
+    if ours is None:
+        classes = name.startswith(("classifier.6.", "fc8."))
+        return Array(x, why="ImageNet's classes" if classes else "minifcn has no such layer")
     if x.dtype not in FLOATS:
         raise InputError(f"{plain(x.name)} is of type {x.dtype}; expected one of {', '.join(FLOATS)}")
+    if source is MATCONVNET:
+        shape = x.shape + (1,) * (4 - len(x.shape)) if ours.endswith(".weight") else (math.prod(x.shape),)
+        return Array(x, ours, shape, read=lambda: x.read().reshape(shape, order="F"))
+    if len(x.shape) < 2:
+        return Array(x, ours, x.shape, read=x.read)
+    kernel = 7 if ours == "fc6.weight" else 1
+    shape = (x.shape[0], x.shape[1] // kernel**2, kernel, kernel) if len(x.shape) == 2 else x.shape
+    if len(shape) != 4 or math.prod(shape) != math.prod(x.shape):
+        raise InputError(f"damaged: {plain(x.name)} cannot be a {ours} with its shape {x.shape}. Get the file again")
+    K, C, KH, KW = shape
+    return Array(x, ours, (KH, KW, C, K), read=lambda: x.read().reshape(shape).transpose(2, 3, 1, 0))

@@ -17,32 +17,25 @@ def folder(kind: str = "weights") -> Path:
     return installed if installed.is_dir() else package.parent / "data" / kind
 
 
-def shipped_trunks() -> list[str]:
-    """Names of the trunks whose weights are shipped."""
-    return sorted(path.stem for path in folder("weights").glob("*.safetensors"))
-
-
-def shipped_models() -> list[str]:
-    """Names of the networks that are shipped."""
-    return sorted(path.stem for path in folder("models").glob("*.safetensors"))
+def shipped_files(kind: str) -> dict[str, Path]:
+    """The trunks ("weights") or networks ("models") that are shipped, name -> file."""
+    return {path.stem: path for path in sorted(folder(kind).glob("*.safetensors"))}
 
 
 def find_model(name: str) -> Path:
     """Return the checkpoint of a shipped network. InputError where there is none of that name."""
-    if name not in shipped_models():
-        raise InputError(
-            f"--model {name}: shipped are {', '.join(shipped_models()) or 'none'}; of others give the checkpoint itself"
-        )
-    return folder("models") / f"{name}.safetensors"
+    files = shipped_files("models")
+    if name not in files:
+        raise InputError(f"--model {name}: shipped are {', '.join(files)}; of others give the checkpoint itself")
+    return files[name]
 
 
 def find_weights(init: str, trunk: str) -> Path:
     """Return the file that `--init` means: the shipped one for "vgg", else the one of that name."""
-    if init != SHIPPED:
-        return Path(init).resolve()
-    if trunk not in shipped_trunks():
+    files = shipped_files("weights")
+    if init == SHIPPED and trunk not in files:
         raise InputError(
-            f"--init {SHIPPED}: weights are shipped for {', '.join(shipped_trunks()) or 'no trunk'}, not for {trunk}. "
+            f"--init {SHIPPED}: weights are shipped for {', '.join(files) or 'no trunk'}, not for {trunk}. "
             f"Give a file of them (data/README.md says where to get VGG-16's), or --init {SCRATCH}"
         )
-    return folder() / f"{trunk}.safetensors"
+    return files[trunk] if init == SHIPPED else Path(init).resolve()

@@ -10,6 +10,7 @@ in it is compressed, so a storage is a piece of the file.
 """
 
 import io
+import struct
 import zipfile
 import zlib
 from functools import partial
@@ -27,23 +28,20 @@ WRAPPERS = ("model_state_dict", "state_dict", "model")  # keys under which train
 
 def read_legacy(data: mmap) -> list[Stored]:
     """Return the tensors of a file in the legacy format. InputError if it is damaged, or holds more than tensors."""
-    pickles, storages = io.BytesIO(data[:LIMIT]), {}
+    pickles, storages, starts = io.BytesIO(data[:LIMIT]), {}, {}
     if read_pickle(pickles, storages) != MAGIC:
         raise InputError("a Python pickle, but not one of torch.save. Give weights as PyTorch saved them")
-    version, system = read_pickle(pickles, storages), read_pickle(pickles, storages)
+    version, system, saved, keys = (read_pickle(pickles, storages) for _ in range(4))
     if version != 1001 or not isinstance(system, dict) or system.get("little_endian") is not True:
         raise InputError("damaged, or from a machine with another byte order. Get the file again")
-    saved, keys = read_pickle(pickles, storages), read_pickle(pickles, storages)
-    starts, at = {}, pickles.tell()
     if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys) or sorted(keys) != sorted(storages):
         raise InputError("damaged: it lists other storages than its tensors use. Get the file again")
+    at = pickles.tell()
     for key in keys:
         count, starts[key] = data[at : at + 8], at + 8
         at += 8 + nbytes(storages[key])
-        if at > len(data):
-            raise InputError(f"truncated: storage {plain(key)} ends beyond the file's end. Get the file again")
-        if count != storages[key].numel.to_bytes(8, "little"):
-            raise InputError(f"damaged: storage {plain(key)} is of another size than its tensors. Get the file again")
+        if at > len(data) or count != storages[key].numel.to_bytes(8, "little"):
+            raise InputError(f"truncated or damaged: storage {plain(key)} is of another size. Get the file again")
     return tensors(data, saved, starts, "<")
 
 
@@ -51,11 +49,8 @@ def read_zip(data: mmap, name: str) -> list[Stored]:
     """Return the tensors of a file in the zip format. InputError if it is damaged, or holds more than tensors."""
     entries, storages, starts = contents(data, name), {}, {}
     pickles = [name for name in entries if name.split("/")[-1] == "data.pkl"]
-    if len(pickles) != 1 or any(name.endswith("constants.pkl") for name in entries):
-        raise InputError(
-            "a zip archive, but not of torch.save: it holds no data.pkl, or also TorchScript's code. "
-            "Give a state_dict() as PyTorch saved it, not in an archive of your own"
-        )
+    if len(pickles) != 1 or any(name.endswith("constants.pkl") for name in entries):  # TorchScript has the latter
+        raise InputError("a zip archive, but not of torch.save. Give a state_dict() as PyTorch saved it, in no archive")
     folder, (start, stop) = pickles[0].removesuffix("data.pkl"), entries[pickles[0]]
     saved = read_pickle(io.BytesIO(data[start : min(stop, start + LIMIT)]), storages)
     for key, storage in storages.items():
@@ -102,40 +97,27 @@ class ShortReads(io.FileIO):
 
     def read(self, size: int = -1) -> bytes:
         if size > LIMIT:
-            raise ValueError(f"of more than {LIMIT:,} bytes")
+            raise ValueError(f"a zip directory of more than {LIMIT:,} bytes")
         return super().read(size)
 
 
 def contents(data: mmap, name: str) -> dict[str, tuple[int, int]]:
     """Return where each file in a zip archive starts and stops. InputError if it is damaged, or not torch.save's."""
-    try:
-        with ShortReads(name) as file, zipfile.ZipFile(file) as archive:
-            entries = archive.infolist()
-    except Exception as error:  # zipfile raises many kinds where a file is damaged
-        cause = plain(str(error))
-        raise InputError(
-            f"truncated or damaged: its zip directory makes no sense ({cause}). Get the file again"
-        ) from error
+    with ShortReads(name) as file, zipfile.ZipFile(file) as archive:
+        entries = archive.infolist()
     if any(entry.compress_type or entry.flag_bits & 1 or entry.compress_size != entry.file_size for entry in entries):
         raise InputError("a compressed or encrypted zip archive. Give the .pth as PyTorch saved it")
-    if sum(entry.file_size for entry in entries) > len(data):  # they overlap
-        raise InputError("damaged: its zip directory claims more than there is. Get the file again")
     return {entry.filename: find_content(data, entry) for entry in entries}
 
 
 def find_content(data: mmap, entry: zipfile.ZipInfo) -> tuple[int, int]:
     """Return where the content of a file in a zip archive starts and stops, verified by its CRC-32."""
-    at, what = entry.header_offset, plain(entry.filename)
-    header = (
-        data[at : at + 30] if at >= 0 else b""
-    )  # it ends with the lengths of the name and the extra field that follow
-    if len(header) < 30 or header[:4] != b"PK\3\4":
-        raise InputError(f"damaged: no zip header where {what} should be. Get the file again")
-    start = at + 30 + int.from_bytes(header[26:28], "little") + int.from_bytes(header[28:30], "little")
+    at = max(0, entry.header_offset)
+    signature, name, extra = struct.unpack("<4s22x2H", data[at : at + 30].ljust(30))  # lengths of what follows
+    start = at + 30 + name + extra
     stop = start + entry.file_size
-    if stop > len(data):
-        raise InputError(f"damaged: {what} reaches beyond the file's end. Get the file again")
     with memoryview(data) as whole, whole[start:stop] as content:
-        if entry.CRC not in (0, zlib.crc32(content)):  # 0: torch.serialization.set_crc32_options(False)
-            raise InputError(f"damaged: {what} has another checksum. Get the file again")
+        good = entry.CRC in (0, zlib.crc32(content))  # 0: torch.serialization.set_crc32_options(False)
+    if signature != b"PK\3\4" or stop > len(data) or not good:
+        raise InputError(f"damaged: {plain(entry.filename)} is elsewhere or has another checksum. Get the file again")
     return start, stop

@@ -1,13 +1,11 @@
 """What a weight file holds, whatever its format: arrays that are read one at a time, and what belongs to them."""
 
-import math
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
-from safetensors import SafetensorError
 
 from ..datasets.transforms import Preprocessing
 from ..errors import InputError
@@ -28,28 +26,20 @@ class Stored:
     dtype: str
     read: Callable[[], np.ndarray]
 
-    @property
-    def nbytes(self) -> int:
-        return math.prod(self.shape) * itemsize(self.dtype)
-
 
 @dataclass(frozen=True)
 class Array:
     """An array of a file, and its place in minifcn.
 
-    name, shape: minifcn's. Where it has no place there, name is "" and `why` says the reason.
-    arrange: brings what is stored into minifcn's layout.
+    name, shape: minifcn's. Where it has no place there, name is "", and `why` is the reason.
+    read: returns it in minifcn's layout, weights (KH,KW,C,K) and biases (K,). It may be a read-only view of the file.
     """
 
     stored: Stored
     name: str = ""
     shape: tuple[int, ...] = ()
     why: str = ""
-    arrange: Callable[[np.ndarray], np.ndarray] = lambda x: x
-
-    def read(self) -> np.ndarray:
-        """Return it in minifcn's layout: weights (KH,KW,C,K), biases (K,). It may be a read-only view of the file."""
-        return self.arrange(self.stored.read())
+    read: Callable[[], np.ndarray] | None = None
 
 
 @dataclass(frozen=True)
@@ -74,26 +64,28 @@ def itemsize(dtype: str) -> int:
 
 @contextmanager
 def errors_of(path) -> Iterator[str]:
-    """Make every error of a block that reads a file an InputError that begins with its name. Yields the name."""
+    """Make every error of a block that reads a file an InputError that begins with its name. Yields the name.
+
+    A file from elsewhere may be damaged in any way: what the readers do not expect of it, and do not say, is told as
+    damage, with the cause.
+    """
     name = os.fspath(path)
     try:
         if os.path.exists(name) and not os.path.isfile(name):
-            raise InputError(f"is a {'folder' if os.path.isdir(name) else 'device'}. Give a file")
+            raise InputError("is a folder or a device. Give a file")
         yield name
     except InputError as error:
         raise InputError(f"{name}: {error}") from error
     except OSError as error:  # safetensors raises some without strerror
-        cause = "no such file" if isinstance(error, FileNotFoundError) else error.strerror or plain(str(error))
-        raise InputError(f"{name}: cannot be read ({cause}). Check the path") from error
-    except SafetensorError as error:
-        cause = plain(str(error))
-        raise InputError(
-            f"{name}: not a whole safetensors file ({cause}). It is truncated, damaged or of another kind; "
-            "use another copy"
-        ) from error
+        raise InputError(f"{name}: cannot be read ({error.strerror or plain(str(error))}). Check the path") from error
+    except MemoryError:
+        raise
+    except Exception as error:  # zipfile, pickle and safetensors raise many kinds where a file makes no sense
+        what = f"truncated, damaged or more than weights ({plain(f'{type(error).__name__}: {error}')})"
+        raise InputError(f"{name}: {what}. Get the file again, or save the weights alone") from error
 
 
 def plain(text: str) -> str:
     """Return a name from a file as it can be printed: one line of ASCII, not too long."""
     text = ascii(text)[1:-1]
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    return text if len(text) <= 80 else f"{text[:77]}..."

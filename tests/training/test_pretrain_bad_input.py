@@ -37,8 +37,8 @@ def test_starts_that_are_refused(data, tmp_path, capsys):
     for init, complaint in (
         (tmp_path / "run" / "trunk.safetensors", "not a classifier in training; give the last.safetensors of a run"),
         (tmp_path / "fcn" / "last.safetensors", "not a classifier in training; give the last.safetensors of a run"),
-        (tmp_path / "text", "a text file"),
-        (tmp_path / "no.safetensors", "no such file"),
+        (tmp_path / "text", "not a weight file of any known kind"),
+        (tmp_path / "no.safetensors", "No such file"),
     ):
         line = fails(capsys, pretrain.main, *arguments(data, tmp_path / "runs", "--init", init))
         assert line.startswith(f"error: {init}: ") and complaint in line

@@ -106,7 +106,7 @@ def test_saving_needs_no_second_copy_of_the_weights(tmp_path):
 @pytest.mark.parametrize(
     "tensors, meta, message",
     [
-        ({"w": [1.0, 2.0]}, {}, "w: expected a NumPy array .* received list"),
+        ({"w": [1.0, 2.0]}, {}, "w: expected a NumPy array .* received .*list"),
         ({"w": np.array([None])}, {}, "received object"),
         ({"w": np.zeros(2, complex)}, {}, "received complex128"),
         ({"w": np.zeros(2)}, {"score": np.zeros(2)}, "not JSON serializable"),

@@ -42,17 +42,17 @@ def test_every_flipped_bit_is_noticed(tmp_path):
         damaged = bytearray(whole)
         damaged[position] ^= 1 << (position % 8)
         path.write_bytes(damaged)
-        assert_one_clear_line(path, "Use|use|Install")
+        assert_one_clear_line(path, "Use|Get|Give|Install")
 
 
 def test_not_safetensors(tmp_path):
     for content in (b"", b"hello, this is a text file\n", b"\x80\x02}q\x00.", b"\xff" * 64, b"\0" * 64):
         (tmp_path / "a").write_bytes(content)
-        assert_one_clear_line(tmp_path / "a", "not a whole safetensors file")
+        assert_one_clear_line(tmp_path / "a", "truncated, damaged .*SafetensorError")
 
 
 def test_missing_file_and_folder(tmp_path):
-    assert_one_clear_line(tmp_path / "nowhere", "no such file")
+    assert_one_clear_line(tmp_path / "nowhere", "No such file")
     assert_one_clear_line(tmp_path, "is a folder")
 
 
@@ -67,10 +67,10 @@ def test_plain_weights_are_not_a_checkpoint(tmp_path):
     "document, message",
     [
         (json.dumps({"format": checkpoint.FORMAT + 1, "meta": {}}), "format 2, expected 1"),
-        (json.dumps({"format": checkpoint.FORMAT}), "metadata cannot be read"),
-        (json.dumps([1, 2]), "metadata cannot be read"),
-        ("[" * 100_000, "metadata cannot be read"),
-        ("{not json", "metadata cannot be read"),
+        (json.dumps({"format": checkpoint.FORMAT}), "damaged"),
+        (json.dumps([1, 2]), "damaged"),
+        ("[" * 100_000, "damaged"),
+        ("{not json", "damaged"),
         (json.dumps({"format": checkpoint.FORMAT, "meta": {}}), "checksum"),  # for want of one
     ],
 )

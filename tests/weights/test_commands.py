@@ -69,11 +69,11 @@ def test_evaluate_says_what_the_file_is(data, vgg, tmp_path, capsys):
     save_file(vgg, tmp_path / "vgg")
     assert exit_status(evaluate.main, tmp_path / "vgg", "--data", data) == 2
     line = assert_one_error_line(capsys.readouterr().err)
-    assert "torchvision VGG-16, safetensors, which says nothing of its classes" in line and "--lr 0" in line
+    assert "torchvision VGG-16, safetensors, which describes no FCN with its classes" in line and "--lr 0" in line
 
 
 def test_a_checkpoint_whose_network_is_described_by_no_dictionary(data, tmp_path, capsys):
     checkpoint.save(tmp_path / "odd", {"model/score_fr.bias": np.zeros(3, "f")}, {"model": 7})
-    assert f"{tmp_path / 'odd'}: not a checkpoint of a run" in fails(
+    assert f"{tmp_path / 'odd'}: truncated, damaged or more than weights (TypeError: 'int'" in fails(
         capsys, train.main, *start(data, tmp_path / "runs", tmp_path / "odd")
     )

@@ -25,42 +25,42 @@ def of_storage(numel, shape, strides=None):
 NOTHING = "holds no dictionary of tensors|lists other storages than its tensors use"
 PAIRS = b"](" + b"K\x01K\x02\x86" * 60_000 + b"e\x85q\x00"
 BOMBS = {
-    "memo index": (b"\x80\x02}r\xff\xff\xff\x0f.", "it shares 268435455 values"),
-    "memo index, no object": (b"\x80\x02r\xff\xff\xff\xff.", "makes no sense"),
+    "memo index": (b"\x80\x02}r\xff\xff\xff\x0f.", NOTHING),
+    "memo index, no object": (b"\x80\x02r\xff\xff\xff\xff.", "damaged"),
     "a key of tuples": (b"\x80\x02}" + tuples(100) + b"Ns.", "it has keys that are no names"),
     "keys of tuples": (b"\x80\x02}(" + tuples(100) + b"N" + tuples(100) + b"Nu.", "it has keys that are no names"),
-    "a shared key of tuples": (b"\x80\x02}" + tuples(100) + b"q\x01h\x01Ns.", "it has keys that are no names"),
+    "a shared key of tuples": (b"\x80\x02(" + tuples(100) + b"q\x01}h\x01Nst.", "it has keys that are no names"),
     "a key of tuples after a good one": (b"\x80\x02}(K\1N" + tuples(100) + b"Nu.", "it has keys that are no names"),
     "a key of tuples, of an OrderedDict": (ORDERED + b")R" + tuples(100) + b"Ns.", "it has keys that are no names"),
     "a pair's key of tuples": (ORDERED + b"](" + tuples(100) + b"N\x86e\x85R.", "it has keys that are no names"),
-    "a global of tuples": (REBUILD + tuples(100) + b"R.", "makes no sense"),
+    "a global of tuples": (REBUILD + tuples(100) + b"R.", "damaged"),
     "a shape of tuples": (
         REBUILD + by.tuple_of(by.storage("0", 1), b"K\0", tuples(100), b")") + b"R.",
         "impossible shape",
     ),
     "a storage's key of tuples": (
         b"(" + by.text("storage") + by.name("torch", "FloatStorage") + tuples(100) + b"NK\1tQ.",
-        "without a key",
+        "other than a whole storage",
     ),
-    "BINUNICODE": (b"\x80\x02X\xff\xff\xff\xff.", "makes no sense"),
-    "BINUNICODE8": (b"\x8d" + struct.pack("<Q", 2**60) + b".", "makes no sense"),
-    "BINBYTES8": (b"\x8e" + struct.pack("<Q", 2**60) + b".", "makes no sense"),
-    "BYTEARRAY8": (b"\x96" + struct.pack("<Q", 2**60) + b".", "makes no sense"),
-    "LONG4": (b"\x8b" + struct.pack("<i", 2**31 - 1) + b".", "makes no sense"),
-    "a long number": (b"\x80\x02I" + b"9" * 100_000 + b"\n.", "makes no sense"),
-    "no end of a line": (b"\x80\x02c" + b"a" * 500_000, "makes no sense"),
+    "BINUNICODE": (b"\x80\x02X\xff\xff\xff\xff.", "damaged"),
+    "BINUNICODE8": (b"\x8d" + struct.pack("<Q", 2**60) + b".", "damaged"),
+    "BINBYTES8": (b"\x8e" + struct.pack("<Q", 2**60) + b".", "damaged"),
+    "BYTEARRAY8": (b"\x96" + struct.pack("<Q", 2**60) + b".", "damaged"),
+    "LONG4": (b"\x8b" + struct.pack("<i", 2**31 - 1) + b".", "damaged"),
+    "a long number": (b"\x80\x02I" + b"9" * 100_000 + b"\n.", "damaged"),
+    "no end of a line": (b"\x80\x02c" + b"a" * 500_000, "damaged|asks for a{50}"),
     "deep tuples": (b"\x80\x02" + b")" + b"\x85" * 200_000 + b".", NOTHING),
     "deep lists": (b"\x80\x02" + b"]" * 100_000 + b"a" * 99_999 + b".", NOTHING),
     "many dictionaries": (b"\x80\x02" + b"}" * 900_000 + b".", NOTHING),
     "too many of them": (
         b"\x80\x02" + b"}" * 1_100_000 + b".",
-        r"pickles of more than 1,048,576 bytes, .* state_dict\(\)",
+        "more than weights .*EOFError",
     ),
-    "many marks": (b"\x80\x02}" + b"(" * 400_000 + b".", "makes no sense"),
+    "many marks": (b"\x80\x02}" + b"(" * 400_000 + b".", "damaged"),
     "copies of a list": (ORDERED + b"q\1" + PAIRS + b"h\1h\0R" * 100_000 + b".", NOTHING),
-    "two gigabytes of numbers": (of_storage(2**29, (2**29,)), "truncated: storage 0 ends|storage 0 is missing"),
-    "2^60 numbers": (of_storage(2**60, (2**60,)), "truncated: storage 0 ends|storage 0 is missing"),
-    "2^2000 numbers": (of_storage(2**2000, (2**2000,)), "truncated: storage 0 ends|storage 0 is missing"),
+    "two gigabytes of numbers": (of_storage(2**29, (2**29,)), "storage 0 is of another size|storage 0 is missing"),
+    "2^60 numbers": (of_storage(2**60, (2**60,)), "storage 0 is of another size|storage 0 is missing"),
+    "2^2000 numbers": (of_storage(2**2000, (2**2000,)), "storage 0 is of another size|storage 0 is missing"),
     "a number, a million times": (of_storage(81, (10**6,), (0,)), "reaches beyond its storage"),
     "too many dimensions": (of_storage(81, (1,) * 9), "impossible shape"),
 }
@@ -85,26 +85,26 @@ def test_bombs_do_not_go_off(bomb, container, tmp_path):
 
 
 BROKEN = {
-    "an empty stack": (b"\x80\x02\x86.", "it takes from an empty stack"),
-    "an end of nothing": (b"\x80\x02.", "makes no sense"),
-    "a mark that is not there": (b"\x80\x02K\1t.", "makes no sense"),
-    "something that is not in the memo": (b"\x80\x02h\7.", "makes no sense"),
-    "an item of a list": (b"]K\1K\2s.", "makes no sense .*assignment"),
-    "items of a tensor": (GOOD["conv1_1.bias"] + b"(K\1K\2u.", "makes no sense .*assignment"),
-    "a key without a value": (b"}(K\1u.", "makes no sense"),
-    "an item appended to a dictionary": (b"}K\1a.", "makes no sense .*no attribute"),
-    "items appended to a tuple": (b")(K\1e.", "makes no sense .*no attribute"),
-    "pairs of three": (ORDERED + b"]K\1K\1K\1\x87a\x85R.", "makes no sense"),
-    "a number of pairs": (ORDERED + b"K\7\x85R.", "makes no sense"),
-    "a storage of another kind": (STORAGE.replace(b"storage", b"storagE") + b".", "something other than a storage"),
-    "a storage of no type": (STORAGE.replace(b"ctorch\nFloatStorage\n", b"N") + b".", "something other than a storage"),
-    "a storage in a storage": (by.storage("0", 81, view=b"K\1") + b".", "something other than a storage"),
+    "an empty stack": (b"\x80\x02\x86.", "damaged .*IndexError"),
+    "an end of nothing": (b"\x80\x02.", "damaged"),
+    "a mark that is not there": (b"\x80\x02K\1t.", "damaged"),
+    "something that is not in the memo": (b"\x80\x02h\7.", "damaged"),
+    "an item of a list": (b"]K\1K\2s.", "damaged .*assignment"),
+    "items of a tensor": (GOOD["conv1_1.bias"] + b"(K\1K\2u.", "damaged .*assignment"),
+    "a key without a value": (b"}(K\1u.", "damaged"),
+    "an item appended to a dictionary": (b"}K\1a.", "damaged .*no attribute"),
+    "items appended to a tuple": (b")(K\1e.", "damaged .*no attribute"),
+    "pairs of three": (ORDERED + b"]K\1K\1K\1\x87a\x85R.", "damaged"),
+    "a number of pairs": (ORDERED + b"K\7\x85R.", "damaged"),
+    "a storage of another kind": (STORAGE.replace(b"storage", b"storagE") + b".", "other than a whole storage"),
+    "a storage of no type": (STORAGE.replace(b"ctorch\nFloatStorage\n", b"N") + b".", "other than a whole storage"),
+    "a storage in a storage": (by.storage("0", 81, view=b"K\1") + b".", "other than a whole storage"),
     "a storage of another size": (by.tuple_of(STORAGE, by.storage("0", 80)) + b".", "a storage two sizes or types"),
     "a storage of another type": (by.tuple_of(STORAGE, by.storage("0", 81, "int64")) + b".", "two sizes or types"),
-    "a storage of negative size": (by.storage("0", -1) + b".", "without a key or size"),
-    "a storage of no parts": (b")Q.", "makes no sense"),
-    "a number as a storage": (b"K\7Q.", "makes no sense"),
-    "a tensor of a number": (REBUILD + b"(K\7K\0)))tR.", "without a storage, shape or strides"),
+    "a storage of negative size": (by.storage("0", -1) + b".", "other than a whole storage"),
+    "a storage of no parts": (b")Q.", "damaged"),
+    "a number as a storage": (b"K\7Q.", "damaged"),
+    "a tensor of a number": (REBUILD + b"(K\7K\0)))tR.", "without a storage"),
     "a tensor of no parts": (REBUILD + b")R.", NOTHING),
     "a tensor with a list of sizes": (REBUILD + by.tuple_of(STORAGE, b"K\0", b"]", b")") + b"R.", "without a storage"),
     "a tensor with a list of strides": (
@@ -118,14 +118,14 @@ BROKEN = {
     "True as an offset": (REBUILD + by.tuple_of(STORAGE, b"\x88", b")", b")") + b"R.", "impossible shape"),
     "a view of an empty parameter": (
         by.name("torch.nn.parameter", "Parameter") + b")R(NNNNNtb.",
-        "makes no sense|without",
+        "damaged|without",
     ),
     "an unfinished tensor": (
         by.state_dict({"x": by.name("torch", "FloatTensor") + b")R"}),
         NOTHING,
     ),
-    "an instruction that is none": (b"\x80\x02\xff.", "makes no sense"),
-    "a name that Python warns of": (b"c\\\xbf\nx\n.", "makes no sense .*escape"),
+    "an instruction that is none": (b"\x80\x02\xff.", "damaged"),
+    "a name that is no text": (b"c\\\xbf\nx\n.", "damaged .*UnicodeDecodeError"),
 }
 
 
@@ -163,5 +163,5 @@ def test_views_stay_within_their_storage(view, container, tmp_path):
     saved = by.state_dict(entries)
     whole = by.legacy(saved, by.contents(arrays)) if container == "legacy" else by.zipped(saved, by.contents(arrays))
     (tmp_path / "weights.pth").write_bytes(whole)
-    with pytest.raises(InputError, match=r"damaged: its pickle (describes a tensor|makes no sense)"):
+    with pytest.raises(InputError, match=r"damaged .*(it has a tensor|zip\(\) argument)"):
         open_weights(tmp_path / "weights.pth")

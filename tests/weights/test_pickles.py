@@ -40,17 +40,17 @@ EVIL = {  # payload -> how the error tells it
     "os.system": (pickle.dumps(Call(os.system, "touch canary"), 2), r"asks for \w+.system"),
     "exec": (pickle.dumps(Call(exec, TOUCH), 2), "asks for __builtin__.exec"),
     "exec, protocol 0": (pickle.dumps(Call(exec, TOUCH), 0), "asks for __builtin__.exec"),
-    "exec, protocol 4": (pickle.dumps(Call(exec, TOUCH), 4), "never writes FRAME"),
+    "exec, protocol 4": (pickle.dumps(Call(exec, TOUCH), 4), "an instruction that torch.save never writes"),
     "open": (pickle.dumps(Call(open, "canary", "w"), 2), r"asks for \w+.open"),
-    "INST": (b"(" + by.text(TOUCH) + b"ibuiltins\nexec\n.", "never writes INST"),
+    "INST": (b"(" + by.text(TOUCH) + b"ibuiltins\nexec\n.", "an instruction that torch.save never writes"),
     "OBJ": (b"(" + EXEC + by.text(TOUCH) + b"o.", "asks for builtins.exec"),
-    "OBJ of an allowed name": (b"(" + ORDERED + b"o.", "never writes OBJ"),
+    "OBJ of an allowed name": (b"(" + ORDERED + b"o.", "an instruction that torch.save never writes"),
     "NEWOBJ": (b"\x80\x02" + by.name("builtins", "type") + b"}\x85\x81.", "asks for builtins.type"),
     "STACK_GLOBAL": (
         by.text("builtins") + by.text("exec") + b"\x93" + by.text(TOUCH) + b"\x85R.",
-        "never writes STACK_GL",
+        "an instruction that torch.save never writes",
     ),
-    "EXT1": (b"\x80\x02\x82\x01.", "never writes EXT1"),
+    "EXT1": (b"\x80\x02\x82\x01.", "an instruction that torch.save never writes"),
     "an attribute of an allowed name": (
         by.name("collections", "OrderedDict.fromkeys") + b")R.",
         "asks for collections.O",
@@ -69,7 +69,7 @@ EVIL = {  # payload -> how the error tells it
     "a string as a function": (by.text("run") + b")R.", "'str' object is not callable"),
     "a tensor as a function": (GOOD["conv1_1.bias"] + b")R.", "object is not callable"),
     "a type of storage as a function": (by.name("torch", "FloatStorage") + b")R.", "object is not callable"),
-    "a function without a tuple": (ORDERED + b"]R.", "must be a tuple"),
+    "a function with a list": (ORDERED + b"]K\1aR.", "damaged .*int"),
 }
 
 
@@ -104,7 +104,7 @@ def test_no_other_instruction_is_carried_out(opcode, tmp_path):
     elif opcode.arg is not None:  # numbers, and the lengths of texts: 0
         argument = bytes(max(opcode.arg.n, 8))
     path = by.write(tmp_path / "weights.pth", CONTAINERS["zip"](b"\x80\x02" + opcode.code.encode("latin-1") + argument))
-    by.refused(path, f"torch.save never writes {opcode.name}\\)")
+    by.refused(path, "an instruction that torch.save never writes")
 
 
 FLOATS = by.name("torch", "FloatStorage")
@@ -122,7 +122,7 @@ CHANGES = {
 def test_what_a_pickle_names_cannot_be_altered(name, change, container, tmp_path):
     """BUILD sets attributes. What stands for the name is there for the next file as well."""
     evil = by.write(tmp_path / "evil", CONTAINERS[container](b"\x80\x02" + FUNCTIONS[name] + CHANGES[change] + b"b."))
-    by.refused(evil, "its pickle makes no sense")
+    by.refused(evil, "truncated, damaged or more than weights")
     good = by.write(tmp_path / "good", CONTAINERS[container](by.state_dict(GOOD)))
     for key, x in by.arrays_of(good).items():
         np.testing.assert_array_equal(x, ARRAYS[key])
@@ -135,7 +135,7 @@ def test_what_a_pickle_names_cannot_be_altered(name, change, container, tmp_path
 )
 def test_storages_cannot_be_altered(change, container, tmp_path):
     saved = by.state_dict({**GOOD, "conv1_1.weight": STORAGE + b"q\0" + change + b"b"})
-    by.refused(by.write(tmp_path / "weights", CONTAINERS[container](saved)), "its pickle makes no sense")
+    by.refused(by.write(tmp_path / "weights", CONTAINERS[container](saved)), "truncated, damaged or more than weights")
 
 
 @pytest.mark.parametrize("container", ["legacy", "zip"])
@@ -160,7 +160,7 @@ def test_the_payloads_are_real(payload, canary):
 
 def test_the_error_says_what_to_do(tmp_path):
     (tmp_path / "weights.pth").write_bytes(CONTAINERS["zip"](EVIL["exec"][0]))
-    message = r"which has no place among weights. Refused, and nothing of it was run. .* its state_dict\(\) alone"
+    message = r"refused: its pickle asks for \w+.exec; none of it was run. Save its state_dict\(\) alone"
     with pytest.raises(InputError, match=message):
         open_weights(tmp_path / "weights.pth")
 

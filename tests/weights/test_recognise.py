@@ -29,22 +29,22 @@ POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a21\nsize 5
         (b"\n\n  <HTML>\n<BODY>404 Not Found", "a web page was saved"),
         (b'<?xml version="1.0"?><Error><Code>AccessDenied</Code></Error>', "a web page was saved"),
         (POINTER.encode(), r"a pointer of Git LFS instead of the file. Get the file with: git lfs pull"),
-        (b"name: VGG\nlayer {\n}\n", "a text file. Known are"),
-        (b"\xef\xbb\xbfStra\xc3\x9fe\n", "a text file. Known are"),
-        (b"\x89HDF\r\n\x1a\n" + bytes(600), "an HDF5 file, which is not read"),
+        (b"name: VGG\nlayer {\n}\n", "not a weight file of any known kind. Known are"),
+        (b"\xef\xbb\xbfStra\xc3\x9fe\n", "not a weight file of any known kind. Known are"),
+        (b"\x89HDF\r\n\x1a\n" + bytes(600), "not a weight file of any known kind. Known are"),
         (b"MATLAB 7.3 MAT-file, Platform: GLNXA64".ljust(512) + b"\x89HDF\r\n\x1a\n", "a MATLAB 7.3 file, .* with -v7"),
-        (b"\x1f\x8b\x08\x00" + bytes(50), "compressed with gzip. Unpack it"),
-        (CAFFE, "a .caffemodel, which is not read yet. Known are"),
+        (b"\x1f\x8b\x08\x00" + bytes(50), "not a weight file of any known kind"),
+        (CAFFE, "not a weight file of any known kind. Known are"),
         (b"\x0a\x14VGG", "not a weight file of any known kind"),
-        (b"\x0a", "a text file"),
+        (b"\x0a", "not a weight file of any known kind"),
         (b"\x89PNG\r\n\x1a\n" + bytes(50), "not a weight file of any known kind. Known are checkpoints of minifcn"),
         (bytes(1000), "not a weight file of any known kind"),
         (b"MATLAB 5.0 MAT-file".ljust(124) + b"\1\0MI", "not a MATLAB file of format 5, or of another byte order"),
         (b"MATLAB 5.0 MAT-file", "not a MATLAB file of format 5, or of another byte order"),
         (b"\x80\x02K\x07.", "a Python pickle, but not one of torch.save"),
-        (b"\x80", "its pickle makes no sense"),
-        (b"PK\x03\x04", "truncated or damaged: its zip directory"),
-        (struct.pack("<Q", 50) + b"{}", "not a whole safetensors file .* truncated, damaged"),
+        (b"\x80", "truncated, damaged"),
+        (b"PK\x03\x04", "truncated, damaged .*zip"),
+        (struct.pack("<Q", 50) + b"{}", "truncated, damaged .*SafetensorError"),
         (struct.pack("<Q", 2) + b"{}", "weights of another network: its arrays are none"),
         (struct.pack("<Q", 2**40) + b"{}", "not a weight file of any known kind"),
     ],
@@ -58,13 +58,13 @@ def test_files_given_by_mistake(content, message, tmp_path):
 
 
 def test_what_is_no_file(tmp_path):
-    with pytest.raises(InputError, match=f"{tmp_path}: is a folder"):
+    with pytest.raises(InputError, match=f"{tmp_path}: is a folder or a device. Give a file"):
         open_weights(tmp_path)
-    with pytest.raises(InputError, match=r"nowhere: cannot be read \(no such file\). Check the path"):
+    with pytest.raises(InputError, match=r"nowhere: cannot be read \(No such file or directory\). Check the path"):
         open_weights(tmp_path / "nowhere")
     if hasattr(os, "mkfifo"):
         os.mkfifo(tmp_path / "pipe")  # to open it would wait for ever
-        with pytest.raises(InputError, match="pipe: is a device"):
+        with pytest.raises(InputError, match="pipe: is a folder or a device"):
             open_weights(tmp_path / "pipe")
 
 
@@ -136,7 +136,7 @@ VGG = as_torchvision(ARRAYS)
             "weights of another network: its arrays are layer1.0.conv1.weight, ...",
         ),
         (without(VGG, "features.17.weight", "features.17.bias"), "names of torchvision VGG-16, but lacks features.17"),
-        (without(VGG, "features.28.bias"), r"but lacks features.28.bias; .* Give VGG-16 \(configuration D\)"),
+        (without(VGG, "features.28.bias"), "but lacks features.28.bias. Give VGG-16"),
         (without(ARRAYS, "conv4_2.weight"), "names of pytorch-fcn, but lacks conv4_2.weight"),
         ({**ARRAYS, "conv1_1.bias": np.zeros(3, np.int32)}, "conv1_1.bias is of type int32"),
         (
@@ -189,7 +189,7 @@ def test_a_trunk_of_another_width_is_refused_and_changes_nothing(layer, tmp_path
     checkpoint.save(tmp_path / "a", {f"model/{name}": x for name, x in arrays.items()}, {})
     model = tiny(seed=1)
     before = {name: p.data.copy() for name, p in model.parameters().items()}
-    with pytest.raises(InputError, match=f"none of its weights fit this trunk, as {layer} is .* Choose the --trunk"):
+    with pytest.raises(InputError, match=f"none of its weights fit this trunk, as {layer} is .* Choose its --trunk"):
         load_weights(model, tmp_path / "a")
     for name, p in model.parameters().items():
         np.testing.assert_array_equal(p.data, before[name], err_msg=name)

@@ -36,7 +36,7 @@ def test_every_flipped_bit_of_the_numbers_is_noticed_in_a_zip(state, tmp_path):
     for position in range(start, start + ARRAYS["conv3_2.weight"].nbytes, 13):
         damaged = bytearray(whole)
         damaged[position] ^= 1 << position % 8
-        refused(write(tmp_path / "damaged", damaged), r"damaged: file/data/\d+ has another checksum")
+        refused(write(tmp_path / "damaged", damaged), r"damaged: file/data/\d+ is elsewhere or has another checksum")
 
 
 def test_a_zip_without_checksums(state, tmp_path):
@@ -61,16 +61,17 @@ def test_compressed_zips_are_refused_without_being_unpacked(tmp_path):
 def test_other_zips(tmp_path):
     with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
         archive.writestr("conv1_1.npy", b"x")
-    refused(tmp_path / "a.npz", "a zip archive, but not of torch.save: it holds no data.pkl")
+    refused(tmp_path / "a.npz", "a zip archive, but not of torch.save. Give")
     with zipfile.ZipFile(tmp_path / "empty.zip", "w"):
         pass
     refused(tmp_path / "empty.zip", "a zip archive, but not of torch.save")
     refused(
-        write(tmp_path / "script", zipped(by.tensors(ARRAYS), extra=[("weights/constants.pkl", b"")])), "TorchScript"
+        write(tmp_path / "script", zipped(by.tensors(ARRAYS), extra=[("weights/constants.pkl", b"")])),
+        "a zip archive, but not of torch.save",
     )
     with zipfile.ZipFile(write(tmp_path / "outer.zip", b""), "w") as archive:
         archive.writestr("vgg16.pth", zipped(by.tensors(ARRAYS)))
-    refused(tmp_path / "outer.zip", "not in an archive of your own")
+    refused(tmp_path / "outer.zip", "in no archive")
 
 
 def directory_of(whole):
@@ -84,13 +85,13 @@ def directory_of(whole):
     [  # of the first entry, data.pkl, in the directory
         (20, "<I", 2**31, "a compressed"),
         (24, "<I", 2**31, "a compressed"),
-        (16, "<I", 1, "data.pkl has another checksum"),
-        (42, "<I", 2**31, "no zip header where weights/data.pkl should be"),
-        (42, "<I", 7, "no zip header where weights/data.pkl should be"),
+        (16, "<I", 1, "data.pkl is elsewhere or has another checksum"),
+        (42, "<I", 2**31, "weights/data.pkl is elsewhere"),
+        (42, "<I", 7, "weights/data.pkl is elsewhere"),
         (8, "<H", 1, "a compressed or encrypted"),
         (10, "<H", 8, "a compressed or encrypted"),
         (28, "<H", 60_000, "a zip archive, but not of torch.save"),  # a longer name, of all that follows
-        (0, "<I", 0, "its zip directory makes no sense"),
+        (0, "<I", 0, "truncated, damaged .*BadZipFile"),
     ],
 )
 def test_zip_directories_that_lie(offset, form, value, message, tmp_path):
@@ -102,10 +103,10 @@ def test_zip_directories_that_lie(offset, form, value, message, tmp_path):
 @pytest.mark.parametrize(
     "offset, form, value, message",
     [
-        (12, "<I", 2**32 - 1, "its zip directory makes no sense"),
-        (16, "<I", 2**32 - 1, "no zip header where weights/data.pkl should be|its zip directory makes no sense"),
-        (16, "<I", 0, "no zip header where weights/data.pkl should be"),
-        (0, "<I", 0, "truncated or damaged: its zip directory"),
+        (12, "<I", 2**32 - 1, "truncated, damaged .*BadZipFile"),
+        (16, "<I", 2**32 - 1, "is elsewhere or has another checksum|BadZipFile"),
+        (16, "<I", 0, "weights/data.pkl is elsewhere"),
+        (0, "<I", 0, "truncated, damaged .*BadZipFile"),
     ],
 )
 def test_zip_ends_that_lie(offset, form, value, message, tmp_path):
@@ -119,7 +120,7 @@ def test_zip_entries_before_the_start_of_the_file(tmp_path):
     whole = bytearray(zipped(by.tensors(ARRAYS)))
     start, end = directory_of(whole)
     struct.pack_into("<I", whole, end + 16, start + len(whole))
-    refused(write(tmp_path / "file", whole), "no zip header where weights/data.pkl should be|its zip directory")
+    refused(write(tmp_path / "file", whole), "is elsewhere or has another checksum|BadZipFile")
 
 
 def test_a_count_in_the_end_record_does_not_matter(tmp_path):
@@ -140,7 +141,7 @@ def test_a_zip_directory_as_long_as_its_file_is_not_read(tmp_path):
     path = write(tmp_path / "file", b"PK\3\4" + directory + end)
     tracemalloc.start()
     try:
-        refused(path, "its zip directory makes no sense .*1,048,576 bytes")
+        refused(path, "truncated, damaged .*a zip directory of more than 1,048,576 bytes")
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -150,7 +151,10 @@ def test_a_zip_directory_as_long_as_its_file_is_not_read(tmp_path):
 def test_zip_entries_that_are_larger_than_the_file_or_overlap(tmp_path):
     whole = bytearray(zipped(by.tensors(ARRAYS)))
     start, _ = directory_of(whole)
-    for size, message in ((2**31, "claims more than there is"), (len(whole) - 200, "claims more than there is")):
+    for size, message in (
+        (2**31, "data.pkl is elsewhere or has another checksum"),
+        (len(whole) - 200, "data.pkl is elsewhere or has another checksum"),
+    ):
         struct.pack_into("<II", whole, start + 20, size, size)
         refused(write(tmp_path / "file", whole), message)
 
@@ -161,7 +165,7 @@ def test_zip_content_beyond_the_end_of_a_file_without_checksums(tmp_path):
     entry = whole.rindex(b"PK\1\2")
     struct.pack_into("<I", whole, entry + 16, 0)
     struct.pack_into("<H", whole, struct.unpack_from("<I", whole, entry + 42)[0] + 28, 60_000)
-    refused(write(tmp_path / "file", whole), "damaged: weights/data/25 reaches beyond the file's end")
+    refused(write(tmp_path / "file", whole), "damaged: weights/data/25 is elsewhere")
 
 
 def test_storages_of_another_size_than_their_tensors(tmp_path):
@@ -181,7 +185,7 @@ def test_legacy_storages_that_do_not_match(tmp_path):
     twice = whole.replace(by.text("1") + b"q\x02", by.text("3") + b"q\x02")  # in the list of keys; of one size
     assert twice != whole
     refused(write(tmp_path / "file", twice), others)
-    refused(write(tmp_path / "file", whole[:-1]), "truncated: storage 25 ends beyond the file's end")
+    refused(write(tmp_path / "file", whole[:-1]), "truncated or damaged: storage 25 is of another size")
     swapped = whole.replace(b"little_endian\x71\x02\x88", b"little_endian\x71\x02\x89")
     assert swapped != whole
     refused(write(tmp_path / "file", swapped), "another byte order")
