@@ -153,7 +153,7 @@ def case(op, options, inputs, function, linear, smooth=True, **rule):
 
 def shared_cases():
     for c in layer_cases(0):
-        yield case(c.op, c.options, c.inputs, c.function, c.linear, **(c.rule or {}))
+        yield case(c.op, c.options, c.inputs, c.function, c.linear, **c.function.keywords)
 
 
 def max_pool2d_values():

@@ -7,17 +7,16 @@ import numpy as np
 import pytest
 from small_data import exit_status, fails
 
-from minifcn import cases, gpu, gpu_selftest
+from minifcn import cases, gpu, gpu_selftest, optim
 from minifcn.gpu.signatures import kernels
 
 
 @pytest.fixture
 def short(monkeypatch):
     """A few layers and two steps, so that a test takes seconds."""
-    monkeypatch.setattr(cases, "CONVOLUTIONS", cases.CONVOLUTIONS[:2])
+    for table, kept in {"CONVOLUTIONS": 2, "POOLS": 0, "UPSAMPLINGS": 0, "MAPS": 1}.items():
+        monkeypatch.setattr(cases, table, getattr(cases, table)[:kept])
     monkeypatch.setattr(cases, "network_cases", lambda *_, **__: [])
-    for makers in ("map_cases", "pooling_and_upsampling_cases", "loss_cases"):
-        monkeypatch.setattr(cases, makers, lambda *_: [])
     monkeypatch.setattr(gpu_selftest, "STEPS", 2)
 
 
@@ -49,7 +48,7 @@ def test_on_a_gpu_it_ends_with_where_the_timings_are(emulated_gpu, short, capsys
 
 
 def test_every_kernel_takes_part(emulated_gpu):
-    assert gpu_selftest.run(gpu_selftest.comparisons()) == 0
+    assert cases.run("", gpu_selftest.comparisons()) == 0
     assert {name for name, *_ in gpu.cuda.xp.launches} == set(kernels())
 
 
@@ -68,7 +67,7 @@ WRONG = {
 def test_a_wrong_function_is_reported(name, emulated_gpu, capsys, monkeypatch):
     original = getattr(gpu, name)
     monkeypatch.setattr(gpu, name, lambda *args, **more: WRONG[name](original(*args, **more)))
-    failures = gpu_selftest.run(gpu_selftest.comparisons((np.float32,)))
+    failures = cases.run("", gpu_selftest.comparisons(["float32"]))
     assert failures == capsys.readouterr().out.count("FAILED") > 0
 
 
@@ -80,20 +79,20 @@ def test_a_later_strip_that_is_wrong_is_reported(emulated_gpu, monkeypatch):
         return cols * 0 if strip.start > 0 else cols
 
     monkeypatch.setattr(gpu.conv, "im2col", wrong)
-    assert gpu_selftest.run(gpu_selftest.comparisons((np.float32,))) > 0
+    assert cases.run("", gpu_selftest.comparisons(["float32"])) > 0
 
 
 def leave_alone(name):
     """A planted bug: one layer's weight is never updated."""
 
     def plant(monkeypatch):
-        step = gpu_selftest.SGD._update
+        step = optim.SGD._update
 
         def update(self, parameter, part, grad):
             if not (parameter == name and gpu.owns(grad)):
                 step(self, parameter, part, grad)
 
-        monkeypatch.setattr(gpu_selftest.SGD, "_update", update)
+        monkeypatch.setattr(optim.SGD, "_update", update)
 
     return plant
 
@@ -120,7 +119,7 @@ BUGS = {
 def test_wrong_training_is_reported(bug, emulated_gpu, short, capsys, monkeypatch):
     if bug:
         BUGS[bug](monkeypatch)
-    failures = gpu_selftest.run(gpu_selftest.training("gpu"))
+    failures = cases.run("", gpu_selftest.training("gpu"))
     assert failures == capsys.readouterr().out.count("FAILED")
     assert (failures > 0) == (bug is not None)
 
@@ -130,10 +129,17 @@ def test_emulate_needs_a_source_checkout(monkeypatch, capsys, tmp_path):
     assert "--emulate: no emulator at" in fails(capsys, gpu_selftest.main, "--emulate")
 
 
-@pytest.mark.parametrize("name", ["find_spec", "which"])
-def test_emulate_needs_cupy_and_a_compiler(name, monkeypatch, capsys):
-    monkeypatch.setattr(gpu_selftest, name, lambda _: None)
-    assert "--emulate: needs g++, and CuPy" in fails(capsys, gpu_selftest.main, "--emulate")
+@pytest.mark.parametrize("missing", ["CuPy", "g++"])
+def test_emulate_needs_cupy_and_a_compiler(missing, standin, monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr(gpu.cuda, "xp", None)
+    if missing == "CuPy":
+        monkeypatch.setitem(sys.modules, "cupy", None)
+        standin.real_cupy.cache_clear()
+    else:
+        monkeypatch.setenv("PATH", "")
+        monkeypatch.setenv("MINIFCN_EMULATOR_CACHE", str(tmp_path))
+    line = fails(capsys, gpu_selftest.main, "--emulate")
+    assert "cannot multiply or compile there" in line and missing.lower() in line.lower()
 
 
 def one_pixel_too_many(per_pixel):
@@ -146,12 +152,19 @@ def one_pixel_too_many(per_pixel):
     return launch
 
 
-def test_a_fault_of_a_kernel_is_a_failed_check_and_the_rest_goes_on(emulated_gpu, capsys, monkeypatch):
+@pytest.fixture
+def watched(emulated_gpu, monkeypatch):
+    """Kernels are waited for, as the command does."""
+    monkeypatch.setattr(gpu.cuda, "launch", gpu_selftest.launch_and_wait)
+
+
+def test_a_fault_of_a_kernel_is_a_failed_check_and_the_rest_goes_on(watched, capsys, monkeypatch):
     """Two lines, no traceback: what failed and the kernel's message, then what was launched."""
     monkeypatch.setattr(gpu.cuda, "per_pixel", one_pixel_too_many(gpu.cuda.per_pixel))
-    checks = [c for c in gpu_selftest.comparisons((np.float32,)) if c[0].startswith(("max_pool2d", "upsample", "relu"))]
-    failures = gpu_selftest.run(checks)
-    lines = capsys.readouterr().out.splitlines()
+    checks = gpu_selftest.comparisons(["float32"])
+    checks = [check for check in checks if check[0].startswith(("max_pool2d", "bilinear", "relu"))]
+    failures = cases.run("some", checks, gpu_selftest.launched)
+    lines = capsys.readouterr().out.splitlines()[2:]
     assert failures == sum("FAILED" in line for line in lines) > 5 and len(lines) == len(checks) + failures
     at = next(i for i, line in enumerate(lines) if line.startswith("max_pool2d 2x5x7x3, kernel_size (2, 2)"))
     assert re.search(r"FAILED: KernelError: max_pool_forward: block .*out-of-bounds (read|write)", lines[at])
@@ -159,18 +172,21 @@ def test_a_fault_of_a_kernel_is_a_failed_check_and_the_rest_goes_on(emulated_gpu
         "    last launch: max_pool_forward, grid (2,), block (32, 8): x (2, 5, 7, 3) float32, y"
     )
     assert lines[at + 1].endswith("pixels 13, H 5, W 7, C 3, OH 2, OW 3, KH 2, KW 2, sy 2, sx 2, py 0, px 0")
-    assert lines[-1].startswith("relu 4096") and "FAILED" not in lines[-1]
+    assert lines[-1].startswith("relu 7, float32, in pieces") and "FAILED" not in lines[-1]
 
 
-def test_a_device_that_is_lost_ends_the_checks(emulated_gpu, capsys, monkeypatch):
-    def gone(_):
-        raise RuntimeError("cudaErrorIllegalAddress")
+def test_a_device_that_is_lost_ends_the_checks(watched, capsys, monkeypatch):
+    def gone(*_):
+        raise gpu.cuda.xp.cuda.runtime.CUDARuntimeError("cudaErrorIllegalAddress")
 
-    def check():
+    def lose():
+        x = gpu.asarray(np.ones(4, np.float32))
         monkeypatch.setattr(type(gpu.cuda.xp.cuda.Device()), "synchronize", gone)
-        raise RuntimeError("cudaErrorIllegalAddress")
+        gpu.relu_forward(x)
 
-    assert gpu_selftest.run([("first", lambda: "1.0e-08"), ("second", check), ("third", check)]) == 1
-    lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 4 and "FAILED: RuntimeError: cudaErrorIllegalAddress" in lines[1]
-    assert "does not answer any more" in lines[3]
+    checks = [("first", lambda: "1.0e-08"), ("second", lose), ("third", gone)]
+    assert cases.run("some", checks, gpu_selftest.launched) == 1
+    lines = capsys.readouterr().out.splitlines()[2:]
+    assert len(lines) == 4 and "FAILED: CUDARuntimeError: cudaErrorIllegalAddress" in lines[1]
+    assert lines[2].startswith("    last launch: relu_forward, grid (1,), block (256,): x (4,) float32, y")
+    assert lines[3] == "    the device does not answer any more: the rest is left out"

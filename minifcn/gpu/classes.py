@@ -4,8 +4,6 @@ import numpy as np
 
 from . import cuda
 
-BLOCKS = 1024  # at most
-
 
 def argmax(scores):
     """The highest-scoring class of each pixel, of equal ones the first: scores (N,H,W,L), L <= 256 -> uint8 (N,H,W)."""
@@ -34,7 +32,7 @@ def confusion_counts(labels, predictions, num_classes, ignore_label):
 def count(labels, predictions, L, ignore_label):
     """The counts, uint64 (L L,) and one more for pixels with another value; all arrays on the device."""
     counts = cuda.xp.zeros(L * L + 1, np.uint64)
-    blocks = min(BLOCKS, -(-labels.size // cuda.THREADS))
+    blocks = min(cuda.BLOCKS, -(-labels.size // cuda.THREADS))
     args = (labels, predictions, counts, labels.size, L, ignore_label)
     cuda.launch("confusion", (blocks,), (cuda.THREADS,), args)
     return counts

@@ -74,20 +74,16 @@ def conv_weight_grad(x, dy, w_shape, stride, padding, out=None, emit=None):
     xp, x, dy = cuda.xp, cuda.xp.ascontiguousarray(x), cuda.xp.ascontiguousarray(dy)
     KH, KW, C, K = w_shape
     large = KH * KW * C * K >= LARGE
-    rows = 1 if large else KH  # of the kernel at a time
-    if emit is not None and large:
-        slab = xp.empty((1, KW, C, K), x.dtype)
-        for ky in range(KH):
-            _weight_grad(x, dy, slab, ky, stride, padding)
+    rows = 1 if large else KH  # of the kernel at a time; with and without emit, so that the products are the same
+    dw = xp.empty((rows if emit else KH, KW, C, K), x.dtype) if out is None else out
+    for ky in range(0, KH, rows):
+        slab = dw[:rows] if emit else dw[ky : ky + rows]
+        _weight_grad(x, dy, slab, ky, stride, padding)
+        if emit and large:
             emit(ky, slab[0])
-        return None
-    dw = xp.empty(w_shape, x.dtype) if out is None else out
-    for ky in range(0, KH, rows):  # the same products as with emit
-        _weight_grad(x, dy, dw[ky : ky + rows], ky, stride, padding)
-    if emit is None:
-        return dw
-    emit(..., dw)
-    return None
+        elif emit:
+            emit(..., dw)
+    return None if emit else dw
 
 
 def _weight_grad(x, dy, dw, ky, stride, padding):

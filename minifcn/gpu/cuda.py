@@ -8,13 +8,14 @@
 
 import os
 from functools import cache
+from importlib import import_module
 from types import ModuleType
 
 from ..errors import InputError
 from .signatures import REALS, Kernel, kernels
 
-OPTIONS = ("-std=c++17",)
 THREADS = 256  # a block
+BLOCKS = 1024  # at most, where blocks stride over the work
 INSTALL = "pip install 'cupy-cuda13x[ctk]', or the CuPy for your CUDA"
 xp: ModuleType | None = None
 number = 0  # of the device
@@ -26,13 +27,10 @@ class NoGPU(InputError):
 
 def start(device: int = 0) -> None:
     """Choose the device, importing CuPy first. Raises InputError, with the way out, where that cannot be."""
-    module = xp
-    if module is None:
-        try:
-            import cupy as module
-        except ImportError as error:
-            raise NoGPU(f"--device gpu: no CuPy ({error}); {INSTALL}, or use --device cpu") from error
-    use(module, device)
+    try:
+        use(xp or import_module("cupy"), device)
+    except ImportError as error:
+        raise NoGPU(f"--device gpu: no CuPy ({error}); {INSTALL}, or use --device cpu") from error
 
 
 def use(module: ModuleType, device: int = 0) -> None:
@@ -42,10 +40,7 @@ def use(module: ModuleType, device: int = 0) -> None:
     """
     global xp, number
     if os.environ.get("CUPY_CUDA_PER_THREAD_DEFAULT_STREAM") == "1":
-        raise InputError(
-            "CUPY_CUDA_PER_THREAD_DEFAULT_STREAM=1: batches go up from a thread of their own and must come before the "
-            "kernels that read them; unset it"
-        )
+        raise InputError("CUPY_CUDA_PER_THREAD_DEFAULT_STREAM=1: kernels would not wait for their batches; unset it")
     try:
         count = module.cuda.runtime.getDeviceCount()
     except module.cuda.runtime.CUDARuntimeError as error:
@@ -57,10 +52,8 @@ def use(module: ModuleType, device: int = 0) -> None:
         module.matmul(module.ones((1, 1)), module.ones((1, 1)))
         function(module, kernels()["relu_forward"], "float")
     except Exception as error:  # of many kinds: cuBLAS, NVRTC or CUDA's headers are missing, or the card is too old
-        raise InputError(
-            f"--device gpu:{device}: CuPy cannot multiply or compile there ({type(error).__name__}: {error}); "
-            f"{INSTALL}, or use --device cpu"
-        ) from error
+        trouble = f"--device gpu:{device}: CuPy cannot multiply or compile there ({type(error).__name__}: {error})"
+        raise InputError(f"{trouble}; {INSTALL}, or use --device cpu") from error
     xp, number = module, device
 
 
@@ -88,11 +81,9 @@ def describe() -> str:
     name = runtime.getDeviceProperties(number)["name"].decode()
     device = xp.cuda.Device(number)
     free, total = device.mem_info
+    card = f"GPU {number} {name} (sm_{device.compute_capability}), {free / 1e9:.1f} of {total / 1e9:.1f} GB free"
     versions = (f"{v // 1000}.{v % 1000 // 10}" for v in (runtime.runtimeGetVersion(), runtime.driverGetVersion()))
-    return (
-        f"GPU {number} {name} (sm_{device.compute_capability}), {free / 1e9:.1f} of {total / 1e9:.1f} GB free; "
-        f"CUDA {', driver for CUDA '.join(versions)}, CuPy {xp.__version__}"
-    )
+    return f"{card}; CUDA {', driver for CUDA '.join(versions)}, CuPy {xp.__version__}"
 
 
 def launch(name: str, grid: tuple[int, ...], block: tuple[int, ...], args: tuple) -> None:
@@ -114,7 +105,7 @@ def function(module: ModuleType, kernel: Kernel, real: str):
 
 @cache
 def raw_module(module: ModuleType, file, real: str):
-    return module.RawModule(code=file.read_text(encoding="utf-8"), options=(*OPTIONS, f"-DREAL={real}"))
+    return module.RawModule(code=file.read_text(encoding="utf-8"), options=("-std=c++17", f"-DREAL={real}"))
 
 
 def per_pixel(name: str, pixels: int, channels: int, args: tuple) -> None:

@@ -4,8 +4,6 @@ import numpy as np
 
 from . import cuda
 
-BLOCKS = 1024  # at most; each leaves one partial sum
-
 
 def cross_entropy(scores, labels, class_weight, ignore_label):
     """Return (loss, weight, dscores) over pixels: scores (P,L), labels (P,) integers, class_weight (L,) or None.
@@ -26,7 +24,7 @@ def partial_sums(scores, labels, class_weight, ignore_label):
     """Return (loss, weight) of each block of pixels, float64 (blocks,2), and dscores; all arrays on the device."""
     P, L = scores.shape
     dscores = cuda.xp.empty((P, L), scores.dtype)
-    blocks = min(BLOCKS, -(-P // (cuda.THREADS // 32)))  # by the shape alone, so that sums are always cut alike
+    blocks = min(cuda.BLOCKS, -(-P // (cuda.THREADS // 32)))  # by the shape alone, so that sums are always cut alike
     sums = cuda.xp.empty((blocks, 2), np.float64)
     args = (scores, labels, class_weight, dscores, sums, P, L, ignore_label)
     cuda.launch("cross_entropy", (blocks,), (cuda.THREADS,), args)

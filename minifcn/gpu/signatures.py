@@ -94,26 +94,21 @@ class Kernel:
 
 def folder() -> Path:
     """Where the .cu files are: inside an installed package, or beside the package in a source checkout."""
-    package = Path(__file__).resolve().parent.parent
-    installed = package / "kernels"
-    return installed if installed.is_dir() else package.parent / "kernels"
+    installed = Path(__file__).resolve().parent.parent / "kernels"
+    return installed if installed.is_dir() else installed.parent.parent / "kernels"
 
 
 def parse(source: str, file: Path) -> list[Kernel]:
     """Return the kernels of a .cu source. Raises ValueError for a parameter type that is not of the above."""
-    source = re.sub(r"//[^\n]*", "", source)
-    return [
-        Kernel(name, file, tuple(_parameter(name, text.strip()) for text in parameters.split(",")))
-        for name, parameters in KERNEL.findall(source)
-    ]
+    found = KERNEL.findall(re.sub(r"//[^\n]*", "", source))
+    return [Kernel(name, file, tuple(_parameter(name, text) for text in given.split(","))) for name, given in found]
 
 
 def _parameter(kernel: str, text: str) -> Parameter:
     match = PARAMETER.fullmatch(" ".join(text.split()))
     if not match or match[2] not in (*DTYPES, "real"):
-        raise ValueError(f"{kernel}: {text!r}: expected a number or array of real, {', '.join(DTYPES)}")
-    const, kind, star, name = match.groups()
-    return Parameter(name, kind, bool(star), bool(const))
+        raise ValueError(f"{kernel}: {text.strip()!r}: expected a number or array of real, {', '.join(DTYPES)}")
+    return Parameter(match[4], match[2], bool(match[3]), bool(match[1]))
 
 
 @cache

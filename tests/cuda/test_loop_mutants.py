@@ -7,11 +7,10 @@ second turn of a count left out, every second halving. A loop whose cases end wi
 import re
 
 import emulator
-import numpy as np
 import pytest
 from small_data import exit_status
 
-from minifcn import gpu, gpu_selftest
+from minifcn import cases, gpu, gpu_selftest
 from minifcn.gpu import signatures
 from minifcn.gpu.signatures import kernels
 
@@ -65,9 +64,9 @@ def users(built):
         patch.setattr(gpu.cuda, "xp", None)
         gpu.cuda.use(built.CuPy())
         found = {}
-        for check in gpu_selftest.comparisons((np.float32,)):
+        for check in gpu_selftest.comparisons(["float32"]):
             start = len(gpu.cuda.xp.launches)
-            assert gpu_selftest.run([check]) == 0
+            assert cases.run("", [check]) == 0
             for file in {kernels()[name].file.name for name, *_ in gpu.cuda.xp.launches[start:]}:
                 found.setdefault(file, []).append(check)
     return found
@@ -85,7 +84,7 @@ def test_a_wrong_step_is_noticed(mutant, users, plant, monkeypatch, built):
     plant(name, source)
     monkeypatch.setattr(gpu.cuda, "xp", None)
     gpu.cuda.use(built.CuPy())
-    assert any(gpu_selftest.run([check]) for check in users[name])
+    assert any(cases.run("", [check]) for check in users[name])
 
 
 def test_the_command_fails_where_wide_loads_take_a_wrong_step(plant, built, monkeypatch, capsys):
@@ -93,10 +92,10 @@ def test_the_command_fails_where_wide_loads_take_a_wrong_step(plant, built, monk
     name, source = MUTANTS["im2col.cu 1: e += blockDim.x"]
     plant(name, source)
     monkeypatch.setattr(gpu.cuda, "xp", None)
-    for part in ("gradients", "training"):
-        monkeypatch.setattr(gpu_selftest, part, lambda *_, **__: [])
+    monkeypatch.setattr(cases, "gradient_checks", lambda *_, **__: [])
+    monkeypatch.setattr(gpu_selftest, "training", lambda *_: [])
     whole = gpu_selftest.comparisons
-    monkeypatch.setattr(gpu_selftest, "comparisons", lambda: [c for c in whole((np.float32,)) if "516" in c[0]])
+    monkeypatch.setattr(gpu_selftest, "comparisons", lambda: [c for c in whole(["float32"]) if "x132" in c[0]])
     assert exit_status(gpu_selftest.main, "--emulate") == 1
     out = capsys.readouterr().out
     assert "CHECKS FAILED" in out and "last launch: im2col, grid" in out

@@ -99,7 +99,7 @@ def test_a_cupy_that_can_neither_multiply_nor_compile(emulated_gpu, checkpoint, 
 
 def test_a_stream_for_each_thread_is_refused(emulated_gpu, monkeypatch):
     monkeypatch.setenv("CUPY_CUDA_PER_THREAD_DEFAULT_STREAM", "1")
-    with pytest.raises(InputError, match="must come before the kernels that read them; unset it"):
+    with pytest.raises(InputError, match="kernels would not wait for their batches; unset it"):
         device.start("gpu")
 
 
