@@ -115,6 +115,16 @@ def test_zip_ends_that_lie(offset, form, value, message, tmp_path):
     refused(write(tmp_path / "file", whole), message)
 
 
+def test_zip_entries_without_checksums_that_are_elsewhere(tmp_path):
+    """Only the signature of the entry's own header tells."""
+    whole = bytearray(zipped(by.tensors(ARRAYS)))
+    entry = whole.rindex(b"PK\1\2")
+    struct.pack_into("<I", whole, entry + 16, 0)
+    offset = struct.unpack_from("<I", whole, entry + 42)[0]
+    struct.pack_into("<I", whole, entry + 42, offset - 4)
+    refused(write(tmp_path / "file", whole), "damaged: weights/data/25 is elsewhere")
+
+
 def test_zip_entries_before_the_start_of_the_file(tmp_path):
     """The directory's place is too large by the file's length: counted from the end, all entries are where they are."""
     whole = bytearray(zipped(by.tensors(ARRAYS)))
