@@ -12,7 +12,7 @@ class SGD:
     """v = momentum v + (g + weight_decay w);  w -= lr v          (PyTorch's form; v starts at zero)
 
     parameters: dict name -> Tensor. Names that end in ".bias" use lr bias_lr, and no decay if bias_decay is False
-    (Caffe's habit: bias_lr 2, no decay). A parameter whose grad is None is left alone. Sets may change `lr` between
+    (Caffe's habit: bias_lr 2, no decay). A parameter whose grad is None is left alone. `lr` may be changed between
     steps. momentum_buffers: dict name -> array v, made when a parameter first has a gradient.
     """
 

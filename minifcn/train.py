@@ -1,8 +1,8 @@
 """Train an FCN: python -m minifcn.train
 
 Without arguments it trains FCN-32s and, from it, FCN-16s on the embedded data set, toytown, and ends with a picture
-that shows both. With --data it trains on your own pictures: a folder with images/, labels/ and classes.txt, or CamVid's
-layout. training/settings.py declares the options.
+that shows both. With --data it trains on your own pictures: a folder with images/, labels/ and classes.txt, or CamVid,
+VOC or SBD as they are. training/settings.py declares the options.
 """
 
 from pathlib import Path

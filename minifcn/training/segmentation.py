@@ -52,7 +52,7 @@ class Segmentation(Task):
         return super().meta() | {"palette": self.train_set.palette.tolist()}
 
     def describe(self) -> str:
-        """The same, and an estimate of the memory it takes."""
+        """What Task.describe says, and an estimate of the memory it takes."""
         s, (height, width) = self.settings, self.settings.crop or self.train_set[0][1].shape
         need = machine.text(machine.estimate(self.model, s.batch, height, width, s.low_memory))
         estimated = f"memory, estimated: {need} for batches of {s.batch} x {height} x {width}"

@@ -30,7 +30,7 @@ class Task:
 
     settings, train_set, val_set (None where there is none), model, preprocessing
     takes                              the kind of its settings
-    scores, score_label                what validation measures, the first chooses best.safetensors; that one's name
+    scores, score_label                what validation measures (the first chooses best.safetensors); the first one's name
     augmentation, collate              of the training set, as a Loader takes them
     ignore_label, class_weight         as the loss takes them
 
@@ -52,7 +52,7 @@ class Task:
         self.model, self.preprocessing = network(**self.spec).to(where), transforms.Preprocessing()
 
     def initialise(self, file: WeightFile | None = None) -> None:
-        """Take over the weights of --init, and the preprocessing that belongs to them.  file: it, if it is open."""
+        """Take over the weights of --init, and the preprocessing that belongs to them.  file: that file, if it is open."""
         path = self.settings.init
         if path is None:
             return
@@ -135,7 +135,7 @@ def complete(kind: type[Task], folder: Path, settings: Settings, where: str, sto
 def run_command(kind: type[Task], opts: Options, given: dict, plan: Callable, report: Callable) -> int:
     """Begin what a command line asks for, or go on with it; return the exit status.
 
-    plan(opts, given) -> the settings of each network, and what its task may find open: splits, weights.
+    plan(opts, given) -> the settings of each network, and what is open already: splits, weights.
     report(folder, folders, settings, metrics, device): what is drawn and said at the end; the lists have an
     entry a network.
     """
