@@ -12,7 +12,7 @@ from pathlib import Path
 
 from minifcn import figures
 from minifcn.errors import InputError
-from minifcn.files import atomic_file, write_json
+from minifcn.files import atomic_file
 
 from . import cost_found, machine, pretraining, scenes, stride, table
 from .blocks import Block, Heading, Plot, Report, Scenes, Text, markdown
@@ -34,11 +34,6 @@ def read(folder: Path) -> dict[str, dict]:
     if "command" not in found.get(OPTIONS, {}):
         raise InputError(f"{folder}: no results of a report (no whole {OPTIONS}.json); give the folder that has them")
     return found
-
-
-def keep(folder: Path, name: str, record: dict) -> None:
-    """Put a run's record among the results: table/fcn16s_vgg/lr0.01 as table__fcn16s_vgg__lr0.01.json."""
-    write_json(folder / f"{name.replace('/', '__')}.json", record)
 
 
 def report(results: dict[str, dict], pictures: list[Scenes] = ()) -> Report:

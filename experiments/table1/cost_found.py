@@ -9,7 +9,7 @@ from math import inf
 import numpy as np
 
 from .blocks import Block, Heading, Plot, Table, Text, Verdict, claim, decide
-from .cost import EPOCH, NETWORKS, REFERENCE
+from .cost import EPOCH, MODELS, REFERENCE
 from .plots_cost import PARTS, footprint_plot, latency_plot
 from .plots_dress import title
 
@@ -67,11 +67,11 @@ def footprint_verdicts(records: list[dict]) -> list[Verdict]:
     """Judge both claims by the records of the reference's setting; others are left out."""
     records = [r for r in records if all(r[name] == value for name, value in REFERENCE.items())]
     normal = {r["network"]: r for r in records if not r["low_memory"]}
-    missing = [title(name) for name in NETWORKS if name not in normal]
+    missing = [title(name) for name in MODELS if name not in normal]
 
     def judge(name: str, supports, refutes, say) -> Verdict:
         supported = all(net in normal and supports(normal[net]) for net in ("fcn32s", "fcn16s"))
-        refuted = all(net in normal and refutes(normal[net]) for net in NETWORKS)
+        refuted = all(net in normal and refutes(normal[net]) for net in MODELS)
         found = [f"{title(r['network'])}{' with --low-memory' * r['low_memory']} {say(r)}" for r in records]
         found += [f"not measured: {', '.join(missing)}"] * bool(missing)
         return decide(claim(name), supported, refuted, f"{'; '.join(found)}.")

@@ -39,6 +39,10 @@ def run_name(options: Options, model: str, seed: int) -> str:
 def jobs(options: Options) -> list[Job]:
     """The runs that the table does not have, with the learning rates that it chose."""
     made = []
+    if "stride" not in options.parts:
+        return made
+    for split in ("train", reported_split(options.data)):  # a drawn set: before several runs need it at once
+        open_dataset(data_of(options), split)
     for model, seed in product(objects.STRIDES, options.seeds if options.data == TOYTOWN else []):
         like = table.run_name(f"{model}_vgg", options.seeds[0])
 
@@ -52,19 +56,19 @@ def jobs(options: Options) -> list[Job]:
 # --- measuring ---
 
 
-def measure(folder: Path, options: Options, parts: list[str], stop) -> None:
+def measure(folder: Path, options: Options, stop) -> None:
     """Measure what the parts need, one thing after the other. Raises Stopped in between where `stop.requested`."""
     reported = reported_pictures(options.data, options)
     draw_scenes(folder, options, reported)
     todo = {SPEED: [partial(speed_of, options, model, reported) for model in objects.STRIDES]}
-    if "stride" in parts:
+    if "stride" in options.parts:
         todo[CEILING] = [partial(stride.ceiling, reported, progress="coarser truth")]
         recall = reported_pictures(data_of(options), options)
         chosen = product(objects.STRIDES, options.seeds)
         todo[OBJECTS] = [partial(recall_of, folder, options, model, seed, recall) for model, seed in chosen]
-    if "footprint" in parts:
+    if "footprint" in options.parts:
         todo[FOOTPRINT] = [lambda s=setting: s | cost.measure(cost.train, s) for setting in cost.FOOTPRINTS]
-    if "realtime" in parts:
+    if "realtime" in options.parts:
         height, width = reported[0][1].shape
         settings = cost.latencies([(height, width), (2 * height, 2 * width)], len(reported.classes))
         todo[REALTIME] = [partial(latency_of, folder, options, reported, setting) for setting in settings]
