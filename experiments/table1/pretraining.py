@@ -10,7 +10,7 @@ from itertools import product
 from math import inf, isnan, nan
 
 from . import table
-from .blocks import Block, Heading, Plot, Table, Text, Verdict, claim, decide
+from .blocks import Block, Heading, Plot, Table, Text, Verdict, claim, decide, prose
 from .jobs import Job
 from .plan import SCRATCH, VGG, Options, held_out_score
 from .plots import fractions
@@ -108,17 +108,12 @@ def blocks(records: dict[str, dict], seeds: list[int], lrs: list[float], pretrai
     return [
         Heading("Do pretrained weights cut the time?"),
         *verdicts(found, pretraining),
-        Text(
-            "To nine tenths of the final Jaccard from scratch, on the held-out tenth (validations are in the seconds):"
-        ),
+        prose("races"),
         Table(
             ["network", "seed", "goal", "from VGG: steps", "s", "from scratch: steps", "s"],
             [[r["model"], str(r["seed"]), percent(r["goal"]), *cells(r[VGG]), *cells(r[SCRATCH])] for r in found],
         ),
-        Text(
-            f"{MODEL} on a part of the training pictures, seed {seeds[0]}, as many steps as in the table: Jaccard on "
-            "the reported split, of the learning rate that scored best on the held-out tenth."
-        ),
+        prose("fractions", model=MODEL, seed=seeds[0]),
         Table(
             ["start", *(f"{f:g} of the pictures" for f in FRACTIONS)],
             [[name, *("diverged" if isnan(s) else f"{s:.1f}" for s in values)] for name, values in scores.items()],

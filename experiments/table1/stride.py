@@ -21,7 +21,7 @@ from tqdm import tqdm
 from minifcn.datasets import Dataset
 from minifcn.metrics import ConfusionMatrix
 
-from .blocks import Block, Heading, Plot, Table, Text, Verdict, claim, decide
+from .blocks import Block, Heading, Plot, Table, Text, Verdict, claim, decide, prose
 from .objects import FEWEST, STRIDES, means, recall_curves
 from .plots import ceiling_plot, recall_plot
 from .plots_dress import title
@@ -32,6 +32,7 @@ ENOUGH = 6  # comparisons in a seed
 SEEN = 0.3  # mean recall that each network reaches for some class and size, or it has not learnt the objects
 RISES = 0.5  # mean over classes of Spearman's rank correlation of size and recall
 CLAIM = claim("stride")
+FOUND = ("seed", "pairs", "d_px", "d_rel", "rise", "peak")  # in a seed
 
 
 def ceiling(dataset: Dataset, factors: tuple[int, ...] = FACTORS, progress: str | None = None) -> dict:
@@ -143,20 +144,16 @@ def findings(records: list[dict]) -> list[dict]:
     found = []
     for seed, chosen in by_seed(records).items():
         compared = list(chain(*comparisons(chosen).values()))
-        d_px, d_rel = distances(compared)
-        least = {"rise": min(map(rise, chosen)), "peak": min(max(means(r).values(), default=0.0) for r in chosen)}
-        found.append({"seed": seed, "pairs": len(compared), "d_px": d_px, "d_rel": d_rel} | least)
+        least = min(map(rise, chosen)), min(max(means(r).values(), default=0.0) for r in chosen)
+        found.append(dict(zip(FOUND, (seed, len(compared), *distances(compared), *least), strict=True)))
     return found
 
 
 def verdict(records: list[dict]) -> Verdict:
     """Put CLAIM to the test: records of at least two networks, in one seed or more."""
     seeds = findings(records)
-    text = "; ".join(
-        f"seed {s['seed']}: D_px {s['d_px']:.4f}, D_rel {s['d_rel']:.4f} over {s['pairs']} comparisons, least rank "
-        f"correlation {s['rise']:.2f}"
-        for s in seeds
-    )
+    each = "seed {seed}: D_px {d_px:.4f}, D_rel {d_rel:.4f} over {pairs} comparisons, least rank correlation {rise:.2f}"
+    text = "; ".join(each.format(**found) for found in seeds)
     if not seeds or any(s["pairs"] < ENOUGH for s in seeds):
         return Verdict(CLAIM, "undecided", f"too few comparisons. {text}")
     if any(s["peak"] < SEEN for s in seeds):
@@ -173,18 +170,11 @@ def blocks(records: list[dict], ceilings: list[dict]) -> list[Block]:
     names = sorted({row[0] for r in records for row in r["pixels"]})
     made = [
         Heading("What the stride decides"),
-        Text(
-            "The truth itself, made coarser by a factor and upsampled again: Jaccard in per cent. Nearest: each "
-            "cell has the class of its middle pixel. Shares: class shares of each cell, bilinear upsampling, "
-            "argmax, as a network's last layer would at best. The paper's column is for VOC 2011 (appendix A)."
-        ),
+        prose("ceiling"),
         ceiling_table(*ceilings),
         Plot("ceiling", ceiling_plot(*ceilings, PAPER), "What the stride alone allows, with a perfect network."),
         Heading("Recall by the size of objects", 3),
-        Text(
-            f"Objects: connected components of {', '.join(names)} in the truth of {records[0]['data']}, at least 4 "
-            f"pixels in diameter (of a disc of the same area). A bin is shown that has {FEWEST} of them or more."
-        ),
+        prose("objects", names=", ".join(names), data=records[0]["data"], fewest=FEWEST),
         verdict(records),
     ]
     if any(means(r) for r in records):
@@ -201,18 +191,12 @@ def blocks(records: list[dict], ceilings: list[dict]) -> list[Block]:
 
 def ceiling_table(found: dict) -> Table:
     header = ["factor", *(f"{found['data']} {found['split']}, {way}" for way in ("nearest", "shares")), "paper, VOC"]
-    rows = [
-        [str(factor), *(f"{100 * score:.1f}" for score in scores), str(PAPER.get(factor, ""))]
-        for factor, *scores in found["jaccard"]
-    ]
+    rows = [[f"{f}", f"{100 * a:.1f}", f"{100 * b:.1f}", str(PAPER.get(f, ""))] for f, a, b in found["jaccard"]]
     return Table(header, rows)
 
 
 def seed_table(records: list[dict]) -> Table:
-    rows = [
-        [str(s["seed"]), str(s["pairs"]), f"{s['d_px']:.4f}", f"{s['d_rel']:.4f}", f"{s['rise']:.2f}"]
-        for s in findings(records)
-    ]
+    rows = ["{seed} {pairs} {d_px:.4f} {d_rel:.4f} {rise:.2f}".format(**found).split() for found in findings(records)]
     return Table(["seed", "comparisons", "D_px", "D_rel", "least rank correlation"], rows)
 
 

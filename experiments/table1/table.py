@@ -8,18 +8,17 @@ augmentation. With the first seed each learning rate is run, and the best is the
 like the checkpoint of a run, is chosen on a held-out tenth of train. The reported split is scored once a run.
 """
 
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from statistics import mean, stdev
+from typing import NamedTuple
 
-from .blocks import Block, Heading, Plot, Table, Text
+from .blocks import Block, Heading, Plot, Table, Text, prose
 from .jobs import Job
 from .plan import SCRATCH, VGG, Options, best_run, checkpoint_of, held_out_score
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     """A line of the table. start: VGG, SCRATCH, or the row whose network of the same seed it goes on from."""
 
     name: str
@@ -102,41 +101,28 @@ def courses(records: dict[str, dict], seeds: list[int]) -> dict[str, list[list]]
     return {ROWS[row].name: [records[run_name(row, seed)]["course"] for seed in seeds] for row in ROWS}
 
 
-def blocks(
-    records: dict[str, dict], seeds: list[int], lrs: list[float], speeds: dict[str, dict], plot: bytes
-) -> list[Block]:
+def blocks(records: dict[str, dict], seeds: list[int], lrs: list[float], speeds: dict, plot: bytes) -> list[Block]:
     """The table, the paired differences and the courses. speeds: of each network, alone on the machine (speed.py)."""
     some = records[run_name("fcn32s_vgg", seeds[0])]
     return [
         Heading("The table"),
-        Text(
-            f"Jaccard in per cent on {some['split']}, scored once a run; s.d.: over the seeds. Every run: "
-            f"{some['steps']} steps of {some['settings']['batch']} pictures. Chain: steps and seconds with the "
-            "networks that it started from, validations in them and other runs beside them; pretraining and other "
-            "rates are not counted. Memory: the most that a run's process held. Training and inference: milliseconds a "
-            "picture and pictures a second, one thread, measured alone."
-        ),
-        Text(rates(records, seeds, lrs)),
+        prose("the table", split=some["split"], steps=some["steps"], batch=some["settings"]["batch"]),
+        rates(records, seeds, lrs),
         Table(HEADER + [f"seed {seed}" for seed in seeds], [line(row, records, seeds, speeds) for row in ROWS]),
-        Text(
-            "Differences between runs of the same seed, in points of Jaccard: mean, standard deviation over the seeds, "
-            "and each of them."
-        ),
+        prose("differences"),
         Table(DIFFERENCES + [f"seed {seed}" for seed in seeds], differences(records, seeds)),
         Plot("courses", plot, "Jaccard on the held-out tenth over the steps of each run: mean of the seeds, and range"),
     ]
 
 
-def rates(records: dict[str, dict], seeds: list[int], lrs: list[float]) -> str:
+def rates(records: dict[str, dict], seeds: list[int], lrs: list[float]) -> Text:
     """How the learning rates were chosen, and where a better one may lie outside the grid."""
     if len(lrs) == 1:
-        return f"Learning rate {lrs[0]:g} for all. Each run's checkpoint was chosen on the held-out tenth of train."
+        return prose("one rate", lr=lrs[0])
     chosen = {row.name: records[run_name(name, seeds[0])]["settings"]["lr"] for name, row in ROWS.items()}
-    edge = [f"{name} ({lr:g})" for name, lr in chosen.items() if lr in (min(lrs), max(lrs))]
-    return (
-        f"lr: the best of {', '.join(f'{lr:g}' for lr in lrs)} with seed {seeds[0]}, on the held-out tenth of train; "
-        "on that each run's checkpoint was chosen too."
-    ) + (f" At an edge of that grid: {', '.join(edge)}." if edge else "")
+    edge = ", ".join(f"{name} ({lr:g})" for name, lr in chosen.items() if lr in (min(lrs), max(lrs)))
+    edge = edge and f" At an edge of that grid: {edge}."
+    return prose("rates", lrs=", ".join(f"{lr:g}" for lr in lrs), seed=seeds[0], edge=edge)
 
 
 HEADER = ["network", "Jaccard", "s.d.", "lr", "chain, steps", "chain, s", "memory, GB", "training, ms"]
