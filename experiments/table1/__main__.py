@@ -49,10 +49,10 @@ def parser() -> argparse.ArgumentParser:
     return p
 
 
-def main(argv=None) -> int:
+def main(argv=None) -> int | None:
     args = parser().parse_args(argv)
     if args.report is not None:
-        return told(build.write(args.report / "results", args.report))
+        return build.write(args.report / "results", args.report)
     options = plan(args)
     folder = args.out / (args.name or f"table1_{Path(options.data).name}")
     todo = table.jobs(options, folder) + measurements.jobs(options)
@@ -68,8 +68,7 @@ def main(argv=None) -> int:
             print(f"\n{stopped}\ngo on with the same command: {words}")
             return 130
         finally:  # also of what there is so far
-            files = build.write(folder / "results", folder)
-    return told(files)
+            build.write(folder / "results", folder)
 
 
 def plan(args: argparse.Namespace) -> Options:
@@ -79,11 +78,11 @@ def plan(args: argparse.Namespace) -> Options:
         if value is not None and not 0 < value < math.inf:
             raise InputError(f"--{name}: expected more than 0, received {value}")
     data, vgg = lasting_name(args.data), find_weights(args.init, args.trunk)
-    for split in ("train", jobs.reported_split(args.data)):
-        check_labelled(args.data, open_dataset(args.data, split))
+    train, reported = (open_dataset(args.data, split) for split in ("train", jobs.reported_split(args.data)))
+    check_labelled(args.data, train)
+    check_labelled(args.data, reported)
     weights.check_trunk(vgg, weights.open_weights(vgg), args.trunk)
-    epoch = len(open_dataset(data, "train")) // args.batch
-    steps = args.steps or (STEPS if data == TOYTOWN else max(1, EPOCHS * epoch))
+    steps = args.steps or (STEPS if data == TOYTOWN else max(1, EPOCHS * (len(train) // args.batch)))
     chosen = {"data": data, "steps": steps, "lrs": sorted(set(args.lr)), "seeds": list(range(args.seeds))}
     chosen |= {"vgg": str(vgg), "parts": [part for part in PARTS if part not in args.without]}
     options = Options(**vars(args) | chosen)
@@ -105,11 +104,8 @@ def begin(folder: Path, options: Options) -> None:
     now |= {"classes": list(train.classes), "contents": contents.hexdigest()}
     before = build.read(path.parent)[build.OPTIONS] if path.exists() else {}
     for name, value in now.items():
-        if before.get(name, value) != value:
-            raise InputError(
-                f"{folder}: a report with other options ({name} {before[name]}, now {value}); "
-                "give the same ones to go on with it, or another --name"
-            )
+        if (was := before.get(name, value)) != value:
+            raise InputError(f"{folder}: a report with other options ({name} {was}, now {value}); use another --name")
     now["without"] = [part for part in options.without if part in before.get("without", PARTS)]  # what is there stays
     now |= {"shipped": options.init == SHIPPED, "jobs": before.get("jobs", options.jobs)}
     write_json(path, now | {"command": command_of(now)})
@@ -123,11 +119,6 @@ def command_of(options: dict) -> str:
     words["trunk"] = options["trunk"] if options["trunk"] != "vgg_quarter" else ""
     words |= {"init": "" if options["shipped"] else options["vgg"], "without": " ".join(options["without"])}
     return f"python -m minifcn.table1 {' '.join(f'--{name} {value}' for name, value in words.items() if value)}"
-
-
-def told(files: list[Path]) -> int:
-    print(f"wrote {', '.join(map(str, files))}\nlook at {files[0]}")
-    return 0
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
     measure(train, setting)         training at batch 1: bytes by part, predicted and measured, and seconds a step
     measure(segment, setting)       latency, processor time and memory of one picture at a time, bound to its cores
-    measure(speed, setting)         milliseconds a picture of both, alone on the machine with one thread: runs side by
+    measure_speed(setting)          milliseconds a picture of both, alone on the machine with one thread: runs side by
                                     side share its caches and memory, so their own times say little
 
 Pictures and weights are random: that costs what real pictures and trained weights cost. Measured of training are
@@ -54,9 +54,13 @@ def my_cores() -> list[int]:
 
 
 def measure(work, setting: dict) -> dict:
-    """Return what work(**setting) finds, plain numbers, in a process of its own."""
+    """Return the setting and what work(**setting) finds in a process of its own, on the setting's cores."""
     cores = setting.get("cores")
-    return in_own_process(work, setting, my_cores()[:cores] if cores else None, 1 if work is speed else cores)
+    return setting | in_own_process(work, setting, my_cores()[:cores] if cores else None, cores)
+
+
+def measure_speed(setting: dict) -> dict:
+    return {"network": setting["network"]} | in_own_process(speed, setting, threads=1)
 
 
 # --- in that process ---

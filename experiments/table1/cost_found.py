@@ -21,10 +21,11 @@ POINTS = 0.05  # of Jaccard that FCN-32s may be behind
 FEW, ALIKE = 0.80, 0.95  # of FCN-8s's processor time
 
 
-def text_and_table(name: str, rows: list[dict], **values) -> list[Block]:
-    """A section of prose.md: text, header, and what each row of the table has in the places of its values."""
-    text, header, row = section("prose.md", name)
-    return [Text(text.format(**values)), Table(header.split(" | "), [row.format(**r).split(" | ") for r in rows])]
+def shown(name: str, records: list[dict], row, plot, verdicts) -> list[Block]:
+    """A section of prose.md with its table, drawing and verdicts. row(record): what stands for the values of a line."""
+    heading, text, header, line, caption = section("prose.md", name)
+    table = Table(header.split(" | "), [line.format(**row(r)).split(" | ") for r in records])
+    return [Heading(heading), Text(text), table, Plot(name, plot(records), caption), *verdicts(records)]
 
 
 def judge(name: str, supported: bool, refuted: bool, found: list[str]) -> Verdict:
@@ -35,14 +36,7 @@ def judge(name: str, supported: bool, refuted: bool, found: list[str]) -> Verdic
 
 
 def footprint(records: list[dict]) -> list[Block]:
-    """The section on training: predicted against measured by part, drawn, and the verdicts."""
-    caption = "Memory of a training step at batch 1, predicted and measured (with Python and its libraries)."
-    return [
-        Heading("Memory and time of training at batch 1"),
-        *text_and_table("footprint", list(map(footprint_row, records)), epoch=EPOCH),
-        Plot("footprint", footprint_plot(records), caption),
-        *footprint_verdicts(records),
-    ]
+    return shown("footprint", records, footprint_row, footprint_plot, footprint_verdicts)
 
 
 def footprint_row(r: dict) -> dict:
@@ -85,13 +79,7 @@ def footprint_verdicts(records: list[dict]) -> list[Verdict]:
 
 
 def realtime(records: list[dict]) -> list[Block]:
-    """The section on segmenting: the table, the drawing, the verdicts."""
-    return [
-        Heading("Segmenting in real time"),
-        *text_and_table("realtime", list(map(realtime_row, records))),
-        Plot("latency", latency_plot(records), "Latency at batch 1: median, and whiskers up to the 95th percentile."),
-        *realtime_verdicts(records),
-    ]
+    return shown("latency", records, realtime_row, latency_plot, realtime_verdicts)
 
 
 def realtime_row(r: dict) -> dict:
@@ -120,7 +108,7 @@ def _enough(pairs: list[tuple[dict, dict]]) -> Verdict:
         fails.append(not near or a["p50"] > LIMIT)
         more = {"thirty": ", 30 pictures/s too" * (a["p95"] <= LIMIT * 10 / 30)}
         more |= {"ours": 100 * a["jaccard"], "theirs": 100 * b["jaccard"]}
-        found.append(prose("fast and accurate", **a | more).text)
+        found.append(prose("real time: found", **a | more).text)
     found = found or ["no width and resolution with both networks trained"]
     return judge("real time", any(meets), bool(fails) and all(fails), found)
 
@@ -129,6 +117,8 @@ def _fewer(pairs: list[tuple[dict, dict]]) -> Verdict:
     shares, found = [a["cpu_seconds"] / b["cpu_seconds"] for a, b in pairs], []
     for (a, b), share in zip(pairs, shares, strict=True):
         memory = f", {a['peak'] / b['peak']:.2f} of the peak memory" if a["peak"] and b["peak"] else ""
-        found.append(prose("shares", **a, processor=share, latency=a["p50"] / b["p50"], memory=memory).text)
+        found.append(
+            prose("fewer resources: found", **a, processor=share, latency=a["p50"] / b["p50"], memory=memory).text
+        )
     few, alike = max(shares, default=inf) < FEW, min(shares, default=-inf) > ALIKE
     return judge("fewer resources", few, alike, found or ["no pair measured, bound to one core"])

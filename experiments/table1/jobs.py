@@ -24,7 +24,7 @@ from minifcn.training.segmentation import run_stage
 from minifcn.training.settings import SegmentationSettings
 
 from . import machine
-from .own_process import children, result, start
+from .own_process import end_all, result, start
 
 POLL = 0.5  # seconds
 OUTPUT, BEST = "output.txt", "best.safetensors"
@@ -67,7 +67,7 @@ def run_jobs(jobs: list[Job], root: Path, workers: int, stop) -> dict[str, dict]
     done = sum(steps[name] for name in records)
     bar = tqdm(desc="runs", total=sum(steps.values()), initial=done, unit="step", disable=None if waiting else True)
     try:
-        with bar, children():
+        with bar:
             while waiting or running:
                 for job in [job for job in waiting if all(name in records for name in job.after)]:
                     if job.pick is not None:
@@ -88,6 +88,7 @@ def run_jobs(jobs: list[Job], root: Path, workers: int, stop) -> dict[str, dict]
                 bar.n = sum(steps[name] for name in records) + sum(steps_done(root / name) for name in running.values())
                 bar.set_postfix_str(" ".join(running.values()))
     finally:
+        end_all()
         wait(running)  # which save their checkpoints
     return records
 

@@ -1,8 +1,6 @@
 """A run or a measurement in a process of its own: its peak memory is then its own, and it can be bound to cores.
 
-    with children():                           when this block ends, or this process, even by kill -9,
-        future = start(function, arguments)    the new process gets SIGTERM: a run saves its checkpoint first
-
+When this process ends, even by kill -9, or calls end_all(), the new one gets SIGTERM: a run saves its checkpoint first.
 Each process is a pool of one. In a pool of many a process that is killed takes the others with it, and before Python
 3.11 a process would serve one run after the other and keep the memory of the largest.
 """
@@ -12,20 +10,10 @@ import signal
 import threading
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from multiprocessing import active_children, get_context, parent_process
 
 import minifcn
 from minifcn.errors import InputError
-
-
-@contextmanager
-def children():
-    try:
-        yield
-    finally:
-        for child in active_children():
-            child.terminate()
 
 
 def start(function, arguments: dict, cores: list[int] | None = None, threads: int | None = None) -> Future:
@@ -50,9 +38,16 @@ def result(future: Future, what: str):
 
 
 def in_own_process(function, arguments: dict, cores: list[int] | None = None, threads: int | None = None):
-    """Return function(**arguments) of a new process."""
-    with children():
+    """Return function(**arguments) of a new process, which ends with this call whatever happens."""
+    try:
         return result(start(function, arguments, cores, threads), f"{function.__name__} of {arguments}")
+    finally:
+        end_all()
+
+
+def end_all() -> None:
+    for child in active_children():
+        child.terminate()
 
 
 # --- in the new process ---

@@ -106,7 +106,7 @@ def test_results_are_one_file_each_and_name_no_place(made, data):
 def test_the_same_command_has_nothing_left_to_do(made, data, monkeypatch, capsys):
     monkeypatch.setattr(jobs, "start", lambda *_, **__: pytest.fail("a run was done again"))
     monkeypatch.setattr(measurements, "recall_of", lambda *_: pytest.fail("measured again"))
-    monkeypatch.setattr(cost, "measure", lambda *_, **__: pytest.fail("measured again"))
+    monkeypatch.setattr(cost, "in_own_process", lambda *_, **__: pytest.fail("measured again"))
     before = (made / "report.md").read_bytes()
     (made / "report.md").unlink()
     with pytest.MonkeyPatch.context() as patch:
