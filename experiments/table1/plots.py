@@ -55,10 +55,10 @@ def courses(lines: dict[str, list[list[list[float]]]]) -> bytes:
 
 
 def fractions(shares: tuple[float, ...], scores: dict[str, list[float]]) -> bytes:
-    """Jaccard (per cent) against the share of the training pictures, a line for each start."""
+    """Jaccard against the share of the training pictures, a line for each start."""
     figure, (axes,) = panels(7.5, 4.4, 1)
     for (name, values), colour in zip(scores.items(), (ROWS[0], ROWS[2]), strict=True):
-        axes.plot(shares, values, color=colour, linewidth=2, marker="o", label=name)
+        axes.plot(shares, 100 * np.array(values), color=colour, linewidth=2, marker="o", label=name)
     _log_axis(axes, shares)
     axes.set(xlabel="share of the training pictures", ylabel="Jaccard (%)", ylim=(0, None))
     axes.legend(**LEGEND)
