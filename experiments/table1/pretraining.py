@@ -98,6 +98,7 @@ def blocks(records: dict[str, dict], seeds: list[int], lrs: list[float], pretrai
     race_rows = [[r["model"], str(r["seed"]), percent(r["goal"]), *cells(r[VGG]), *cells(r[SCRATCH])] for r in found]
     grid = {(start, f): [records[grid_name(start, f, lr)] for lr in lrs] for start, f in product(STARTS, FRACTIONS)}
     scores = {name: [reported(grid[start, f]) for f in FRACTIONS] for start, name in STARTS.items()}
+    shares = [f"{f:g} of the pictures" for f in FRACTIONS]
     rates = [[f"{STARTS[start]}, {f:g}", *map(percent, map(held_out_score, grid[start, f]))] for start, f in grid]
     return [
         Heading("Do pretrained weights cut the time?"),
@@ -105,10 +106,7 @@ def blocks(records: dict[str, dict], seeds: list[int], lrs: list[float], pretrai
         prose("races"),
         Table(["network", "seed", "goal", "from VGG: steps", "s", "from scratch: steps", "s"], race_rows),
         prose("fractions", model=MODEL, seed=seeds[0]),
-        Table(
-            ["start", *(f"{f:g} of the pictures" for f in FRACTIONS)],
-            [[name, *map(percent, values)] for name, values in scores.items()],
-        ),
+        Table(["start", *shares], [[name, *map(percent, values)] for name, values in scores.items()]),
         Text("Jaccard on the held-out tenth for each learning rate of the grid:"),
         Table(["start, fraction", *(f"lr {lr:g}" for lr in lrs)], rates),
         Plot("fractions", fractions(FRACTIONS, scores), "Jaccard against the share of training pictures"),

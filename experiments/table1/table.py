@@ -18,27 +18,19 @@ from typing import NamedTuple
 
 from .blocks import Block, Heading, Plot, Table, Text, prose, section
 from .jobs import Job
-from .plan import SCRATCH, VGG, Options, best_run, checkpoint_of, held_out_score
+from .plan import Options, best_run, checkpoint_of, held_out_score
 
 
 class Row(NamedTuple):
-    """A line of the table. start: VGG, SCRATCH, or the row whose network of the same seed it goes on from."""
+    """A line of the table. start: plan.VGG, SCRATCH, or the row whose network of the same seed it goes on from."""
 
     name: str
     model: str
     start: str
 
 
-ROWS = {  # a row comes after the one that it starts from
-    "fcn32s_vgg": Row("FCN-32s from VGG weights", "fcn32s", VGG),
-    "fcn32s_scratch": Row("FCN-32s from scratch", "fcn32s", SCRATCH),
-    "fcn16s_fcn32s": Row("FCN-16s from 32s weights", "fcn16s", "fcn32s_vgg"),
-    "fcn16s_vgg": Row("FCN-16s from VGG weights", "fcn16s", VGG),
-    "fcn16s_scratch": Row("FCN-16s from scratch", "fcn16s", SCRATCH),
-    "fcn8s_fcn16s": Row("FCN-8s from 16s weights", "fcn8s", "fcn16s_fcn32s"),
-    "fcn8s_vgg": Row("FCN-8s at once, from VGG weights", "fcn8s", VGG),
-    "fcn32s_on": Row("control: FCN-32s trained on", "fcn32s", "fcn32s_vgg"),
-}
+# A row comes after the one that it starts from.
+ROWS = {name: Row(*cells) for name, *cells in (line.split(" | ") for line in section("prose.md", "rows"))}
 HEADER = "network | Jaccard | s.d. | lr | chain, steps | chain, s | memory, GB | training, ms | inference, pictures/s"
 HEADER = HEADER.split(" | ")
 PAIRS = [line.split(" | ") for line in section("prose.md", "pairs")]  # two rows, and what their difference tells
