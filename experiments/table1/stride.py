@@ -11,7 +11,7 @@ measure() (objects.py) asks trained networks. verdict() compares them, each fine
       +-------------------- bin k    stride's ratio; if it counts in pixels, the first is 0, and a is b.
 """
 
-from itertools import chain, combinations
+from itertools import chain, combinations, groupby
 from math import log2
 from statistics import mean
 
@@ -108,8 +108,8 @@ def comparisons(records: list[dict]) -> dict[tuple[str, str], list[tuple[float, 
     for coarse, fine in combinations(sorted(records, key=lambda r: -r["stride"]), 2):
         shift = round(2 * log2(coarse["stride"] / fine["stride"]))  # bins are half octaves
         a, b = means(coarse), means(fine)
-        both = [(name, k) for name, k in a if (name, k) in b and (name, k - shift) in b]
-        found[coarse["network"], fine["network"]] = [(a[key], b[key], b[key[0], key[1] - shift]) for key in both]
+        both = [(name, k) for name, k in a if {(name, k), (name, k - shift)} <= b.keys()]
+        found[coarse["network"], fine["network"]] = [(a[x, k], b[x, k], b[x, k - shift]) for x, k in both]
     return {pair: compared for pair, compared in found.items() if compared}
 
 
@@ -117,11 +117,9 @@ def rise(record: dict) -> float:
     """The mean over classes of Spearman's rank correlation of bin and mean recall; 0 for a class that does not vary."""
     from scipy.stats import spearmanr
 
-    recalls, found = means(record), []
-    for name in dict(recalls.keys()):  # the classes
-        values = [recall for (other, _), recall in recalls.items() if other == name]  # by the bin
-        if len(values) >= 3:
-            found.append(spearmanr(range(len(values)), values).statistic if len(set(values)) > 1 else 0.0)
+    classes = groupby(means(record).items(), lambda item: item[0][0])
+    recalls = [[recall for _, recall in by_bin] for _, by_bin in classes]
+    found = [spearmanr(range(len(x)), x).statistic if len(set(x)) > 1 else 0.0 for x in recalls if len(x) >= 3]
     return mean(found or [0.0])
 
 
@@ -138,9 +136,9 @@ def findings(records: list[dict]) -> list[dict]:
         chosen = [r for r in records if r["seed"] == seed]
         compared = comparisons(chosen)
         triples = list(chain(*compared.values()))
-        (d_px, d_rel), peaks = distances(triples), [max(means(r).values(), default=0.0) for r in chosen]
-        distance = {"seed": seed, "compared": compared, "pairs": len(triples), "d_px": d_px, "d_rel": d_rel}
-        found.append(distance | {"rise": min(map(rise, chosen)), "peak": min(peaks)})
+        known = {"seed": seed, "compared": compared, "pairs": len(triples), "rise": min(map(rise, chosen))}
+        known["peak"] = min(max(means(r).values(), default=0.0) for r in chosen)
+        found.append(known | dict(zip(("d_px", "d_rel"), distances(triples), strict=True)))
     return found
 
 
@@ -162,41 +160,36 @@ def verdict(records: list[dict]) -> Verdict:
 
 def blocks(records: list[dict], ceilings: list[dict]) -> list[Block]:
     """records: as measure() makes them, of one data set.  ceilings: as ceiling() makes it, one."""
-    names = sorted({row[0] for r in records for row in r["pixels"]})
+    (coarser,), names = ceilings, sorted({row[0] for r in records for row in r["pixels"]})
+    header = "factor | {data} {split}, nearest | {data} {split}, shares | paper, VOC".format(**coarser).split(" | ")
+    rows = [[str(f), f"{100 * a:.1f}", f"{100 * b:.1f}", str(PAPER.get(f, ""))] for f, a, b in coarser["jaccard"]]
     made = [
         Heading("What the stride decides"),
         prose("ceiling"),
-        ceiling_table(*ceilings),
-        Plot("ceiling", ceiling_plot(*ceilings, PAPER), "What the stride alone allows, with a perfect network."),
+        Table(header, rows),
+        Plot("ceiling", ceiling_plot(coarser, PAPER), "What the stride alone allows, with a perfect network."),
         Heading("Recall by the size of objects", 3),
         prose("objects", names=", ".join(names), data=records[0]["data"], fewest=FEWEST),
         verdict(records),
     ]
-    if any(means(r) for r in records):
-        cells = "{seed} {pairs} {d_px:.4f} {d_rel:.4f} {rise:.2f}"
-        seeds = [cells.format(**found).split() for found in findings(records)]
-        made += [
-            Table(["seed", "comparisons", "D_px", "D_rel", "least rank correlation"], seeds),
-            Text("By pair of networks, D_px / D_rel (comparisons):"),
-            pair_table(records),
-            recall_table(records),
-            Plot(
-                "recall_by_size",
-                recall_plot(records),
-                "Mean recall of objects; bands: from the worst to the best seed.",
-            ),
-        ]
-    return made
+    return made + (by_size(records) if any(means(r) for r in records) else [])
 
 
-def ceiling_table(found: dict) -> Table:
-    header = "factor | {data} {split}, nearest | {data} {split}, shares | paper, VOC".format(**found).split(" | ")
-    rows = [[f"{f}", f"{100 * a:.1f}", f"{100 * b:.1f}", str(PAPER.get(f, ""))] for f, a, b in found["jaccard"]]
-    return Table(header, rows)
+def by_size(records: list[dict]) -> list[Block]:
+    """What the verdict comes from."""
+    cells, plot = "{seed} {pairs} {d_px:.4f} {d_rel:.4f} {rise:.2f}", recall_plot(records)
+    seeds = [cells.format(**found).split() for found in findings(records)]
+    return [
+        Table(["seed", "comparisons", "D_px", "D_rel", "least rank correlation"], seeds),
+        Text("By pair of networks, D_px / D_rel (comparisons):"),
+        pair_table(records),
+        recall_table(records),
+        Plot("recall_by_size", plot, "Mean recall of objects; bands: from the worst to the best seed."),
+    ]
 
 
 def pair_table(records: list[dict]) -> Table:
-    """Where a verdict comes from: D_px and D_rel of each two networks, in each seed."""
+    """D_px and D_rel of each two networks, in each seed."""
     seeds, rows = findings(records), []
     for pair in dict.fromkeys(chain(*(seed["compared"] for seed in seeds))):
         compared = [seed["compared"].get(pair) for seed in seeds]
