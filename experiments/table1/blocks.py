@@ -1,4 +1,4 @@
-"""What a report is made of: blocks that are written as Markdown (here) and as a page of HTML (page.py) alike.
+"""What a report is made of: blocks, written as Markdown (report.md.jinja) and as a page of HTML (page.py) alike.
 
 A text may hold `code` between backquotes; everything else in it is plain.
 """
@@ -6,7 +6,10 @@ A text may hold `code` between backquotes; everything else in it is plain.
 from pathlib import Path
 from typing import NamedTuple
 
+import jinja2
 import numpy as np
+
+HERE = Path(__file__).parent
 
 
 class Heading(NamedTuple):
@@ -56,7 +59,7 @@ class Claim(NamedTuple):
 
 def section(file: str, name: str) -> list[str]:
     """The paragraphs under a heading of one of the report's files of prose."""
-    text = (Path(__file__).parent / file).read_text(encoding="utf-8").split(f"\n## {name}\n")[1].split("\n## ")[0]
+    text = (HERE / file).read_text(encoding="utf-8").split(f"\n## {name}\n")[1].split("\n## ")[0]
     return [" ".join(part.split()) for part in text.strip().split("\n\n")]
 
 
@@ -92,26 +95,18 @@ class Report(NamedTuple):
 
 
 def markdown(report: Report, folder: str = "", level: int = 1) -> str:
-    """Return the report as Markdown.
+    """Return the report as Markdown: report.md.jinja, filled in.
 
     folder: where its PNG files are, seen from the Markdown file, "" or "x/".  level: of its title; headings follow.
     """
-    blocks = [Heading(report.title, 1), *report.blocks]
-    return "\n\n".join(_markdown(block, folder, level) for block in blocks) + "\n"
+    return render("report.md.jinja", report, folder=folder, level=level)
 
 
-def _markdown(block: Block, folder: str, top: int) -> str:
-    match block:
-        case Heading(text, level):
-            return f"{'#' * (level + top - 1)} {text}"
-        case Text(text):
-            return text
-        case Table(header, rows):
-            return "\n".join(f"| {' | '.join(row)} |" for row in (header, ["---"] * len(header), *rows))
-        case Plot(name, _, caption) | Scenes(name, caption):
-            return f"![{caption}]({folder}{name}.png)\n\n*{caption}*"
-        case Verdict(claim, verdict, found):
-            return (
-                f"**{claim.statement}** {verdict.capitalize()}.\n\n- Supported if {claim.supported_if}\n"
-                f"- Refuted if {claim.refuted_if}\n- Found: {found}"
-            )
+def render(template: str, report: Report, filters: dict | None = None, **values) -> str:
+    """Fill in a file of this folder; what goes into HTML is escaped."""
+    options = {"undefined": jinja2.StrictUndefined, "trim_blocks": True, "lstrip_blocks": True}
+    folder, escaped = jinja2.FileSystemLoader(HERE), template.endswith(".html")
+    environment = jinja2.Environment(loader=folder, autoescape=escaped, **options)
+    environment.filters |= filters or {}
+    blocks = [(type(block).__name__, block) for block in report.blocks]
+    return environment.get_template(template).render(title=report.title, blocks=blocks, **values)
