@@ -1,33 +1,32 @@
-"""What a report is made of: blocks that are written as Markdown (here) and as a page of HTML (page.py) alike.
+"""What a report is made of: blocks, written as Markdown (report.md.jinja) and as a page of HTML (page.py) alike.
 
 A text may hold `code` between backquotes; everything else in it is plain.
 """
 
-from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
+import jinja2
 import numpy as np
 
+HERE = Path(__file__).parent
 
-@dataclass
-class Heading:
+
+class Heading(NamedTuple):
     text: str
     level: int = 2
 
 
-@dataclass
-class Text:
+class Text(NamedTuple):
     text: str
 
 
-@dataclass
-class Table:
+class Table(NamedTuple):
     header: list[str]
     rows: list[list[str]]
 
 
-@dataclass
-class Plot:
+class Plot(NamedTuple):
     """A drawing: `name`.png in the report's folder. png: its bytes."""
 
     name: str
@@ -35,8 +34,7 @@ class Plot:
     caption: str
 
 
-@dataclass
-class Scenes:
+class Scenes(NamedTuple):
     """Pictures to be compared: each scene is what to show, by name: "picture", "truth", "FCN-32s" ...
 
     A picture is uint8 (H, W, 3); labels are uint8 (H, W) and shown in the palette's colours. All scenes have the same
@@ -50,8 +48,7 @@ class Scenes:
     palette: np.ndarray  # uint8 (L, 3)
 
 
-@dataclass
-class Claim:
+class Claim(NamedTuple):
     """A sentence of the lab report, and what would speak for and against it: see claims.md."""
 
     name: str
@@ -60,16 +57,24 @@ class Claim:
     refuted_if: str
 
 
+def section(file: str, name: str) -> list[str]:
+    """The paragraphs under a heading of one of the report's files of prose."""
+    text = (HERE / file).read_text(encoding="utf-8").split(f"\n## {name}\n")[1].split("\n## ")[0]
+    return [" ".join(part.split()) for part in text.strip().split("\n\n")]
+
+
 def claim(name: str) -> Claim:
     """The claim of this name, as it stands in claims.md."""
-    text = (Path(__file__).parent / "claims.md").read_text(encoding="utf-8")
-    section = text.split(f"\n## {name}\n")[1].split("\n## ")[0]
-    statement, supported, refuted = (" ".join(part.split()) for part in section.strip().split("\n\n"))
+    statement, supported, refuted = section("claims.md", name)
     return Claim(name, statement, supported.removeprefix("Supported if "), refuted.removeprefix("Refuted if "))
 
 
-@dataclass
-class Verdict:
+def prose(name: str, **values) -> Text:
+    """The paragraph of this name in prose.md, with the values in their places."""
+    return Text(section("prose.md", name)[0].format(**values))
+
+
+class Verdict(NamedTuple):
     """What was found. verdict: "supported", "refuted" or "undecided"; found: the figures that decided it."""
 
     claim: Claim
@@ -84,33 +89,24 @@ def decide(claim: Claim, supported: bool, refuted: bool, found: str) -> Verdict:
 Block = Heading | Text | Table | Plot | Scenes | Verdict
 
 
-@dataclass
-class Report:
+class Report(NamedTuple):
     title: str
-    blocks: list[Block] = field(default_factory=list)
+    blocks: list[Block]
 
 
 def markdown(report: Report, folder: str = "", level: int = 1) -> str:
-    """Return the report as Markdown.
+    """Return the report as Markdown: report.md.jinja, filled in.
 
     folder: where its PNG files are, seen from the Markdown file, "" or "x/".  level: of its title; headings follow.
     """
-    blocks = [Heading(report.title, 1), *report.blocks]
-    return "\n\n".join(_markdown(block, folder, level) for block in blocks) + "\n"
+    return render("report.md.jinja", report, folder=folder, level=level)
 
 
-def _markdown(block: Block, folder: str, top: int) -> str:
-    match block:
-        case Heading(text, level):
-            return f"{'#' * (level + top - 1)} {text}"
-        case Text(text):
-            return text
-        case Table(header, rows):
-            return "\n".join(f"| {' | '.join(row)} |" for row in (header, ["---"] * len(header), *rows))
-        case Plot(name, _, caption) | Scenes(name, caption):
-            return f"![{caption}]({folder}{name}.png)\n\n*{caption}*"
-        case Verdict(claim, verdict, found):
-            return (
-                f"**{claim.statement}** {verdict.capitalize()}.\n\n- Supported if {claim.supported_if}\n"
-                f"- Refuted if {claim.refuted_if}\n- Found: {found}"
-            )
+def render(template: str, report: Report, filters: dict | None = None, **values) -> str:
+    """Fill in a file of this folder; what goes into HTML is escaped."""
+    options = {"undefined": jinja2.StrictUndefined, "trim_blocks": True, "lstrip_blocks": True}
+    folder, escaped = jinja2.FileSystemLoader(HERE), template.endswith(".html")
+    environment = jinja2.Environment(loader=folder, autoescape=escaped, **options)
+    environment.filters |= filters or {}
+    blocks = [(type(block).__name__, block) for block in report.blocks]
+    return environment.get_template(template).render(title=report.title, blocks=blocks, **values)

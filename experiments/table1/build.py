@@ -12,10 +12,10 @@ from pathlib import Path
 
 from minifcn import figures
 from minifcn.errors import InputError
-from minifcn.files import atomic_file, write_json
+from minifcn.files import atomic_file
 
 from . import cost_found, machine, pretraining, scenes, stride, table
-from .blocks import Block, Heading, Plot, Report, Scenes, Text, markdown
+from .blocks import Block, Heading, Plot, Report, Scenes, Text, markdown, prose
 from .page import page
 from .plots import courses
 
@@ -36,20 +36,14 @@ def read(folder: Path) -> dict[str, dict]:
     return found
 
 
-def keep(folder: Path, name: str, record: dict) -> None:
-    """Put a run's record among the results: table/fcn16s_vgg/lr0.01 as table__fcn16s_vgg__lr0.01.json."""
-    write_json(folder / f"{name.replace('/', '__')}.json", record)
-
-
 def report(results: dict[str, dict], pictures: list[Scenes] = ()) -> Report:
     """Everything that the results tell. Parts that were not run, or not yet to their end, are left out."""
     options = results[OPTIONS]
     seeds, lrs = options["seeds"], options["lrs"]
     runs = {name: result for name, result in results.items() if "/" in name}
-    whole = {name: found for name, found in results.items() if "of" in found and len(found["records"]) == found["of"]}
-    measured = {name: found["records"] for name, found in whole.items()}
+    measured = {name: r["records"] for name, r in results.items() if "of" in r and len(r["records"]) == r["of"]}
     picked = [table.run_name(row, seeds[0]) for row in table.ROWS]  # which are other runs over again
-    blocks: list[Block] = [Text(intro(options, [run for name, run in runs.items() if name not in picked]))]
+    blocks: list[Block] = [intro(options, [run for name, run in runs.items() if name not in picked])]
     complete = all(name in runs for name in table.run_names(seeds))
     if complete:
         speeds = {record["network"]: record for record in measured.get(SPEED, [])}
@@ -59,33 +53,30 @@ def report(results: dict[str, dict], pictures: list[Scenes] = ()) -> Report:
     if CEILING in measured and OBJECTS in measured:
         blocks += stride.blocks(measured[OBJECTS], measured[CEILING])
     if complete and all(name in runs for name in pretraining.run_names(lrs)):
-        cost = pretraining.PRETRAINING_SECONDS if options["shipped"] else None
-        blocks += pretraining.blocks(runs, seeds, lrs, cost)
+        seconds = pretraining.PRETRAINING_SECONDS if options["shipped"] else None
+        blocks += pretraining.blocks(runs, seeds, lrs, seconds)
     for name, section in ((FOOTPRINT, cost_found.footprint), (REALTIME, cost_found.realtime)):
         if name in measured:
             blocks += [*section(measured[name]), Text(machine_line(measured[name]))]
     return Report(f"The lab report's table, on {options['data']}", blocks)
 
 
-def intro(options: dict, runs: list[dict]) -> str:
+def intro(options: dict, runs: list[dict]) -> Text:
     """The command, and what it cost."""
     if not runs:
-        return f"`{options['command']}`"
+        return Text(f"`{options['command']}`")
     seeds, hours = ", ".join(map(str, options["seeds"])), sum(run.get("seconds", 0) for run in runs) / 3600
-    scale = "" if options["scale"] == 1 else f"; all pictures at {options['scale']:g} times their size"
-    return (
-        f"`{options['command']}`: {len(runs)} runs, seeds {seeds}, {hours:.1f} hours of training in all, "
-        f"{options['jobs']} runs at a time, each in a process of its own{scale}. "
-        f"{machine_line(runs)}"
-    )
+    scaled = "" if options["scale"] == 1 else f"; all pictures at {options['scale']:g} times their size"
+    values = {"count": len(runs), "names": seeds, "hours": hours, "scaled": scaled, "machine": machine_line(runs)}
+    return prose("intro", **options | values)
 
 
 def machine_line(records: list[dict]) -> str:
     return machine.line(records[0]["machine"], sorted({record["commit"] for record in records}))
 
 
-def write(results: Path, folder: Path) -> list[Path]:
-    """Write report.html, report.md and its pictures into a folder; return their paths, the page first."""
+def write(results: Path, folder: Path) -> None:
+    """Write report.html, report.md and its pictures into a folder, and say so."""
     made = report(read(results), scenes.read(results))
     folder.mkdir(parents=True, exist_ok=True)
     files = {"report.html": page(made).encode(), "report.md": markdown(made).encode()}
@@ -93,8 +84,8 @@ def write(results: Path, folder: Path) -> list[Path]:
     for name, content in files.items():
         with atomic_file(folder / name) as file:
             file.write(content)
-    drawn = [block for block in made.blocks if isinstance(block, Scenes)]
-    for block in drawn:
-        rows = [[scene[name] for name in scenes.REPORTED] for scene in block.scenes]
-        figures.samples(folder / f"{block.name}.png", rows, list(scenes.REPORTED), block.classes, block.palette)
-    return [folder / name for name in (*files, *(f"{block.name}.png" for block in drawn))]
+    drawn = {f"{block.name}.png": block for block in made.blocks if isinstance(block, Scenes)}
+    for name, block in drawn.items():
+        rows = [[scene[layer] for layer in scenes.REPORTED] for scene in block.scenes]
+        figures.samples(folder / name, rows, list(scenes.REPORTED), block.classes, block.palette)
+    print(f"wrote {', '.join(str(folder / name) for name in (*files, *drawn))}\nlook at {folder / 'report.html'}")

@@ -2,7 +2,7 @@
 
     measure(train, setting)         training at batch 1: bytes by part, predicted and measured, and seconds a step
     measure(segment, setting)       latency, processor time and memory of one picture at a time, bound to its cores
-    measure(speed, setting)         milliseconds a picture of both, alone on the machine with one thread: runs side by
+    measure_speed(setting)          milliseconds a picture of both, alone on the machine with one thread: runs side by
                                     side share its caches and memory, so their own times say little
 
 Pictures and weights are random: that costs what real pictures and trained weights cost. Measured of training are
@@ -15,45 +15,37 @@ Pictures and weights are random: that costs what real pictures and trained weigh
     workspace                       the rest of the process's peak: what comes and goes
 """
 
-import math
 import os
 import time
-from collections.abc import Callable, Iterator
 from itertools import product
 from statistics import median
 
 import numpy as np
 
-from minifcn.autograd import Tensor, graph
-from minifcn.cpu.threads import num_threads
+from minifcn import autograd, cpu, ops, optim
 from minifcn.datasets.transforms import Preprocessing
 from minifcn.errors import InputError
 from minifcn.models import MODELS
-from minifcn.ops import softmax_cross_entropy
-from minifcn.optim import SGD, clip_gradients
-from minifcn.training import machine
-from minifcn.training.evaluation import predict
+from minifcn.training import evaluation, machine
 
 from .own_process import in_own_process
 
-NETWORKS = ("fcn32s", "fcn16s", "fcn8s")
-CLASSES = 21  # VOC's
 REFERENCE = {"trunk": "vgg16", "pad": 100, "height": 375, "width": 500}  # the commonest size of a VOC picture
-TRAINED = {**REFERENCE, "batch": 1, "classes": CLASSES, "steps": 6}
-FOOTPRINTS = [{"network": name, "low_memory": low, **TRAINED} for name in NETWORKS for low in (False, True)]
-TRUNKS = ("vgg_quarter", "vgg16")
-PICTURES = {"vgg_quarter": 30, "vgg16": 20}
-WARM = 3  # pictures or steps that are not counted
-STEPS = 20  # of a speed
+TRAINED = {**REFERENCE, "batch": 1, "classes": 21, "steps": 6}
+FOOTPRINTS = [{"network": name, "low_memory": low, **TRAINED} for name in MODELS for low in (False, True)]
+PICTURES = {"vgg_quarter": 30, "vgg16": 20}  # to segment, by the trunk
+WARM, STEPS = 3, 20  # pictures or steps that are not counted, and those of a speed that are
 EPOCH = 8498  # pictures of the training set that the lab report used
 
 
 def latencies(sizes: list[tuple[int, int]], classes: int) -> list[dict]:
     """What to segment: each network at both widths, on pictures of these (height, width), on one core and on two."""
     cores = range(1, min(2, len(my_cores()) or 2) + 1)
-    names = ("trunk", "height", "width", "cores", "network", "pictures")
-    chosen = [(t, *size, n, network, PICTURES[t]) for t, size, n, network in product(TRUNKS, sizes, cores, NETWORKS)]
-    return [dict(zip(names, values, strict=True)) | {"pad": "same", "classes": classes} for values in chosen]
+    return [
+        {"trunk": trunk, "height": height, "width": width, "cores": n, "network": network}
+        | {"pictures": PICTURES[trunk], "pad": "same", "classes": classes}
+        for trunk, (height, width), n, network in product(PICTURES, sizes, cores, MODELS)
+    ]
 
 
 def my_cores() -> list[int]:
@@ -61,10 +53,14 @@ def my_cores() -> list[int]:
     return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_setaffinity") else []
 
 
-def measure(work: Callable, setting: dict) -> dict:
-    """Return what work(**setting) finds, plain numbers, in a process of its own."""
+def measure(work, setting: dict) -> dict:
+    """Return the setting and what work(**setting) finds in a process of its own, on the setting's cores."""
     cores = setting.get("cores")
-    return in_own_process(work, setting, my_cores()[:cores] if cores else None, 1 if work is speed else cores)
+    return setting | in_own_process(work, setting, my_cores()[:cores] if cores else None, cores)
+
+
+def measure_speed(setting: dict) -> dict:
+    return {"network": setting["network"]} | in_own_process(speed, setting, threads=1)
 
 
 # --- in that process ---
@@ -77,17 +73,15 @@ def train(network, trunk, pad, height: int, width: int, batch: int, classes: int
         raise InputError("this system does not tell how much memory a process holds; leave it out: --without footprint")
     model = MODELS[network](classes, trunk, pad)
     optimiser, activations, seconds = learn(model, (batch, height, width), steps, low_memory)
-    peak, parameters = machine.peak(), model.parameters().values()
-    measured = {
-        "weights": sum(p.data.nbytes for p in parameters),
-        "momentum": sum(v.nbytes for v in optimiser.momentum_buffers.values()),
-        "gradients": sum(p.grad.nbytes for p in parameters if p.grad is not None),
-        "activations": activations,
-    }
+    parameters, each = model.parameters().values(), median(seconds[1:]) / batch
+    measured = {"weights": sum(p.data.nbytes for p in parameters)}
+    measured["momentum"] = sum(v.nbytes for v in optimiser.momentum_buffers.values())
+    measured["gradients"] = sum(p.grad.nbytes for p in parameters if p.grad is not None)
+    measured["activations"] = activations
+    peak = machine.peak()
     measured["workspace"] = peak - base - sum(measured.values())
     predicted = machine.estimate_parts(model, batch, height, width, low_memory)
-    found = {"predicted": predicted, "measured": measured, "base": base, "peak": peak, "threads": num_threads()}
-    each = median(seconds[1:]) / batch
+    found = {"predicted": predicted, "measured": measured, "base": base, "peak": peak, "threads": cpu.num_threads()}
     return found | {"seconds": seconds[1:], "seconds_a_picture": each, "hours_an_epoch": each * EPOCH / 3600}
 
 
@@ -96,7 +90,7 @@ def segment(network, trunk, pad, height: int, width: int, classes: int, cores: i
     milliseconds, processor = look(MODELS[network](classes, trunk, pad), height, width, pictures)
     p50, p95 = map(float, np.percentile(milliseconds, (50, 95)))
     found = {"milliseconds": milliseconds, "p50": p50, "p95": p95, "cpu_seconds": processor / pictures}
-    return found | {"peak": machine.peak(), "threads": num_threads(), "bound": len(my_cores()) == cores}
+    return found | {"peak": machine.peak(), "threads": cpu.num_threads(), "bound": len(my_cores()) == cores}
 
 
 def speed(network, trunk, pad, height: int, width: int, batch: int, classes: int) -> dict:
@@ -108,27 +102,24 @@ def speed(network, trunk, pad, height: int, width: int, batch: int, classes: int
     return {"training_ms": training_ms, "inference_ms": median(milliseconds), "peak": machine.peak()}
 
 
-def learn(model, shape: tuple[int, int, int], steps: int, low_memory: bool = False) -> tuple[SGD, int, list[float]]:
+def learn(model, shape: tuple[int, int, int], steps: int, low_memory: bool = False):
     """Train as the trainer does; return the optimiser, the bytes of the activations, and the seconds of each step."""
-    optimiser = SGD(model.train().parameters(), 1e-4, 0.9, bias_lr=2.0, bias_decay=False)
+    optimiser = optim.SGD(model.train().parameters(), 1e-4, 0.9, bias_lr=2.0, bias_decay=False)
     if low_memory:
         optimiser.step_during_backward()
         model.recomputed = machine.RECOMPUTED
-    rng = np.random.default_rng(0)
+    rng, seconds = np.random.default_rng(0), []
     x = rng.standard_normal((*shape, 3), np.float32)  # (N, H, W, 3)
     labels = rng.integers(0, model.num_classes, shape, np.uint8)  # (N, H, W)
-    seconds, activations = [], 0
     for step in range(steps):
         start = time.perf_counter()
         model.start_step(step)
         optimiser.zero_grad()
-        loss = softmax_cross_entropy(model(x), labels, reduction="sum") * (1 / labels.size)
-        if not math.isfinite(loss.data):
-            raise RuntimeError(f"the loss is {loss.data} at step {step}")
+        loss = ops.softmax_cross_entropy(model(x), labels, reduction="sum") * (1 / labels.size)
         if step == 0:  # not timed
-            activations = sum(buffers(loss, model).values())
+            activations = kept(loss, model)
         loss.backward()
-        clip_gradients(model.parameters(), math.inf)  # the trainer asks for the norm
+        optim.clip_gradients(model.parameters(), np.inf)  # the trainer asks for the norm
         optimiser.step()
         seconds.append(time.perf_counter() - start)
     return optimiser, activations, seconds
@@ -136,35 +127,26 @@ def learn(model, shape: tuple[int, int, int], steps: int, low_memory: bool = Fal
 
 def look(model, height: int, width: int, pictures: int) -> tuple[list[float], float]:
     """Segment as minifcn.predict does, from RGB pixels to classes; return milliseconds, and the processor's seconds."""
-    rng, preprocessing = np.random.default_rng(0), Preprocessing()
+    rng, preprocessing, milliseconds = np.random.default_rng(0), Preprocessing(), []
     shown = [rng.integers(0, 256, (height, width, 3), np.uint8) for _ in range(4)]
-    milliseconds = []
     for i in range(WARM + pictures):
         if i == WARM:
             processor = time.process_time()
         start = time.perf_counter()
-        predict(model, preprocessing.apply(shown[i % len(shown)])[None])
+        evaluation.predict(model, preprocessing.apply(shown[i % len(shown)])[None])
         milliseconds.append(1000 * (time.perf_counter() - start))
     return milliseconds[WARM:], time.process_time() - processor
 
 
-def buffers(loss: Tensor, model) -> dict[int, int]:
-    """Return the bytes of each block of memory that loss's graph keeps for backward, parameters left out, by id."""
-    parameters = {id(p.data) for p in model.parameters().values()}
-    kept = {}
-    for function in graph(loss):
-        for array in arrays(vars(function).values()):
-            while isinstance(array.base, np.ndarray):  # a view keeps all that it is a view of
-                array = array.base
-            if id(array) not in parameters:
-                kept[id(array)] = array.nbytes
-    return kept
-
-
-def arrays(values) -> Iterator[np.ndarray]:
-    """Yield the arrays among values, also from lists and tuples of them."""
+def kept(loss: autograd.Tensor, model) -> int:
+    """Return the bytes of the memory that loss's graph keeps for backward, each block once, parameters left out."""
+    values = [value for function in autograd.graph(loss) for value in vars(function).values()]
+    blocks = {}
     for value in values:
-        if isinstance(value, np.ndarray):
-            yield value
-        elif isinstance(value, list | tuple):
-            yield from arrays(value)
+        if isinstance(value, list | tuple):
+            values.extend(value)  # which this loop comes to, too
+        elif isinstance(value, np.ndarray):
+            while isinstance(value.base, np.ndarray):  # a view keeps all that it is a view of
+                value = value.base
+            blocks[id(value)] = value.nbytes
+    return sum(blocks.values()) - sum(blocks.get(id(p.data), 0) for p in model.parameters().values())

@@ -1,7 +1,7 @@
 """The runs of a report: what each waits for, and their processes, as many at a time as there are cores.
 
-A run's folder is named after it and holds record.json once it is finished; what is finished is not done again. If the
-command is stopped or killed, each run keeps its checkpoint and the same command goes on from there, bit for bit.
+A run's record in results/ says that it is finished; what is finished is not done again. If the command is stopped or
+killed, each run keeps its checkpoint and the same command goes on from there, bit for bit.
 """
 
 import json
@@ -18,16 +18,16 @@ from minifcn import cpu
 from minifcn.datasets import has_split
 from minifcn.errors import InputError
 from minifcn.files import write_json
-from minifcn.training import folder as runs
+from minifcn.training.folder import stopping
 from minifcn.training.loop import Diverged, Stopped
 from minifcn.training.segmentation import run_stage
 from minifcn.training.settings import SegmentationSettings
 
 from . import machine
-from .own_process import lifeline, result, start
+from .own_process import end_all, result, start
 
 POLL = 0.5  # seconds
-OUTPUT, RECORD = "output.txt", "record.json"
+OUTPUT, BEST = "output.txt", "best.safetensors"
 
 
 @dataclass
@@ -49,59 +49,58 @@ class Job:
     pick: Callable[[dict[str, dict]], str] | None = None
 
 
-def run_jobs(jobs: list[Job], root: Path, workers: int, stop, keep=lambda name, record: None) -> dict[str, dict]:
+def record_file(root: Path, name: str) -> Path:
+    """Of table/fcn16s_vgg/lr0.01: results/table__fcn16s_vgg__lr0.01.json."""
+    return root / "results" / f"{name.replace('/', '__')}.json"
+
+
+def run_jobs(jobs: list[Job], root: Path, workers: int, stop) -> dict[str, dict]:
     """Do all jobs, each once those it waits for are finished; return their records by name.
 
-    keep(name, record) is called for each, also for those that were finished before.
     Raises Stopped when `stop.requested`, InputError when a run ends with an error, which it names.
     """
-    paths = {job.name: root / job.name / RECORD for job in jobs}
-    records = {name: json.loads(path.read_text()) for name, path in paths.items() if path.exists()}
-    for name, record in records.items():
-        keep(name, record)
+    (root / "results").mkdir(parents=True, exist_ok=True)
+    files = {job.name: record_file(root, job.name) for job in jobs}
+    records = {name: json.loads(path.read_text()) for name, path in files.items() if path.exists()}
     waiting, running = [job for job in jobs if job.name not in records], {}  # running: names, by their futures
     steps, threads = {job.name: job.steps for job in jobs}, max(1, cpu.num_threads() // workers)
     done = sum(steps[name] for name in records)
     bar = tqdm(desc="runs", total=sum(steps.values()), initial=done, unit="step", disable=None if waiting else True)
     try:
-        with bar, lifeline() as alive:
+        with bar:
             while waiting or running:
                 for job in [job for job in waiting if all(name in records for name in job.after)]:
                     if job.pick is not None:
                         records[job.name] = choose(job, root, records)
-                        keep(job.name, records[job.name])
-                        waiting.remove(job)
                     elif len(running) < workers:
-                        running[start(alive, run, task_of(job, root, records), threads=threads)] = job.name
-                        waiting.remove(job)
+                        task = {"root": root, "job": job.name, "settings": job.settings(records)}
+                        task |= {"keep": job.keep, "may_diverge": job.may_diverge}
+                        running[start(run, task, threads=threads)] = job.name
+                    else:
+                        continue
+                    waiting.remove(job)
                 ended, _ = wait(running, POLL, FIRST_COMPLETED)
                 if stop.requested:
                     raise Stopped("stopping: each run saves its checkpoint")
                 for future in ended:
                     name = running.pop(future)
                     records[name] = result(future, str(root / name))
-                    keep(name, records[name])
                 bar.n = sum(steps[name] for name in records) + sum(steps_done(root / name) for name in running.values())
                 bar.set_postfix_str(" ".join(running.values()))
     finally:
+        end_all()
         wait(running)  # which save their checkpoints
     return records
-
-
-def task_of(job: Job, root: Path, records: dict[str, dict]) -> dict:
-    """The arguments of `run` for a job."""
-    task = {"folder": root / job.name, "settings": job.settings(records)}
-    return task | {"keep": job.keep, "may_diverge": job.may_diverge}
 
 
 def choose(job: Job, root: Path, records: dict[str, dict]) -> dict:
     """Let a job be the run that it picks: with its record and checkpoint. The others' checkpoints go."""
     picked = job.pick(records)
     (root / job.name).mkdir(parents=True, exist_ok=True)
-    shutil.copy(root / picked / "best.safetensors", root / job.name)
-    write_json(root / job.name / RECORD, records[picked])  # last: it says that the job is finished
+    shutil.copy(root / picked / BEST, root / job.name)
+    write_json(record_file(root, job.name), records[picked])  # last: it says that the job is finished
     for name in job.after:
-        (root / name / "best.safetensors").unlink(missing_ok=True)
+        (root / name / BEST).unlink(missing_ok=True)
     return records[picked]
 
 
@@ -114,11 +113,12 @@ def steps_done(folder: Path) -> int:
 # --- in a run's own process ---
 
 
-def run(folder: Path, settings: SegmentationSettings, keep: bool, may_diverge: bool) -> dict:
+def run(root: Path, job: str, settings: SegmentationSettings, keep: bool, may_diverge: bool) -> dict:
     """Do a run, or go on with it, and return its record. What it prints goes to output.txt."""
+    folder = root / job
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / OUTPUT, "a", buffering=1) as output, redirect_stdout(output), redirect_stderr(output):
-        with alone_in(folder), runs.stopping() as stop:
+        with alone_in(folder), stopping() as stop:
             commits = note_commit(folder)
             try:
                 record = found(settings, run_stage(folder, settings, "cpu", stop))
@@ -128,9 +128,9 @@ def run(folder: Path, settings: SegmentationSettings, keep: bool, may_diverge: b
                 record = {"diverged": str(error)}
             config = json.loads((folder / "config.json").read_text())
             record |= {"settings": named(config["stages"][0]), "machine": config["machine"], "commit": commits}
-            for name in ("last", "best")[: 1 if keep else 2]:
-                (folder / f"{name}.safetensors").unlink(missing_ok=True)
-            write_json(folder / RECORD, record)
+            for name in ("last.safetensors", BEST)[: 1 if keep else 2]:
+                (folder / name).unlink(missing_ok=True)
+            write_json(record_file(root, job), record)
             return record
 
 
@@ -162,21 +162,18 @@ def note_commit(folder: Path) -> str:
 
 def named(settings: dict) -> dict:
     """Settings with the names of data and first weights, not where they lie on this machine."""
-    init = settings["init"] and "/".join(Path(settings["init"]).parts[-3:-1])
-    if init and Path(settings["init"]).name != "best.safetensors":
-        init = Path(settings["init"]).name
-    return settings | {"data": Path(settings["data"]).name, "init": init}
+    init = Path(settings["init"] or "")
+    name = "/".join(init.parts[-3:-1]) if init.name == BEST else init.name or None
+    return settings | {"data": Path(settings["data"]).name, "init": name}
 
 
 def found(settings: SegmentationSettings, metrics: dict) -> dict:
     """What a finished run found: its scores on the reported split, the course to them, and what they cost."""
-    validations = metrics["validations"]
-    chosen = max(validations, key=lambda v: v["jaccard"] or 0.0)
+    course = [[v["step"], v["seconds"], v["jaccard"]] for v in metrics["validations"]]
+    step, _, jaccard = max(course, key=lambda point: point[2] or 0.0)
     record = {"steps": metrics["steps"], "seconds": metrics["train_seconds"]}
-    record |= {"peak_memory_bytes": metrics["peak_memory_bytes"]}
-    record |= {"chosen": {"step": chosen["step"], "jaccard": chosen["jaccard"]}}
-    record |= {"course": [[v["step"], v["seconds"], v["jaccard"]] for v in validations]}
-    return record | {"split": reported_split(settings.data), "scores": metrics["test"]}
+    record |= {"peak_memory_bytes": metrics["peak_memory_bytes"], "chosen": {"step": step, "jaccard": jaccard}}
+    return record | {"course": course, "split": reported_split(settings.data), "scores": metrics["test"]}
 
 
 def reported_split(data: str) -> str:

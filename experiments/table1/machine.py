@@ -5,6 +5,8 @@ from pathlib import Path
 
 from minifcn import __version__
 
+from .blocks import prose
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -24,7 +26,4 @@ def git(*args: str) -> str:
 
 def line(machine: dict, commits: list[str]) -> str:
     """A sentence on the machine that a record names, and the commits."""
-    return (
-        f"Machine: {machine['cpu']}, {machine['threads']} threads, {machine['system']}, Python {machine['python']}, "
-        f"NumPy {machine['numpy']}, {machine['blas']}. Commit {', '.join(commits)}."
-    )
+    return prose("machine", **machine, commits=", ".join(commits)).text

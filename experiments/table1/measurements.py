@@ -12,6 +12,7 @@ from minifcn.datasets import TOYTOWN, Dataset, open_dataset
 from minifcn.datasets.dataset import scaled
 from minifcn.datasets.transforms import Preprocessing
 from minifcn.files import write_json
+from minifcn.models import MODELS
 from minifcn.training.loop import Stopped
 from minifcn.training.machine import machine as describe_machine
 from minifcn.weights import load_model
@@ -38,38 +39,43 @@ def run_name(options: Options, model: str, seed: int) -> str:
 
 def jobs(options: Options) -> list[Job]:
     """The runs that the table does not have, with the learning rates that it chose."""
-    made = []
-    for model, seed in product(objects.STRIDES, options.seeds if options.data == TOYTOWN else []):
-        like = table.run_name(f"{model}_vgg", options.seeds[0])
+    if "stride" not in options.parts or options.data != TOYTOWN:
+        return []
+    for split in ("train", reported_split(SIZES)):
+        open_dataset(SIZES, split)  # draws it, before several runs need it at once
+    like = {model: table.run_name(f"{model}_vgg", options.seeds[0]) for model in MODELS}
 
-        def settings(records, model=model, seed=seed, like=like):
-            return options.settings(model, VGG, lr=records[like]["settings"]["lr"], seed=seed, data=SIZES)
+    def settings(model: str, seed: int, records: dict[str, dict]):
+        return options.settings(model, VGG, lr=records[like[model]]["settings"]["lr"], seed=seed, data=SIZES)
 
-        made.append(Job(run_name(options, model, seed), options.steps, settings, [like]))
-    return made
+    return [
+        Job(run_name(options, model, seed), options.steps, partial(settings, model, seed), [like[model]])
+        for model, seed in product(MODELS, options.seeds)
+    ]
 
 
 # --- measuring ---
 
 
-def measure(folder: Path, options: Options, parts: list[str], stop) -> None:
+def measure(folder: Path, options: Options, stop) -> None:
     """Measure what the parts need, one thing after the other. Raises Stopped in between where `stop.requested`."""
     reported = reported_pictures(options.data, options)
     draw_scenes(folder, options, reported)
-    todo = {SPEED: [partial(speed_of, options, model, reported) for model in objects.STRIDES]}
-    if "stride" in parts:
-        todo[CEILING] = [partial(stride.ceiling, reported, progress="coarser truth")]
-        recall = reported_pictures(data_of(options), options)
-        chosen = product(objects.STRIDES, options.seeds)
-        todo[OBJECTS] = [partial(recall_of, folder, options, model, seed, recall) for model, seed in chosen]
-    if "footprint" in parts:
-        todo[FOOTPRINT] = [lambda s=setting: s | cost.measure(cost.train, s) for setting in cost.FOOTPRINTS]
-    if "realtime" in parts:
-        height, width = reported[0][1].shape
-        settings = cost.latencies([(height, width), (2 * height, 2 * width)], len(reported.classes))
-        todo[REALTIME] = [partial(latency_of, folder, options, reported, setting) for setting in settings]
-    for name, makers in todo.items():
-        collect(folder / "results" / f"{name}.json", makers, stop)
+    height, width = reported[0][1].shape
+    shape = {"height": height, "width": width, "classes": len(reported.classes)}
+    speeds = [{"network": m, "trunk": options.trunk, "pad": "same", "batch": options.batch, **shape} for m in MODELS]
+    latencies = cost.latencies([(height, width), (2 * height, 2 * width)], len(reported.classes))
+    makers = {
+        SPEED: [partial(cost.measure_speed, setting) for setting in speeds],
+        CEILING: [partial(stride.ceiling, reported, progress="coarser truth")],
+        OBJECTS: [partial(recall_of, folder, options, *run) for run in product(MODELS, options.seeds)],
+        FOOTPRINT: [partial(cost.measure, cost.train, setting) for setting in cost.FOOTPRINTS],
+        REALTIME: [partial(latency_of, folder, options, reported, setting) for setting in latencies],
+    }
+    wanted = {SPEED, *options.parts, *[CEILING, OBJECTS] * ("stride" in options.parts)}
+    for name in makers:
+        if name in wanted:
+            collect(folder / "results" / f"{name}.json", makers[name], stop)
 
 
 def reported_pictures(data: str, options: Options) -> Dataset:
@@ -79,46 +85,36 @@ def reported_pictures(data: str, options: Options) -> Dataset:
 
 def collect(path: Path, makers: list, stop) -> None:
     """Make the records of a result that are not there yet, keeping each as soon as it is made."""
-    here = {"machine": describe_machine(), "commit": machine.commit()}
     records = json.loads(path.read_text())["records"] if path.exists() else []
     left = makers[len(records) :]
     for make in tqdm(left, path.stem, disable=None if left else True):
         if stop.requested:
             raise Stopped("stopped between two measurements")
-        records.append(make() | here)
+        records.append(make() | {"machine": describe_machine(), "commit": machine.commit()})
         write_json(path, {"of": len(makers), "records": records})
 
 
-def speed_of(options: Options, model: str, dataset: Dataset) -> dict:
-    """How fast a network of the report is, at the size of the reported pictures."""
-    run, (height, width) = options.settings(model, VGG), dataset[0][1].shape
-    setting = {"network": model, "trunk": run.trunk, "pad": run.pad, "batch": run.batch}
-    setting |= {"height": height, "width": width, "classes": len(dataset.classes)}
-    return {"network": model} | cost.measure(cost.speed, setting)
-
-
-def recall_of(folder: Path, options: Options, model: str, seed: int, dataset: Dataset) -> dict:
+def recall_of(folder: Path, options: Options, model: str, seed: int) -> dict:
     """How well a network of the report finds objects of each size."""
     network, meta = load_model(checkpoint_of(folder, run_name(options, model, seed)))
-    preprocessing = Preprocessing.from_dict(meta["preprocessing"])
-    return objects.measure(network, preprocessing, dataset, seed, f"objects, {model}, seed {seed}")
+    prepared, reported = Preprocessing.from_dict(meta["preprocessing"]), reported_pictures(data_of(options), options)
+    return objects.measure(network, prepared, reported, seed, f"objects, {model}, seed {seed}")
 
 
 def latency_of(folder: Path, options: Options, dataset: Dataset, setting: dict) -> dict:
     """The latency of a setting; with those that the report trained goes the Jaccard of the network's best row."""
-    found = {"jaccard": None, "data": None}
+    found = cost.measure(cost.segment, setting) | {"jaccard": None, "data": None}
     if setting["trunk"] == options.trunk and setting["height"] == dataset[0][1].shape[0]:
-        best = table.best_mean(setting["network"], read(folder / "results"), options.seeds)
-        found = {"jaccard": best, "data": dataset.name}
-    return setting | found | cost.measure(cost.segment, setting)
+        found["jaccard"] = table.best_mean(setting["network"], read(folder / "results"), options.seeds)
+        found["data"] = dataset.name
+    return found
 
 
 def draw_scenes(folder: Path, options: Options, dataset: Dataset) -> None:
     """The pictures with the largest and with the smallest objects, as the networks of the first seed see them."""
     if (folder / "results" / scenes.LIST).exists():
         return
-    wanted = objects.wanted(dataset)
-    diameters = []
+    wanted, diameters = objects.wanted(dataset), []
     for i in tqdm(range(len(dataset)), "sizes of objects", unit="picture", leave=False):
         labels = dataset[i][1]
         found = [thing.diameter for thing in objects.objects(labels, labels, wanted)]

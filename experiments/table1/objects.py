@@ -14,23 +14,20 @@ Bins are half octaves and strides powers of two, so the bin of diameter / stride
 each factor of 2 in the stride. A record needs no second table.
 """
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable
-from math import pi, sqrt
+from collections import defaultdict
 from typing import NamedTuple
 
 import numpy as np
 from tqdm import tqdm
 
 from minifcn.datasets import Dataset
-from minifcn.datasets.transforms import Preprocessing
 from minifcn.nn import Module
 from minifcn.training.evaluation import predict
 
 STRIDES = {"fcn32s": 32, "fcn16s": 16, "fcn8s": 8}  # of the last prediction layer: what is upsampled to the picture
 # The classes that are objects; of other sets, all but the background. A pole is no disc: its diameter says little.
-COMPACT = {"toytown": ("car", "person", "sign"), "camvid": ("car", "pedestrian", "bicyclist", "sign_symbol")}
-COMPACT["toytown_sizes"] = COMPACT["toytown"]
+TOWN, STREETS = ("car", "person", "sign"), ("car", "pedestrian", "bicyclist", "sign_symbol")
+COMPACT = {"toytown": TOWN, "toytown_sizes": TOWN, "camvid": STREETS}
 BINS = 16
 EDGES = 4 * 2 ** (np.arange(BINS + 1) / 2)  # pixels: 4, 5.7, 8, ... 1024. Smaller objects are left out
 FEWEST = 20  # objects of a bin, for its mean to be used
@@ -46,10 +43,10 @@ class Object(NamedTuple):
     @property
     def diameter(self) -> float:
         """Of the disc with the same area, in pixels."""
-        return 2 * sqrt(self.area / pi)
+        return 2 * np.sqrt(self.area / np.pi)
 
 
-def objects(labels: np.ndarray, prediction: np.ndarray, classes: Iterable[int]) -> list[Object]:
+def objects(labels: np.ndarray, prediction: np.ndarray, classes: list[int]) -> list[Object]:
     """The connected components of each of these classes in labels (H, W), and how much of each was predicted.
 
     Pixels that touch at a corner are connected: the arm of a small person, a pixel wide and aslant, belongs to it.
@@ -74,7 +71,7 @@ def bin_of(diameter: float) -> int:
     return min(int(np.searchsorted(EDGES, diameter, side="right")) - 1, BINS - 1)
 
 
-def sums(found: Iterable[Object], names: list[str]) -> list[list]:
+def sums(found: list[Object], names: list[str]) -> list[list]:
     """The rows of a record: [class name, bin, objects, sum of their recalls]. names: of all classes."""
     rows = defaultdict(list)
     for thing in found:
@@ -90,9 +87,7 @@ def wanted(dataset: Dataset) -> list[int]:
     return [dataset.classes.index(name) for name in names]
 
 
-def measure(
-    model: Module, preprocessing: Preprocessing, dataset: Dataset, seed: int, progress: str | None = None
-) -> dict:
+def measure(model: Module, preprocessing, dataset: Dataset, seed: int, progress: str | None = None) -> dict:
     """Run a trained network, one of STRIDES, on a data set and return the record: see above.
 
     Pictures are taken as they come, at whatever scale. seed: of the run, for the record. progress: a bar's name.
@@ -107,12 +102,10 @@ def measure(
 
 def means(record: dict, pooled: bool = False) -> dict:
     """The mean recall for each (class, bin of pixels), or each bin over all classes, that has enough objects."""
-    counts, totals = Counter(), Counter()
-    for name, k, count, total in record["pixels"]:
-        key = k if pooled else (name, k)
-        counts[key] += count
-        totals[key] += total
-    return {key: totals[key] / counts[key] for key in sorted(counts) if counts[key] >= FEWEST}
+    sums = defaultdict(lambda: np.zeros(2))
+    for name, k, *of_bin in record["pixels"]:
+        sums[k if pooled else (name, k)] += of_bin
+    return {key: float(total / count) for key, (count, total) in sorted(sums.items()) if count >= FEWEST}
 
 
 def recall_curves(records: list[dict], relative: bool) -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -122,7 +115,7 @@ def recall_curves(records: list[dict], relative: bool) -> dict[str, tuple[np.nda
     diameter in pixels. All networks of a data set have the same objects, and so the same bins in pixels.
     """
     curves = {}
-    for network in sorted({r["network"] for r in records}, key=lambda name: -STRIDES[name]):
+    for network in sorted({r["network"] for r in records}, key=STRIDES.get, reverse=True):
         seeds = [means(r, pooled=True) for r in sorted(records, key=lambda r: r["seed"]) if r["network"] == network]
         bins = sorted(set.intersection(*map(set, seeds)))
         middles = EDGES[bins] * 2**0.25 / (STRIDES[network] if relative else 1)

@@ -14,9 +14,7 @@ import base64
 import html
 import io
 import re
-from pathlib import Path
 
-import jinja2
 import numpy as np
 from markupsafe import Markup
 from PIL import Image
@@ -24,9 +22,8 @@ from PIL import Image
 from minifcn.datasets.pictures import IGNORE_LABEL
 from minifcn.figures import VOID_COLOUR, colourise
 
-from .blocks import Report, Scenes, Table
+from .blocks import Report, Scenes, Table, render
 
-TEMPLATE = Path(__file__).with_suffix(".html")
 NUMBER = re.compile(r"[+±\u2212-]?\d|-?$")  # how a cell of numbers begins: 36.3 %, ±0.4, -1e-3, 3 / 8; or it is empty
 
 
@@ -35,11 +32,8 @@ def page(report: Report) -> str:
 
     Raises ValueError where a table's row is not as long as its header, jinja2.UndefinedError for an unknown verdict.
     """
-    strict = {"autoescape": True, "undefined": jinja2.StrictUndefined}
-    environment = jinja2.Environment(**strict, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"marked": marked, "png": png, "uri": uri, "numbers": numbers, "legend": legend}
-    template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
-    return template.render(title=report.title, blocks=[(type(block).__name__, block) for block in report.blocks])
+    filters = {"marked": marked, "png": png, "uri": uri, "numbers": numbers, "legend": legend}
+    return render("page.html", report, filters)
 
 
 def marked(text: str) -> Markup:

@@ -1,7 +1,8 @@
 """What a report trains: its options, and the settings of a run that all of its parts share."""
 
 import math
-from dataclasses import dataclass, replace
+from argparse import Namespace
+from dataclasses import replace
 from pathlib import Path
 
 from minifcn.datasets import open_dataset
@@ -14,18 +15,8 @@ from minifcn.weights.shipped import SHIPPED as VGG
 VALIDATIONS = 8  # of the held-out tenth, in a run
 
 
-@dataclass(frozen=True, kw_only=True)
-class Options:
-    """What the command line of minifcn.table1 decides. steps: of every run, after whatever it starts from."""
-
-    data: str
-    steps: int
-    batch: int
-    lrs: list[float]
-    seeds: list[int]
-    scale: float
-    trunk: str
-    vgg: str  # the file of VGG weights
+class Options(Namespace):
+    """What the command line decides (see __main__.py), with seeds as a list and vgg, the file of VGG weights."""
 
     def pictures(self) -> int:
         """How many pictures a run trains on: all but the held-out tenth."""
@@ -36,9 +27,9 @@ class Options:
 
         start: VGG, SCRATCH or a checkpoint.
         """
-        chosen = {"data": self.data, "steps": self.steps, "trunk": self.trunk, "batch": self.batch, "scale": self.scale}
-        chosen |= {"held_out": True, "init": {VGG: self.vgg, SCRATCH: None}.get(start, start)}
-        settings = SegmentationSettings(model=model, **chosen | others)
+        chosen = {name: getattr(self, name) for name in ("data", "steps", "trunk", "batch", "scale")}
+        chosen |= {"model": model, "held_out": True, "init": {VGG: self.vgg, SCRATCH: None}.get(start, start)}
+        settings = SegmentationSettings(**chosen | others)
         epoch = int(self.pictures() * settings.fraction) // settings.batch
         return replace(settings, val_every=math.ceil(settings.steps / VALIDATIONS) / epoch)
 

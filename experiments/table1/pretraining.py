@@ -7,10 +7,10 @@ training pictures, each run of the same number of steps.
 
 from functools import partial
 from itertools import product
-from math import inf, isnan, nan
+from math import inf, nan
 
 from . import table
-from .blocks import Block, Heading, Plot, Table, Text, Verdict, claim, decide
+from .blocks import Block, Heading, Plot, Table, Text, Verdict, claim, decide, prose
 from .jobs import Job
 from .plan import SCRATCH, VGG, Options, held_out_score
 from .plots import fractions
@@ -20,9 +20,8 @@ MODEL = "fcn16s"
 STARTS = {VGG: "from VGG weights", SCRATCH: "from scratch"}
 FRACTIONS = (0.125, 0.25, 0.5, 1.0)
 SHARE = 0.9  # of the final Jaccard from scratch: "an acceptable result"
-RACES = (("fcn32s_vgg", "fcn32s_scratch"), ("fcn16s_vgg", "fcn16s_scratch"))  # rows of the table
+RACERS = ("fcn32s", "fcn16s")  # of the table, each from both starts
 PRETRAINING_SECONDS = 6386  # of the shipped weights, one core; data/weights/README.md gives the minutes
-TIME, INEFFICIENT = claim("pretraining"), claim("scratch")
 
 
 def grid_name(start: str, fraction: float, lr: float) -> str:
@@ -33,14 +32,11 @@ def grid_name(start: str, fraction: float, lr: float) -> str:
 def jobs(options: Options) -> list[Job]:
     """The runs of the grid that the table does not have, with the first seed."""
 
-    def settings(records: dict, start: str, **chosen):
-        return options.settings(MODEL, start, **chosen, seed=options.seeds[0])
+    def settings(start, fraction, lr, records):
+        return options.settings(MODEL, start, fraction=fraction, lr=lr, seed=options.seeds[0])
 
-    made = []
-    for start, fraction, lr in product(STARTS, [f for f in FRACTIONS if f < 1], options.lrs):
-        make = partial(settings, start=start, fraction=fraction, lr=lr)
-        made.append(Job(grid_name(start, fraction, lr), options.steps, make, keep=False, may_diverge=True))
-    return made
+    grid = product(STARTS, [f for f in FRACTIONS if f < 1], options.lrs)
+    return [Job(grid_name(*x), options.steps, partial(settings, *x), keep=False, may_diverge=True) for x in grid]
 
 
 # --- what was found ---
@@ -58,18 +54,17 @@ def reached(record: dict, score: float) -> tuple[int, float] | None:
 def races(records: dict[str, dict], seeds: list[int]) -> list[dict]:
     """For each network and seed: when each start reached nine tenths of the final score from scratch."""
     found = []
-    for (vgg, scratch), seed in product(RACES, seeds):
-        vgg, scratch = records[run_name(vgg, seed)], records[run_name(scratch, seed)]
+    for model, seed in product(RACERS, seeds):
+        vgg, scratch = (records[run_name(f"{model}_{start}", seed)] for start in STARTS)
         goal = SHARE * (scratch["course"][-1][2] or 0)
-        race = {"model": vgg["settings"]["model"], "seed": seed, "goal": goal}
-        race["first"] = scratch["course"][0][0]  # step of the first validation
+        race = {"model": model, "seed": seed, "goal": goal, "first": scratch["course"][0][0]}  # the first validation
         found.append(race | {VGG: reached(vgg, goal), SCRATCH: reached(scratch, goal)})
     return found
 
 
 def ratios(races: list[dict], unit: int, extra: float = 0) -> dict[str, list[float]]:
     """For each network: steps (unit 0) or seconds (1) from VGG weights over those from scratch, a seed each."""
-    found = {race["model"]: [] for race in sorted(races, key=lambda race: race["model"])}
+    found = {model: [] for model in sorted(RACERS)}
     for race in races:
         found[race["model"]].append((race[VGG][unit] + extra) / race[SCRATCH][unit] if race[VGG] else inf)
     return found
@@ -79,59 +74,41 @@ def verdicts(races: list[dict], pretraining: float | None) -> list[Verdict]:
     """pretraining: its seconds, None where they are not known."""
     at_first = [race for race in races if race[VGG] and race[VGG][0] == race["first"]]
     blind = any(race[SCRATCH][0] == race["first"] for race in at_first)  # a first validation found both there already
-    steps = ratios(races, 0)
-    sooner = max(map(max, steps.values())) <= 0.5  # for both networks and every seed
-    no_sooner = max(map(min, steps.values())) >= 1  # for either network and every seed
-    figures = f"steps from VGG weights over steps from scratch: {text(steps)}."
+    steps, figures = ratios(races, 0), "steps from VGG weights over steps from scratch: {}."
     if at_first:
         figures += f" In {len(at_first)} of {len(races)} the first validation found VGG weights there: upper bounds."
-    found = [decide(TIME, sooner, no_sooner and not blind, figures)]
+    # supported: for both networks and every seed; refuted: for either network and every seed, or for both
+    sooner, no_sooner = max(map(max, steps.values())) <= 0.5, max(map(min, steps.values())) >= 1
+    found = [decide(claim("pretraining"), sooner, no_sooner and not blind, figures.format(text(steps)))]
     if pretraining is not None:
         seconds = ratios(races, 1, pretraining)
         ahead, behind = max(map(max, seconds.values())) < 1, min(map(min, seconds.values())) > 1
         figures = f"seconds with {pretraining:.0f} s of pretraining over seconds from scratch: {text(seconds)}."
-        found.append(decide(INEFFICIENT, ahead, behind and not blind, figures))
+        found.append(decide(claim("scratch"), ahead, behind and not blind, figures))
     return found
 
 
 def text(ratios: dict[str, list[float]]) -> str:
-    return "; ".join(
-        f"{model} {', '.join('not reached' if r == inf else f'{r:.2f}' for r in values)}"
-        for model, values in ratios.items()
-    )
+    said = {model: ["not reached" if r == inf else f"{r:.2f}" for r in values] for model, values in ratios.items()}
+    return "; ".join(f"{model} {', '.join(values)}" for model, values in said.items())
 
 
 def blocks(records: dict[str, dict], seeds: list[int], lrs: list[float], pretraining: float | None) -> list[Block]:
     found = races(records, seeds)
-    grid = {start: [[records[grid_name(start, f, lr)] for lr in lrs] for f in FRACTIONS] for start in STARTS}
-    scores = {STARTS[start]: [100 * reported(runs) for runs in row] for start, row in grid.items()}
+    race_rows = [[r["model"], str(r["seed"]), percent(r["goal"]), *cells(r[VGG]), *cells(r[SCRATCH])] for r in found]
+    grid = {(start, f): [records[grid_name(start, f, lr)] for lr in lrs] for start, f in product(STARTS, FRACTIONS)}
+    scores = {name: [reported(grid[start, f]) for f in FRACTIONS] for start, name in STARTS.items()}
+    shares = [f"{f:g} of the pictures" for f in FRACTIONS]
+    rates = [[f"{STARTS[start]}, {f:g}", *map(percent, map(held_out_score, grid[start, f]))] for start, f in grid]
     return [
         Heading("Do pretrained weights cut the time?"),
         *verdicts(found, pretraining),
-        Text(
-            "To nine tenths of the final Jaccard from scratch, on the held-out tenth (validations are in the seconds):"
-        ),
-        Table(
-            ["network", "seed", "goal", "from VGG: steps", "s", "from scratch: steps", "s"],
-            [[r["model"], str(r["seed"]), percent(r["goal"]), *cells(r[VGG]), *cells(r[SCRATCH])] for r in found],
-        ),
-        Text(
-            f"{MODEL} on a part of the training pictures, seed {seeds[0]}, as many steps as in the table: Jaccard on "
-            "the reported split, of the learning rate that scored best on the held-out tenth."
-        ),
-        Table(
-            ["start", *(f"{f:g} of the pictures" for f in FRACTIONS)],
-            [[name, *("diverged" if isnan(s) else f"{s:.1f}" for s in values)] for name, values in scores.items()],
-        ),
+        prose("races"),
+        Table(["network", "seed", "goal", "from VGG: steps", "s", "from scratch: steps", "s"], race_rows),
+        prose("fractions", model=MODEL, seed=seeds[0]),
+        Table(["start", *shares], [[name, *map(percent, values)] for name, values in scores.items()]),
         Text("Jaccard on the held-out tenth for each learning rate of the grid:"),
-        Table(
-            ["start, fraction", *(f"lr {lr:g}" for lr in lrs)],
-            [
-                [f"{STARTS[start]}, {fraction:g}", *(percent(held_out_score(run)) for run in runs)]
-                for start, row in grid.items()
-                for fraction, runs in zip(FRACTIONS, row, strict=True)
-            ],
-        ),
+        Table(["start, fraction", *(f"lr {lr:g}" for lr in lrs)], rates),
         Plot("fractions", fractions(FRACTIONS, scores), "Jaccard against the share of training pictures"),
     ]
 
@@ -147,4 +124,4 @@ def cells(reached: tuple[int, float] | None) -> list[str]:
 
 
 def percent(score: float) -> str:
-    return "diverged" if score < 0 else f"{100 * score:.1f}"
+    return f"{100 * score:.1f}" if score >= 0 else "diverged"

@@ -36,16 +36,15 @@ def draw(folder: Path, dataset: Dataset, chosen: dict[str, list[int]], checkpoin
         picture, labels = dataset[i]
         layers = {"truth": labels}
         for name, (model, meta) in networks.items():
-            x = Preprocessing.from_dict(meta["preprocessing"]).apply(picture)[None]
-            layers[name] = predict(model, x)[0]
+            layers[name] = predict(model, Preprocessing.from_dict(meta["preprocessing"]).apply(picture)[None])[0]
         files = {name: f"{kind}_{dataset.names[i]}_{k}.png" for k, name in enumerate(["picture", *layers])}
         with atomic_file(folder / files["picture"]) as file:
             Image.fromarray(picture).save(file, format="PNG")
         for name, x in layers.items():
             save_label_png(folder / files[name], x, dataset.palette)
         listed[kind].append(files)
-    content = {"scenes": listed, "classes": dataset.classes, "palette": dataset.palette.tolist()}
-    write_json(folder / LIST, content)  # last: it marks complete scenes
+    # last: it marks complete scenes
+    write_json(folder / LIST, {"scenes": listed, "classes": dataset.classes, "palette": dataset.palette.tolist()})
 
 
 def read(folder: Path) -> list[Scenes]:
@@ -57,5 +56,6 @@ def read(folder: Path) -> list[Scenes]:
     for kind, scenes in content["scenes"].items():
         layers = [{name: np.asarray(Image.open(folder / file)) for name, file in files.items()} for files in scenes]
         caption = f"{NAMES[kind]}: picture, truth and networks"
-        found.append(Scenes(f"{kind}_objects", caption, layers, content["classes"], palette))
-    return [block for block in found if block.scenes]  # none where nothing is large enough to be an object
+        if layers:  # none where nothing is large enough to be an object
+            found.append(Scenes(f"{kind}_objects", caption, layers, content["classes"], palette))
+    return found

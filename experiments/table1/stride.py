@@ -11,7 +11,7 @@ measure() (objects.py) asks trained networks. verdict() compares them, each fine
       +-------------------- bin k    stride's ratio; if it counts in pixels, the first is 0, and a is b.
 """
 
-from itertools import chain, combinations
+from itertools import chain, combinations, groupby
 from math import log2
 from statistics import mean
 
@@ -21,7 +21,7 @@ from tqdm import tqdm
 from minifcn.datasets import Dataset
 from minifcn.metrics import ConfusionMatrix
 
-from .blocks import Block, Heading, Plot, Table, Text, Verdict, claim, decide
+from .blocks import Block, Heading, Plot, Table, Text, Verdict, claim, decide, prose
 from .objects import FEWEST, STRIDES, means, recall_curves
 from .plots import ceiling_plot, recall_plot
 from .plots_dress import title
@@ -42,14 +42,14 @@ def ceiling(dataset: Dataset, factors: tuple[int, ...] = FACTORS, progress: str 
     L, ignore_label = len(dataset.classes), dataset.ignore_label
     counts = {factor: [ConfusionMatrix(L, ignore_label) for _ in range(2)] for factor in factors}
     for i in tqdm(range(len(dataset)), progress, unit="picture", leave=False, disable=None):
-        _, labels = dataset[i]
+        labels = dataset[i][1]
         if (labels == ignore_label).all():
             continue
         filled = without_void(labels, ignore_label)
         for factor, (nearest, shares) in counts.items():
             nearest.update(labels, by_nearest(filled, factor))
             shares.update(labels, by_shares(labels, factor, L, ignore_label))
-    rows = [[factor, nearest.jaccard(), shares.jaccard()] for factor, (nearest, shares) in counts.items()]
+    rows = [[factor, *(matrix.jaccard() for matrix in both)] for factor, both in counts.items()]
     return {"data": dataset.name, "split": dataset.split, "pictures": len(dataset), "jaccard": rows}
 
 
@@ -75,15 +75,14 @@ def by_shares(labels: np.ndarray, factor: int, num_classes: int, ignore_label: i
 
     A cell's shares are those of its labelled pixels, and 0 for all classes where it has none.
     """
-    H, W = labels.shape
-    OH, OW = -(-H // factor), -(-W // factor)
+    OH, OW = (-(-size // factor) for size in labels.shape)
     y, x = np.nonzero(labels != ignore_label)
     places = (y // factor * OW + x // factor) * num_classes + labels[y, x]
     counts = np.bincount(places, minlength=OH * OW * num_classes).reshape(OH, OW, num_classes).astype(np.float32)
     shares = counts / np.maximum(counts.sum(2, keepdims=True), 1)
-    for axis, size in ((0, H), (1, W)):
+    for axis, size in enumerate(labels.shape):
         low, high, t = between(size, factor)
-        t = np.expand_dims(t, (1, 2) if axis == 0 else (0, 2))
+        t = np.expand_dims(t, (1 - axis, 2))
         shares = shares.take(low, axis) * (1 - t) + shares.take(high, axis) * t
     return shares.argmax(2).astype(np.uint8)  # (H, W, L) -> (H, W)
 
@@ -99,10 +98,6 @@ def between(size: int, factor: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]
     return low, np.minimum(low + 1, last), at - low
 
 
-def by_seed(records: list[dict]) -> dict[int, list[dict]]:
-    return {seed: [r for r in records if r["seed"] == seed] for seed in sorted({r["seed"] for r in records})}
-
-
 def comparisons(records: list[dict]) -> dict[tuple[str, str], list[tuple[float, float, float]]]:
     """What can be compared among the networks of one seed: by the names of the coarser and the finer one.
 
@@ -113,56 +108,51 @@ def comparisons(records: list[dict]) -> dict[tuple[str, str], list[tuple[float, 
     for coarse, fine in combinations(sorted(records, key=lambda r: -r["stride"]), 2):
         shift = round(2 * log2(coarse["stride"] / fine["stride"]))  # bins are half octaves
         a, b = means(coarse), means(fine)
-        both = [(name, k) for name, k in a if (name, k) in b and (name, k - shift) in b]
-        if both:
-            triples = [(a[name, k], b[name, k], b[name, k - shift]) for name, k in both]
-            found[coarse["network"], fine["network"]] = triples
-    return found
+        both = [(name, k) for name, k in a if {(name, k), (name, k - shift)} <= b.keys()]
+        found[coarse["network"], fine["network"]] = [(a[x, k], b[x, k], b[x, k - shift]) for x, k in both]
+    return {pair: compared for pair, compared in found.items() if compared}
 
 
 def rise(record: dict) -> float:
     """The mean over classes of Spearman's rank correlation of bin and mean recall; 0 for a class that does not vary."""
     from scipy.stats import spearmanr
 
-    found, recalls = [], means(record)
-    for name in sorted({name for name, _ in recalls}):
-        values = [recall for (other, _), recall in recalls.items() if other == name]  # by the bin
-        if len(values) >= 3:
-            found.append(float(spearmanr(range(len(values)), values).statistic) if len(set(values)) > 1 else 0.0)
-    return mean(found) if found else 0.0
+    classes = groupby(means(record).items(), lambda item: item[0][0])
+    recalls = [[recall for _, recall in by_bin] for _, by_bin in classes]
+    found = [spearmanr(range(len(x)), x).statistic if len(set(x)) > 1 else 0.0 for x in recalls if len(x) >= 3]
+    return mean(found or [0.0])
 
 
 def distances(compared: list[tuple[float, float, float]]) -> tuple[float, float]:
     """D_px and D_rel: the mean squared differences of the finer network's recall from the coarser one's."""
-    d_px = mean([(pixels - recall) ** 2 for recall, pixels, _ in compared] or [0.0])
-    return d_px, mean([(relative - recall) ** 2 for recall, _, relative in compared] or [0.0])
+    coarse, *fine = np.transpose(compared or [(0.0, 0.0, 0.0)])
+    return tuple(((recall - coarse) ** 2).mean() for recall in fine)
 
 
 def findings(records: list[dict]) -> list[dict]:
-    """For each seed: D_px, D_rel, how many comparisons they are of, and the networks' least rise and peak."""
+    """For each seed: what it compares, D_px and D_rel, the number of comparisons, the networks' least rise and peak."""
     found = []
-    for seed, chosen in by_seed(records).items():
-        compared = list(chain(*comparisons(chosen).values()))
-        d_px, d_rel = distances(compared)
-        least = {"rise": min(map(rise, chosen)), "peak": min(max(means(r).values(), default=0.0) for r in chosen)}
-        found.append({"seed": seed, "pairs": len(compared), "d_px": d_px, "d_rel": d_rel} | least)
+    for seed in sorted({r["seed"] for r in records}):
+        chosen = [r for r in records if r["seed"] == seed]
+        compared = comparisons(chosen)
+        triples = list(chain(*compared.values()))
+        known = {"seed": seed, "compared": compared, "pairs": len(triples), "rise": min(map(rise, chosen))}
+        known["peak"] = min(max(means(r).values(), default=0.0) for r in chosen)
+        found.append(known | dict(zip(("d_px", "d_rel"), distances(triples), strict=True)))
     return found
 
 
 def verdict(records: list[dict]) -> Verdict:
     """Put CLAIM to the test: records of at least two networks, in one seed or more."""
-    seeds = findings(records)
-    text = "; ".join(
-        f"seed {s['seed']}: D_px {s['d_px']:.4f}, D_rel {s['d_rel']:.4f} over {s['pairs']} comparisons, least rank "
-        f"correlation {s['rise']:.2f}"
-        for s in seeds
-    )
+    seeds, why = findings(records), ""
     if not seeds or any(s["pairs"] < ENOUGH for s in seeds):
-        return Verdict(CLAIM, "undecided", f"too few comparisons. {text}")
-    if any(s["peak"] < SEEN for s in seeds):
-        return Verdict(CLAIM, "undecided", f"a network reaches a mean recall of {SEEN} nowhere. {text}")
-    supported = all(s["rise"] > RISES and s["d_rel"] < s["d_px"] / 2 for s in seeds)
-    return decide(CLAIM, supported, all(s["d_rel"] >= s["d_px"] for s in seeds), text)
+        why = "too few comparisons. "
+    elif any(s["peak"] < SEEN for s in seeds):
+        why = f"a network reaches a mean recall of {SEEN} nowhere. "
+    supported = not why and all(s["rise"] > RISES and s["d_rel"] < s["d_px"] / 2 for s in seeds)
+    refuted = not why and all(s["d_rel"] >= s["d_px"] for s in seeds)
+    each = "seed {seed}: D_px {d_px:.4f}, D_rel {d_rel:.4f} over {pairs} comparisons, least rank correlation {rise:.2f}"
+    return decide(CLAIM, supported, refuted, why + "; ".join(each.format(**found) for found in seeds))
 
 
 # --- what the report shows ---
@@ -170,67 +160,47 @@ def verdict(records: list[dict]) -> Verdict:
 
 def blocks(records: list[dict], ceilings: list[dict]) -> list[Block]:
     """records: as measure() makes them, of one data set.  ceilings: as ceiling() makes it, one."""
-    names = sorted({row[0] for r in records for row in r["pixels"]})
+    (coarser,), names = ceilings, sorted({row[0] for r in records for row in r["pixels"]})
+    header = "factor | {data} {split}, nearest | {data} {split}, shares | paper, VOC".format(**coarser).split(" | ")
+    rows = [[str(f), f"{100 * a:.1f}", f"{100 * b:.1f}", str(PAPER.get(f, ""))] for f, a, b in coarser["jaccard"]]
     made = [
         Heading("What the stride decides"),
-        Text(
-            "The truth itself, made coarser by a factor and upsampled again: Jaccard in per cent. Nearest: each "
-            "cell has the class of its middle pixel. Shares: class shares of each cell, bilinear upsampling, "
-            "argmax, as a network's last layer would at best. The paper's column is for VOC 2011 (appendix A)."
-        ),
-        ceiling_table(*ceilings),
-        Plot("ceiling", ceiling_plot(*ceilings, PAPER), "What the stride alone allows, with a perfect network."),
+        prose("ceiling"),
+        Table(header, rows),
+        Plot("ceiling", ceiling_plot(coarser, PAPER), "What the stride alone allows, with a perfect network."),
         Heading("Recall by the size of objects", 3),
-        Text(
-            f"Objects: connected components of {', '.join(names)} in the truth of {records[0]['data']}, at least 4 "
-            f"pixels in diameter (of a disc of the same area). A bin is shown that has {FEWEST} of them or more."
-        ),
+        prose("objects", names=", ".join(names), data=records[0]["data"], fewest=FEWEST),
         verdict(records),
     ]
-    if any(means(r) for r in records):
-        plot = recall_plot(recall_curves(records, relative=False), recall_curves(records, relative=True))
-        made += [
-            seed_table(records),
-            Text("By pair of networks, D_px / D_rel (comparisons):"),
-            pair_table(records),
-            recall_table(records),
-            Plot("recall_by_size", plot, "Mean recall of objects; bands: from the worst to the best seed."),
-        ]
-    return made
+    return made + (by_size(records) if any(means(r) for r in records) else [])
 
 
-def ceiling_table(found: dict) -> Table:
-    header = ["factor", *(f"{found['data']} {found['split']}, {way}" for way in ("nearest", "shares")), "paper, VOC"]
-    rows = [
-        [str(factor), *(f"{100 * score:.1f}" for score in scores), str(PAPER.get(factor, ""))]
-        for factor, *scores in found["jaccard"]
+def by_size(records: list[dict]) -> list[Block]:
+    """What the verdict comes from."""
+    cells, plot = "{seed} {pairs} {d_px:.4f} {d_rel:.4f} {rise:.2f}", recall_plot(records)
+    seeds = [cells.format(**found).split() for found in findings(records)]
+    return [
+        Table(["seed", "comparisons", "D_px", "D_rel", "least rank correlation"], seeds),
+        Text("By pair of networks, D_px / D_rel (comparisons):"),
+        pair_table(records),
+        recall_table(records),
+        Plot("recall_by_size", plot, "Mean recall of objects; bands: from the worst to the best seed."),
     ]
-    return Table(header, rows)
-
-
-def seed_table(records: list[dict]) -> Table:
-    rows = [
-        [str(s["seed"]), str(s["pairs"]), f"{s['d_px']:.4f}", f"{s['d_rel']:.4f}", f"{s['rise']:.2f}"]
-        for s in findings(records)
-    ]
-    return Table(["seed", "comparisons", "D_px", "D_rel", "least rank correlation"], rows)
 
 
 def pair_table(records: list[dict]) -> Table:
-    """Where a verdict comes from: D_px and D_rel of each two networks, in each seed."""
-    seeds = {seed: comparisons(chosen) for seed, chosen in by_seed(records).items()}
-    rows = []
-    for a, b in dict.fromkeys(chain(*seeds.values())):
-        compared = [found.get((a, b), []) for found in seeds.values()]
+    """D_px and D_rel of each two networks, in each seed."""
+    seeds, rows = findings(records), []
+    for pair in dict.fromkeys(chain(*(seed["compared"] for seed in seeds))):
+        compared = [seed["compared"].get(pair) for seed in seeds]
         cells = ["{:.4f} / {:.4f} ({})".format(*distances(x), len(x)) if x else "-" for x in compared]
-        rows.append([f"{title(a)}, {title(b)}", *cells])
-    return Table(["networks", *(f"seed {seed}" for seed in seeds)], rows)
+        rows.append([", ".join(map(title, pair)), *cells])
+    return Table(["networks", *(f"seed {found['seed']}" for found in seeds)], rows)
 
 
 def recall_table(records: list[dict]) -> Table:
     """Mean recall over the seeds, by diameter in pixels, in per cent."""
     curves = recall_curves(records, relative=False)
     columns = [dict(zip(x, 100 * recall.mean(0), strict=True)) for x, recall in curves.values()]
-    middles = sorted(set(chain(*columns)))
-    rows = [[f"{x:.1f}", *(f"{column[x]:.1f}" if x in column else "" for column in columns)] for x in middles]
+    rows = [[f"{x:.1f}", *(f"{c[x]:.1f}" if x in c else "" for c in columns)] for x in sorted(set(chain(*columns)))]
     return Table(["diameter (pixels)", *(f"{name}, stride {STRIDES[name]}" for name in curves)], rows)

@@ -8,45 +8,32 @@ augmentation. With the first seed each learning rate is run, and the best is the
 like the checkpoint of a run, is chosen on a held-out tenth of train. The reported split is scored once a run.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterable
 from functools import partial
+from itertools import product
+from operator import sub
 from pathlib import Path
 from statistics import mean, stdev
+from typing import NamedTuple
 
-from .blocks import Block, Heading, Plot, Table, Text
+from .blocks import Block, Heading, Plot, Table, Text, prose, section
 from .jobs import Job
-from .plan import SCRATCH, VGG, Options, best_run, checkpoint_of, held_out_score
+from .plan import Options, best_run, checkpoint_of, held_out_score
 
 
-@dataclass(frozen=True)
-class Row:
-    """A line of the table. start: VGG, SCRATCH, or the row whose network of the same seed it goes on from."""
+class Row(NamedTuple):
+    """A line of the table. start: plan.VGG, SCRATCH, or the row whose network of the same seed it goes on from."""
 
     name: str
     model: str
     start: str
 
 
-ROWS = {  # a row comes after the one that it starts from
-    "fcn32s_vgg": Row("FCN-32s from VGG weights", "fcn32s", VGG),
-    "fcn32s_scratch": Row("FCN-32s from scratch", "fcn32s", SCRATCH),
-    "fcn16s_fcn32s": Row("FCN-16s from 32s weights", "fcn16s", "fcn32s_vgg"),
-    "fcn16s_vgg": Row("FCN-16s from VGG weights", "fcn16s", VGG),
-    "fcn16s_scratch": Row("FCN-16s from scratch", "fcn16s", SCRATCH),
-    "fcn8s_fcn16s": Row("FCN-8s from 16s weights", "fcn8s", "fcn16s_fcn32s"),
-    "fcn8s_vgg": Row("FCN-8s at once, from VGG weights", "fcn8s", VGG),
-    "fcn32s_on": Row("control: FCN-32s trained on", "fcn32s", "fcn32s_vgg"),
-}
-PAIRS = (
-    ("fcn32s_vgg", "fcn32s_scratch", "VGG weights, in 32s"),
-    ("fcn16s_vgg", "fcn16s_scratch", "VGG weights, in 16s"),
-    ("fcn16s_fcn32s", "fcn32s_vgg", "the skip and the longer training"),
-    ("fcn16s_fcn32s", "fcn32s_on", "the skip, for as many steps in all"),
-    ("fcn16s_fcn32s", "fcn16s_vgg", "the way over 32s (and twice the steps)"),
-    ("fcn8s_fcn16s", "fcn16s_fcn32s", "the second skip and the longer training"),
-    ("fcn8s_fcn16s", "fcn8s_vgg", "the way over 32s and 16s (and three times the steps)"),
-    ("fcn8s_vgg", "fcn16s_vgg", "the second skip, for as many steps"),
-)
+# A row comes after the one that it starts from.
+ROWS = {name: Row(*cells) for name, *cells in (line.split(" | ") for line in section("prose.md", "rows"))}
+HEADER = "network | Jaccard | s.d. | lr | chain, steps | chain, s | memory, GB | training, ms | inference, pictures/s"
+HEADER = HEADER.split(" | ")
+PAIRS = [line.split(" | ") for line in section("prose.md", "pairs")]  # two rows, and what their difference tells
 
 
 def run_name(row: str, seed: int) -> str:
@@ -61,23 +48,26 @@ def lineage(row: str) -> list[str]:
 
 def jobs(options: Options, root: Path) -> list[Job]:
     """The runs of the table, in an order in which each comes after those it needs."""
-    made = []
-    first, *others = options.seeds
-    for name, row in ROWS.items():
-        parents = {seed: [run_name(row.start, seed)] if row.start in ROWS else [] for seed in options.seeds}
 
-        def settings(records, seed, lr=None, name=name, row=row, parents=parents):
-            start = checkpoint_of(root, *parents[seed]) if parents[seed] else row.start
-            lr = lr or records[run_name(name, first)]["settings"]["lr"]
-            return options.settings(row.model, start, lr=lr, seed=seed)
+    def settings(row, parents, seed, lr, records):
+        start = checkpoint_of(root, *parents) if parents else row.start
+        return options.settings(row.model, start, lr=lr or rate(records, picked[row]), seed=seed)
 
-        grid = {grid_name(name, lr): partial(settings, seed=first, lr=lr) for lr in options.lrs}
-        made += [Job(run, options.steps, make, parents[first], may_diverge=True) for run, make in grid.items()]
-        made.append(Job(run_name(name, first), after=[*grid], pick=partial(best_run, [*grid])))
-        for seed in others:
-            after = [run_name(name, first), *parents[seed]]
-            made.append(Job(run_name(name, seed), options.steps, partial(settings, seed=seed), after))
+    made, picked = [], {row: run_name(name, options.seeds[0]) for name, row in ROWS.items()}
+    for (name, row), seed in product(ROWS.items(), options.seeds):
+        run, parents = run_name(name, seed), [run_name(row.start, seed)] if row.start in ROWS else []
+        if run == picked[row]:
+            grid = {grid_name(name, lr): partial(settings, row, parents, seed, lr) for lr in options.lrs}
+            made += [Job(name, options.steps, make, parents, may_diverge=True) for name, make in grid.items()]
+            made.append(Job(run, after=[*grid], pick=partial(best_run, [*grid])))
+        else:
+            make = partial(settings, row, parents, seed, None)
+            made.append(Job(run, options.steps, make, [picked[row], *parents]))
     return made
+
+
+def rate(records: dict[str, dict], run: str) -> float:
+    return records[run]["settings"]["lr"]
 
 
 def grid_name(row: str, lr: float) -> str:
@@ -102,65 +92,40 @@ def courses(records: dict[str, dict], seeds: list[int]) -> dict[str, list[list]]
     return {ROWS[row].name: [records[run_name(row, seed)]["course"] for seed in seeds] for row in ROWS}
 
 
-def blocks(
-    records: dict[str, dict], seeds: list[int], lrs: list[float], speeds: dict[str, dict], plot: bytes
-) -> list[Block]:
+def blocks(records: dict[str, dict], seeds: list[int], lrs: list[float], speeds: dict, plot: bytes) -> list[Block]:
     """The table, the paired differences and the courses. speeds: of each network, alone on the machine (speed.py)."""
-    some = records[run_name("fcn32s_vgg", seeds[0])]
+    some, each = records[run_name("fcn32s_vgg", seeds[0])], [f"seed {seed}" for seed in seeds]
     return [
         Heading("The table"),
-        Text(
-            f"Jaccard in per cent on {some['split']}, scored once a run; s.d.: over the seeds. Every run: "
-            f"{some['steps']} steps of {some['settings']['batch']} pictures. Chain: steps and seconds with the "
-            "networks that it started from, validations in them and other runs beside them; pretraining and other "
-            "rates are not counted. Memory: the most that a run's process held. Training and inference: milliseconds a "
-            "picture and pictures a second, one thread, measured alone."
-        ),
-        Text(rates(records, seeds, lrs)),
-        Table(HEADER + [f"seed {seed}" for seed in seeds], [line(row, records, seeds, speeds) for row in ROWS]),
-        Text(
-            "Differences between runs of the same seed, in points of Jaccard: mean, standard deviation over the seeds, "
-            "and each of them."
-        ),
-        Table(DIFFERENCES + [f"seed {seed}" for seed in seeds], differences(records, seeds)),
+        prose("the table", split=some["split"], steps=some["steps"], batch=some["settings"]["batch"]),
+        rates(records, seeds, lrs),
+        Table(HEADER + each, [line(row, records, seeds, speeds) for row in ROWS]),
+        prose("differences"),
+        Table(["difference", "what it tells", "mean", "s.d.", *each], differences(records, seeds)),
         Plot("courses", plot, "Jaccard on the held-out tenth over the steps of each run: mean of the seeds, and range"),
     ]
 
 
-def rates(records: dict[str, dict], seeds: list[int], lrs: list[float]) -> str:
+def rates(records: dict[str, dict], seeds: list[int], lrs: list[float]) -> Text:
     """How the learning rates were chosen, and where a better one may lie outside the grid."""
     if len(lrs) == 1:
-        return f"Learning rate {lrs[0]:g} for all. Each run's checkpoint was chosen on the held-out tenth of train."
-    chosen = {row.name: records[run_name(name, seeds[0])]["settings"]["lr"] for name, row in ROWS.items()}
-    edge = [f"{name} ({lr:g})" for name, lr in chosen.items() if lr in (min(lrs), max(lrs))]
-    return (
-        f"lr: the best of {', '.join(f'{lr:g}' for lr in lrs)} with seed {seeds[0]}, on the held-out tenth of train; "
-        "on that each run's checkpoint was chosen too."
-    ) + (f" At an edge of that grid: {', '.join(edge)}." if edge else "")
-
-
-HEADER = ["network", "Jaccard", "s.d.", "lr", "chain, steps", "chain, s", "memory, GB", "training, ms"]
-HEADER += ["inference, pictures/s"]
-DIFFERENCES = ["difference", "what it tells", "mean", "s.d."]
+        return prose("one rate", lr=lrs[0])
+    chosen = {row.name: rate(records, run_name(name, seeds[0])) for name, row in ROWS.items()}
+    edge = ", ".join(f"{name} ({lr:g})" for name, lr in chosen.items() if lr in (min(lrs), max(lrs)))
+    edge = edge and f" At an edge of that grid: {edge}."
+    return prose("rates", lrs=", ".join(f"{lr:g}" for lr in lrs), seed=seeds[0], edge=edge)
 
 
 def line(row: str, records: dict[str, dict], seeds: list[int], speeds: dict[str, dict]) -> list[str]:
-    runs, found = [records[run_name(row, seed)] for seed in seeds], [100 * x for x in scores(row, records, seeds)]
-    chains = [[records[run_name(part, seed)] for part in lineage(row)] for seed in seeds]
-    peaks = [run["peak_memory_bytes"] for run in runs if run["peak_memory_bytes"]]
+    chains = [[records[run_name(part, seed)] for part in lineage(row)] for seed in seeds]  # its own run is the last
+    seconds = mean(sum(run["seconds"] for run in chain) for chain in chains)
+    peak = max(chain[-1]["peak_memory_bytes"] or 0 for chain in chains)
+    average, deviation, *each = spread(scores(row, records, seeds), ".1f")
+    cells = [ROWS[row].name, average, deviation, f"{rate(records, run_name(row, seeds[0])):g}"]
+    cells += [str(sum(run["steps"] for run in chains[0])), f"{seconds:.0f}", f"{peak / 1e9:.2f}" if peak else "unknown"]
     speed = speeds.get(ROWS[row].model)
-    return [
-        ROWS[row].name,
-        f"{mean(found):.1f}",
-        spread(found),
-        f"{runs[0]['settings']['lr']:g}",
-        str(sum(run["steps"] for run in chains[0])),
-        f"{mean(sum(run['seconds'] for run in chain) for chain in chains):.0f}",
-        f"{max(peaks) / 1e9:.2f}" if peaks else "unknown",
-        f"{speed['training_ms']:.0f}" if speed else "-",
-        f"{1000 / speed['inference_ms']:.1f}" if speed else "-",
-        *(f"{score:.1f}" for score in found),
-    ]
+    cells += [f"{speed['training_ms']:.0f}", f"{1000 / speed['inference_ms']:.1f}"] if speed else ["-", "-"]
+    return cells + each
 
 
 def best_mean(model: str, records: dict[str, dict], seeds: list[int]) -> float:
@@ -173,12 +138,13 @@ def best_mean(model: str, records: dict[str, dict], seeds: list[int]) -> float:
 def differences(records: dict[str, dict], seeds: list[int]) -> list[list[str]]:
     lines = []
     for a, b, what in PAIRS:
-        found = [100 * (x - y) for x, y in zip(scores(a, records, seeds), scores(b, records, seeds), strict=True)]
-        average, *each = [f"{d:+.1f}" for d in (mean(found), *found)]
-        lines.append([f"{ROWS[a].name} - {ROWS[b].name}", what, average, spread(found), *each])
+        found = map(sub, scores(a, records, seeds), scores(b, records, seeds))
+        lines.append([f"{ROWS[a].name} - {ROWS[b].name}", what, *spread(found, "+.1f")])
     return lines
 
 
-def spread(values: list[float]) -> str:
-    """The standard deviation, or a dash where one value has none."""
-    return f"{stdev(values):.1f}" if len(values) > 1 else "-"
+def spread(values: Iterable[float], form: str) -> list[str]:
+    """In per cent: mean, standard deviation (a dash where one value has none), and each value."""
+    found = [100 * x for x in values]
+    average, *each = [f"{x:{form}}" for x in (mean(found), *found)]
+    return [average, f"{stdev(found):.1f}" if len(found) > 1 else "-", *each]

@@ -128,7 +128,7 @@ def area(png: bytes, colour: str) -> int:
 
 @pytest.mark.parametrize("part", [*PARTS, "base"])
 def test_a_measured_part_is_drawn_as_tall_as_it_is(part):
-    colour = {**plots_cost.PART_COLOURS, "base": plots_cost.BASE_COLOUR}[part]
+    colour = plots_cost.PART_COLOURS[part]
 
     def drawn(size, others=0):
         sizes = dict.fromkeys([*PARTS, "base"], others) | {part: size}

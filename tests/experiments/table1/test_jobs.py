@@ -56,9 +56,9 @@ def test_a_run_starts_after_those_it_needs_and_from_what_they_made(data, tmp_pat
 
 def test_what_is_finished_is_not_done_again(data, tmp_path, monkeypatch):
     todo = [Job("one", 2, lambda _: settings(data))]
-    records, kept = run_jobs(todo, tmp_path, 1, GO_ON), {}
+    records = run_jobs(todo, tmp_path, 1, GO_ON)
     monkeypatch.setattr(jobs, "start", lambda *_, **__: pytest.fail("started again"))
-    assert run_jobs(todo, tmp_path, 1, GO_ON, keep=kept.__setitem__) == records == kept
+    assert run_jobs(todo, tmp_path, 1, GO_ON) == records
 
 
 def test_a_picked_run_is_that_run_and_the_others_checkpoints_go(data, tmp_path):
@@ -71,7 +71,7 @@ def test_a_picked_run_is_that_run_and_the_others_checkpoints_go(data, tmp_path):
     ]
     records = run_jobs(todo, tmp_path, 2, GO_ON)
     assert records["two"] == records["a"] != records["b"]
-    assert json.loads((tmp_path / "two" / "record.json").read_text()) == records["a"]
+    assert json.loads((tmp_path / "results" / "two.json").read_text()) == records["a"]
     _, meta = checkpoint.load(tmp_path / "two" / "best.safetensors")
     assert meta["settings"]["lr"] == 0.02
     assert [path.parent.name for path in tmp_path.rglob("*.safetensors")] == ["two"]
@@ -149,7 +149,7 @@ def test_a_parent_that_is_killed_takes_its_runs_with_it_and_they_go_on_bit_for_b
     assert (killed / "log.csv").read_bytes() == (alone / "log.csv").read_bytes()
     assert "stopping after this step" in (killed / jobs.OUTPUT).read_text()  # the orphan was told
     assert not alive(orphan), "it has saved, and waits for more to do"
-    a, b = (json.loads((run / "record.json").read_text()) for run in (killed, alone))
+    a, b = (json.loads((run.parent / "results" / "run.json").read_text()) for run in (killed, alone))
     assert a["scores"] == b["scores"] and a["chosen"] == b["chosen"]
 
 
@@ -183,7 +183,7 @@ def test_a_request_to_stop_saves_every_run(data, tmp_path):
     with pytest.raises(Stopped):
         run_jobs([Job("run", chosen.steps, lambda _: chosen)], tmp_path, 1, Later())
     _, meta = checkpoint.load(tmp_path / "run" / "last.safetensors")
-    assert 0 < meta["step"] < 100_000 and not (tmp_path / "run" / "record.json").exists()
+    assert 0 < meta["step"] < 100_000 and not (tmp_path / "results" / "run.json").exists()
 
 
 @PROC

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments.table1.own_process import in_own_process, lifeline, start
+from experiments.table1.own_process import end_all, in_own_process, start
 from minifcn.cpu.threads import parallel
 from minifcn.errors import InputError
 
@@ -65,16 +65,17 @@ def test_a_process_ends_with_the_one_that_wanted_it(tmp_path):
 
 
 @pytest.mark.skipif(not CHILDREN.exists(), reason="asks Linux for the processes that were started")
-def test_a_process_ends_with_the_lifeline_and_does_not_hear_of_ctrl_c(tmp_path):
-    with lifeline() as line:
-        before = CHILDREN.read_text().split()
-        future = start(line, linger, {"path": tmp_path / "pid"})
-        for pid in {*CHILDREN.read_text().split()} - {*before}:
-            os.kill(int(pid), signal.SIGINT)  # at once, before it has run a line
-        child = started(tmp_path / "pid")
-        assert alive(child) and (tmp_path / "pid").read_text() == f"{child} {child}", "not in a session of its own"
-        assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, []), "Ctrl-C does not reach us either"
-    assert wait([future], 30).done and not alive(child)
+def test_a_process_is_ended_and_does_not_hear_of_ctrl_c(tmp_path):
+    before = CHILDREN.read_text().split()
+    future = start(linger, {"path": tmp_path / "pid"})
+    for pid in {*CHILDREN.read_text().split()} - {*before}:
+        os.kill(int(pid), signal.SIGINT)  # at once, before it has run a line
+    child = started(tmp_path / "pid")
+    assert alive(child) and (tmp_path / "pid").read_text() == f"{child} {child}", "not in a session of its own"
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, []), "Ctrl-C does not reach us either"
+    end_all()
+    assert wait([future], 30).done
+    wait_until(lambda: not alive(child))
 
 
 def started(path: Path) -> int:

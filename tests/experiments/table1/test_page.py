@@ -137,6 +137,6 @@ def test_what_cannot_be_shown_is_refused(block, error):
 
 
 def test_an_empty_report_is_a_page():
-    tree = parse(page(Report("")))
+    tree = parse(page(Report("", [])))
     assert texts(tree.all("title")) == ["Report"]
     assert not tree.all("nav", "h1", "p")

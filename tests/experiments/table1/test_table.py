@@ -142,9 +142,9 @@ def test_validations_are_spread_over_a_run(options):
 
 
 def test_rates_at_the_edge_of_the_grid_are_named(records):
-    assert "At an edge of that grid: FCN-32s from VGG weights (0.01)" in table.rates(records, SEEDS, [0.01, 0.03])
-    assert "edge" not in table.rates(records, SEEDS, [0.003, 0.01, 0.03])
-    assert table.rates(records, SEEDS, [0.01]).startswith("Learning rate 0.01 for all.")
+    assert "At an edge of that grid: FCN-32s from VGG weights (0.01)" in table.rates(records, SEEDS, [0.01, 0.03]).text
+    assert "edge" not in table.rates(records, SEEDS, [0.003, 0.01, 0.03]).text
+    assert table.rates(records, SEEDS, [0.01]).text.startswith("Learning rate 0.01 for all.")
 
 
 def test_a_system_that_does_not_tell_memory(records):

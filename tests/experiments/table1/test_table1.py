@@ -38,7 +38,7 @@ def made(data, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         small = [cost.FOOTPRINTS[0] | {"trunk": "vgg_quarter", "height": 32, "width": 40, "steps": 2}]
         patch.setattr(cost, "FOOTPRINTS", small)
-        patch.setattr(cost, "TRUNKS", ("vgg_quarter",))
+        patch.setattr(cost, "PICTURES", {"vgg_quarter": 5})
         patch.setattr(pretraining, "FRACTIONS", (0.5, 1.0))
         assert exit_status(table1.main, "--data", data, "--out", out, *OPTIONS.split()) == 0
     return out / "table1_shapes"
@@ -106,12 +106,12 @@ def test_results_are_one_file_each_and_name_no_place(made, data):
 def test_the_same_command_has_nothing_left_to_do(made, data, monkeypatch, capsys):
     monkeypatch.setattr(jobs, "start", lambda *_, **__: pytest.fail("a run was done again"))
     monkeypatch.setattr(measurements, "recall_of", lambda *_: pytest.fail("measured again"))
-    monkeypatch.setattr(cost, "measure", lambda *_, **__: pytest.fail("measured again"))
+    monkeypatch.setattr(cost, "in_own_process", lambda *_, **__: pytest.fail("measured again"))
     before = (made / "report.md").read_bytes()
     (made / "report.md").unlink()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(cost, "FOOTPRINTS", cost.FOOTPRINTS[:1])
-        patch.setattr(cost, "TRUNKS", ("vgg_quarter",))
+        patch.setattr(cost, "PICTURES", {"vgg_quarter": 5})
         patch.setattr(pretraining, "FRACTIONS", (0.5, 1.0))
         assert exit_status(table1.main, "--data", data, "--out", made.parent, *OPTIONS.split()) == 0
     assert (made / "report.md").read_bytes() == before
@@ -144,7 +144,7 @@ def test_other_options_do_not_mix_with_what_is_there(made, data, capsys):
         ("--steps 0", "--steps: expected more than 0"),
         ("--lr 0.1 0", "--lr: expected more than 0, received 0.0"),
         ("--batch 0", "--batch: expected more than 0"),
-        ("--batch 2", "--batch 2: too many for 0.125 of the 10 training pictures"),
+        ("--batch 2", "--batch 2: some runs have 1 pictures of"),
         ("--init nowhere.pth", "nowhere.pth"),
         ("--trunk vgg16", "weights are shipped for vgg_quarter, not for vgg16"),
     ],
@@ -157,7 +157,7 @@ def test_bad_options(options, message, data, tmp_path, capsys):
 def test_bad_places(data, tmp_path, capsys):
     assert "no results of a report (" in fails(capsys, table1.main, "--report", tmp_path)
     alone = make_set(tmp_path / "alone", [("train", 12)])
-    assert "neither a test nor a val split" in fails(capsys, table1.main, "--data", alone, "--out", tmp_path / "runs")
+    assert "no split 'val'; there are: train" in fails(capsys, table1.main, "--data", alone, "--out", tmp_path / "runs")
     void = Path(make_set(tmp_path / "void", [("train", 12), ("test", 2)]))
     for name in (void / "test.txt").read_text().split():
         labels = np.asarray(Image.open(void / "labels" / f"{name}.png"))
@@ -258,7 +258,7 @@ def test_stopped_it_tells_how_to_go_on_and_writes_what_there_is(data, tmp_path, 
 def test_parts_can_be_left_out(data, tmp_path, monkeypatch):
     asked = {}
     monkeypatch.setattr(jobs, "run_jobs", lambda todo, *_, **__: asked.update(runs={job.name for job in todo}))
-    monkeypatch.setattr(measurements, "measure", lambda folder, options, parts, stop: asked.update(parts=parts))
+    monkeypatch.setattr(measurements, "measure", lambda folder, options, stop: asked.update(parts=options.parts))
     without = "pretraining stride footprint".split()
     assert exit_status(table1.main, "--data", data, "--out", tmp_path, "--without", *without) == 0
     assert asked["parts"] == ["realtime"] and all(name.startswith("table/") for name in asked["runs"])
@@ -288,8 +288,7 @@ def test_help_fits_a_screen(capsys):
 
 
 def test_the_file_of_a_record(tmp_path):
-    build.keep(tmp_path, "table/fcn16s_vgg/lr0.01", {"steps": 5})
-    assert [path.name for path in tmp_path.iterdir()] == ["table__fcn16s_vgg__lr0.01.json"]
+    assert jobs.record_file(tmp_path, "table/fcn16s_vgg/lr0.01").name == "table__fcn16s_vgg__lr0.01.json"
 
 
 def test_the_package_forwards_here_or_says_where_it_is(capsys, monkeypatch, tmp_path):
