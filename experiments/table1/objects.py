@@ -21,7 +21,6 @@ import numpy as np
 from tqdm import tqdm
 
 from minifcn.datasets import Dataset
-from minifcn.nn import Module
 from minifcn.training.evaluation import predict
 
 STRIDES = {"fcn32s": 32, "fcn16s": 16, "fcn8s": 8}  # of the last prediction layer: what is upsampled to the picture
@@ -87,10 +86,11 @@ def wanted(dataset: Dataset) -> list[int]:
     return [dataset.classes.index(name) for name in names]
 
 
-def measure(model: Module, preprocessing, dataset: Dataset, seed: int, progress: str | None = None) -> dict:
+def measure(model, preprocessing, dataset: Dataset, seed: int, progress: str | None = None) -> dict:
     """Run a trained network, one of STRIDES, on a data set and return the record: see above.
 
-    Pictures are taken as they come, at whatever scale. seed: of the run, for the record. progress: a bar's name.
+    Pictures are taken as they come, at whatever scale, and go through preprocessing, the model's. seed: of the run, for
+    the record. progress: a bar's name.
     """
     chosen, found = wanted(dataset), []
     for i in tqdm(range(len(dataset)), progress, unit="picture", leave=False, disable=None):

@@ -26,7 +26,6 @@ from .objects import FEWEST, STRIDES, means, recall_curves
 from .plots import ceiling_plot, recall_plot
 from .plots_dress import title
 
-FACTORS = (4, 8, 16, 32, 64)
 PAPER = {128: 50.9, 64: 73.3, 32: 86.1, 16: 92.8, 8: 96.4, 4: 98.5}  # per cent, VOC 2011: the paper's appendix A
 ENOUGH = 6  # comparisons in a seed
 SEEN = 0.3  # mean recall that each network reaches for some class and size, or it has not learnt the objects
@@ -34,7 +33,7 @@ RISES = 0.5  # mean over classes of Spearman's rank correlation of size and reca
 CLAIM = claim("stride")
 
 
-def ceiling(dataset: Dataset, factors: tuple[int, ...] = FACTORS, progress: str | None = None) -> dict:
+def ceiling(dataset: Dataset, factors: tuple[int, ...] = (4, 8, 16, 32, 64), progress: str | None = None) -> dict:
     """The Jaccard of the truth when it is made coarser by each factor, and upsampled again, in two ways.
 
     {"data": name, "split": split, "pictures": N, "jaccard": [[factor, nearest, shares], ...]}
