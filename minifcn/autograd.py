@@ -144,7 +144,7 @@ class Function:
         return None
 
     def __call__(self, *inputs) -> Tensor:
-        inputs = [None if x is None else as_tensor(x) for x in inputs]
+        inputs = [None if x is None and i else as_tensor(x) for i, x in enumerate(inputs)]  # the first must be there
         kinds = {f"{type(x.data).__module__} {x.dtype}" for x in inputs if x is not None}  # such as "cupy float32"
         if len(kinds) > 1:
             raise TypeError(f"{self}: all inputs must have one dtype and be on one device, received {sorted(kinds)}")

@@ -37,7 +37,7 @@ def plan(opts: TrainOptions, given: dict) -> tuple[list[SegmentationSettings], t
     splits = open_splits(given["data"])
     check_labelled(given["data"], splits[0])
     trunk = given.get("trunk", SegmentationSettings.trunk)
-    init = given.get("init") or (SHIPPED if trunk in shipped_files("weights") else SCRATCH)
+    init = given.get("init", SHIPPED if trunk in shipped_files("weights") else SCRATCH)
     path = None if init == SCRATCH else find_weights(init, trunk)
     given["init"], file = (str(path), open_weights(path)) if path else (None, None)
     stages = stages_of(opts, given, splits[0], file)

@@ -16,24 +16,41 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import NamedTuple
 
-from .blocks import Block, Heading, Plot, Table, Text, prose, section
+from .blocks import Block, Heading, Plot, Table, Text, prose
 from .jobs import Job
-from .plan import Options, best_run, checkpoint_of, held_out_score
+from .plan import SCRATCH, VGG, Options, best_run, checkpoint_of, held_out_score
 
 
 class Row(NamedTuple):
-    """A line of the table. start: plan.VGG, SCRATCH, or the row whose network of the same seed it goes on from."""
+    """A line of the table. start: VGG, SCRATCH, or the row whose network of the same seed it goes on from."""
 
     name: str
     model: str
     start: str
 
 
-# A row comes after the one that it starts from.
-ROWS = {name: Row(*cells) for name, *cells in (line.split(" | ") for line in section("prose.md", "rows"))}
+ROWS = {  # a row comes after the one that it starts from
+    "fcn32s_vgg": Row("FCN-32s from VGG weights", "fcn32s", VGG),
+    "fcn32s_scratch": Row("FCN-32s from scratch", "fcn32s", SCRATCH),
+    "fcn16s_fcn32s": Row("FCN-16s from 32s weights", "fcn16s", "fcn32s_vgg"),
+    "fcn16s_vgg": Row("FCN-16s from VGG weights", "fcn16s", VGG),
+    "fcn16s_scratch": Row("FCN-16s from scratch", "fcn16s", SCRATCH),
+    "fcn8s_fcn16s": Row("FCN-8s from 16s weights", "fcn8s", "fcn16s_fcn32s"),
+    "fcn8s_vgg": Row("FCN-8s at once, from VGG weights", "fcn8s", VGG),
+    "fcn32s_on": Row("control: FCN-32s trained on", "fcn32s", "fcn32s_vgg"),
+}
 HEADER = "network | Jaccard | s.d. | lr | chain, steps | chain, s | memory, GB | training, ms | inference, pictures/s"
 HEADER = HEADER.split(" | ")
-PAIRS = [line.split(" | ") for line in section("prose.md", "pairs")]  # two rows, and what their difference tells
+PAIRS = (  # two rows, and what their difference tells
+    ("fcn32s_vgg", "fcn32s_scratch", "VGG weights, in 32s"),
+    ("fcn16s_vgg", "fcn16s_scratch", "VGG weights, in 16s"),
+    ("fcn16s_fcn32s", "fcn32s_vgg", "the skip and the longer training"),
+    ("fcn16s_fcn32s", "fcn32s_on", "the skip, for as many steps in all"),
+    ("fcn16s_fcn32s", "fcn16s_vgg", "the way over 32s (and twice the steps)"),
+    ("fcn8s_fcn16s", "fcn16s_fcn32s", "the second skip and the longer training"),
+    ("fcn8s_fcn16s", "fcn8s_vgg", "the way over 32s and 16s (and three times the steps)"),
+    ("fcn8s_vgg", "fcn16s_vgg", "the second skip, for as many steps"),
+)
 
 
 def run_name(row: str, seed: int) -> str:

@@ -51,13 +51,17 @@ def read_config(folder: Path, kind: type[Settings], data: str | None = None) -> 
     path = folder / "config.json"
     moved = {} if data is None else {"data": lasting_name(data)}
     try:
-        stages = [revived(kind, stage | moved) for stage in json.loads(path.read_text())["stages"]]
-        if not stages or len({stage.title for stage in stages}) < len(stages):
+        stages = json.loads(path.read_text())["stages"]
+        other = "train" if "model" in stages[0] else "pretrain"  # only an FCN has a choice of model
+        if other != kind.command:
+            raise InputError(f"begun by minifcn.{other}")
+        stages = [revived(kind, stage | moved) for stage in stages]
+        if len({stage.title for stage in stages}) < len(stages):
             raise InputError(f"stages: expected each network once, received {[stage.title for stage in stages]}")
         return stages
     except (FileNotFoundError, NotADirectoryError):
         raise InputError(f"{folder}: no run here (no config.json); give the folder of a run") from None
-    except (InputError, ValueError, KeyError, TypeError) as error:
+    except (InputError, ValueError, LookupError, TypeError) as error:
         why = f"not the configuration of a run of minifcn.{kind.command} ({error})"
         raise InputError(f"{path}: {why}; restore it, or resume with the command that began the run") from error
 
@@ -72,8 +76,8 @@ def resume(run) -> None:
     then = known | meta.get("settings", {}) | {name: meta[name] for name in ("classes", "pictures") if name in meta}
     other = sorted(name for name in (then | now).keys() - MOVABLE if then.get(name) != now.get(name))
     if other:
-        files = f"{run.folder / 'config.json'} and {s.data}"
-        raise InputError(f"{run.last}: checkpoint of a run with other {', '.join(other)} than {files}; restore those")
+        told = ", ".join(f"{name} {then.get(name)}, now {now.get(name)}" for name in other)
+        raise InputError(f"{run.last}: of a run with other settings or data: {told}; restore config.json and {s.data}")
     restore(run.model, run.last, file)
     for x in (array.stored for array in file.arrays):
         if x.name.startswith("momentum/"):
@@ -88,7 +92,7 @@ def read_metrics(folder: Path) -> dict | None:
     """Read back the metrics of a run that is complete; None where it is not, or they are damaged."""
     with suppress(FileNotFoundError, ValueError, TypeError):
         metrics = json.loads((folder / "metrics.json").read_text())
-        return metrics if "validations" in metrics else None
+        return metrics if {"model", "steps", "train_seconds"} <= {*metrics} and list(metrics["validations"]) else None
 
 
 # --- log.csv ---
@@ -115,14 +119,21 @@ class Log(csv.DictWriter):
     close = flush
 
 
+def number(name: str, text: str) -> int | float:
+    """A cell of log.csv. Raises ValueError for what is no number, or of a column that is not the log's."""
+    if name not in LOGGED and not name.startswith("val_"):
+        raise ValueError(name)
+    return int(text) if name in ("step", "epoch") else float(text)
+
+
 def read_log(path: Path, step: int) -> list[dict]:
     """Read the rows up to a step. Raises InputError where some are missing or damaged."""
     try:
         with open(path, newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))[:step]
-        rows = [{name: json.loads(value) for name, value in row.items() if value} for row in rows]
+        rows = [{name: number(name, value) for name, value in row.items() if value} for row in rows]
         steps = [row["step"] for row in rows if row.keys() >= {*LOGGED}]
-    except (ValueError, TypeError, csv.Error):
+    except (ValueError, TypeError, AttributeError, csv.Error):
         steps = None
     if steps != list(range(1, step + 1)):
         raise InputError(f"{path}: expected the rows of steps 1 to {step}, as in the checkpoint beside it; restore it")

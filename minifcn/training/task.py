@@ -30,7 +30,7 @@ class Task:
 
     settings, train_set, val_set (None where there is none), model, preprocessing
     takes                              the kind of its settings
-    scores, score_label                what validation measures (the first chooses best.safetensors); the first one's name
+    scores, score_label                what validation measures, the first chooses best.safetensors; the first's name
     augmentation, collate              of the training set, as a Loader takes them
     ignore_label, class_weight         as the loss takes them
 
@@ -52,7 +52,7 @@ class Task:
         self.model, self.preprocessing = network(**self.spec).to(where), transforms.Preprocessing()
 
     def initialise(self, file: WeightFile | None = None) -> None:
-        """Take over the weights of --init, and the preprocessing that belongs to them.  file: that file, if it is open."""
+        """Take over the weights of --init, and the preprocessing that belongs to them.  file: that one, if open."""
         path = self.settings.init
         if path is None:
             return

@@ -29,3 +29,9 @@ def test_several_blocks(loops):
     y.backward(dy)
     assert np.array_equal(device.asnumpy(y.data), np.where(values > 0, values, 0))
     assert np.array_equal(device.asnumpy(x.grad), np.where(values > 0, dy, 0))
+
+
+def test_none_is_refused():
+    for function in (mf.relu, lambda x: mf.scale(x, 2)):
+        with pytest.raises(TypeError, match="expected float32 or float64"):
+            function(None)

@@ -178,7 +178,7 @@ def test_other_settings_and_other_runs_are_refused(stopped, tmp_path, capsys):
         assert f"{path}: not the configuration of a run" in fails(capsys, pretrain.main, "--resume", stopped)
     path.write_text(json.dumps({**config, "stages": [{**config["stages"][0], "model": "fcn32s"}]}))
     line = fails(capsys, pretrain.main, "--resume", stopped)
-    assert f"{path}: not the configuration of a run of minifcn.pretrain (" in line and "'model'" in line
+    assert f"{path}: not the configuration of a run of minifcn.pretrain (" in line and "begun by minifcn.train" in line
     assert line.endswith("; restore it, or resume with the command that began the run")
     path.write_bytes(before[path])
     assert files_of(stopped) == before

@@ -411,3 +411,31 @@ def test_the_data_set_must_still_have_its_pictures(stopped, data, capsys, tmp_pa
 def test_the_log_holds_the_rows_that_the_checkpoint_counts(stopped):
     step = checkpoint.load(stopped / "last.safetensors")[1]["step"]
     assert [row["step"] for row in read_log(stopped / "log.csv", step)] == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize(
+    "content",
+    ['{"validations": []}', '"validations"', '["validations"]', '{"model": "x", "steps": 1, "train_seconds": 1}'],
+)
+def test_damaged_metrics_are_written_anew(content, undisturbed, tmp_path):
+    """What is left of metrics.json never ends in a traceback: the run's end is made again."""
+    run = tmp_path / "run"
+    shutil.copytree(undisturbed, run)
+    whole = json.loads((run / "fcn16s" / "metrics.json").read_text())
+    (run / "fcn16s" / "metrics.json").write_text(content)
+    assert train.main(["--resume", str(run)]) == 0
+    assert json.loads((run / "fcn16s" / "metrics.json").read_text())["test"] == whole["test"]
+
+
+@pytest.mark.parametrize("cell", ["null", "true", "[1]", "{}", '"x"'])
+def test_cells_of_the_log_that_are_no_numbers_are_refused(cell, tmp_path):
+    rows = [{"step": k, "epoch": 0, "lr": 0.1, "loss": 0.5} for k in (1, 2)]
+    Log(tmp_path / "log.csv", rows, Segmentation.scores).close()
+    text = (tmp_path / "log.csv").read_text()
+    assert read_log(tmp_path / "log.csv", 2) == rows
+    (tmp_path / "log.csv").write_text(text.replace("0.5", cell, 1))
+    with pytest.raises(InputError, match="expected the rows of steps 1 to 2"):
+        read_log(tmp_path / "log.csv", 2)
+    (tmp_path / "log.csv").write_text(text.replace("\n", ",1\n").replace("accuracy,1", "accuracy,extra"))
+    with pytest.raises(InputError, match="expected the rows of steps 1 to 2"):
+        read_log(tmp_path / "log.csv", 2)
