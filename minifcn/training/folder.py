@@ -90,7 +90,7 @@ def resume(run) -> None:
 
 def read_metrics(folder: Path) -> dict | None:
     """Read back the metrics of a run that is complete; None where it is not, or they are damaged."""
-    with suppress(FileNotFoundError, ValueError, TypeError):
+    with suppress(FileNotFoundError, ValueError, TypeError, KeyError):
         metrics = json.loads((folder / "metrics.json").read_text())
         return metrics if {"model", "steps", "train_seconds"} <= {*metrics} and list(metrics["validations"]) else None
 

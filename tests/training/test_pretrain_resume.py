@@ -172,7 +172,7 @@ def test_other_settings_and_other_runs_are_refused(stopped, tmp_path, capsys):
     config = json.loads(path.read_text())
     for name, value in {"lr": 0.1, "size": 40, "crop": 20, "seed": 1, "batch": 2, "dropout": 0.0}.items():
         path.write_text(json.dumps({**config, "stages": [{**config["stages"][0], name: value}]}))
-        assert f"with other {name} than {path}" in fails(capsys, pretrain.main, "--resume", stopped)
+        assert f"other settings or data: {name} " in fails(capsys, pretrain.main, "--resume", stopped)
     for stages in ([], config["stages"] * 2, [{**config["stages"][0], "colour": "red"}]):
         path.write_text(json.dumps({**config, "stages": stages}))
         assert f"{path}: not the configuration of a run" in fails(capsys, pretrain.main, "--resume", stopped)
@@ -189,11 +189,11 @@ def test_pictures_that_are_gone_or_of_other_classes(stopped, tmp_path, capsys):
     config = json.loads((stopped / "config.json").read_text())
     before = files_of(stopped)
     others = make_pictures(tmp_path / "others", classes=("cyan", "magenta", "yellow"))
-    for where, complaint in ((tmp_path / "no.zip", f"{tmp_path / 'no.zip'}: no such"), (others, f"{others}; restore")):
+    for where, complaint in ((tmp_path / "no.zip", f"{tmp_path / 'no.zip'}: no such"), (others, f"restore config.json and {others}")):
         config["stages"][0]["data"] = str(where)
         (stopped / "config.json").write_text(json.dumps(config))
         line = fails(capsys, pretrain.main, "--resume", stopped)
-        assert complaint in line and ("with other classes than" in line) == (where == others)
+        assert complaint in line and ("other settings or data: classes " in line) == (where == others)
     (stopped / "config.json").write_bytes(before[stopped / "config.json"])
     assert files_of(stopped) == before
 

@@ -263,7 +263,7 @@ def test_other_settings_are_refused(stopped, capsys):
     for name, value in other.items():
         changed = {**config, "stages": [{**config["stages"][0], name: value}]}
         (stopped / "config.json").write_text(json.dumps(changed))
-        assert f"with other {name} than" in fails(capsys, train.main, "--resume", stopped)
+        assert f"other settings or data: {name} " in fails(capsys, train.main, "--resume", stopped)
     for name, value in {"model": "segnet", "trunk": "alexnet", "lr": -1, "colour": "red"}.items():
         changed = {**config, "stages": [{**config["stages"][0], name: value}]}
         (stopped / "config.json").write_text(json.dumps(changed))
@@ -395,7 +395,7 @@ def test_the_data_set_must_still_have_its_classes(stopped, data, capsys, tmp_pat
     config["stages"][0]["data"] = other
     (stopped / "config.json").write_text(json.dumps(config))
     line = fails(capsys, train.main, "--resume", stopped)
-    assert "with other classes than" in line and f"{other}; restore" in line
+    assert "other settings or data: classes " in line and f"restore config.json and {other}" in line
 
 
 def test_the_data_set_must_still_have_its_pictures(stopped, data, capsys, tmp_path):
@@ -405,7 +405,7 @@ def test_the_data_set_must_still_have_its_pictures(stopped, data, capsys, tmp_pa
     config["stages"][0]["data"] = more
     (stopped / "config.json").write_text(json.dumps(config))
     line = fails(capsys, train.main, "--resume", stopped)
-    assert "with other pictures than" in line and f"{more}; restore" in line
+    assert "other settings or data: pictures 12, now 13; " in line and f"{more}" in line
 
 
 def test_the_log_holds_the_rows_that_the_checkpoint_counts(stopped):
