@@ -189,7 +189,8 @@ def test_pictures_that_are_gone_or_of_other_classes(stopped, tmp_path, capsys):
     config = json.loads((stopped / "config.json").read_text())
     before = files_of(stopped)
     others = make_pictures(tmp_path / "others", classes=("cyan", "magenta", "yellow"))
-    for where, complaint in ((tmp_path / "no.zip", f"{tmp_path / 'no.zip'}: no such"), (others, f"restore config.json and {others}")):
+    gone = tmp_path / "no.zip"
+    for where, complaint in ((gone, f"{gone}: no such"), (others, f"restore config.json and {others}")):
         config["stages"][0]["data"] = str(where)
         (stopped / "config.json").write_text(json.dumps(config))
         line = fails(capsys, pretrain.main, "--resume", stopped)
