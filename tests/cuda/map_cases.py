@@ -66,11 +66,16 @@ GAPS = Geometry(1, 7, 4, 5, (3, 3), (2, 3), (1, 2))
 WIDE = Geometry(1, 2, 3, 40, (3, 2), (1, 1), (2, 1))  # four channels at a time
 BESIDE = Geometry(2, 3, 4, 8, (2, 3), (2, 1), (3, 0))  # windows all in the padding, four channels at a time
 UNSEEN = Geometry(2, 7, 9, 3, (2, 1), (3, 4), (1, 1))  # rows and columns in no window, at the edges and in between
+CROWDED = [  # as in minifcn/cases.py, with more channels than a block has threads
+    ((1, 3, 4, 258), (2, 3, 258, 3), (1, 1), (1, 0)),  # of dx, and more numbers of cols
+    ((1, 4, 3, 516), (3, 2, 516, 2), (1, 1), (0, 1)),  # in fours: KW C / 4 > 256
+    ((1, 2, 3, 3), (1, 2, 3, 300), (1, 1), (0, 0)),  # of y
+]
 LONG = Geometry(1, 2, 2, 300, (2, 3), (1, 2), (1, 1))  # more channels than threads in a row of most blocks
 FAR = Geometry(1, 2, 3, 3, (2, 2), (1, 1), (4, 5))  # windows wholly above, below, left and right of the picture
 CONVS = [
     *(TALL, GAPS, WIDE, BESIDE, UNSEEN, LONG, FAR),
-    *map(conv, cases.CONVOLUTIONS[:14] + cases.LONG["convolution"]),
+    *map(conv, cases.CONVOLUTIONS[:14] + CROWDED),
 ]
 POOLS = [Geometry(1, 7, 5, 1, (3, 2), (1, 2), (1, 0), (0, 1)), *map(pool_geometry, cases.POOLS[:-1])]
 MOST_TAPS = pool_geometry(cases.POOLS[-1])  # 256: the last has number 255
