@@ -35,5 +35,5 @@ def cross_entropy(scores, labels, class_weight, ignore_label):
         dscores[block] = s.T
         return (nll[labelled] * weight[labelled]).sum(dtype=np.float64), weight.sum(dtype=np.float64)
 
-    loss, weight = np.sum(parallel(work, strips(P, PIXELS)), axis=0)
+    loss, weight = np.sum([(0.0, 0.0), *parallel(work, strips(P, PIXELS))], axis=0)  # also of no pixels
     return loss, weight, dscores
