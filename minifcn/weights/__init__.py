@@ -150,7 +150,7 @@ def load_weights(model: Module, path, file: WeightFile | None = None) -> Report:
 
 
 def restore(model: Module, path, file: WeightFile | None = None) -> None:
-    """The same from a checkpoint of this very network. Raises InputError, too, unless it has all parameters."""
+    """Load a checkpoint of this very network. Raises InputError as load_weights, and unless it has all parameters."""
     report = load_weights(model, path, file)
     lacking = report.missing + report.reinitialised
     if lacking:
