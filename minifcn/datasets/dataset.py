@@ -5,7 +5,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-from tqdm import tqdm
 
 from ..errors import InputError
 from .pictures import IGNORE_LABEL, Example, LabelCoding, read_example
@@ -81,6 +80,8 @@ def median_frequency_weights(dataset: Dataset) -> np.ndarray:
     2015, section 6.3.2; SegNet uses it for CamVid). Reads every label file once. Raises InputError where
     nothing is labelled.
     """
+    from tqdm import tqdm  # only here: it brings 2 MB of modules, which import minifcn alone does not need
+
     L = len(dataset.classes)
     pixels, in_pictures = np.zeros(L), np.zeros(L)
     for i in tqdm(range(len(dataset)), "class frequencies", unit="picture", leave=False):
