@@ -25,5 +25,6 @@ from .ops import (
     scale,
     softmax_cross_entropy,
 )
+from .training.evaluation import evaluate, load, predict
 from .version import __version__
 from .weights import load_weights

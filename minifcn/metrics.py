@@ -85,6 +85,19 @@ class ConfusionMatrix:
         scores = {name: getattr(self, name)() for name in SCORES}
         return {name: None if math.isnan(score) else score for name, score in scores.items()}
 
+    def remark(self, class_names: list[str]) -> str:
+        """Return a sentence where the scores mislead, else nothing."""
+        true, predicted = (np.flatnonzero(self.counts.sum(axis)) for axis in (1, 0))
+        if len(true) == 1:
+            return f"every labelled pixel is {class_names[true[0]]}: the scores say nothing"
+        return f"every pixel is predicted as {class_names[predicted[0]]}" if len(predicted) == 1 else ""
+
+    def details(self, class_names: list[str]) -> dict:
+        """Return summary()'s scores, the classes with their Jaccards and the counts, for a JSON file."""
+        jaccards = [None if math.isnan(score) else float(score) for score in self.class_jaccard()]
+        found = self.summary() | {"class_jaccard": dict(zip(class_names, jaccards, strict=True))}
+        return found | {"confusion": self.counts.tolist(), "remark": self.remark(class_names)}
+
     def table(self, class_names: list[str] | tuple[str, ...]) -> str:
         """Return a table for the terminal, in per cent: the Jaccard of each class, then the four scores.
 
@@ -99,7 +112,8 @@ class ConfusionMatrix:
         left = max(len(name) for name, _ in classes + scores)
         header, *lines = (f"{name:<{left}}  {text:>9}" for name, text in [("class", "Jaccard %"), *classes, *scores])
         rule = "-" * len(header)
-        return "\n".join([header, rule, *lines[: len(classes)], rule, *lines[len(classes) :]])
+        remark = filter(None, [self.remark(class_names)])
+        return "\n".join([header, rule, *lines[: len(classes)], rule, *lines[len(classes) :], *remark])
 
 
 def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:

@@ -21,6 +21,7 @@ class Module:
     def __init__(self, dtype=np.float32, seed: int = 0):
         self.dtype, self.seed = np.dtype(dtype), seed
         self.training = True
+        self.meta: dict = {}  # what its checkpoint says: classes, palette, preprocessing, ...
         self.loops = cpu  # or gpu: whose functions work on the parameters
         self._parameters: dict[str, Tensor] = {}
         self.start_step(0)

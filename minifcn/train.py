@@ -8,15 +8,15 @@ VOC or SBD as they are. training/settings.py declares the options.
 from pathlib import Path
 
 from .command import command_line, command_parser
-from .datasets import DRAWN, has_split, lasting_name, open_dataset
-from .datasets.transforms import Preprocessing
+from .datasets import DRAWN, has_split, lasting_name, open_dataset, survey
 from .errors import InputError
 from .files import write_json
+from .training.evaluation import load
 from .training.recipes import of_stage, presets
-from .training.segmentation import Segmentation, check_labelled, draw_samples, open_splits
+from .training.segmentation import Segmentation, draw_samples, open_splits
 from .training.settings import EPOCHS, TOYTOWN_STEPS, SegmentationSettings, TrainOptions, read, steps_for
 from .training.task import run_command
-from .weights import WeightFile, load_model, open_weights
+from .weights import WeightFile, open_weights
 from .weights.shipped import SCRATCH, SHIPPED, find_weights, shipped_files
 
 CHAIN = ["fcn32s", "fcn16s"]  # --model, where it is not given
@@ -34,8 +34,9 @@ def main(argv=None) -> int:
 def plan(opts: TrainOptions, given: dict) -> tuple[list[SegmentationSettings], tuple, WeightFile | None]:
     """Open data and weights; return the settings of each network to train, and what was opened."""
     given = {"data": SegmentationSettings.data} | given
-    splits = open_splits(given["data"])
-    check_labelled(given["data"], splits[0])
+    splits = open_splits(given["data"], side=given.get("side", 0))
+    if given["data"] not in DRAWN:
+        survey.check([split for split in splits if split], opts.allow_absent)
     trunk = given.get("trunk", SegmentationSettings.trunk)
     init = given.get("init", SHIPPED if trunk in shipped_files("weights") else SCRATCH)
     path = None if init == SCRATCH else find_weights(init, trunk)
@@ -55,7 +56,7 @@ def stages_of(opts: TrainOptions, given: dict, train_set, file: WeightFile | Non
     models, chosen = given.get("model", CHAIN), presets(opts.recipe, given)
     first = SegmentationSettings(**chosen | {"model": models[0], "steps": 1})
     pictures = first.batch * first.accumulate
-    height, width = first.crop or train_set[0][1].shape
+    height, width = first.crop or train_set.survey.largest(1)
     pixels = 1 if first.reduction == "mean" else pictures * height * width  # a sum's gradient is so many times a mean's
     clip = 0.0 if first.low_memory else SegmentationSettings.clip * pixels
     start = begun_with(file, len(train_set.classes))
@@ -87,8 +88,9 @@ def report(folder: Path, folders: list[Path], stages: list, metrics: list[dict],
     print()
     for m in metrics:
         split = "test" if "test" in m else "val"
-        found = m.get("test") or [{"jaccard": None}, *m["validations"]][-1]
+        found = m.get("test") or m.get("val") or [{"jaccard": None}, *m["validations"]][-1]
         score = "not measured" if found["jaccard"] is None else f"{100 * found['jaccard']:.1f} %"
+        score = " - ".join(filter(None, [score, found.get("remark")]))
         print(f"{m['model']}: {split} Jaccard {score}, trained {m['steps']} steps in {m['train_seconds']:.0f} s")
     for place in dict.fromkeys([*folders, folder]):
         print(f"wrote {', '.join(str(path) for path in sorted(place.iterdir()) if path.is_file())}")
@@ -97,8 +99,7 @@ def report(folder: Path, folders: list[Path], stages: list, metrics: list[dict],
 
 def compare(folder: Path, folders: list[Path], data: str, where: str) -> None:
     """samples.png of a chain: picture, truth, and each network's prediction."""
-    loaded = {place.name: load_model(place / "last.safetensors", where) for place in folders}
-    networks = {name: (model, Preprocessing.from_dict(meta["preprocessing"])) for name, (model, meta) in loaded.items()}
+    networks = {place.name: load(place / "last.safetensors", where) for place in folders}
     dataset = open_dataset(data, next(split for split in ("test", "val", "train") if has_split(data, split)))
     draw_samples(folder / "samples.png", dataset, networks)
 

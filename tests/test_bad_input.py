@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from commands import evaluate, predict
 from PIL import Image
 from small_data import (
     CLASSES,
@@ -22,7 +23,7 @@ from small_data import (
     planned,
 )
 
-from minifcn import check_gradients, command, evaluate, files, predict, train
+from minifcn import check_gradients, command, files, train
 from minifcn.models import MODELS
 from minifcn.training import evaluation, loop
 from minifcn.weights import checkpoint

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from commands import evaluate, predict
 from helpers import randomise
 from PIL import Image
 from small_data import CLASSES, draw, exit_status, make_set
 
-from minifcn import evaluate, predict
 from minifcn.autograd import no_grad
 from minifcn.figures import VOID_COLOUR
 from minifcn.models import MODELS
@@ -226,6 +226,6 @@ def test_predict_and_evaluate_agree_with_the_network_in_training_mode_too(path):
     """Dropout is off, whatever mode the network was left in, and nothing is recorded."""
     model, _ = load_model(path)
     x = np.random.default_rng(0).standard_normal((2, 32, 40, 3)).astype(np.float32)
-    first = evaluation.predict(model.train(), x)
-    np.testing.assert_array_equal(first, evaluation.predict(model.eval(), x))
+    first = evaluation.classify(model.train(), x)
+    np.testing.assert_array_equal(first, evaluation.classify(model.eval(), x))
     assert first.dtype == np.uint8 and first.shape == (2, 32, 40)

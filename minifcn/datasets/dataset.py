@@ -57,6 +57,16 @@ def scaled(dataset: Dataset, scale: float) -> Dataset:
     return replace(part(dataset, range(len(dataset))), read=lambda i: rescale(*dataset[i], scale))
 
 
+def sided(dataset: Dataset, side: int) -> Dataset:
+    """A split with all pictures scaled so that their longer side is `side`; 0: as they are."""
+
+    def read(i: int) -> Example:
+        picture, labels = dataset[i]
+        return rescale(picture, labels, side / max(labels.shape))
+
+    return replace(part(dataset, range(len(dataset))), read=read) if side else dataset
+
+
 def hold_out(dataset: Dataset) -> tuple[Dataset, Dataset]:
     """Divide a split into nine tenths and the last tenth, rounded up.
 

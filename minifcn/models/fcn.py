@@ -47,7 +47,7 @@ class FCN32s(VGG):
         if len(both) != 2 or not all(isinstance(scale, Real) and isfinite(scale) for scale in both):
             raise ValueError(f"skip_scale: expected a finite number or a pair of them, received {skip_scale!r}")
         super().__init__(trunk, pad, dtype, seed, dropout)
-        self.num_classes = num_classes = whole("num_classes", num_classes, 1)
+        self.num_classes = num_classes = whole("num_classes", num_classes, 1, 255)  # labels are bytes, and 255 is void
         self.upsampling = one_of("upsampling", upsampling, ("learnt", "fixed"))
         self.skip_scale = dict(zip(UPSCORES, map(float, both), strict=True))
         self.grids = trunk_grids(self.conv1_padding, self.fc6_padding)

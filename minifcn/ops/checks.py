@@ -37,10 +37,11 @@ def is_int(value) -> bool:
     return isinstance(value, Integral) and not isinstance(value, bool)
 
 
-def whole(what: str, value, least: int) -> int:
-    """Return an int, at least `least`, as Python's; raise ValueError for anything else."""
-    if not is_int(value) or value < least:
-        raise ValueError(f"{what}: expected an int, at least {least}, received {value!r}")
+def whole(what: str, value, least: int, most: float = math.inf) -> int:
+    """Return an int, at least `least` and at most `most`, as Python's; raise ValueError for anything else."""
+    if not is_int(value) or not least <= value <= most:
+        at_most = f" and at most {most}" if most < math.inf else ""
+        raise ValueError(f"{what}: expected an int, at least {least}{at_most}, received {value!r}")
     return int(value)
 
 
@@ -81,6 +82,8 @@ def check_labels(what: str, labels, num_classes: int, ignore_label: int) -> None
     """Raise TypeError unless an array is of integers, ValueError unless all are in 0 .. L-1 or ignore_label."""
     if labels.dtype.kind not in "iu":
         raise TypeError(f"{what}: expected integers, received {labels.dtype}")
+    if 255 == ignore_label < num_classes:
+        raise ValueError(f"{what}: of {num_classes} classes one is {ignore_label}, void's; give another ignore_label")
     wrong = (labels != ignore_label) & ((labels < 0) | (labels >= num_classes))
     if wrong.any():  # argwhere alone would take longer than all the rest
         at, last = tuple(np.argwhere(wrong)[0].tolist()), num_classes - 1

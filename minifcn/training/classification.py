@@ -44,8 +44,7 @@ class Classification(Task):
         """Write the trunk as an FCN takes it over: a plain VGG, in float16. Held-out pictures were scored before."""
         tensors = {name: device.asnumpy(p.data) for name, p in self.model.parameters().items()}
         halves = {f"model/{name}": x.astype(np.float16) for name, x in fold_all(tensors).items()}
-        meta = self.meta() | {"preprocessing": self.preprocessing.to_dict(), "validations": run.validations}
-        checkpoint.save(run.folder / TRUNK_FILE, halves, meta)
+        checkpoint.save(run.folder / TRUNK_FILE, halves, self.meta() | {"validations": run.validations})
         return {}
 
 

@@ -1,38 +1,109 @@
-"""What a network says of pictures: predictions, and their scores on a data set."""
+"""What a network says of pictures: predictions, and their scores on a data set. Both go one way:
+
+picture --scale to the side that the network knows--> --preprocess--> scores --argmax--> --scale back--> classes
+
+|<- MARGIN ->|<------ TILE ------>|<- MARGIN ->|     A larger picture goes through in windows. Their inner parts
+|            |    what is kept    |            |     are those of the whole picture, as no score looks farther.
+"""
 
 import numpy as np
 from PIL import Image
-from tqdm import tqdm
 
 from .. import device
 from ..autograd import no_grad
 from ..datasets import Dataset
-from ..datasets.loader import Loader
+from ..datasets.loader import run_ahead
 from ..datasets.transforms import Preprocessing
 from ..errors import InputError
 from ..metrics import ConfusionMatrix
 from ..nn import Module
+from ..weights import load_model
+from ..weights.shipped import find_model, shipped_files
+
+TILE, MARGIN = 1024, 320  # pixels, multiples of 32, the coarsest stride; a score of FCN-32s looks 266 pixels around it
 
 
-def predict(model: Module, x: np.ndarray) -> np.ndarray:
-    """Return the highest-scoring class of each pixel of x (N,H,W,3), preprocessed, as uint8 (N,H,W)."""
-    return device.asnumpy(classify(model, x))
+def load(name, where: str = "cpu") -> Module:
+    """Return a network that is ready to predict: a shipped one, such as "camvid", or that of a checkpoint's path.
+
+    Its `meta` is what the checkpoint says: "classes", "palette", "preprocessing" and more. where: "cpu", "gpu" or
+    "gpu:1". Raises InputError where there is none, or it is damaged.
+    """
+    return load_model(find_model(name) if str(name) in shipped_files("models") else name, where)[0].eval()
+
+
+def predict(model: Module, picture: np.ndarray, side: int | None = None) -> np.ndarray:
+    """Return the class of each pixel, uint8 (H, W), of a picture uint8 (H, W, 3) in RGB.
+
+    side: the network sees the longer side so long, 0: as it is. The default is that of its training; pictures longer
+    than all that it was trained on are scaled down to those.
+    """
+    return device.asnumpy(segment(model, picture, side))
+
+
+def segment(model: Module, picture: np.ndarray, side: int | None = None):
+    """The same, where the model is or on the host."""
+    H, W, _ = picture.shape
+    h, w = seen_size(model.meta, H, W, side)
+    seen = picture if (h, w) == (H, W) else _resized(picture, h, w, Image.Resampling.BILINEAR)
+    preprocessing = Preprocessing.from_dict(model.meta.get("preprocessing", Preprocessing().to_dict()))
+    labels = classify_in_tiles(model, preprocessing.apply(seen)[None])[0]  # (h, w)
+    if seen is picture:
+        return labels
+    return _resized(device.asnumpy(labels), H, W, Image.Resampling.NEAREST)
+
+
+def seen_size(meta: dict, H: int, W: int, side: int | None = None) -> tuple[int, int]:
+    """Height and width at which a network sees a picture (H, W); the arguments are predict's."""
+    longest = max(H, W)
+    if side is None:
+        side = meta.get("side") or min(longest, meta.get("longest", longest))
+    scale = side / longest if side else 1
+    return max(1, round(H * scale)), max(1, round(W * scale))
+
+
+def classify_in_tiles(model: Module, x: np.ndarray):
+    """Return the highest-scoring class of each pixel of x (N,H,W,3), preprocessed, as uint8 (N,H,W), in bounded memory.
+
+    Windows are cut by the size alone, and begin at multiples of the stride. Large pictures' classes are on the host.
+    """
+    _, H, W, _ = x.shape
+    if max(H, W) <= TILE + 2 * MARGIN:
+        return classify(model, x)
+    labels = np.empty(x.shape[:3], np.uint8)
+    for y in range(0, H, TILE):
+        for z in range(0, W, TILE):
+            top, left = max(0, y - MARGIN), max(0, z - MARGIN)
+            found = classify(model, x[:, top : y + TILE + MARGIN, left : z + TILE + MARGIN])
+            labels[:, y : y + TILE, z : z + TILE] = device.asnumpy(found)[:, y - top :, z - left :][:, :TILE, :TILE]
+    return labels
 
 
 def classify(model: Module, x):
-    """The same, still on the model's device."""
+    """Return the highest-scoring class of each pixel of x (N,H,W,3), preprocessed, as uint8 (N,H,W), on its device."""
     model.eval()
     with no_grad():
         scores = model(x.astype(model.dtype, copy=False)).data
     return device.of(scores).argmax(scores)
 
 
-def evaluate(model: Module, dataset: Dataset, preprocessing: Preprocessing, progress: str = "") -> ConfusionMatrix:
-    """Count a network's predictions on a data set, picture by picture, each at its own size."""
+def evaluate(
+    model: Module, dataset: Dataset, progress: str = "", each: list | None = None, side: int | None = None
+) -> ConfusionMatrix:
+    """Count a network's predictions on a data set, picture by picture, each at its own size.
+
+    progress: the name of a bar. each: a list to which every picture's own Jaccard is added. side: as predict's.
+    """
+    from tqdm import tqdm  # only here: import minifcn does without its modules
+
     counts = ConfusionMatrix(len(dataset.classes), dataset.ignore_label)
-    batches = Loader(dataset, 1, preprocessing, shuffle=False, place=model.loops.asarray).epoch(0)
-    for x, labels in tqdm(batches, progress, len(dataset), leave=False, disable=not progress or None):
-        counts.update(labels, classify(model, x))
+    pictures = run_ahead(dataset.__getitem__, range(len(dataset)), 2)
+    for picture, labels in tqdm(pictures, progress, len(dataset), leave=False, disable=not progress or None):
+        own = ConfusionMatrix(counts.num_classes, dataset.ignore_label)
+        own.update(labels, segment(model, picture, side))
+        counts.counts += own.counts
+        if each is not None:
+            each.append(own.jaccard())
     return counts
 
 
@@ -44,11 +115,5 @@ def check_classes(path, meta: dict, dataset: Dataset) -> None:
         raise InputError(f"{path}: {what}; evaluate on data with the same classes")
 
 
-def segment(model: Module, preprocessing: Preprocessing, picture: np.ndarray, side: int = 0) -> np.ndarray:
-    """Return the classes of a picture's pixels, uint8 (H, W).  side: the network sees it so long; 0: as it is."""
-    H, W, _ = picture.shape
-    scale = side / max(H, W) if side else 1
-    size = (max(1, round(W * scale)), max(1, round(H * scale)))  # Pillow's order
-    seen = np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BILINEAR))
-    labels = predict(model, preprocessing.apply(seen)[None])[0]
-    return np.asarray(Image.fromarray(labels).resize((W, H), Image.Resampling.NEAREST))
+def _resized(x: np.ndarray, height: int, width: int, kind) -> np.ndarray:
+    return np.asarray(Image.fromarray(x).resize((width, height), kind))

@@ -51,6 +51,7 @@ class Run:
         self.step, self.seconds, self.best_score, self.validations, self.log = 0, 0.0, None, [], []
         if self.last.exists():
             resume(self)
+        self.model.meta = task.meta()
 
     def train(self, stop) -> None:
         """Train up to the last step. `stop.requested` is looked at after each step; raises Stopped."""
@@ -143,7 +144,7 @@ class Run:
         tensors = {f"model/{name}": device.asnumpy(p.data) for name, p in self.model.parameters().items()}
         self.check_finite(all(np.isfinite(w).all() for w in tensors.values()), "a weight is not finite")
         tensors |= {f"momentum/{name}": device.asnumpy(v) for name, v in self.optimiser.momentum_buffers.items()}
-        meta = self.task.meta() | {name: getattr(self, name) for name in POSITION}
+        meta = self.model.meta | {name: getattr(self, name) for name in POSITION}
         meta |= {"epoch": self.step // self.steps_per_epoch, "seed": self.settings.seed}
-        meta |= {"preprocessing": self.task.preprocessing.to_dict(), "pictures": len(self.task.train_set)}
-        checkpoint.save(path, tensors, meta | {"settings": asdict(self.settings)})
+        meta |= {"pictures": len(self.task.train_set), "settings": asdict(self.settings)}
+        checkpoint.save(path, tensors, meta)

@@ -103,6 +103,7 @@ class SegmentationSettings(Settings):
     upsampling: str = option("learnt: all but the last (the paper); fixed: none", "learnt", choices=("learnt", "fixed"))
     skip_scale: tuple[float, float] = option("of pool4 and pool3", (1.0, 1.0), FINITE, metavar=("POOL4", "POOL3"))
     balance: bool = option("weight classes by median frequency", False)
+    side: int = usual("scale pictures so that their longer side is S; 0: as they are", 0, NOT_NEGATIVE, metavar="S")
     crop: tuple[int, int] | None = option("train on random crops of that size", None, POSITIVE, metavar=("H", "W"))
     scale_jitter: float = option("scale pictures by 1-J..1+J", 0.0, BELOW_ONE, metavar="J")
     # The lab report's (experiments/table1), without options: all pictures at this scale; this share of the training
@@ -147,6 +148,7 @@ class Options:
 class TrainOptions(Options):
     """minifcn.train takes a recipe, too."""
 
+    allow_absent: bool = option("train although a class occurs in no training picture", False)
     recipe: str = option("presets for the rest; paper: CVPR 2015, reference: its solvers", "default", choices=RECIPES)
 
 

@@ -84,7 +84,8 @@ class Task:
 
     def meta(self) -> dict:
         """What a checkpoint says of the network and its classes."""
-        return {"model": {"name": self.model.name} | self.spec, "classes": self.train_set.classes}
+        meta = {"model": {"name": self.model.name} | self.spec, "classes": self.train_set.classes}
+        return meta | {"preprocessing": self.preprocessing.to_dict()}
 
     def describe(self) -> str:
         """What is about to happen, with the figures that users stumble over: learning rate and reduction."""

@@ -175,6 +175,7 @@ def load_model(path, where: str = "cpu") -> tuple[Module, dict]:
             "(of a classifier: of trunk.safetensors): python -m minifcn.train --init FILE --steps 1 --lr 0, on its data"
         ) from error
     restore(model, path, file)
+    model.meta = file.meta
     return model, file.meta
 
 

@@ -33,6 +33,8 @@ def find_model(name: str) -> Path:
 def find_weights(init: str, trunk: str) -> Path:
     """Return the file that `--init` means: the shipped one for "vgg", else the one of that name."""
     files = shipped_files("weights")
+    if init in shipped_files("models"):
+        return find_model(init)
     if init == SHIPPED and trunk not in files:
         raise InputError(
             f"--init {SHIPPED}: weights are shipped for {', '.join(files) or 'no trunk'}, not for {trunk}. "

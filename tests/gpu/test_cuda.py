@@ -5,10 +5,11 @@ import sys
 
 import numpy as np
 import pytest
+from commands import evaluate, predict
 from small_data import TINY, fails, make_set
 
 import minifcn as mf
-from minifcn import check_gradients, device, evaluate, gpu, predict, train
+from minifcn import check_gradients, device, gpu, train
 from minifcn.command import command_line
 from minifcn.errors import InputError
 from minifcn.models import TRUNKS

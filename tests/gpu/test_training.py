@@ -7,11 +7,12 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from commands import evaluate, predict
 from helpers import TOLERANCE, assert_close
 from small_data import TINY, exit_status, make_set
 
 import minifcn as mf
-from minifcn import device, evaluate, gpu, predict, train
+from minifcn import device, gpu, train
 from minifcn.datasets.loader import Loader
 from minifcn.datasets.transforms import Preprocessing
 from minifcn.models import TRUNKS

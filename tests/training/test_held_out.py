@@ -8,7 +8,6 @@ import pytest
 from small_data import make_set
 
 from minifcn.datasets import open_dataset
-from minifcn.datasets.transforms import Preprocessing
 from minifcn.training import segmentation
 from minifcn.training.evaluation import evaluate
 from minifcn.training.segmentation import Segmentation
@@ -60,7 +59,7 @@ def test_the_network_that_did_best_on_the_held_out_tenth_is_scored(data, tmp_pat
     def evaluated(model, dataset, *_):
         assert dataset.split == "test"
         scored.append({f"model/{name}": p.data.copy() for name, p in model.parameters().items()})
-        return evaluate(model, dataset, Preprocessing())
+        return evaluate(model, dataset)
 
     monkeypatch.setattr(Segmentation, "score", lambda _: {"jaccard": next(falling), "pixel_accuracy": 0.5})
     monkeypatch.setattr(segmentation, "evaluate", evaluated)

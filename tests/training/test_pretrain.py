@@ -4,11 +4,12 @@ import json
 
 import numpy as np
 import pytest
+from commands import predict
 from PIL import Image
 from small_data import COLOUR_CLASSES, class_picture, fails, make_pictures, make_set, pretrain_planned, read_rows
 
 import minifcn as mf
-from minifcn import predict, pretrain, train
+from minifcn import pretrain, train
 from minifcn.autograd import Tensor, no_grad
 from minifcn.datasets.classification import Pictures
 from minifcn.datasets.transforms import Preprocessing

@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+from commands import evaluate
 from safetensors.numpy import save_file
 from small_data import TINY, assert_one_error_line, exit_status, fails, make_set
 
-from minifcn import evaluate, train
+from minifcn import train
 from minifcn.models.vgg import CONVS
 from minifcn.weights import checkpoint
 from minifcn.weights.names import FEATURES

@@ -5,10 +5,10 @@ import re
 
 import numpy as np
 import pytest
+from commands import evaluate, predict
 from PIL import Image
 from small_data import draw, exit_status, fails
 
-from minifcn import evaluate, predict
 from minifcn.datasets.camvid import CLASSES
 from minifcn.training import evaluation
 from minifcn.weights import load_model, shipped
