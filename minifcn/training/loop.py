@@ -26,6 +26,7 @@ from .folder import LAST, POSITION, Log, resume
 from .machine import RECOMPUTED, resident, text
 
 SAVE_SECONDS = 120  # at least so often a checkpoint is written
+MEASURED, LARGE = 5, 600  # steps after which the rest is foretold; pixels of a longer side that could well be shorter
 
 
 class Stopped(Exception):
@@ -51,7 +52,7 @@ class Run:
         self.step, self.seconds, self.best_score, self.validations, self.log = 0, 0.0, None, [], []
         if self.last.exists():
             resume(self)
-        self.model.meta = task.meta()
+        self.model.meta, self.begun = task.meta(), self.step
 
     def train(self, stop) -> None:
         """Train up to the last step. `stop.requested` is looked at after each step; raises Stopped."""
@@ -118,8 +119,12 @@ class Run:
             raise Diverged(f"{what} at step {self.step}, {how}. {way_out}; {self.folder} has the last good checkpoint")
 
     def watch(self, bar) -> None:
-        """Say once if the loss does not move."""
-        s = self.settings
+        """Say once if it will take long, and once if the loss does not move."""
+        s, longest = self.settings, self.model.meta.get("longest", 0)
+        hours = (s.steps - self.step) * bar.format_dict["elapsed"] / MEASURED / 3600
+        if self.step == self.begun + MEASURED and hours > 1:
+            way_out = f"--side {longest // 2} takes a quarter" if longest > LARGE else "fewer --steps take less"
+            bar.write(f"NOTE: about {hours:.1f} hours to go, at {s.steps} steps; {way_out}")
         when = 200 if s.steps > 200 else s.steps // 2
         if self.step == when >= 40:
             first, now = (np.mean([row["loss"] for row in rows]) for rows in (self.log[:20], self.log[-20:]))

@@ -173,7 +173,8 @@ def read(p: argparse.ArgumentParser, argv: list[str] | None, settings: type, opt
     given = vars(p.parse_args(argv))
     extra = ", ".join(flag(name) for name in given if name not in ("resume", "data", "device"))
     if "resume" in given and extra:
-        raise InputError(f"--resume: a run keeps its settings; leave out {extra}, or start a new run without --resume")
+        way_out = f"to train longer or otherwise, start a new run with --init {given['resume']}/last.safetensors"
+        raise InputError(f"--resume: a run keeps its settings; leave out {extra}, or {way_out}")
     check_ranges(given, options, settings)
     return options(**{f.name: given.pop(f.name) for f in fields(options) if f.name in given}), given
 
