@@ -10,6 +10,7 @@ loss.backward()
 from . import metrics, models, optim
 from .autograd import Tensor, no_grad
 from .cpu import keep_freed_memory
+from .datasets import open_dataset
 from .gradients import gradcheck
 from .ops import (
     add,
