@@ -48,8 +48,7 @@ def draw_building(canvas: Canvas, box: Building, rng: np.random.Generator) -> No
     nearest = np.array([box.front, 0, np.clip(eye[2], box.z0, box.z1)])
     density = float(np.clip(canvas.camera.focal / max(np.linalg.norm(nearest - eye), 4), 3, 26))
     for z, out in ((box.z0, -1.0), (box.z1, 1.0)):
-        if (eye[2] - z) * out > 0:
-            draw_gable(canvas, box, z, out, kind, colour, density, rng)
+        draw_gable(canvas, box, z, out, kind, colour, density, rng)
     if box.ridge:
         draw_roof(canvas, box, side, density, rng)
     size = (box.z1 - box.z0, box.height)
@@ -80,7 +79,6 @@ def draw_roof(canvas: Canvas, box: Building, side: float, density: float, rng: n
     run, length = abs(box.back - box.front) / 2, box.z1 - box.z0
     slope = float(np.hypot(run, box.ridge))
     up, normal = np.array([[-side * run, box.ridge, 0], [side * box.ridge, run, 0]]) / slope
-    corner = np.array([box.front, box.height, box.z0])
 
     def texture() -> Image.Image:
         image = wall(rng, "tiles", stone(rng), (length, slope), min(density, 14))
@@ -90,15 +88,11 @@ def draw_roof(canvas: Canvas, box: Building, side: float, density: float, rng: n
             image.paste(pane, (int(z * d), int(0.35 * slope * d)))
         return image
 
-    if normal @ (canvas.camera.position - corner) > 0:
-        canvas.sheet(corner, ALONG, up, (length, slope), texture, BUILDING, normal)
+    canvas.sheet((box.front, box.height, box.z0), ALONG, up, (length, slope), texture, BUILDING, normal)
 
 
 # panes, to be stretched: the mirrored sky over a dark room, and the light of a lamp
-GLASS = [
-    Image.fromarray(np.array([[top], [low]], np.uint8))
-    for top, low in (((150, 166, 186), (42, 50, 62)), ((255, 228, 150), (240, 190, 115)))
-]
+GLASS = np.uint8([[[(150, 166, 186)], [(42, 50, 62)]], [[(255, 228, 150)], [(240, 190, 115)]]])  # (2, 2, 1, 3)
 
 
 def rgb(colour: np.ndarray) -> tuple[int, ...]:
@@ -115,12 +109,12 @@ def window(rng: np.random.Generator, w: float, h: float, frame: np.ndarray, nigh
     """A window of w x h texture pixels: frame, glass with the mirrored sky over a dark room, bars, curtain."""
     w, h = max(2, round(w)), max(2, round(h))
     lit = night and rng.random() < 0.45
-    image = Image.new("RGB", (w, h), rgb(frame))
     if w < 4 or h < 4:
-        image.paste((235, 190, 110) if lit else (60, 66, 76), (0, 0, w, h))
-        return image
+        return Image.new("RGB", (w, h), (235, 190, 110) if lit else (60, 66, 76))
+    image = Image.new("RGB", (w, h), rgb(frame))
     brush, rim = ImageDraw.Draw(image), max(1, round(0.08 * w))
-    image.paste(GLASS[lit].resize((w - 2 * rim, h - 2 * rim), Image.Resampling.BILINEAR), (rim, rim))
+    glass = Image.fromarray(GLASS[int(lit)])
+    image.paste(glass.resize((w - 2 * rim, h - 2 * rim), Image.Resampling.BILINEAR), (rim, rim))
     if rng.random() < 0.5:
         cloth, side = rgb(paint(rng)), max(1, int(0.22 * w))
         for left in (rim, w - rim - side - 1):
@@ -210,7 +204,8 @@ def draw_skyline(canvas: Canvas, rng: np.random.Generator) -> None:
     camera, right = canvas.camera, canvas.camera.right
     for depth in np.sort(rng.uniform(65, 190, 12))[::-1]:
         grey, colour = pick(rng, far_facades()), stone(rng)
-        dark, light = (np.array(canvas.weather.tone(c, -camera.forward, depth)) for c in (0.35 * colour, 1.2 * colour))
+        tone = canvas.weather.light(-camera.forward, depth)
+        dark, light = np.array([tone(0.35 * colour), tone(1.2 * colour)])
         width, height = rng.uniform(12, 30), grey.height / 5
         foot = camera.position * [1, 0, 1] + camera.forward * depth + right * rng.uniform(-0.62, 0.62) * depth
         corner = foot - right * width / 2

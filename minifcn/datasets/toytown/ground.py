@@ -138,10 +138,14 @@ def shadow_mask(camera: Camera, casts: list) -> np.ndarray:
 
 
 def draw_sky(weather: Weather, rng: np.random.Generator) -> np.ndarray:
-    """Return the sky over the canvas, (SH, SW, 3) uint8: a gradient, clouds in octaves of noise, perhaps stars."""
+    """Return the sky over the canvas, (SH, SW, 3) uint8: a gradient, clouds in octaves of noise, perhaps stars.
+
+    weather.sky: the colours overhead and of clouds, how much and how crisp the clouds, the gradient's power, stars.
+    """
+    *colours, cover, crisp, power, stars = weather.sky
     h, w = H // 2, W // 2  # the sky is soft: a quarter of the pixels will do
-    y = np.linspace(0, 1, h, dtype=np.float32)[:, None, None] ** weather.curve
-    top, low, white = (colour.astype(np.float32) for colour in (weather.top, weather.haze, weather.cloud))
+    y = np.linspace(0, 1, h, dtype=np.float32)[:, None, None] ** power
+    top, white, low = np.float32([*colours, weather.haze])
     colours = top * (1 - y) + low * y
     clouds = np.zeros((h, w), np.float32)
     wide = rng.uniform(1, 3)
@@ -150,12 +154,12 @@ def draw_sky(weather: Weather, rng: np.random.Generator) -> np.ndarray:
         patch = Image.fromarray(rng.random(cells[::-1], dtype=np.float32))
         clouds += np.asarray(patch.resize((w, h), Image.Resampling.BICUBIC)) * 0.55**octave
     clouds = (clouds - clouds.mean()) / clouds.std()
-    cover = np.clip((clouds + weather.cover) * weather.crisp, 0, 1)[..., None]
+    cover = np.clip((clouds + cover) * crisp, 0, 1)[..., None]
     # the sunny side of a cloud is where the noise falls off towards the sun
     relief = np.clip(clouds - np.roll(clouds, (2, -1), axis=(0, 1)), -1, 1)[..., None]
     body = white * (1 + 0.16 * relief) - 14 * np.clip(clouds, 0, 2)[..., None]
     colours = colours * (1 - cover) + body * cover
-    if weather.stars:
+    if stars:
         ys, xs = rng.integers(0, h, 40), rng.integers(0, w, 40)
         colours[ys, xs] += rng.uniform(20, 120, (40, 1)) * (1 - cover[ys, xs])
     image = Image.fromarray(np.clip(colours, 0, 255).astype(np.uint8))

@@ -13,7 +13,7 @@ from PIL import Image, ImageFilter
 
 from ...randomness import counted_rng
 from .buildings import Building, draw_building, draw_skyline
-from .canvas import SCALE, Camera, Canvas, Frame, H, W, Weather, on_ground
+from .canvas import SCALE, Camera, Canvas, Frame, H, W, Weather, circle, on_ground
 from .cars import SHAPES, draw_car
 from .enlarge import enlarged, enlarged_cast
 from .ground import Street, bare_labels, draw_ground, draw_sky
@@ -75,10 +75,8 @@ def draw_scene(seed: int, split_index: int, index: int, size: float | None = Non
     glows = []
     for k in sorted(range(len(things)), key=lambda k: -camera.depth(on_ground(things[k][1]))):
         kind, place, extent = things[k]
-        canvas.camera = seen_by(kind, place)
         board = {"board": size} if size and kind == "sign" else {}
-        glows.append(PAINTERS[kind](Frame(canvas, place), extent, own(2 + k), **board))
-    canvas.camera = camera
+        glows.append(PAINTERS[kind](Frame(canvas, seen_by(kind, place), place), extent, own(2 + k), **board))
     draw_ground(canvas, street, casts, pools, own(0))
     picture, labels = canvas.finish()
     return develop(picture, [glow for glow in glows if glow and weather.lamps], own(1), meter), labels
@@ -99,12 +97,11 @@ def make_weather(rng: np.random.Generator) -> Weather:
     sun = np.array([np.cos(azimuth) * np.cos(height), np.sin(height), np.sin(azimuth) * np.cos(height)])
     colours = {part: mix(rng, *recipe) for part, recipe in SKIES.get(kind, GREY_SKY).items()}
     low = colours["low"]
-    top, cloud = colours.get("top", 0.85 * low), colours.get("cloud", 1.02 * low)
     gain = np.exp(rng.normal(0.12, 0.22))  # of the street over the sky: else the sky would always be the brightest
-    ambient, direct = gain * np.array([ambient, direct])
-    cover, crisp, curve = cover + rng.normal(0, 0.7), rng.uniform(0.5, 1.2), rng.uniform(0.6, 1.4)
-    reach, lamps, stars = reach * rng.uniform(0.7, 1.3), kind in ("dusk", "night"), kind == "night"
-    return Weather(sun, ambient, direct, low, reach, lamps, top, cloud, cover, crisp, curve, stars)
+    look = (cover + rng.normal(0, 0.7), rng.uniform(0.5, 1.2), rng.uniform(0.6, 1.4), kind == "night")
+    sky = (colours.get("top", 0.85 * low), colours.get("cloud", 1.02 * low), *look)
+    reach, lamps = reach * rng.uniform(0.7, 1.3), kind in ("dusk", "night")
+    return Weather(sun, *gain * np.array([ambient, direct]), low, reach, lamps, sky)
 
 
 def make_street(rng: np.random.Generator) -> Street:
@@ -204,9 +201,8 @@ def thing_shadow(kind: str, place, size, sun: np.ndarray) -> list[np.ndarray]:
     along = (tip - foot) / (np.linalg.norm(tip - foot) + 1e-9)
     side = half * np.array([along[2], 0, -along[0]])
     stem = np.stack([foot - side, foot + side, tip + side, tip - side])
-    turn = np.linspace(0, 2 * np.pi, 12, endpoint=False)
-    circle = np.stack([np.cos(turn), 0 * turn, np.sin(turn)], axis=1)
-    crown, body = tip + circle * size * 0.3, foot + circle * 0.25
+    around = np.insert(circle(12), 1, 0, axis=1)  # (12, 3)
+    crown, body = tip + around * size * 0.3, foot + around * 0.25
     return [*{"tree": [crown], "bush": [crown], "person": [body]}.get(kind, []), stem]
 
 
