@@ -16,7 +16,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -88,7 +88,8 @@ class Toytown(Dataset):
         if missing:
             task = (type(self), self.folder, self.split, seed, missing)
             title = f"drawing {self.name}/{self.split}"
-            with helper(*task):
+            alone = len(missing) < MANY or (os.cpu_count() or 1) < 2
+            with nullcontext() if alone else helper(*task):
                 for _ in tqdm(draw(*task), desc=title, total=len(missing), unit="picture"):
                     pass
 
@@ -122,10 +123,7 @@ def draw(kind: type[Toytown], folder: str | Path, split: str, seed: int, indices
 
 @contextmanager
 def helper(kind: type[Toytown], folder: Path, split: str, seed: int, indices: list[int]) -> Iterator[None]:
-    """Inside this block, where it is worth it, another process draws too, from the last picture to the first."""
-    if len(indices) < MANY or (os.cpu_count() or 1) < 2:
-        yield
-        return
+    """Inside this block another process draws too, from the last picture to the first."""
     call = f"toytown.{kind.__name__}, {str(folder.resolve())!r}, {split!r}, {seed}, {indices[::-1]}"
     code = f"from minifcn.datasets import toytown; list(toytown.draw({call}))"
     process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)

@@ -115,11 +115,6 @@ class Canvas:
         self.picture, self.labels = Image.fromarray(picture), Image.fromarray(labels)
         self.brush, self.label_brush = ImageDraw.Draw(self.picture), ImageDraw.Draw(self.labels)
 
-    def disc(self, centre: Sequence[float], rx: float, ry: float, colour: Colour, label: int | None = None) -> None:
-        """Fill an upright ellipse around a canvas position."""
-        u, v = centre
-        self.draw("ellipse", (u - rx, v - ry, u + rx, v + ry), colour, label)
-
     def draw(self, shape: str, points: Sequence, colour: Colour, label: int | None = None, **how) -> None:
         """Draw a shape by its name in Pillow into the picture and, with a label, into the labels.
 
@@ -129,8 +124,8 @@ class Canvas:
         if label is not None:
             getattr(self.label_brush, shape)(points, fill=label, **how)
 
-    def sheet(self, corner, along, up, size: tuple, texture: Callable, label: int, normal=None, outline=None) -> None:
-        """Paint a plane sheet of the world, of `size` metres from `corner` along two unit vectors.
+    def sheet(self, corner, along, up, size: tuple, texture: Callable, normal=None, outline=None) -> None:
+        """Paint a plane side of a building, of `size` metres from `corner` along two unit vectors.
 
         outline: corners (x, y) of the part that is painted, in metres along the two; None paints the whole rectangle.
         texture: returns the image of the sheet; called only where some of it is seen.  normal: a unit vector; with it
@@ -159,7 +154,7 @@ class Canvas:
         mask = Image.new("1", extent)
         ImageDraw.Draw(mask).polygon([(x - left, y - top) for x, y in points], fill=1)
         self.picture.paste(patch, (left, top), mask)
-        self.labels.paste(label, (left, top, right, bottom), mask)
+        self.labels.paste(BUILDING, (left, top, right, bottom), mask)
 
     def finish(self) -> tuple[np.ndarray, np.ndarray]:
         """Reduce to the final size: picture (H, W, 3) uint8, labels (H, W) uint8 with void where classes mix."""
@@ -200,7 +195,8 @@ class Frame:
 
     def disc(self, x: float, y: float, rx: float, ry: float, colour: Colour, label: int | None = None) -> None:
         """Fill an upright ellipse around a place (x, y) on the sheet."""
-        self.canvas.disc(self(x, y), rx * self.unit, ry * self.unit, self.tone(colour), label)
+        (u, v), rx, ry = self(x, y), rx * self.unit, ry * self.unit
+        self.canvas.draw("ellipse", (u - rx, v - ry, u + rx, v + ry), self.tone(colour), label)
 
     def trapezoid(self, x: float, y: float, half: float, top: float, rise: float, colour: Colour, label=None) -> None:
         """Fill a trapezoid that stands, or where `rise` is negative hangs, at (x, y): `half` its width, `top` above."""
@@ -208,7 +204,7 @@ class Frame:
 
     def limb(self, width: float, colour: Colour, label: int | None, *points: tuple) -> None:
         """Draw a line of this width through places (x, y), with round joints and ends."""
-        ends, tone, thick = [self(*point) for point in points], self.tone(colour), width * self.unit
-        self.canvas.draw("line", ends, tone, label, width=max(1, round(thick)))
-        for end in ends if round(thick) > 3 else []:
-            self.canvas.disc(end, thick / 2, thick / 2, tone, label)
+        ends, thick = [self(*point) for point in points], max(1, round(width * self.unit))
+        self.canvas.draw("line", ends, self.tone(colour), label, width=thick)
+        for point in points if thick > 3 else []:
+            self.disc(*point, width / 2, width / 2, colour, label)

@@ -29,7 +29,7 @@ def draw_car(frame: Frame, shape: str, rng: np.random.Generator) -> None:
     """Paint a car of this shape whose middle stands at the frame's place, on its side of the road."""
     heading = (0.0 if frame.foot[0] > 0 else np.pi) + rng.normal(0, 0.06)  # radians from Z to X
     car = Car(frame, heading, np.array(SHAPES[shape]), paint(rng))
-    near = 1.0 if car.to_eye @ car.side > 0 else -1.0
+    near = 1.0 if (frame.camera.position - frame.foot) @ car.side > 0 else -1.0
     car.fill(car.across((0.1, 0.18), (car.length - 0.1, 0.18), -1, 1), (22, 22, 24), SHADE, CAR)
     car.draw_wheels(-near * HALF, SHADE)
     car.draw_panels()
@@ -45,7 +45,6 @@ class Car:
         self.ahead = np.array([np.sin(heading), 0, np.cos(heading)])
         self.side = np.array([np.cos(heading), 0, -np.sin(heading)])
         self.profile, self.length, self.colour = profile, profile[-1, 0], colour
-        self.to_eye = self.camera.position - self.middle
 
     def solid(self, xy, offset: float) -> np.ndarray:
         """Side-view positions (n, 2) at `offset` across the car -> world (n, 3)."""

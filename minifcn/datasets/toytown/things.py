@@ -37,12 +37,12 @@ draw_bush = partial(draw_tree, kind="bush")
 
 def draw_crown(frame: Frame, middle: float, rx: float, ry: float, leaf, rng) -> None:
     """Paint foliage: dark lumps as a silhouette, then tufts, from the shady to the sunny side."""
-    unit, sun, lumps = frame.unit, frame.sun, int(rng.integers(7, 12))
+    crown, unit, sun, lumps = frame.part(0, middle), frame.unit, frame.sun, int(rng.integers(7, 12))
     angle, radius = np.arange(lumps) * 2.4, np.sqrt((np.arange(lumps) + 0.5) / lumps)
     cx, cy = radius * np.cos(angle) * rx * 0.68, radius * np.sin(angle) * ry * 0.68
     size = rng.uniform(0.36, 0.52, lumps)
     for x, y, s in zip(cx, cy, size, strict=True):
-        frame.disc(x, middle + y, s * rx, s * ry, leaf * 0.5, TREE)
+        crown.disc(x, y, s * rx, s * ry, leaf * 0.5, TREE)
     count = int(np.clip(rx * ry * unit * unit / 30, 20, 140))
     lump, turn = rng.integers(0, lumps, count), rng.uniform(0, 2 * np.pi, count)  # of each tuft
     reach = np.sqrt(rng.random(count))
@@ -53,10 +53,11 @@ def draw_crown(frame: Frame, middle: float, rx: float, ry: float, leaf, rng) -> 
     shade = np.clip(0.84 + 0.55 * lit + rng.normal(0, 0.1, count), 0.4, 1.5)
     tones = [frame.tone(leaf * s) for s in np.linspace(0.4, 1.5, 12)]
     steps = ((shade - 0.4) / 1.1 * 11.99).astype(int)
-    tuft = np.clip(np.sqrt(rx * ry) * unit * 0.11, 1.4, 7) * rng.uniform(0.6, 1.3, count)
-    tufts = np.stack([*frame(x, middle + y), tuft, steps], axis=1)[np.argsort(lit)]
-    for u, v, radius, step in tufts.tolist():
-        frame.canvas.disc((u, v), radius * 1.2, radius, tones[int(step)], TREE)
+    tuft = np.clip(np.sqrt(rx * ry) * 0.11, 1.4 / unit, 7 / unit) * rng.uniform(0.6, 1.3, count)
+    tufts = np.stack([x, y, tuft, steps], axis=1)[np.argsort(lit)]
+    crown.tone = tuple  # the tones are there
+    for x, y, radius, step in tufts.tolist():
+        crown.disc(x, y, radius * 1.2, radius, tones[int(step)], TREE)
 
 
 def draw_conifer(frame: Frame, height: float, leaf, rng) -> None:
@@ -89,7 +90,11 @@ def draw_person(frame: Frame, height: float, rng: np.random.Generator) -> None:
     skin = mix(rng, (0.04, 0.08), (0.25, 0.5), (0.4, 0.95))
     elbow, wrist = (-wide - 0.06 - stride * 0.4, 1.08), (-wide + 0.02 - stride * 0.6, 0.84)
     body.limb(0.11, top * 0.7, PERSON, (-wide, 1.35), elbow, wrist)
-    draw_legs(body, stride, shifted(rng, paint(rng), 0.3, 0.8))
+    trousers = shifted(rng, paint(rng), 0.3, 0.8)
+    for side, shade in ((-1, 0.8), (1, 1.0)):  # legs, one ahead of the other, with dark shoes
+        foot = side * stride
+        body.limb(0.17, trousers * shade, PERSON, (side * 0.06, 0.88), (0.6 * foot + 0.03, 0.48), (foot, 0.07))
+        body.limb(0.10, trousers * shade * 0.4, PERSON, (foot, 0.04), (foot + 0.15, 0.03))
     hem = pick(rng, (0.85, 0.85, 0.5))  # a shirt, or a coat or skirt
     left = [(-wide - 0.02, hem), (-wide * 0.85, 1.1), (-wide, 1.40), (-0.1, 1.47)]
     body.polygon([*left, *((-x, y) for x, y in left[::-1])], top, PERSON)
@@ -102,14 +107,6 @@ def draw_person(frame: Frame, height: float, rng: np.random.Generator) -> None:
     body.limb(0.11, skin * 0.85, PERSON, (0, 1.42), (0, 1.52))
     body.disc(0, 1.63, 0.125, 0.145, mix(rng, (0.02, 0.12), 0.4, (0.1, 0.6)), PERSON)
     body.disc(0.03, 1.6, 0.1, 0.115, skin)
-
-
-def draw_legs(body: Frame, stride: float, colour: np.ndarray) -> None:
-    """Paint two legs in trousers, one ahead of the other, with dark shoes."""
-    for side, shade in ((-1, 0.8), (1, 1.0)):
-        foot = side * stride
-        body.limb(0.17, colour * shade, PERSON, (side * 0.06, 0.88), (0.6 * foot + 0.03, 0.48), (foot, 0.07))
-        body.limb(0.10, colour * shade * 0.4, PERSON, (foot, 0.04), (foot + 0.15, 0.03))
 
 
 def draw_lamp(frame: Frame, height: float, rng: np.random.Generator) -> tuple[float, float]:
