@@ -102,9 +102,8 @@ class Weather:
     def light(self, normal: Colour, depth: float) -> Callable[[Colour], tuple[int, ...]]:
         """How colours are seen at this depth, on a surface with this unit normal: a function of a colour."""
         facing, clear = max(0.0, float(np.dot(normal, self.sun))), math.exp(-max(depth, 0) / self.reach)
-        channels = zip(*(light.tolist() for light in (self.ambient, self.direct, self.haze)), strict=True)
-        steps = [((a + d * facing) * clear, haze * (1 - clear)) for a, d, haze in channels]
-        return lambda colour: tuple(min(255, int(a * c + b)) for c, (a, b) in zip(colour, steps, strict=True))
+        gain, veil = (self.ambient + self.direct * facing) * clear, self.haze * (1 - clear)
+        return lambda colour: tuple(np.minimum(gain * colour + veil, 255).astype(int).tolist())
 
 
 class Canvas:
@@ -140,7 +139,7 @@ class Canvas:
         image = texture()
         if normal is not None:
             tone = self.weather.light(normal, self.camera.depth(corner + w / 2 * along))
-            image = image.point(np.transpose([tone((c, c, c)) for c in range(256)]).ravel().tolist())
+            image = image.point(np.transpose(tone(np.arange(256)[:, None])).ravel().tolist())
         xs, ys = zip(*points, strict=True)
         left, top = max(0, int(min(xs))), max(0, int(min(ys)))
         right, bottom = min(W * SCALE, int(max(xs)) + 2), min(H * SCALE, int(max(ys)) + 2)

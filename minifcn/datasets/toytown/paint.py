@@ -125,4 +125,6 @@ def tint(grey: Image.Image, dark: np.ndarray, light: np.ndarray) -> Image.Image:
     """Colour a grey texture: its 80 and below become `dark`, its 255 `light`."""
     steps = np.clip((np.arange(256) - 80) / 175, 0, 1)[:, None]
     table = np.clip(dark + (light - dark) * steps, 0, 255).astype(np.uint8)  # (256, 3)
-    return grey.convert("RGB").point(table.T.ravel().tolist())
+    coloured = grey.copy()
+    coloured.putpalette(table.tobytes())
+    return coloured.convert("RGB")
