@@ -87,10 +87,9 @@ class Toytown(Dataset):
         missing = [i for i in range(len(self)) if not self._path("labels", i).exists()]
         if missing:
             task = (type(self), self.folder, self.split, seed, missing)
-            title = f"drawing {self.name}/{self.split}"
             alone = len(missing) < MANY or (os.cpu_count() or 1) < 2
             with nullcontext() if alone else helper(*task):
-                for _ in tqdm(draw(*task), desc=title, total=len(missing), unit="picture"):
+                for _ in tqdm(draw(*task), f"drawing {self.name}/{self.split}", len(missing), unit="picture"):
                     pass
 
 

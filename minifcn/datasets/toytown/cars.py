@@ -19,9 +19,9 @@ SHADE = (0, 0, 0)  # the normal of what no sun reaches
 RINGS = ((0.38, (14, 14, 16)), (0.33, (34, 34, 37)), (0.2, (178, 178, 182)), (0.07, (70, 70, 74)))
 GLASS = np.array([62.0, 74, 86])
 # What the panels across a car carry: from .. to in its height and in half of its width, and the colour.
-BUMPER, GRILLE = (-0.25, 0.2, -1, 1, (40, 40, 44)), (0.4, 0.85, -0.5, 0.5, (34, 34, 38))
-NUMBER_PLATE = (0.1, 0.38, -0.3, 0.3, (232, 226, 190))
-LAMPS = [(0.5, 0.92, -0.96, -0.62), (0.5, 0.92, 0.62, 0.96)]
+BUMPER, GRILLE = (-0.25, 0.2, 1, -1, (40, 40, 44)), (0.4, 0.85, 0.5, -0.5, (34, 34, 38))
+NUMBER_PLATE = (0.1, 0.38, 0.3, -0.3, (232, 226, 190))
+LAMPS = [(0.5, 0.92, -0.96, -0.62), (0.5, 0.92, 0.96, 0.62)]
 FRONT, REAR = ((236, 236, 225), (255, 246, 205)), ((170, 28, 26), (255, 60, 40))  # lamps, off and on
 
 

@@ -172,12 +172,9 @@ def place_things(street: Street, camera: Camera, parks: list, rng: np.random.Gen
 
 def in_view(camera: Camera, place, size) -> bool:
     """Whether a thing of this height (a car: of any shape) may show, or may throw its shadow into view."""
-    foot = on_ground(place)
-    if not 2.5 < camera.depth(foot) < 60:
-        return False
-    u = camera.project(foot[None])[0, 0] / SCALE
-    reach = camera.focal / SCALE / camera.depth(foot) * (3 if isinstance(size, str) else 0.45 * size)
-    return -reach < u < W + reach
+    u, _, depth = camera.homogeneous(on_ground(place)[None])[0]  # u times the depth
+    reach = camera.focal * (3 if isinstance(size, str) else 0.45 * size)
+    return 2.5 < depth < 60 and -reach < u < W * SCALE * depth + reach
 
 
 def thing_shadow(kind: str, place, size, sun: np.ndarray) -> list[np.ndarray]:

@@ -24,11 +24,8 @@ def draw_tree(frame: Frame, height: float, rng: np.random.Generator, kind: str |
         frame.polygon(half, bark * (0.7 if frame.sun > 0 else 1.2))
     if kind == "conifer":
         return draw_conifer(frame, height, leaf, rng)
-    rx, ry, middle = {
-        "broad": (rng.uniform(0.26, 0.4), rng.uniform(0.26, 0.34), 0.66),
-        "poplar": (0.11, 0.42, 0.56),
-        "bush": (rng.uniform(0.7, 1.3), 0.5, 0.45),
-    }[kind]
+    wide, tall, bushy = rng.uniform(0.26, 0.4), rng.uniform(0.26, 0.34), rng.uniform(0.7, 1.3)
+    rx, ry, middle = {"broad": (wide, tall, 0.66), "poplar": (0.11, 0.42, 0.56), "bush": (bushy, 0.5, 0.45)}[kind]
     draw_crown(frame, middle * height, rx * height, ry * height, leaf, rng)
 
 
