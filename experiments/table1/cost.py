@@ -2,8 +2,10 @@
 
     measure(train, setting)         training at batch 1: bytes by part, predicted and measured, and seconds a step
     measure(segment, setting)       latency, processor time and memory of one picture at a time, bound to its cores
-    measure_speed(setting)          milliseconds a picture of both, alone on the machine with one thread: runs side by
+    measure(speed, setting, 1)      milliseconds a picture of both, alone on the machine with one thread: runs side by
                                     side share its caches and memory, so their own times say little
+
+cost_found.py shows and judges what is found.
 
 Pictures and weights are random: that costs what real pictures and trained weights cost. Measured of training are
 
@@ -53,14 +55,12 @@ def my_cores() -> list[int]:
     return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_setaffinity") else []
 
 
-def measure(work, setting: dict) -> dict:
-    """Return the setting and what work(**setting) finds in a process of its own, on the setting's cores."""
+def measure(work, setting: dict, threads: int | None = None) -> dict:
+    """Return the setting and what work(**setting) finds in a process of its own: with one thread for each core that the
+    setting binds it to, or with `threads`.
+    """
     cores = setting.get("cores")
-    return setting | in_own_process(work, setting, my_cores()[:cores] if cores else None, cores)
-
-
-def measure_speed(setting: dict) -> dict:
-    return {"network": setting["network"]} | in_own_process(speed, setting, threads=1)
+    return setting | in_own_process(work, setting, my_cores()[:cores] if cores else None, cores or threads)
 
 
 # --- in that process ---

@@ -5,7 +5,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from experiments.table1.blocks import Claim, Heading, Plot, Report, Scenes, Table, Text, Verdict
+from experiments.table1.blocks import Heading, Plot, Report, Scenes, Table, Text, Verdict
 from minifcn.datasets.pictures import IGNORE_LABEL
 from minifcn.figures import colourise
 
@@ -28,7 +28,7 @@ TABLE = Table(
 )
 WIDE = Table([f"column {c}" for c in range(30)], [[f"{c}.5" for c in range(30)]])
 CLAIMS = [
-    Verdict(Claim(f"name {v} {EVIL}", f"claim {v} {EVIL}", f"if {v} {EVIL}", f"unless {v} {EVIL}"), v, f"{v}: {EVIL}")
+    Verdict(f"name {v} {EVIL}", f"claim {v} {EVIL}", f"if {v} {EVIL}", f"unless {v} {EVIL}", v, f"{v}: {EVIL}")
     for v in ("supported", "refuted", "undecided", "refuted")
 ]
 

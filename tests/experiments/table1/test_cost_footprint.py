@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from experiments.table1 import cost_found, plots_cost
+from experiments.table1 import cost_found, plots
 from experiments.table1.blocks import Report, Table, Verdict, markdown
 
 PARTS = ["weights", "momentum", "gradients", "activations", "workspace"]
@@ -51,7 +51,7 @@ def records(peaks=(2.0, 2.0, 2.0), seconds=((2.0, 2.1),) * 3, low_peak=1.5):
 )
 def test_memory_claim(peaks, low_peak, verdict):
     found = cost_found.footprint_verdicts(records(peaks, low_peak=low_peak))[0]
-    assert (found.claim.name, found.verdict) == ("memory of training", verdict)
+    assert (found.name, found.verdict) == ("memory of training", verdict)
     assert f"FCN-16s {peaks[1]:.2f} GB" in found.found
     assert f"FCN-16s with --low-memory {low_peak:.2f} GB" in found.found
 
@@ -75,7 +75,7 @@ SLOW, RIGHT, FAST = (3.0, 3.1, 3.2), (2.0, 2.1, 2.2), (1.0, 1.1, 1.2)  # 7.1 to 
 )
 def test_epoch_claim(seconds, verdict):
     found = cost_found.footprint_verdicts(records(seconds=seconds))[1]
-    assert (found.claim.name, found.verdict) == ("hours an epoch", verdict)
+    assert (found.name, found.verdict) == ("hours an epoch", verdict)
 
 
 def test_epoch_claim_says_the_range():
@@ -128,12 +128,12 @@ def area(png: bytes, colour: str) -> int:
 
 @pytest.mark.parametrize("part", [*PARTS, "base"])
 def test_a_measured_part_is_drawn_as_tall_as_it_is(part):
-    colour = plots_cost.PART_COLOURS[part]
+    colour = plots.PART_COLOURS[part]
 
     def drawn(size, others=0):
         sizes = dict.fromkeys([*PARTS, "base"], others) | {part: size}
         r = record(peak=0.1) | {"base": sizes.pop("base"), "measured": sizes}
-        return area(plots_cost.footprint_plot([r]), colour)
+        return area(plots.footprint_plot([r]), colour)
 
     none, one, two = drawn(0), drawn(10**9), drawn(2 * 10**9)
     assert one > none + 1000 and (two - none) / (one - none) == pytest.approx(2, rel=0.03)
@@ -143,14 +143,14 @@ def test_a_measured_part_is_drawn_as_tall_as_it_is(part):
 
 def test_three_gigabytes_reach_the_line():
     r = record() | {"measured": dict.fromkeys(PARTS, 0) | {"weights": 3 * 10**9}, "base": 0}
-    x = np.asarray(Image.open(io.BytesIO(plots_cost.footprint_plot([r]))).convert("RGB"))
+    x = np.asarray(Image.open(io.BytesIO(plots.footprint_plot([r]))).convert("RGB"))
 
     def rows(colour):  # where it is seen widely: a bar or the line, not the legend
         return np.flatnonzero((x == tuple(bytes.fromhex(colour[1:]))).all(2).sum(1) > 100)
 
-    line = rows(plots_cost.LIMIT)
-    assert len(line) and rows(plots_cost.PART_COLOURS["weights"])[0] == pytest.approx(line.mean(), abs=4)
+    line = rows(plots.LIMIT)
+    assert len(line) and rows(plots.PART_COLOURS["weights"])[0] == pytest.approx(line.mean(), abs=4)
 
 
 def test_the_drawing_is_the_same_twice():
-    assert plots_cost.footprint_plot(records()) == plots_cost.footprint_plot(records())
+    assert plots.footprint_plot(records()) == plots.footprint_plot(records())

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from experiments.table1 import cost_found, plots_cost
+from experiments.table1 import cost_found, plots
 from experiments.table1.blocks import Report, Table, Verdict, markdown
 
 
@@ -46,7 +46,7 @@ def pair(p50=50.0, p95=60.0, ours=0.50, theirs=0.54, share=0.9, **other):
 )
 def test_enough_claim(records, verdict):
     found = cost_found.realtime_verdicts(records)[0]
-    assert (found.claim.name, found.verdict) == ("real time", verdict)
+    assert (found.name, found.verdict) == ("real time", verdict)
 
 
 def test_enough_claim_wants_the_same_data_and_setting():
@@ -81,7 +81,7 @@ def test_enough_claim_says_what_it_found():
 )
 def test_fewer_claim(records, verdict):
     found = cost_found.realtime_verdicts(records)[1]
-    assert (found.claim.name, found.verdict) == ("fewer resources", verdict)
+    assert (found.name, found.verdict) == ("fewer resources", verdict)
 
 
 def test_fewer_claim_says_what_it_found():
@@ -129,14 +129,14 @@ def test_blocks():
 def bar(png: bytes, network: str) -> int:
     """How many rows of pixels the network's bar reaches over, legend left out."""
     x = np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))
-    colour = tuple(bytes.fromhex(plots_cost.COLOURS[network][1:]))
+    colour = tuple(bytes.fromhex(plots.COLOURS[network][1:]))
     return int(((x == colour).all(2).sum(1) > 70).sum())  # the legend's swatch is narrower than a bar here
 
 
 def test_bars_are_logarithmic():
     def drawn(p50):  # the other two fix the axis
         records = [record("fcn8s", 10.0, 10.0), record("fcn16s", 1000.0, 1000.0), record("fcn32s", p50, p50)]
-        return bar(plots_cost.latency_plot(records), "fcn32s")
+        return bar(plots.latency_plot(records), "fcn32s")
 
     ten, hundred, thousand = drawn(10.0), drawn(100.0), drawn(1000.0)
     assert ten > 20 and thousand - hundred == pytest.approx(hundred - ten, abs=12) and hundred - ten > 100
@@ -144,6 +144,6 @@ def test_bars_are_logarithmic():
 
 def test_the_drawing_is_the_same_twice_and_shows_the_spread():
     def drawn(p95):
-        return plots_cost.latency_plot([record(), record("fcn8s", 70.0, p95), record(trunk="vgg16")])
+        return plots.latency_plot([record(), record("fcn8s", 70.0, p95), record(trunk="vgg16")])
 
     assert drawn(80.0) == drawn(80.0) != drawn(90.0)

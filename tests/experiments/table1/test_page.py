@@ -22,8 +22,7 @@ from made_up_report import (
 )
 from PIL import Image
 
-from experiments.table1.blocks import Report, Scenes, Table, Verdict
-from experiments.table1.page import page
+from experiments.table1.blocks import Report, Scenes, Table, page
 from minifcn.figures import VOID_COLOUR
 
 
@@ -66,12 +65,11 @@ def test_tables_come_back_cell_for_cell(tree):
 def test_verdicts_come_back_with_their_claims(tree):
     signs = {"supported": "✓ supported", "refuted": "✗ refuted", "undecided": "? undecided"}
     for card, block in zip(tree.all("section"), CLAIMS, strict=True):
-        claim = block.claim
-        assert card.attrs["class"] == f"verdict {block.verdict}" and card.attrs["aria-label"] == claim.name
-        assert texts(card.all("p")) == [signs[block.verdict] + claim.name, claim.statement]
+        assert card.attrs["class"] == f"verdict {block.verdict}" and card.attrs["aria-label"] == block.name
+        assert texts(card.all("p")) == [signs[block.verdict] + block.name, block.statement]
         assert texts(card.all(class_=block.verdict)) == [signs[block.verdict]]
         assert texts(card.all("dt")) == ["Supported if", "Refuted if", "Found"]
-        assert texts(card.all("dd")) == [claim.supported_if, claim.refuted_if, block.found]
+        assert texts(card.all("dd")) == [block.supported_if, block.refuted_if, block.found]
     (counts,) = tree.all(class_="counts")
     assert texts(counts.all(class_="badge")) == ["✓ 1 supported", "✗ 2 refuted", "? 1 undecided"]
 
@@ -126,7 +124,7 @@ def test_the_page_needs_no_other_file_and_runs_no_other_script(tree):
     ("block", "error"),
     [
         (Table(["a", "b"], [["1"]]), ValueError),
-        (Verdict(CLAIMS[0].claim, "true", ""), jinja2.UndefinedError),
+        (CLAIMS[0]._replace(verdict="true"), jinja2.UndefinedError),
         (Scenes("s", "", [], ["a class too many"], PALETTE[:0]), ValueError),
         (Scenes("s", "", [{"labels": np.full((2, 2), 3)}], CLASSES, PALETTE), ValueError),
     ],
