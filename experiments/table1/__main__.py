@@ -12,7 +12,7 @@ from pathlib import Path
 
 from minifcn import cpu, load_weights
 from minifcn.command import command_line, command_parser
-from minifcn.datasets import TOYTOWN, Dataset, lasting_name, open_dataset
+from minifcn.datasets import TOYTOWN, lasting_name, open_dataset
 from minifcn.datasets.dataset import hold_out
 from minifcn.errors import InputError
 from minifcn.files import write_json
@@ -28,6 +28,7 @@ from .jobs import Options
 
 STEPS, EPOCHS = 300, 10  # of a run: on toytown, and on other data
 PARTS = ("pretraining", "stride", "footprint", "realtime")  # beside the table
+DECIDING = "data steps batch lrs seeds scale trunk vgg pictures classes contents".split()  # all runs have them alike
 
 
 def parser() -> argparse.ArgumentParser:
@@ -80,35 +81,29 @@ def plan(args: argparse.Namespace) -> Options:
         if value not in POSITIVE:
             raise InputError(f"--{name}: expected {POSITIVE.text}, received {value}")
     data, vgg = lasting_name(args.data), find_weights(args.init, args.trunk)
-    train, reported = splits(args.data)
+    train, reported = (open_dataset(args.data, split) for split in ("train", jobs.reported_split(args.data)))
     check_labelled(args.data, train)
     check_labelled(args.data, reported)
     load_weights(fcn32s(2, args.trunk), vgg)  # raises where they do not fit
     steps = args.steps or (STEPS if data == TOYTOWN else max(1, EPOCHS * (len(train) // args.batch)))
     chosen = {"data": data, "steps": steps, "lrs": sorted(set(args.lr)), "seeds": list(range(args.seeds))}
     chosen |= {"vgg": str(vgg), "parts": [part for part in PARTS if part not in args.without]}
-    options = Options(**vars(args) | chosen, pictures=len(hold_out(train)[0]))
-    fewest = int(options.pictures * (min(pretraining.FRACTIONS) if "pretraining" in options.parts else 1))
+    chosen |= {"pictures": len(train), "trained_on": len(hold_out(train)[0]), "classes": list(train.classes)}
+    contents = hashlib.sha256(vgg.read_bytes())  # tells data and weights from others of the same names
+    for array in (*train[0], *train[len(train) - 1], *reported[0], *reported[len(reported) - 1]):
+        contents.update(array.tobytes())
+    options = Options(**vars(args) | chosen, contents=contents.hexdigest())
+    fewest = int(options.trained_on * (min(pretraining.FRACTIONS) if "pretraining" in options.parts else 1))
     if args.batch > fewest:
         raise InputError(f"--batch {args.batch}: some runs have {fewest} pictures of {args.data}; choose less")
     return options
 
 
-def splits(data: str) -> tuple[Dataset, Dataset]:
-    """The pictures to train on and those that are reported."""
-    return open_dataset(data, "train"), open_dataset(data, jobs.reported_split(data))
-
-
 def begin(folder: Path, options: Options) -> None:
     """Write options.json, or see that the one which is there is of the same options and data."""
     path = folder / "results" / f"{build.OPTIONS}.json"
-    train, reported = splits(options.data)
-    contents = hashlib.sha256(Path(options.vgg).read_bytes())  # tells data and weights from others of the same names
-    for array in (*train[0], *train[len(train) - 1], *reported[0], *reported[len(reported) - 1]):
-        contents.update(array.tobytes())
-    now = {name: getattr(options, name) for name in ("data", "steps", "batch", "lrs", "seeds", "scale", "trunk")}
-    now |= {"data": Path(options.data).name, "vgg": Path(options.vgg).name, "pictures": len(train)}
-    now |= {"classes": list(train.classes), "contents": contents.hexdigest()}
+    now = {name: getattr(options, name) for name in DECIDING}
+    now |= {"data": Path(options.data).name, "vgg": Path(options.vgg).name}
     before = build.read(path.parent)[build.OPTIONS] if path.exists() else {}
     for name, value in now.items():
         if (was := before.get(name, value)) != value:
@@ -120,12 +115,10 @@ def begin(folder: Path, options: Options) -> None:
 
 def command_of(options: dict) -> str:
     """The command that makes this report, with the names of files, not their places."""
-    words = {name: options[name] for name in ("data", "steps", "batch")}
-    words |= {"lr": " ".join(f"{lr:g}" for lr in options["lrs"]), "seeds": len(options["seeds"])}
-    words |= {"scale": f"{options['scale']:g}", "trunk": options["trunk"]}
-    words["init"] = SHIPPED if options["shipped"] else options["vgg"]
-    words |= {"without": " ".join(options["without"])} if options["without"] else {}
-    return f"python -m minifcn.table1 {' '.join(f'--{name} {value}' for name, value in words.items())}"
+    words = options | {"lr": " ".join(f"{lr:g}" for lr in options["lrs"]), "seeds": len(options["seeds"])}
+    words |= {"init": SHIPPED if options["shipped"] else options["vgg"], "without": " ".join(options["without"])}
+    said = ["data", "steps", "batch", "lr", "seeds", "scale", "trunk", "init"] + ["without"] * bool(options["without"])
+    return f"python -m minifcn.table1 {' '.join(f'--{name} {words[name]}' for name in said)}"
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """What a report is made of: blocks, written as Markdown (report.md.jinja) and as one file of HTML (page.html) alike.
 
-A text may hold `code` between backquotes; everything else in it is plain. The page:
+A str is a text, paragraphs with an empty line between them. It may hold `code` between backquotes, as all words of a
+report may; everything else in it is plain. The page:
 
     +----------+------------------------------+
     | contents | title, counts of verdicts    |    narrow screens: one column, wide tables scroll in themselves
@@ -34,10 +35,6 @@ NUMBER = re.compile(r"[+±\u2212-]?\d|-?$")  # how a cell of numbers begins: 36.
 class Heading(NamedTuple):
     text: str
     level: int = 2
-
-
-class Text(NamedTuple):
-    text: str
 
 
 class Table(NamedTuple):
@@ -81,12 +78,7 @@ class Verdict(NamedTuple):
     found: str
 
 
-Block = Heading | Text | Table | Plot | Scenes | Verdict
-
-
-class Report(NamedTuple):
-    title: str
-    blocks: list[Block]
+Block = Heading | str | Table | Plot | Scenes | Verdict  # a report is a list of them, the first one its title
 
 
 def section(file: str, name: str) -> list[str]:
@@ -95,9 +87,9 @@ def section(file: str, name: str) -> list[str]:
     return [" ".join(part.split()) for part in text.strip().split("\n\n")]
 
 
-def prose(name: str, **values) -> Text:
+def prose(name: str, **values) -> str:
     """The paragraph of this name in prose.md, with the values in their places."""
-    return Text(section("prose.md", name)[0].format(**values))
+    return section("prose.md", name)[0].format(**values)
 
 
 def judge(name: str, supported: bool, refuted: bool, found: str) -> Verdict:
@@ -112,7 +104,7 @@ def judge(name: str, supported: bool, refuted: bool, found: str) -> Verdict:
 # --- written ---
 
 
-def markdown(report: Report, folder: str = "", level: int = 1) -> str:
+def markdown(report: list[Block], folder: str = "", level: int = 1) -> str:
     """Return the report as Markdown.
 
     folder: where its PNG files are, seen from the Markdown file, "" or "x/".  level: of its title; headings follow.
@@ -120,7 +112,7 @@ def markdown(report: Report, folder: str = "", level: int = 1) -> str:
     return render("report.md.jinja", report, folder=folder, level=level)
 
 
-def page(report: Report) -> str:
+def page(report: list[Block]) -> str:
     """Return the report as the text of an HTML file, to be written as UTF-8.
 
     Raises ValueError where a table's row is not as long as its header, jinja2.UndefinedError for an unknown verdict.
@@ -128,14 +120,14 @@ def page(report: Report) -> str:
     return render("page.html", report)
 
 
-def render(template: str, report: Report, **values) -> str:
+def render(template: str, report: list[Block], **values) -> str:
     """Fill in a file of this folder; what goes into HTML is escaped."""
     options = {"undefined": jinja2.StrictUndefined, "trim_blocks": True, "lstrip_blocks": True}
     folder, escaped = jinja2.FileSystemLoader(HERE), jinja2.select_autoescape()
     environment = jinja2.Environment(loader=folder, autoescape=escaped, **options)
     environment.filters |= {"marked": marked, "png": png, "uri": uri, "numbers": numbers, "legend": legend}
-    blocks = [(type(block).__name__, block) for block in report.blocks]
-    return environment.get_template(template).render(title=report.title, blocks=blocks, **values)
+    title, *blocks = ((type(block).__name__, block) for block in report)
+    return environment.get_template(template).render(title=title[1].text, blocks=blocks, **values)
 
 
 def marked(text: str) -> Markup:

@@ -38,7 +38,7 @@ OUTPUT, BEST = "output.txt", "best.safetensors"
 
 class Options(Namespace):
     """What the command line decides (see __main__.py), with lrs and seeds as lists, vgg, the file of VGG weights, and
-    pictures, the number that a run trains on: all but the held-out tenth.
+    trained_on, the number of pictures without the held-out tenth.
     """
 
     def settings(self, model: str, start: str, **others) -> SegmentationSettings:
@@ -49,7 +49,7 @@ class Options(Namespace):
         chosen = {name: getattr(self, name) for name in ("data", "steps", "trunk", "batch", "scale")}
         chosen |= {"model": model, "held_out": True, "init": {VGG: self.vgg, SCRATCH: None}.get(start, start)}
         settings = SegmentationSettings(**chosen | others)
-        epoch = int(self.pictures * settings.fraction) // settings.batch
+        epoch = int(self.trained_on * settings.fraction) // settings.batch
         return replace(settings, val_every=math.ceil(settings.steps / VALIDATIONS) / epoch)
 
 

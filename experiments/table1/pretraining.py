@@ -9,7 +9,7 @@ from itertools import product
 from math import inf, nan
 
 from . import table
-from .blocks import Block, Heading, Plot, Table, Text, Verdict, judge, prose
+from .blocks import Block, Heading, Plot, Table, Verdict, judge, prose
 from .jobs import SCRATCH, VGG, Job, Options, held_out_score
 from .plots import fractions
 from .table import run_name
@@ -102,7 +102,7 @@ def blocks(records: dict[str, dict], seeds: list[int], lrs: list[float], shipped
         Table(["network", "seed", "goal", "from VGG: steps", "s", "from scratch: steps", "s"], race_rows),
         prose("fractions", model=MODEL, seed=seeds[0]),
         Table(["start", *shares], [[name, *map(percent, values)] for name, values in scores.items()]),
-        Text("Jaccard on the held-out tenth for each learning rate of the grid:"),
+        "Jaccard on the held-out tenth for each learning rate of the grid:",
         Table(["start, fraction", *(f"lr {lr:g}" for lr in lrs)], rates),
         Plot("fractions", fractions(FRACTIONS, scores), "Jaccard against the share of training pictures"),
     ]

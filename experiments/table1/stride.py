@@ -21,7 +21,7 @@ from tqdm import tqdm
 from minifcn.datasets import Dataset
 from minifcn.metrics import ConfusionMatrix
 
-from .blocks import Block, Heading, Plot, Table, Text, Verdict, judge, prose
+from .blocks import Block, Heading, Plot, Table, Verdict, judge, prose
 from .objects import FEWEST, STRIDES, means, recall_curves
 from .plots import ceiling_plot, recall_plot, title
 
@@ -176,13 +176,12 @@ def blocks(records: list[dict], ceilings: list[dict]) -> list[Block]:
 def by_size(records: list[dict]) -> list[Block]:
     """What the verdict comes from."""
     seeds = ["{seed} {pairs} {d_px:.4f} {d_rel:.4f} {rise:.2f}".format(**found).split() for found in findings(records)]
-    caption = "Mean recall of objects; bands: from the worst to the best seed."
     return [
         Table(["seed", "comparisons", "D_px", "D_rel", "least rank correlation"], seeds),
-        Text("By pair of networks, D_px / D_rel (comparisons):"),
+        "By pair of networks, D_px / D_rel (comparisons):",
         pair_table(records),
         recall_table(records),
-        Plot("recall_by_size", recall_plot(records), caption),
+        Plot("recall_by_size", recall_plot(records), "Mean recall of objects; bands: from the worst to the best seed."),
     ]
 
 

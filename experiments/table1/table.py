@@ -16,7 +16,7 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import NamedTuple
 
-from .blocks import Block, Heading, Plot, Table, Text, prose
+from .blocks import Block, Heading, Plot, Table, prose
 from .jobs import SCRATCH, VGG, Job, Options, checkpoint_of, held_out_score
 from .plots import courses
 
@@ -111,7 +111,7 @@ def blocks(records: dict[str, dict], seeds: list[int], lrs: list[float], speeds:
     ]
 
 
-def rates(records: dict[str, dict], seeds: list[int], lrs: list[float]) -> Text:
+def rates(records: dict[str, dict], seeds: list[int], lrs: list[float]) -> str:
     """How the learning rates were chosen, and where a better one may lie outside the grid."""
     if len(lrs) == 1:
         return prose("one rate", lr=lrs[0])

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from experiments.table1 import cost_found, plots
-from experiments.table1.blocks import Report, Table, Verdict, markdown
+from experiments.table1 import cost, plots
+from experiments.table1.blocks import Heading, Table, Verdict, markdown
 
 
 def record(network="fcn32s", p50=50.0, p95=60.0, cpu=0.05, jaccard=None, **other):
@@ -45,24 +45,24 @@ def pair(p50=50.0, p95=60.0, ours=0.50, theirs=0.54, share=0.9, **other):
     ],
 )
 def test_enough_claim(records, verdict):
-    found = cost_found.realtime_verdicts(records)[0]
+    found = cost.realtime_verdicts(records)[0]
     assert (found.name, found.verdict) == ("real time", verdict)
 
 
 def test_enough_claim_wants_the_same_data_and_setting():
     ours, theirs = pair()
-    assert cost_found.realtime_verdicts([ours, theirs | {"data": "toytown test"}])[0].verdict == "undecided"
+    assert cost.realtime_verdicts([ours, theirs | {"data": "toytown test"}])[0].verdict == "undecided"
     for other in ({"height": 1}, {"width": 1}, {"trunk": "vgg16"}, {"classes": 9}):
-        assert [v.verdict for v in cost_found.realtime_verdicts([ours, theirs | other])] == ["undecided"] * 2
+        assert [v.verdict for v in cost.realtime_verdicts([ours, theirs | other])] == ["undecided"] * 2
 
 
 def test_enough_claim_says_what_it_found():
-    assert cost_found.realtime_verdicts(pair(p50=30.0, p95=33.0))[0].found == (
+    assert cost.realtime_verdicts(pair(p50=30.0, p95=33.0))[0].found == (
         "vgg_quarter at 360 x 480: 30 ms, 95th percentile 33 ms, 30 pictures/s too, Jaccard 50.0 % against 54.0 % of "
         "FCN-8s (camvid val)."
     )
-    assert "30 pictures/s" not in cost_found.realtime_verdicts(pair(p50=30.0, p95=34.0))[0].found
-    assert cost_found.realtime_verdicts([])[0].found == "no width and resolution with both networks trained."
+    assert "30 pictures/s" not in cost.realtime_verdicts(pair(p50=30.0, p95=34.0))[0].found
+    assert cost.realtime_verdicts([])[0].found == "no width and resolution with both networks trained."
 
 
 @pytest.mark.parametrize(
@@ -80,25 +80,22 @@ def test_enough_claim_says_what_it_found():
     ],
 )
 def test_fewer_claim(records, verdict):
-    found = cost_found.realtime_verdicts(records)[1]
+    found = cost.realtime_verdicts(records)[1]
     assert (found.name, found.verdict) == ("fewer resources", verdict)
 
 
 def test_fewer_claim_says_what_it_found():
     first, second = pair(share=0.7)
     said = "vgg_quarter at 360 x 480: 0.70 of the processor time, 0.50 of the median latency"
-    assert (
-        cost_found.realtime_verdicts([first, second | {"peak": 2 * 10**8}])[1].found
-        == f"{said}, 0.50 of the peak memory."
-    )
-    assert cost_found.realtime_verdicts([first | {"peak": None}, second])[1].found == f"{said}."
+    assert cost.realtime_verdicts([first, second | {"peak": 2 * 10**8}])[1].found == f"{said}, 0.50 of the peak memory."
+    assert cost.realtime_verdicts([first | {"peak": None}, second])[1].found == f"{said}."
 
 
 # --- showing them ---
 
 
 def test_table():
-    found = cost_found.realtime([record("fcn8s", 40.0, 51.26, 0.0432, 0.571), record(cores=2, bound=False, peak=None)])
+    found = cost.realtime([record("fcn8s", 40.0, 51.26, 0.0432, 0.571), record(cores=2, bound=False, peak=None)])
     table = next(block for block in found if isinstance(block, Table))
     assert table.rows == [
         ["FCN-8s", "vgg_quarter", "360 x 480", "1", "40.0", "51.3", "25.0", "0.0432", "0.10", "57.1 (camvid val)"],
@@ -119,10 +116,10 @@ def test_table():
 
 
 def test_blocks():
-    found = cost_found.realtime(pair() + pair(trunk="vgg16"))
+    found = cost.realtime(pair() + pair(trunk="vgg16"))
     assert [type(block) for block in found].count(Verdict) == 2
     assert len(next(block for block in found if isinstance(block, Table)).rows) == 4
-    text = markdown(Report("", found))
+    text = markdown([Heading(""), *found])
     assert "(latency.png)" in text and "Supported." in text and "Weights are random" in text
 
 

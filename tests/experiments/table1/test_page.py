@@ -22,7 +22,7 @@ from made_up_report import (
 )
 from PIL import Image
 
-from experiments.table1.blocks import Report, Scenes, Table, page
+from experiments.table1.blocks import Heading, Scenes, Table, page
 from minifcn.figures import VOID_COLOUR
 
 
@@ -41,10 +41,10 @@ def plain(text):
 
 def test_texts_come_back_as_they_went_in(tree):
     (main,) = tree.all("main")
-    assert texts(tree.all("title")) == texts(main.all("h1")) == [REPORT.title]
+    assert texts(tree.all("title")) == texts(main.all("h1")) == [REPORT[0].text]
     assert texts(main.all("h2", "h3")) == [f"Heading {EVIL}", "Twice", "Twice", LONG]
     paragraphs = [node.text for node in main.inside if not isinstance(node, str) and node.tag == "p"]
-    assert paragraphs == [plain(part) for part in REPORT.blocks[0].text.split("\n\n")]
+    assert paragraphs == [plain(part) for part in REPORT[1].split("\n\n")]
     assert f"code {EVIL}" in texts(main.all("code"))
     assert texts(main.all("figcaption")) == [f"Drawing {EVIL}", f"Scenes {EVIL}", "One"]
     buttons = [label.text for group in main.all(class_="buttons") for label in group.all("label")]
@@ -131,10 +131,10 @@ def test_the_page_needs_no_other_file_and_runs_no_other_script(tree):
 )
 def test_what_cannot_be_shown_is_refused(block, error):
     with pytest.raises(error):
-        page(Report("", [block]))
+        page([Heading(""), block])
 
 
 def test_an_empty_report_is_a_page():
-    tree = parse(page(Report("", [])))
+    tree = parse(page([Heading("")]))
     assert texts(tree.all("title")) == ["Report"]
     assert not tree.all("nav", "h1", "p")

@@ -10,7 +10,7 @@ from PIL import Image
 
 from experiments.table1 import objects as things
 from experiments.table1 import stride
-from experiments.table1.blocks import Plot, Report, Table, Verdict, markdown
+from experiments.table1.blocks import Heading, Plot, Table, Verdict, markdown
 from experiments.table1.stride import comparisons, findings, rise, verdict
 
 
@@ -145,7 +145,7 @@ CEILING = {"data": "toytown", "split": "val", "pictures": 3, "jaccard": [[4, 0.9
 def test_blocks_are_regenerated_from_json():
     made = stride.blocks(json.loads(json.dumps(runs(in_strides))), [CEILING])
     assert [x.verdict for x in made if isinstance(x, Verdict)] == ["supported"]
-    text = markdown(Report("", made))
+    text = markdown([Heading(""), *made])
     assert "| factor | toytown val, nearest | toytown val, shares | paper, VOC |" in text
     assert "| 4 | 98.1 | 97.0 | 98.5 |\n| 5 | 50.0 | 25.0 |  |" in text
     assert "car, sign in the truth of toytown_sizes" in text

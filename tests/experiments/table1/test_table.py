@@ -17,7 +17,7 @@ SEEDS, LRS = [0, 1], [0.01, 0.03]
 def options(tmp_path_factory):
     data = make_set(tmp_path_factory.mktemp("set") / "shapes", [("train", 22), ("test", 2)])
     return Options(
-        data=data, steps=8, batch=2, lrs=LRS, seeds=SEEDS, scale=0.5, trunk="vgg_quarter", vgg="vgg.st", pictures=19
+        data=data, steps=8, batch=2, lrs=LRS, seeds=SEEDS, scale=0.5, trunk="vgg_quarter", vgg="vgg.st", trained_on=19
     )
 
 
@@ -152,9 +152,9 @@ def test_validations_are_spread_over_a_run(options):
 
 
 def test_rates_at_the_edge_of_the_grid_are_named(records):
-    assert "At an edge of that grid: FCN-32s from VGG weights (0.01)" in table.rates(records, SEEDS, [0.01, 0.03]).text
-    assert "edge" not in table.rates(records, SEEDS, [0.003, 0.01, 0.03]).text
-    assert table.rates(records, SEEDS, [0.01]).text.startswith("Learning rate 0.01 for all.")
+    assert "At an edge of that grid: FCN-32s from VGG weights (0.01)" in table.rates(records, SEEDS, [0.01, 0.03])
+    assert "edge" not in table.rates(records, SEEDS, [0.003, 0.01, 0.03])
+    assert table.rates(records, SEEDS, [0.01]).startswith("Learning rate 0.01 for all.")
 
 
 def test_a_system_that_does_not_tell_memory(records):
