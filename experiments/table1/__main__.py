@@ -116,7 +116,8 @@ def begin(folder: Path, options: Options) -> None:
 def command_of(options: dict) -> str:
     """The command that makes this report, with the names of files, not their places."""
     words = options | {"lr": " ".join(f"{lr:g}" for lr in options["lrs"]), "seeds": len(options["seeds"])}
-    words |= {"init": SHIPPED if options["shipped"] else options["vgg"], "without": " ".join(options["without"])}
+    words |= {"scale": f"{options['scale']:g}", "init": SHIPPED if options["shipped"] else options["vgg"]}
+    words["without"] = " ".join(options["without"])
     said = ["data", "steps", "batch", "lr", "seeds", "scale", "trunk", "init"] + ["without"] * bool(options["without"])
     return f"python -m minifcn.table1 {' '.join(f'--{name} {words[name]}' for name in said)}"
 

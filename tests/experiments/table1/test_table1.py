@@ -280,6 +280,7 @@ def test_what_is_measured_is_the_reported_split_at_the_scale(data):
     options = table1.plan(table1.parser().parse_args(["--data", data, *OPTIONS.split()]))
     reported = measurements.reported_pictures(data, options)
     assert reported.split == "test" and reported[0][0].shape == (32, 40, 3)
+    assert (options.pictures, options.trained_on) == (12, 10)  # the last tenth, rounded up, is held out
 
 
 def test_help_fits_a_screen(capsys):
