@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+import warnings
 from collections.abc import Callable
 
 from .cpu import keep_freed_memory
@@ -26,6 +27,7 @@ def add_device_option(parser: argparse.ArgumentParser) -> None:
 def command_line(main: Callable[[], int | None]) -> None:
     """Run a command's `main`; bad input ends it with exit status 2 and one line on stderr, without a traceback."""
     keep_freed_memory()
+    warnings.filterwarnings("ignore", module="PIL")  # whatever matters of a picture is in an error of ours
     if hasattr(sys.stdout, "reconfigure"):  # names that the terminal has no letters for
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
