@@ -12,14 +12,13 @@ from pathlib import Path
 
 from minifcn import cpu, load_weights
 from minifcn.command import command_line, command_parser
-from minifcn.datasets import TOYTOWN, lasting_name, open_dataset
+from minifcn.datasets import TOYTOWN, lasting_name, open_dataset, survey
 from minifcn.datasets.dataset import hold_out
 from minifcn.errors import InputError
 from minifcn.files import write_json
 from minifcn.models import TRUNKS, fcn32s
 from minifcn.training.folder import stopping
 from minifcn.training.loop import Stopped
-from minifcn.training.segmentation import check_labelled
 from minifcn.training.settings import POSITIVE
 from minifcn.weights.shipped import SHIPPED, find_weights
 
@@ -82,8 +81,7 @@ def plan(args: argparse.Namespace) -> Options:
             raise InputError(f"--{name}: expected {POSITIVE.text}, received {value}")
     data, vgg = lasting_name(args.data), find_weights(args.init, args.trunk)
     train, reported = (open_dataset(args.data, split) for split in ("train", jobs.reported_split(args.data)))
-    check_labelled(args.data, train)
-    check_labelled(args.data, reported)
+    survey.check([train, reported], allow_absent=True)
     load_weights(fcn32s(2, args.trunk), vgg)  # raises where they do not fit
     steps = args.steps or (STEPS if data == TOYTOWN else max(1, EPOCHS * (len(train) // args.batch)))
     chosen = {"data": data, "steps": steps, "lrs": sorted(set(args.lr)), "seeds": list(range(args.seeds))}

@@ -25,7 +25,8 @@ from tqdm import tqdm
 
 from ...errors import InputError
 from ..dataset import Dataset
-from ..pictures import Example, LabelCoding, read_example
+from ..labels import LabelCoding, read_example
+from ..pictures import Example
 from .canvas import CLASSES, VOID
 from .scene import draw_scene
 
@@ -41,6 +42,7 @@ PALETTE = np.array([
     (206, 196, 178), (92, 150, 82), (206, 70, 66),  # pavement, tree, car
     (246, 180, 60), (62, 56, 140), (240, 112, 176),  # person, pole, sign
 ], np.uint8)  # fmt: skip
+CODING = LabelCoding(CLASSES, PALETTE)
 
 
 class Toytown(Dataset):
@@ -60,7 +62,7 @@ class Toytown(Dataset):
         if split not in SPLITS:
             raise InputError(f"{self.name} has the splits {', '.join(SPLITS)}, received {split!r}")
         names = [f"{split}_{index:03d}" for index in range(SPLITS[split])]
-        super().__init__(self.name, split, list(CLASSES), PALETTE.copy(), names, self._read)
+        super().__init__(self.name, split, list(CLASSES), PALETTE.copy(), names, self._read, drawn=True)
         self.sizes = [self.in_turn[index % len(self.in_turn)] for index in range(len(self))]
         self.folder = Path(root or default_root()) / VERSION / self.variant / f"seed{seed}" / split
         self._draw_missing(seed)
@@ -77,8 +79,7 @@ class Toytown(Dataset):
 
     def _read(self, index: int) -> Example:
         try:
-            coding = LabelCoding(self.classes, self.palette)
-            return read_example(self._path("pictures", index), self._path("labels", index), coding)
+            return read_example(self._path("pictures", index), self._path("labels", index), CODING)
         except InputError as error:
             raise InputError(f"{error}; or delete the folder {self.folder} and it will be drawn anew") from error
 
