@@ -39,7 +39,7 @@ class Survey:
         there = [name for name, n in zip(self.classes, self.pixels[:-1], strict=True) if n]
         excused = self.classes[:1] if self.classes[0].lower() in BACKGROUNDS else []
         self.absent = [name for name in self.classes if name not in [*there, *excused]]
-        self.only = there[0] if len(there) == 1 else None
+        self.only, self.absence = there[0] if len(there) == 1 else None, f"in no picture: {', '.join(self.absent)}"
 
     def largest(self, batch: int) -> tuple[int, int]:
         """Height and width of the largest batch of so many pictures, padded to one size."""
@@ -60,12 +60,8 @@ class Survey:
             found.append(f"all labelled pixels are of one class, {self.only!r}: nothing could be learnt; {way_out}")
         elif self.split == "train" and self.absent and not allow_absent and not self.errors:
             way_out = "take their lines out of classes.txt (if they are the last), add pictures, or give --allow-absent"
-            found.append(f"{self.absence()}; {way_out}")
+            found.append(f"{self.absence}; {way_out}")
         return found
-
-    def absence(self) -> str:
-        """The sentence about absent classes."""
-        return f"in no picture: {', '.join(self.absent)}"
 
 
 def check(datasets: list, allow_absent: bool) -> None:
@@ -73,11 +69,12 @@ def check(datasets: list, allow_absent: bool) -> None:
     surveys = [dataset.survey for dataset in datasets if not dataset.drawn]
     if wrong := [f"{survey.split}: {problem}" for survey in surveys for problem in survey.problems(allow_absent)]:
         raise InputError(f"{'; '.join(wrong)}. All that is wrong: python -m minifcn.check_data")
-    for note in notes(surveys):
+    for note in notes(surveys, allow_absent):
         print(f"note: {note}")
 
 
-def notes(surveys: list[Survey]) -> list[str]:
+def notes(surveys: list[Survey], allow_absent: bool) -> list[str]:
     """What was assumed or left out, and what is absent though nothing is wrong, each once."""
-    absent = [f"{survey.split}: {survey.absence()}" for survey in surveys if survey.absent and survey.shapes]
+    told = [s for s in surveys if s.absent and s.shapes and (allow_absent or s.split != "train")]
+    absent = [f"{survey.split}: {survey.absence}" for survey in told]
     return list(dict.fromkeys([note for survey in surveys for note in survey.notes] + absent))
