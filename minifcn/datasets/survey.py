@@ -67,7 +67,8 @@ class Survey:
 def check(datasets: list, allow_absent: bool) -> None:
     """Raise InputError for what must be mended in these splits before training; else print what was assumed."""
     surveys = [dataset.survey for dataset in datasets if not dataset.drawn]
-    if wrong := [f"{survey.split}: {problem}" for survey in surveys for problem in survey.problems(allow_absent)]:
+    found = [(s, problem) for s in surveys for problem in s.problems(allow_absent)]
+    if wrong := [text if text in s.errors else f"{s.split}: {text}" for s, text in found]:
         raise InputError(f"{'; '.join(wrong)}. All that is wrong: python -m minifcn.check_data")
     for note in notes(surveys, allow_absent):
         print(f"note: {note}")

@@ -84,6 +84,11 @@ def test_equal_faults_are_grouped(tmp_path, capsys):
     assert "train              0     9  -" in out
 
 
+def test_one_bad_file_comes_first_in_the_message(tmp_path):
+    make(tmp_path, {"a": [[0, 1, 2]], "b": [[0, 1, 5]]}, THREE)
+    assert problem(tmp_path).startswith(f"{tmp_path / 'labels' / 'b.png'}: value 5 at 1 pixel")
+
+
 def test_drawn_sets_are_not_read():
     def read(i):
         raise AssertionError
