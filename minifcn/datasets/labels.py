@@ -70,7 +70,8 @@ class LabelCoding:
     def for_set(self, files: Iterable[tuple[Path, Path]], notes: Iterable[str] = ()) -> "LabelCoding":
         """This coding for the pictures and label files of a set, all its splits: one object until a file changes."""
         files, colours = tuple(files), self.colours
-        stamps = tuple((path, path.stat().st_mtime_ns) for pair in files for path in pair if path.is_file())
+        stats = [path.stat() for pair in files for path in pair if path.is_file()]
+        stamps = tuple((stat.st_mtime_ns, stat.st_size, stat.st_ino) for stat in stats)
         known = None if colours is None else tuple(map(tuple, colours.tolist()))
         return _coding(tuple(self.entries), known, self.remedy, files, tuple(notes), stamps)
 

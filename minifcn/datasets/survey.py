@@ -51,7 +51,7 @@ class Survey:
         """What must be mended before training, equal faults of many files in one sentence."""
         groups = defaultdict(list)
         for error in self.errors:
-            groups[re.match(r"[^\d('\"]*", error.partition(": ")[2])[0]].append(error)
+            groups[re.match(r"[^\d;('\"]*", error.partition(": ")[2])[0]].append(error)
         found = [f"{len(same)} files, the first: {same[0]}" if len(same) > 1 else same[0] for same in groups.values()]
         if self.shapes and not self.pixels[:-1].any():
             found.append("every pixel of the labels is void; write the classes' values into the label files, not 255")
