@@ -62,7 +62,7 @@ def main(argv: list[str] | None = None) -> int:
         raise InputError(bad[0])
     surveys = [dataset.survey for dataset in datasets]
     bad += [f"{survey.split}: {problem}" for survey in surveys for problem in survey.problems(opts.allow_absent)]
-    remarks = notes(surveys)
+    remarks = notes(surveys, opts.allow_absent)
     for one, other in itertools.combinations(datasets, 2):
         if both := sorted(set(one.names) & set(other.names)):
             remarks.append(f"{len(both)} names are in both {one.split} and {other.split}, such as {both[0]}")

@@ -103,7 +103,7 @@ def label_out_of_range(copy):
 
 def rgb_labels(copy):
     path = copy / "labels" / "train00.png"
-    Image.fromarray(np.zeros((32, 40, 3), np.uint8)).save(path)
+    Image.fromarray(np.full((32, 40, 3), (0, 0, 1), np.uint8)).save(path)
     return path, "an RGB label picture, but the classes have no colours"
 
 

@@ -17,8 +17,8 @@ _VOC = "JPEGImages/, SegmentationClass/ and ImageSets/Segmentation/train.txt, va
 _OWN = "images/, labels/ and classes.txt; splits in train.txt, val.txt, test.txt"
 _CAMVID = "(CamVid) train/ and trainannot/, val/ and valannot/, test/ and testannot/"
 LAYOUTS = (
-    (camvid.splits, camvid.open_split, _CAMVID, ("train", "trainannot")),
     (folder.splits, folder.open_split, _OWN, ("images", "labels", "classes.txt")),
+    (camvid.splits, camvid.open_split, _CAMVID, ("train", "trainannot")),
     (voc.splits_of_both, voc.open_both, "(the reference's setting) VOCdevkit/ and benchmark_RELEASE/", ("VOCdevkit",)),
     (voc.VOC.splits, voc.VOC.open, f"(VOC) {_VOC}", ("JPEGImages", "SegmentationClass", "ImageSets")),
     (voc.SBD.splits, voc.SBD.open, "(SBD) img/, cls/ and train.txt, val.txt", ("img", "cls", "train.txt")),
@@ -79,8 +79,7 @@ def _nearest(path: Path) -> str:
         if entry.is_dir() and any(splits(entry) for splits, *_ in LAYOUTS):
             return f"but {entry} is one: give that folder"
     there = {entry.name.lower(): entry.name for entry in entries}
-    share = [sum(need.lower() in there for need in needs) / len(needs) for *_, needs in LAYOUTS]
-    *_, layout, needs = LAYOUTS[share.index(max(share)) if any(share) else 1]
+    *_, layout, needs = max(LAYOUTS, key=lambda entry: sum(need.lower() in there for need in entry[3]) / len(entry[3]))
     missing = [need for need in needs if need not in there.values()]
     mend = f"python -m minifcn.import_labels {path} --out mydata makes a set of labels in most other forms"
     if missing == ["classes.txt"]:

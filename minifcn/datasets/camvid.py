@@ -30,7 +30,7 @@ def open_split(folder: Path, split: str) -> Dataset:
     used = [classes, *(folder / f"{name}{end}" for name in there for end in ("", "annot"))]
     coding = read_classes(classes) if classes else _CODING
     of_set = [files for found, _ in pairs.values() for files in found.values()]
-    coding = coding.for_set(of_set, pairs[split][1] + unused(folder, used))
+    coding = coding.for_set(of_set, [note for _, found in pairs.values() for note in found] + unused(folder, used))
     return from_files(folder.resolve().name if classes else "camvid", split, coding, pairs[split][0])
 
 

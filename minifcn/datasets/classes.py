@@ -62,9 +62,7 @@ def read_classes(path: Path) -> LabelCoding:
         raise InputError(f"{path}: {len(colours)} lines, expected 1 to 255, at least one a class; list each in a line")
     if None in colours.values():
         return LabelCoding(list(colours), None, f"correct the file, or list its class in {path}")
-    remedy = (
-        f"correct the file; {path} must list each colour of RGB files, and of grey ones all unless they hold numbers"
-    )
+    remedy = f"correct the file; {path} must list all colours of RGB files, and all greys unless they are numbers"
     return LabelCoding(list(colours), [*colours.values()], remedy)
 
 

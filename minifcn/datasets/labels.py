@@ -54,9 +54,7 @@ class LabelCoding:
     (L, 3).  notes: what was assumed, a sentence each; reading may add to it.
     """
 
-    def __init__(
-        self, entries: Sequence[str], colours=None, remedy="correct the file", files=(), notes=(), stamps: object = None
-    ):
+    def __init__(self, entries: Sequence[str], colours=None, remedy="correct the file", files=(), notes=(), stamps=()):
         self.entries, self.remedy, self.files, self.notes = list(entries), remedy, files, list(notes)
         self.colours = None if colours is None else np.array(colours, np.uint8)
         self.values = [value for value, name in enumerate(entries) if name.lower() not in VOID_NAMES]
@@ -72,7 +70,8 @@ class LabelCoding:
     def for_set(self, files: Iterable[tuple[Path, Path]], notes: Iterable[str] = ()) -> "LabelCoding":
         """This coding for the pictures and label files of a set, all its splits: one object until a file changes."""
         files, colours = tuple(files), self.colours
-        stamps = tuple((path, path.stat().st_mtime_ns) for pair in files for path in pair if path.is_file())
+        stats = [path.stat() for pair in files for path in pair if path.is_file()]
+        stamps = tuple((stat.st_mtime_ns, stat.st_size, stat.st_ino) for stat in stats)
         known = None if colours is None else tuple(map(tuple, colours.tolist()))
         return _coding(tuple(self.entries), known, self.remedy, files, tuple(notes), stamps)
 
@@ -128,20 +127,22 @@ class LabelCoding:
                 elif orientation > 1:
                     undecided.append(picture_path.name)
         stored = votes[True] > votes[False]
-        drawn = f"taken as drawn on the picture as it is {'stored' if stored else 'displayed'}"
         others = f"of the labels whose size tells {votes[True]} are drawn as stored, {votes[False]} as displayed"
         if undecided:
-            self.notes.append(f"turned by EXIF: {several(undecided, 'picture')}; the labels are {drawn} ({others})")
+            drawn = f"taken as drawn on the picture as it is {'stored' if stored else 'displayed'} ({others})"
+            self.notes.append(f"turned by EXIF: {several(undecided, 'picture')}; the labels are {drawn}")
         return stored
 
     def _decide(self) -> None:
         """Decide by all files of the set what their grey values are, where they may be no numbers of entries."""
+        from tqdm import tqdm  # only here: import minifcn alone does not need its 2 MB of modules
+
         colours = enumerate(() if self.colours is None else self.colours.tolist())
         greys = {c[0]: self._class_of[entry] for entry, c in colours if len(set(c)) == 1}
         numbers, levels = set(range(len(self.entries))), greys.keys() | {IGNORE_LABEL}
         mask = len(self.classes) == 2 and self.values[0] == 0
         found, coloured, self._bit = set(), False, 1 if mask or IGNORE_LABEL in greys else 255
-        for _, path in self.files if mask or greys else ():
+        for _, path in tqdm(self.files if mask or greys else (), "what labels mean", leave=False, delay=1):
             values = self._grey_values(path)
             coloured |= values is None
             found |= values or set()
@@ -177,16 +178,13 @@ class LabelCoding:
     def _use(self, class_of: dict[int, int], expected: str) -> None:
         """Read values by {value: class id}; 255 is void unless it is there."""
         self._expected = expected
-        self._table = np.full(_OTHER + 1, -1, np.int16)
-        for value, class_id in ({IGNORE_LABEL: IGNORE_LABEL} | class_of).items():
-            self._table[value] = class_id
+        self._table = np.full(_OTHER + 1, -1)
+        self._table[[IGNORE_LABEL, *class_of]] = [IGNORE_LABEL, *class_of.values()]
 
     def _from_colours(self, path: str | Path, pixels: np.ndarray) -> np.ndarray:
         """RGB pixels uint8 (H, W, 3) -> the class that each colour stands for, uint8 (H, W)."""
         if self.colours is None:
-            hint = (
-                "save it as a paletted or grey PNG of class ids, or give each class its colour in the list of classes"
-            )
+            hint = "save it as a paletted or grey PNG of class ids, or give each class a colour in the list of them"
             raise InputError(f"{path}: an RGB label picture, but the classes have no colours; {hint}")
         codes, known = _codes(pixels), _codes(self.colours)  # (H, W), (entries,)
         order = np.argsort(known)
@@ -209,9 +207,10 @@ class LabelCoding:
                 raise InputError(f"{path}: {clash}; save it as RGB, or with the palette in the order of the classes")
         elif len(palette) == 1 or (palette != np.arange(len(palette))[:, None]).any():
             for index in used.tolist():
-                colour, first = self._colour_of.setdefault(index, (tuple(palette[index].tolist()), path))
-                if colour != tuple(palette[index].tolist()):
-                    clash = f"index {index} has the colour {tuple(palette[index].tolist())}, in {first} {colour}"
+                colour = tuple(palette[index].tolist())
+                known, first = self._colour_of.setdefault(index, (colour, path))
+                if colour != known:
+                    clash = f"index {index} has the colour {colour}, in {first} {known}"
                     way_out = "save all with one palette, or as RGB with the classes' colours in the list of classes"
                     raise InputError(f"{path}: {clash}: which class is it? {way_out}")
 

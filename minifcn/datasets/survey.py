@@ -39,7 +39,7 @@ class Survey:
         there = [name for name, n in zip(self.classes, self.pixels[:-1], strict=True) if n]
         excused = self.classes[:1] if self.classes[0].lower() in BACKGROUNDS else []
         self.absent = [name for name in self.classes if name not in [*there, *excused]]
-        self.only = there[0] if len(there) == 1 else None
+        self.only, self.absence = there[0] if len(there) == 1 else None, f"in no picture: {', '.join(self.absent)}"
 
     def largest(self, batch: int) -> tuple[int, int]:
         """Height and width of the largest batch of so many pictures, padded to one size."""
@@ -51,7 +51,7 @@ class Survey:
         """What must be mended before training, equal faults of many files in one sentence."""
         groups = defaultdict(list)
         for error in self.errors:
-            groups[re.match(r"[^\d('\"]*", error.partition(": ")[2])[0]].append(error)
+            groups[re.match(r"[^\d;('\"]*", error.partition(": ")[2])[0]].append(error)
         found = [f"{len(same)} files, the first: {same[0]}" if len(same) > 1 else same[0] for same in groups.values()]
         if self.shapes and not self.pixels[:-1].any():
             found.append("every pixel of the labels is void; write the classes' values into the label files, not 255")
@@ -60,24 +60,22 @@ class Survey:
             found.append(f"all labelled pixels are of one class, {self.only!r}: nothing could be learnt; {way_out}")
         elif self.split == "train" and self.absent and not allow_absent and not self.errors:
             way_out = "take their lines out of classes.txt (if they are the last), add pictures, or give --allow-absent"
-            found.append(f"{self.absence()}; {way_out}")
+            found.append(f"{self.absence}; {way_out}")
         return found
-
-    def absence(self) -> str:
-        """The sentence about absent classes."""
-        return f"in no picture: {', '.join(self.absent)}"
 
 
 def check(datasets: list, allow_absent: bool) -> None:
     """Raise InputError for what must be mended in these splits before training; else print what was assumed."""
     surveys = [dataset.survey for dataset in datasets if not dataset.drawn]
-    if wrong := [f"{survey.split}: {problem}" for survey in surveys for problem in survey.problems(allow_absent)]:
+    found = [(s, problem) for s in surveys for problem in s.problems(allow_absent)]
+    if wrong := [text if text in s.errors else f"{s.split}: {text}" for s, text in found]:
         raise InputError(f"{'; '.join(wrong)}. All that is wrong: python -m minifcn.check_data")
-    for note in notes(surveys):
+    for note in notes(surveys, allow_absent):
         print(f"note: {note}")
 
 
-def notes(surveys: list[Survey]) -> list[str]:
+def notes(surveys: list[Survey], allow_absent: bool) -> list[str]:
     """What was assumed or left out, and what is absent though nothing is wrong, each once."""
-    absent = [f"{survey.split}: {survey.absence()}" for survey in surveys if survey.absent and survey.shapes]
+    told = [s for s in surveys if s.absent and s.shapes and (allow_absent or s.split != "train")]
+    absent = [f"{survey.split}: {survey.absence}" for survey in told]
     return list(dict.fromkeys([note for survey in surveys for note in survey.notes] + absent))

@@ -147,10 +147,21 @@ def test_what_is_not_used_in_camvids_layout(tmp_path):
     (tmp_path / "test").mkdir()
     (tmp_path / "valannot" / "b.png").touch()
     assert list_splits(tmp_path) == ["train", "val"]
-    assert open_dataset(tmp_path, "train").notes == [f"not used: item {tmp_path / 'test'}"]
-    assert open_dataset(tmp_path, "val").notes[0].startswith("without a picture, not used: label file ")
+    alone = f"without a picture, not used: label file {tmp_path / 'valannot' / 'b.png'}"
+    for split in ("train", "val"):
+        assert open_dataset(tmp_path, split).notes == [alone, f"not used: item {tmp_path / 'test'}"]
     (tmp_path / "val" / "b.jp2").touch()
     assert "b.jp2: files of a kind that is not read (.jp2)" in error(tmp_path, "val")
+
+
+def test_palettes_of_two_splits_disagree_in_camvids_layout(tmp_path, capsys):
+    camvid(tmp_path)
+    (tmp_path / "classes.txt").write_text("ground\ncrack\n")
+    for split, colours in (("train", [(0, 0, 0), (255, 0, 0)]), ("val", [(255, 0, 0), (0, 0, 0)])):
+        paletted([[0, 1]], colours).save(tmp_path / f"{split}annot" / "a.png")
+    (tmp_path / "valannot" / "b.png").touch()
+    status, out = checked(capsys, tmp_path)
+    assert status == 1 and "index 0 has the colour (255, 0, 0), in " in out
 
 
 @pytest.mark.parametrize("place", ["", "VOC2012"])

@@ -74,7 +74,7 @@ def test_nothing_but_void_in_any_split_is_refused(tmp_path):
 def test_equal_faults_are_grouped(tmp_path, capsys):
     make(tmp_path, {f"{i}": [[0, 1, 2 + 3 * (i < 7)]] for i in range(9)}, THREE)
     for name in ("7", "8"):
-        (tmp_path / "labels" / f"{name}.png").unlink()
+        (tmp_path / "labels" / f"{name}.png").rename(tmp_path / "labels" / f"{name}_mask.png")
     labels = tmp_path / "labels"
     text = problem(tmp_path)
     assert f"train: 7 files, the first: {labels / '0.png'}: value 5 at 1 pixel" in text and text.count("value 5") == 1
@@ -82,6 +82,11 @@ def test_equal_faults_are_grouped(tmp_path, capsys):
     status, out = checked(capsys, tmp_path)
     assert status == 1 and out.count("bad: train: ") == 2 and out.splitlines()[-1] == "2 bad"
     assert "train              0     9  -" in out
+
+
+def test_one_bad_file_comes_first_in_the_message(tmp_path):
+    make(tmp_path, {"a": [[0, 1, 2]], "b": [[0, 1, 5]]}, THREE)
+    assert problem(tmp_path).startswith(f"{tmp_path / 'labels' / 'b.png'}: value 5 at 1 pixel")
 
 
 def test_drawn_sets_are_not_read():
