@@ -26,21 +26,12 @@ import numpy as np
 from PIL import Image
 
 from ..errors import InputError
+from .colours import palette as colours_for
 from .pictures import IGNORE_LABEL, Example, decode, orientation_of, pixels_of, several, turned
 
 VOID_NAMES = {"void", "ignore", "__ignore__", "_ignore_", "ignored", "unlabeled", "unlabelled"}  # in any case
 _SHOWN = 10  # at most so many values in one message
 _OTHER = 256  # the place in a table of what is no byte
-
-
-def palette(n: int) -> np.ndarray:
-    """Return VOC's colours of the ids below n <= 256, uint8 (n, 3); entry 255 is the cream of void.
-
-    Bits 0, 3, 6 of the id are the highest bits of red, bits 1, 4, 7 those of green, bits 2, 5 those of blue.
-    """
-    ids = np.arange(n)[:, None]  # (n, 1)
-    bits = [(ids >> 3 * i + np.arange(3) & 1) << 7 - i for i in range(3)]  # each (n, 3)
-    return sum(bits).astype(np.uint8)
 
 
 class LabelCoding:
@@ -59,7 +50,7 @@ class LabelCoding:
         self.colours = None if colours is None else np.array(colours, np.uint8)
         self.values = [value for value, name in enumerate(entries) if name.lower() not in VOID_NAMES]
         self.classes = [entries[value] for value in self.values]
-        self.palette = palette(len(self.classes)) if colours is None else self.colours[self.values]
+        self.palette = colours_for(self.classes) if colours is None else self.colours[self.values]
         self._class_of = np.full(len(entries), IGNORE_LABEL)  # entry -> class id
         self._class_of[self.values] = np.arange(len(self.classes))
         self._colour_of: dict[int, tuple] = {}  # palette index -> its colour, and the first file that has it

@@ -6,8 +6,7 @@ from collections import defaultdict
 import numpy as np
 
 from ..errors import InputError
-
-BACKGROUNDS = ("background", "_background_", "bg", "other", "others", "rest", "none", "nothing")  # may be in no picture
+from .colours import is_background
 
 
 class Survey:
@@ -37,7 +36,7 @@ class Survey:
         self.counts = np.array(counts, np.int64).reshape(-1, L + 1)
         self.pixels, self.occurs = self.counts.sum(axis=0), (self.counts > 0).sum(axis=0)
         there = [name for name, n in zip(self.classes, self.pixels[:-1], strict=True) if n]
-        excused = self.classes[:1] if self.classes[0].lower() in BACKGROUNDS else []
+        excused = self.classes[:1] if is_background(self.classes[0]) else []
         self.absent = [name for name in self.classes if name not in [*there, *excused]]
         self.only, self.absence = there[0] if len(there) == 1 else None, f"in no picture: {', '.join(self.absent)}"
 

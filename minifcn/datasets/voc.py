@@ -39,7 +39,7 @@ import numpy as np
 from ..errors import InputError
 from .classes import find_classes, read_classes
 from .dataset import Dataset, from_files, part
-from .labels import LabelCoding, palette
+from .labels import LabelCoding
 from .matlab import read_variables, struct_of
 from .pictures import reading, several
 
@@ -48,6 +48,16 @@ CLASSES = (
     "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor",
 )  # fmt: skip
 _LONGEST = 1 << 26  # bytes of a .mat file's labels, decompressed; SBD's have a quarter of a million
+
+
+def palette(n: int) -> np.ndarray:
+    """Return VOC's colours of the ids below n <= 256, uint8 (n, 3); entry 255 is the cream of void.
+
+    Bits 0, 3, 6 of the id are the highest bits of red, bits 1, 4, 7 those of green, bits 2, 5 those of blue.
+    """
+    ids = np.arange(n)[:, None]  # (n, 1)
+    bits = [(ids >> 3 * i + np.arange(3) & 1) << 7 - i for i in range(3)]  # each (n, 3)
+    return sum(bits).astype(np.uint8)
 
 
 class _MatCoding(LabelCoding):
