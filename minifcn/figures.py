@@ -3,17 +3,20 @@
 Pillow draws the table. matplotlib draws the curves, and is imported only inside the functions that use it: through the
 object API (Figure, Agg), with no display, no pyplot and no global state. Every file is written whole or not at all.
 
-    samples()   picture | truth | 32s | 16s       curves()   training loss, raw and smoothed
-                  ...   |  ...  | ... | ...                  validation Jaccard
-                [] sky  [] road  [] car                      learning rate
+    samples()   picture | truth | 32s | 16s       curves()      training loss, raw and smoothed
+                  ...   |  ...  | ... | ...                     validation Jaccard
+                [] sky  [] road  [] car                         learning rate
+    compare()   picture | truth | prediction | errors           confusion()   true against predicted classes
 """
 
 import os
 from itertools import chain
+from unicodedata import bidirectional
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, features
 
+from .datasets.classes import is_background
 from .datasets.pictures import IGNORE_LABEL
 from .files import atomic_file
 
@@ -21,6 +24,7 @@ VOID_COLOUR = (224, 224, 192)  # the cream of PASCAL VOC, which is also entry 25
 MARGIN, GAP, TITLE_LINE, LEGEND_LINE, LEGEND_GAP, SWATCH = 16, 10, 26, 28, 32, 16  # of samples(), in pixels
 TITLE_SIZE, FONT_SIZE = 19, 16  # of samples(), in pixels
 TEXT, FAINT, GREY, BLUE, ORANGE = "#222222", "#9a9a9a", "#555555", "#1f4e79", "#b2541a"
+WRONG, VOID_GREY = (214, 40, 40), 150  # of errors()
 
 
 def colourise(labels: np.ndarray, palette: np.ndarray) -> np.ndarray:
@@ -41,10 +45,36 @@ def colours_of_bytes(labels: np.ndarray, palette: np.ndarray) -> np.ndarray:
     return full
 
 
-def overlay(picture: np.ndarray, labels: np.ndarray, palette: np.ndarray) -> np.ndarray:
-    """Return a picture (H, W, 3) uint8, half of it the colours of its labels (H, W); void stays untinted."""
-    share = np.where(labels == IGNORE_LABEL, 0, 0.5)[..., None]  # (H, W, 1)
+def overlay(picture: np.ndarray, labels: np.ndarray, palette: np.ndarray, background: bool = False) -> np.ndarray:
+    """Return a picture (H, W, 3) uint8, half of it the colours of its labels (H, W), and all of it at their borders.
+
+    Void stays as it is; so does class 0 where it is the background. A border's line is a pixel wide in each class, in
+    large pictures a pixel for every 400 of the longer side.
+    """
+    (H, W), line = labels.shape, max(1, round(max(labels.shape) / 400))
+    around, border = np.pad(labels, line, "edge"), np.zeros((H, W), bool)
+    for i in range(2 * line + 1):
+        border |= (around[i : i + H, line : line + W] != labels) | (around[line : line + H, i : i + W] != labels)
+    share = np.where(border, 1, np.float32(0.5))[..., None]  # (H, W, 1)
+    share[(labels == IGNORE_LABEL) | (labels == 0) & background] = 0
     return np.rint((1 - share) * picture + share * colourise(labels, palette)).astype(np.uint8)
+
+
+def save_overlay(path: str | os.PathLike, picture: np.ndarray, labels: np.ndarray, classes: list[str], palette) -> None:
+    """Write the overlay of a picture as a PNG, and below it a legend of the classes that occur; white is untinted.
+
+    Raises ValueError as colourise does, and OSError, which names `path`, where the file could not be written.
+    """
+    background = is_background(classes[0])
+    image = Image.fromarray(overlay(picture, labels, palette, background))
+    names, colours = _names(classes), palette.tolist()
+    colours[:background] = [(255, 255, 255)] * background
+    key = [(names[c], colours[c]) for c in np.unique(labels[labels != IGNORE_LABEL])]
+    legend = _legend(key, image.width, max(1, max(image.size) / 1000))
+    canvas = Image.new("RGB", (legend.width, image.height + legend.height), "white")
+    canvas.paste(image, ((legend.width - image.width) // 2, 0))
+    canvas.paste(legend, (0, image.height))
+    _save(path, canvas)
 
 
 def save_label_png(path: str | os.PathLike, labels: np.ndarray, palette: np.ndarray) -> None:
@@ -74,21 +104,20 @@ def samples(path: str | os.PathLike, rows: list[list], titles: list[str], classe
     Titles may hold line breaks. Raises ValueError where these do not fit together, and OSError, which names `path`,
     where the file could not be written.
     """
-    key = list(zip(classes, palette.tolist(), strict=True))
+    key = list(zip(_names(classes), palette.tolist(), strict=True))
     if any((x == IGNORE_LABEL).any() for x in chain(*rows) if x.ndim == 2):
         key.append(("void", VOID_COLOUR))
     widest = max(x.shape[1] for x in chain(*rows))
     cell = min(420, max(180, 1320 // len(titles)))  # the width of a column: a multiple of the widest cell's, if it can
     cell = cell // widest * widest or cell
-    slot = SWATCH + LEGEND_GAP + round(max(_font(FONT_SIZE).getlength(name) for name, _ in key))  # of the legend
-    width = max(len(titles) * (cell + GAP) - GAP, slot) + 2 * MARGIN
+    legend = _legend(key, len(titles) * (cell + GAP) - GAP + 2 * MARGIN)
+    width = legend.width
     columns = [(width + GAP + (2 * c - len(titles)) * (cell + GAP)) // 2 for c in range(len(titles))]
     table = [[_fit(x, cell, palette) for x in row] for row in rows]
     heights = [max(image.height for image in row) + GAP for row in table]
     y = MARGIN + TITLE_LINE * max(1 + title.count("\n") for title in titles)
-    lines = -(-len(key) // max(1, (width - 2 * MARGIN + LEGEND_GAP) // slot))
 
-    canvas = Image.new("RGB", (width, y + sum(heights) + LEGEND_LINE * lines + MARGIN), "white")
+    canvas = Image.new("RGB", (width, y + sum(heights) + legend.height), "white")
     draw = ImageDraw.Draw(canvas)
     for x, title in zip(columns, titles, strict=True):
         longest = max(_font(TITLE_SIZE).getlength(line) for line in title.split("\n"))
@@ -98,8 +127,23 @@ def samples(path: str | os.PathLike, rows: list[list], titles: list[str], classe
         for x, image in zip(columns, row, strict=True):
             canvas.paste(image, (x + (cell - image.width) // 2, y + (height - GAP - image.height) // 2))
         y += height
-    _draw_legend(draw, key, slot, -(-len(key) // lines), y, width)
+    canvas.paste(legend, (0, y))
     _save(path, canvas)
+
+
+def compare(path: str | os.PathLike, picture: np.ndarray, truth: np.ndarray, labels: np.ndarray, classes, palette):
+    """Write a PNG with a picture (H, W, 3), its true labels (H, W), those predicted, and the errors side by side."""
+    wrong = 100 * np.mean((truth != labels)[truth != IGNORE_LABEL]) if (truth != IGNORE_LABEL).any() else 0
+    titles = ["picture", "truth", "prediction", f"errors: {wrong:.1f} % of pixels"]
+    samples(path, [[picture, truth, labels, errors(picture, truth, labels)]], titles, classes, palette)
+
+
+def errors(picture: np.ndarray, truth: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Return a picture (H, W, 3) uint8 in grey, red where labels (H, W) are not the true ones; void is plain grey."""
+    drawn = np.repeat(100 + picture.mean(axis=2, keepdims=True) / 2, 3, axis=2)  # (H, W, 3), pale
+    drawn[truth != labels] = 0.3 * drawn[truth != labels] + 0.7 * np.array(WRONG)
+    drawn[truth == IGNORE_LABEL] = VOID_GREY
+    return drawn.astype(np.uint8)
 
 
 def _font(size: int) -> ImageFont.FreeTypeFont:
@@ -107,6 +151,20 @@ def _font(size: int) -> ImageFont.FreeTypeFont:
     import matplotlib
 
     return ImageFont.truetype(os.path.join(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf"), size)
+
+
+def _names(classes: list[str], leftwards: bool = features.check("raqm")) -> list[str]:
+    """The names of classes, each in one line; the number of a class whose name cannot be drawn.
+
+    That is one with letters that the font lacks, or with Hebrew or Arabic ones where nothing sets them leftwards.
+    """
+    from matplotlib.ft2font import FT2Font
+
+    letters = {*map(chr, FT2Font(_font(FONT_SIZE).path).get_charmap())}
+    if not leftwards:
+        letters = {letter for letter in letters if bidirectional(letter) not in ("R", "AL")}
+    names = [" ".join(name.split()) for name in classes]
+    return [name if letters.issuperset(name) else f"class {c}" for c, name in enumerate(names)]
 
 
 def _fit(x: np.ndarray, cell: int, palette: np.ndarray) -> Image.Image:
@@ -118,13 +176,48 @@ def _fit(x: np.ndarray, cell: int, palette: np.ndarray) -> Image.Image:
     return Image.fromarray(drawn).resize(size, how)
 
 
-def _draw_legend(draw: ImageDraw.ImageDraw, key: list[tuple], slot: int, per_line: int, y: int, width: int) -> None:
-    """Draw a swatch and a name for each class from row y on, in columns `slot` pixels wide, centred."""
-    left = max(MARGIN, (width + LEGEND_GAP - per_line * slot) // 2)
+def _legend(key: list[tuple], width: int, scale: float = 1) -> Image.Image:
+    """Draw a strip with a swatch and a name for each class, centred; `width` wide, or as the longest name needs it."""
+    sizes = MARGIN, LEGEND_GAP, LEGEND_LINE, SWATCH, FONT_SIZE
+    margin, gap, line, swatch, letters = (round(scale * size) for size in sizes)
+    font = _font(letters)
+    slot = swatch + gap + round(max((font.getlength(name) for name, _ in key), default=0))
+    width = max(width, slot + 2 * margin)
+    lines = -(-len(key) // ((width - 2 * margin + gap) // slot))
+    per_line = -(-len(key) // max(1, lines))
+    left = max(margin, (width + gap - per_line * slot) // 2)
+    strip = Image.new("RGB", (width, line * lines + margin), "white")
+    draw = ImageDraw.Draw(strip)
     for k, (name, colour) in enumerate(key):
-        x, top = left + k % per_line * slot, y + k // per_line * LEGEND_LINE + SWATCH // 2
-        draw.rectangle((x, top, x + SWATCH - 1, top + SWATCH - 1), tuple(colour), FAINT)  # a rim, for pale colours
-        draw.text((x + 3 * SWATCH // 2, top + SWATCH // 2), name, TEXT, _font(FONT_SIZE), "lm")
+        x, top = left + k % per_line * slot, k // per_line * line + swatch // 2
+        draw.rectangle((x, top, x + swatch - 1, top + swatch - 1), tuple(colour), FAINT)  # a rim, for pale colours
+        draw.text((x + 3 * swatch // 2, top + swatch // 2), name, TEXT, font, "lm")
+    return strip
+
+
+# --- the confusion matrix ---
+
+
+def confusion(path: str | os.PathLike, counts: np.ndarray, classes: list[str]) -> None:
+    """Draw counts (L, L) of true against predicted pixels as a PNG, each row in per cent of the true class's pixels.
+
+    A class without pixels has an empty row. Raises OSError, which names `path`, where the file could not be written.
+    """
+    from matplotlib.figure import Figure
+
+    L, names = len(classes), [name[:24] for name in _names(classes, leftwards=False)]
+    per_cent = 100 * counts / np.maximum(1, counts.sum(axis=1, keepdims=True))  # (L, L)
+    figure = Figure(figsize=[3 + 0.42 * min(L, 35)] * 2, dpi=120, facecolor="white", layout="constrained")
+    axes = figure.subplots()
+    axes.imshow(per_cent, cmap="Blues", vmin=0, vmax=100)
+    axes.set_xticks(range(L), names, rotation=90, fontsize=8, parse_math=False)
+    axes.set_yticks(range(L), names, fontsize=8, parse_math=False)
+    axes.set(xlabel="predicted, % of the true", ylabel="true")
+    for i, j in np.argwhere(counts) if L <= 35 else ():  # a number would not fit a smaller cell
+        colour = "white" if per_cent[i, j] > 55 else TEXT
+        axes.text(j, i, f"{per_cent[i, j]:.0f}", color=colour, fontsize=8, ha="center", va="center")
+    with atomic_file(path) as file:
+        figure.savefig(file, format="png", dpi=figure.dpi)
 
 
 # --- the training curves ---

@@ -1,4 +1,4 @@
-"""Label pictures hold the labels, overlays the right mixture, and the drawings every picture, pixel for pixel."""
+"""Label pictures hold the labels, and the drawings every picture, pixel for pixel."""
 
 import os
 import subprocess
@@ -41,14 +41,6 @@ def test_colourise(dtype):
     coloured = figures.colourise(labels, PALETTE)
     assert coloured.dtype == np.uint8
     np.testing.assert_array_equal(coloured, expected)
-
-
-def test_overlay_mixes_and_leaves_void_alone():
-    labels = np.array([[1, 255], [0, 2]], np.uint8)
-    x = np.array([[[100, 100, 100], [9, 8, 7]], [[255, 255, 255], [0, 0, 0]]], np.uint8)
-    expected = [[[150, 65, 70], [9, 8, 7]], [[128, 128, 128], [5, 110, 25]]]  # half of x; 127.5 rounds to the even 128
-    np.testing.assert_array_equal(figures.overlay(x, labels, PALETTE), expected)
-    assert figures.overlay(x, labels, PALETTE).dtype == np.uint8
 
 
 @pytest.mark.parametrize("L", [1, 3, 255])
@@ -234,10 +226,14 @@ def test_smoothed():
 
 
 def writers():
+    x, labels = picture(2, 2), np.zeros((2, 2), np.uint8)
     return {
-        "samples": lambda path: figures.samples(path, [[picture(2, 2)]], ["a"], CLASSES, PALETTE),
+        "samples": lambda path: figures.samples(path, [[x]], ["a"], CLASSES, PALETTE),
+        "compare": lambda path: figures.compare(path, x, labels, labels, CLASSES, PALETTE),
+        "overlay": lambda path: figures.save_overlay(path, x, labels, CLASSES, PALETTE),
+        "confusion": lambda path: figures.confusion(path, np.ones((3, 3), int), CLASSES),
         "curves": lambda path: figures.curves(path, training_log()),
-        "label": lambda path: figures.save_label_png(path, np.zeros((2, 2), np.uint8), PALETTE),
+        "label": lambda path: figures.save_label_png(path, labels, PALETTE),
     }
 
 
