@@ -18,7 +18,7 @@ FLOORS = [
     {"models"},
     {"datasets"},
     {"weights"},
-    {"figures", "cases"},
+    {"figures", "gallery", "cases"},
     {"command"},
     {"training"},
 ]

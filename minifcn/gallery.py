@@ -1,0 +1,96 @@
+"""One page to look at predictions: gallery.html, which holds every picture and mask and fetches nothing.
+
+It is written picture by picture: a thousand photographs never lie in memory. The page, its looks and its script are
+gallery.html beside this file, in parts with $names to fill in:
+
+    head   picture [layer [class ...] ...]   picture [...]   ...   foot       a layer: the truth, or what a network says
+"""
+
+import os
+import re
+from base64 import b64encode
+from collections.abc import Iterable
+from html import escape
+from io import BytesIO
+from pathlib import Path
+from string import Template
+
+import numpy as np
+from PIL import Image
+
+from .datasets.classes import is_background
+from .datasets.pictures import IGNORE_LABEL
+from .figures import VOID_COLOUR, colours_of_bytes
+from .files import atomic_file
+from .metrics import ConfusionMatrix
+
+LONGEST = 900  # pixels of a picture's longer side on the page
+
+
+def write(path: str | os.PathLike, entries: Iterable[tuple], classes: list[str], palette: np.ndarray) -> None:
+    """Write a page of pictures under their masks, the worst first where the truth is known.
+
+    An entry is a picture's name, the picture uint8 (H, W, 3), {title of a network: its labels uint8 (H, W)} of one or
+    more, and the true labels (H, W) or None. The last network is shown at first, and decides what is worst. palette:
+    uint8 (L, 3). Raises ValueError where labels do not fit the classes or the truth, and OSError, which names `path`,
+    where the file could not be written.
+    """
+    page, count = _Page(classes, palette), 0
+    with atomic_file(path) as file:
+        file.write(page.fill("head", classes=page.listed(dict.fromkeys(range(len(classes)), ""))))
+        for count, entry in enumerate(entries, 1):
+            file.write(page.picture(count, *entry))
+        file.write(page.fill("foot", count=f"{count} picture{'s' * (count != 1)}"))
+
+
+class _Page:
+    """The page's parts, and the classes that it shows."""
+
+    def __init__(self, classes: list[str], palette: np.ndarray):
+        _, *parts = re.split(r"<!-- part: (\w+) -->\n", Path(__file__).with_suffix(".html").read_text("utf-8"))
+        self.parts = dict(zip(parts[::2], map(Template, parts[1::2]), strict=True))
+        self.palette, self.clear = palette, {IGNORE_LABEL, 0} if is_background(classes[0]) else {IGNORE_LABEL}
+        self.key = dict(enumerate(zip(classes, palette.tolist(), strict=True))) | {IGNORE_LABEL: ("void", VOID_COLOUR)}
+
+    def fill(self, part: str, **values) -> bytes:
+        """A part with its names filled in: bytes are HTML already, all else is text."""
+        known = {name: x.decode() if isinstance(x, bytes) else escape(str(x)) for name, x in values.items()}
+        return self.parts[part].substitute(known).encode("utf-8", "replace")  # not every file's name is Unicode
+
+    def listed(self, shares: dict[int, str]) -> bytes:
+        """Classes, each with its share."""
+        found = [(*self.key[c], share) for c, share in shares.items()]
+        return b"".join(self.fill("class", name=name, colour=str(rgb)[1:-1], share=share) for name, rgb, share in found)
+
+    def picture(self, place: int, name: str, picture: np.ndarray, networks: dict, truth: np.ndarray | None) -> bytes:
+        """A picture under its layers."""
+        layers, jaccard = b"", ""
+        if truth is not None:
+            layers = self.layer(place, "truth", truth, "")
+        for title, labels in networks.items():
+            if truth is not None and (truth != IGNORE_LABEL).any():
+                counts = ConfusionMatrix(len(self.palette))
+                counts.update(truth, labels)
+                jaccard = f"{100 * counts.jaccard():.1f} %"
+            layers += self.layer(place, title, labels, jaccard)
+        H, W, _ = picture.shape
+        seen = _address(Image.fromarray(picture), Image.Resampling.BILINEAR, "jpeg", quality=85)
+        return self.fill("picture", name=name, jaccard=jaccard, width=W, height=H, picture=seen, layers=layers)
+
+    def layer(self, place: int, title: str, labels: np.ndarray, jaccard: str) -> bytes:
+        """Labels (H, W) as a mask, clear at void and background, and their classes, the largest first."""
+        values, counts = np.unique(labels, return_counts=True)
+        shares = {values[i]: f"{100 * counts[i] / labels.size:.1f} %" for i in np.argsort(-counts)}
+        image = Image.fromarray(labels)
+        image.putpalette(colours_of_bytes(labels, self.palette).tobytes())
+        opaque = bytes(0 if c in self.clear else 255 for c in range(256))
+        mask = _address(image, Image.Resampling.NEAREST, "png", transparency=opaque)
+        known = {"place": place, "title": title, "mask": mask, "jaccard": jaccard and f"Jaccard {jaccard}"}
+        return self.fill("layer", classes=self.listed(shares), **known)
+
+
+def _address(image: Image.Image, how: Image.Resampling, kind: str, **options) -> str:
+    """An image, no larger than the page needs it, as an address that holds all of it."""
+    scale, file = min(1, LONGEST / max(image.size)), BytesIO()
+    image.resize([max(1, round(scale * side)) for side in image.size], how).save(file, kind, **options)
+    return f"data:image/{kind};base64,{b64encode(file.getvalue()).decode()}"
