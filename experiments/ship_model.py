@@ -94,7 +94,7 @@ def describe(path: Path, dataset: Dataset) -> dict:
     """What the card says of the shipped file, scored anew."""
     model, meta = load_model(path)
     preprocessing = Preprocessing.from_dict(meta["preprocessing"])
-    counts = evaluate(model, dataset, preprocessing, "the shipped file")
+    counts = evaluate(model, dataset, "the shipped file")
     by_class = zip(dataset.classes, counts.class_jaccard(), strict=True)
     return {
         "data": dataset.name,

@@ -264,3 +264,30 @@ def test_table_with_nothing_counted_and_with_wrong_names():
     assert ConfusionMatrix(2).table(["a", "b"]).count("absent") == 2
     with pytest.raises(ValueError, match="expected 2 names, received 3"):
         ConfusionMatrix(2).table(["a", "b", "c"])
+
+
+@pytest.mark.parametrize(
+    "counts, remark",
+    [
+        ([[5, 1], [2, 0]], ""),
+        ([[0, 0], [0, 0]], ""),
+        ([[9, 0], [3, 0]], "every pixel is predicted as sky"),
+        ([[0, 9], [0, 3]], "every pixel is predicted as car"),
+        ([[0, 0], [1, 3]], "every labelled pixel is car: the scores say nothing"),
+        ([[4, 0], [0, 0]], "every labelled pixel is sky: the scores say nothing"),
+    ],
+)
+def test_scores_that_mislead_are_remarked(counts, remark):
+    """They may be 100 or 50 % all the same. The table, and what JSON files hold, have the sentence too."""
+    matrix = ConfusionMatrix(2)
+    matrix.counts[...] = counts
+    assert matrix.remark(["sky", "car"]) == remark == matrix.details(["sky", "car"])["remark"]
+    assert matrix.table(["sky", "car"]).splitlines()[-1].startswith(remark or "f.w. IU")
+
+
+def test_details_are_what_json_can_hold():
+    details = by_hand().details(["background", "sky", "car", "a bus", "bicycle"])
+    assert json.loads(json.dumps(details)) == details and details["jaccard"] == by_hand().jaccard()
+    assert details["confusion"] == by_hand().counts.tolist()
+    for name, score in zip(["background", "sky", "car", "a bus", "bicycle"], by_hand().class_jaccard(), strict=True):
+        assert details["class_jaccard"][name] == (None if np.isnan(score) else score)

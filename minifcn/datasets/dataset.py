@@ -31,6 +31,14 @@ class Dataset:
 
     ignore_label = IGNORE_LABEL
 
+    @property
+    def values(self): return list(range(len(self.classes)))
+    from functools import cached_property
+    @cached_property
+    def survey(self):
+        from .survey import Survey
+        return Survey(self)
+
     def __len__(self) -> int:
         return len(self.names)
 

@@ -109,6 +109,18 @@ def test_metrics_of_each_network(chain):
         assert metrics["test"]["jaccard"] == pytest.approx(sum(defined) / len(defined))
 
 
+def test_the_end_of_a_run_shows_every_class_of_val_and_test(data, tmp_path, undrawn, capsys):
+    train.main(f"--data {data} --out {tmp_path} --model fcn32s --trunk tiny --steps 2 --lr 0".split())
+    said = capsys.readouterr().out
+    for split in ("val", "test"):
+        table = said[said.index(f"fcn32s on the {split} split of shapes, 3 pictures") :]
+        assert all(f"\n{name}" in table[: table.index("f.w. IU")] for name in CLASSES)
+    last = next(line for line in said.splitlines() if line.startswith("fcn32s: test Jaccard"))
+    assert " % - every pixel is predicted as " in last, "score layers of zeros, learning rate 0: one class"
+    metrics = json.loads((tmp_path / "shapes" / "metrics.json").read_text())
+    assert metrics["val"]["jaccard"] == metrics["validations"][-1]["jaccard"]
+
+
 def test_checkpoint_carries_what_other_commands_need(chain):
     tensors, meta = checkpoint.load(chain / "fcn16s" / "last.safetensors")
     assert meta["classes"] == list(CLASSES) and len(meta["palette"]) == 3
