@@ -1,7 +1,6 @@
 """What the command lines share: one line and exit status 2 for bad input, a help that fits a screen, --device."""
 
 import argparse
-import errno
 import io
 import sys
 from collections.abc import Callable
@@ -53,9 +52,7 @@ class Outlet(io.FileIO):
     def write(self, data) -> int:
         try:
             return super().write(data)
-        except OSError as error:
-            if error.errno not in (errno.EPIPE, errno.EINVAL):  # the latter on Windows
-                raise
+        except BrokenPipeError:
             return len(data)
 
 
