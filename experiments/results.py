@@ -22,8 +22,7 @@ from pathlib import Path
 
 from experiments.results_page import CHAIN, MODELS, PAGE, RECORDS, SCENES, SEEDS, report
 from experiments.table1 import build, scenes
-from experiments.table1.jobs import named
-from experiments.table1.machine import ROOT, commit
+from experiments.table1.jobs import ROOT, commit, named
 from minifcn.cpu import num_threads
 from minifcn.datasets import DRAWN
 from minifcn.datasets.toytown import Toytown

@@ -6,8 +6,8 @@ from statistics import mean
 
 from experiments.table1 import build, scenes
 from experiments.table1.blocks import Plot, markdown
-from experiments.table1.machine import ROOT
-from experiments.table1.machine import line as machine_line
+from experiments.table1.build import machine_line
+from experiments.table1.jobs import ROOT
 from minifcn.datasets.toytown import THIN, WIDE
 
 RECORDS, PAGE = ROOT / "docs" / "results", ROOT / "docs" / "results.md"
@@ -51,7 +51,7 @@ def table1_section(folder: Path) -> list[str]:
 
 def toytown_section(records: dict) -> list[str]:
     some = next(iter(records.values()))
-    settings, machine = some["settings"], some["machine"]
+    settings = some["settings"]
     lines = [
         "## Toytown: 32s, 16s and 8s from scratch",
         "",
@@ -61,7 +61,7 @@ def toytown_section(records: dict) -> list[str]:
         f"seeds, and in brackets the lowest and highest. Thin: {', '.join(THIN)}. Large: {', '.join(WIDE)}. "
         "Seconds are of one thread, with other work on the machine's second core.",
         "",
-        machine_line(machine, sorted({r["commit"] for r in records.values()})),
+        machine_line([*records.values()]),
         "",
         "| network | Jaccard | thin | large | pixel accuracy | training, s | peak memory, GB |",
         "|---|---|---|---|---|---|---|",
@@ -91,7 +91,7 @@ def chain_section(record: dict) -> list[str]:
         f"pictures each, all by default but --init and --seed ({', '.join(map(str, SEEDS))}). Jaccard in per cent on "
         "the 200 test pictures: mean, and in brackets the lowest and highest.",
         "",
-        machine_line(record["machine"], [record["commit"]]),
+        machine_line([record]),
         "",
         "| --init | FCN-32s | FCN-16s | training both, s |",
         "|---|---|---|---|",
@@ -131,7 +131,7 @@ def networks_section(name: str, record: dict) -> list[str]:
         "",
         command(stages),
         "",
-        machine_line(record["machine"], [record["commit"]]),
+        machine_line([record]),
         "",
         f"{stages[0]['steps']} steps of {stages[0]['batch']} pictures a network. Steps and minutes include those of "
         "the networks before (some other work was on the machine). Scores of the last checkpoints on val, in per cent:",
@@ -155,7 +155,7 @@ def full_width_section(record: dict) -> list[str]:
         "on whole CamVid pictures of 360 x 480. The file is written by PyTorch as the published one is; "
         "its values are random.",
         "",
-        machine_line(record["machine"], [record["commit"]]),
+        machine_line([record]),
         "",
         "| seconds a step | peak memory, GB | an epoch of 8,498 SBD pictures, hours | loss, first 10 steps | last 10 |",
         "|---|---|---|---|---|",
@@ -218,14 +218,14 @@ def colour_section(record: dict, trained: dict) -> list[str]:
 
 
 def run_section(name: str, record: dict) -> list[str]:
-    settings, machine, metrics = record["settings"], record["machine"], record["metrics"]
+    settings, metrics = record["settings"], record["metrics"]
     last = metrics["validations"][-1]
     lines = [
         f"## {name}",
         "",
         command([settings]),
         "",
-        machine_line(machine, [record["commit"]]),
+        machine_line([record]),
         "",
         f"Trained {metrics['steps']} steps in {metrics['train_seconds'] / 60:.1f} minutes (validation included; other "
         "work was on the machine for most of the time); peak memory "

@@ -16,9 +16,8 @@ import numpy as np
 
 from experiments.results import ROOT
 from experiments.results_page import command, machine_line
-from experiments.table1.jobs import named, reported_split
-from experiments.table1.machine import commit
-from experiments.table1.plots_dress import title
+from experiments.table1.jobs import commit, named, reported_split
+from experiments.table1.plots import title
 from minifcn.datasets import Dataset, open_dataset
 from minifcn.datasets.transforms import Preprocessing
 from minifcn.training.evaluation import evaluate
@@ -84,7 +83,7 @@ def main() -> None:
         "pictures": meta["pictures"],
         "command": command(stages).strip("`"),
         "minutes": f"{sum(m['train_seconds'] for m in chain.values()) / 60:.0f}",
-        "machine": machine_line(config["machine"], [args.commit or commit()]),
+        "machine": machine_line([{"machine": config["machine"], "commit": args.commit or commit()}]),
     }
     (FOLDER / "README.md").write_text(CARD.format(name=NAME, side=SIDE, **facts), encoding="utf-8")
     print(f"wrote {path.relative_to(ROOT)} and its card: Jaccard {facts['jaccard']} % on {facts['split']}")

@@ -6,7 +6,6 @@ each other, with three seeds, then measures and writes report.html. Stopped or k
 
 import argparse
 import hashlib
-import math
 import shlex
 import sys
 from pathlib import Path
@@ -14,19 +13,22 @@ from pathlib import Path
 from minifcn import cpu, load_weights
 from minifcn.command import command_line, command_parser
 from minifcn.datasets import TOYTOWN, lasting_name, open_dataset
+from minifcn.datasets.dataset import hold_out
 from minifcn.errors import InputError
 from minifcn.files import write_json
 from minifcn.models import TRUNKS, fcn32s
 from minifcn.training.folder import stopping
 from minifcn.training.loop import Stopped
 from minifcn.training.segmentation import check_labelled
+from minifcn.training.settings import POSITIVE
 from minifcn.weights.shipped import SHIPPED, find_weights
 
 from . import build, jobs, measurements, pretraining, table
-from .plan import Options
+from .jobs import Options
 
 STEPS, EPOCHS = 300, 10  # of a run: on toytown, and on other data
 PARTS = ("pretraining", "stride", "footprint", "realtime")  # beside the table
+DECIDING = "data steps batch lrs seeds scale trunk vgg pictures classes contents".split()  # all runs have them alike
 
 
 def parser() -> argparse.ArgumentParser:
@@ -52,11 +54,12 @@ def parser() -> argparse.ArgumentParser:
 def main(argv=None) -> int | None:
     args = parser().parse_args(argv)
     if args.report is not None:
-        return build.write(args.report / "results", args.report)
+        return build.write(args.report)
     options = plan(args)
     folder = args.out / (args.name or f"table1_{Path(options.data).name}")
-    todo = table.jobs(options, folder) + measurements.jobs(options)
-    todo += pretraining.jobs(options) if "pretraining" in options.parts else []
+    todo = table.jobs(options, folder)
+    for name, part in (("stride", measurements), ("pretraining", pretraining)):
+        todo += part.jobs(options) if name in options.parts else []
     (folder / "results").mkdir(parents=True, exist_ok=True)
     with jobs.alone_in(folder, wait=False), stopping() as stop:
         begin(folder, options)
@@ -68,15 +71,15 @@ def main(argv=None) -> int | None:
             print(f"\n{stopped}\ngo on with the same command: {words}")
             return 130
         finally:  # also of what there is so far
-            build.write(folder / "results", folder)
+            build.write(folder)
 
 
 def plan(args: argparse.Namespace) -> Options:
     """The options of the report, checked before anything is written."""
-    given = [(name, getattr(args, name)) for name in ("steps", "batch", "seeds", "scale", "jobs")]
-    for name, value in given + [("lr", lr) for lr in args.lr]:
-        if value is not None and not 0 < value < math.inf:
-            raise InputError(f"--{name}: expected more than 0, received {value}")
+    given = {name: getattr(args, name) for name in ("steps", "batch", "seeds", "scale", "jobs")}
+    for name, value in [*given.items(), *(("lr", lr) for lr in args.lr)]:
+        if value not in POSITIVE:
+            raise InputError(f"--{name}: expected {POSITIVE.text}, received {value}")
     data, vgg = lasting_name(args.data), find_weights(args.init, args.trunk)
     train, reported = (open_dataset(args.data, split) for split in ("train", jobs.reported_split(args.data)))
     check_labelled(args.data, train)
@@ -85,23 +88,22 @@ def plan(args: argparse.Namespace) -> Options:
     steps = args.steps or (STEPS if data == TOYTOWN else max(1, EPOCHS * (len(train) // args.batch)))
     chosen = {"data": data, "steps": steps, "lrs": sorted(set(args.lr)), "seeds": list(range(args.seeds))}
     chosen |= {"vgg": str(vgg), "parts": [part for part in PARTS if part not in args.without]}
-    options = Options(**vars(args) | chosen)
-    pictures = int(options.pictures() * (min(pretraining.FRACTIONS) if "pretraining" in options.parts else 1))
-    if args.batch > pictures:
-        raise InputError(f"--batch {args.batch}: some runs have {pictures} pictures of {args.data}; choose less")
+    chosen |= {"pictures": len(train), "trained_on": len(hold_out(train)[0]), "classes": list(train.classes)}
+    contents = hashlib.sha256(vgg.read_bytes())  # tells data and weights from others of the same names
+    for array in (*train[0], *train[len(train) - 1], *reported[0], *reported[len(reported) - 1]):
+        contents.update(array.tobytes())
+    options = Options(**vars(args) | chosen, contents=contents.hexdigest())
+    fewest = int(options.trained_on * (min(pretraining.FRACTIONS) if "pretraining" in options.parts else 1))
+    if args.batch > fewest:
+        raise InputError(f"--batch {args.batch}: some runs have {fewest} pictures of {args.data}; choose less")
     return options
 
 
 def begin(folder: Path, options: Options) -> None:
     """Write options.json, or see that the one which is there is of the same options and data."""
     path = folder / "results" / f"{build.OPTIONS}.json"
-    train, reported = (open_dataset(options.data, split) for split in ("train", jobs.reported_split(options.data)))
-    contents = hashlib.sha256(Path(options.vgg).read_bytes())  # tells data and weights from others of the same names
-    for array in (*train[0], *train[len(train) - 1], *reported[0], *reported[len(reported) - 1]):
-        contents.update(array.tobytes())
-    now = {name: getattr(options, name) for name in ("data", "steps", "batch", "lrs", "seeds", "scale", "trunk")}
-    now |= {"data": Path(options.data).name, "vgg": Path(options.vgg).name, "pictures": len(train)}
-    now |= {"classes": list(train.classes), "contents": contents.hexdigest()}
+    now = {name: getattr(options, name) for name in DECIDING}
+    now |= {"data": Path(options.data).name, "vgg": Path(options.vgg).name}
     before = build.read(path.parent)[build.OPTIONS] if path.exists() else {}
     for name, value in now.items():
         if (was := before.get(name, value)) != value:
@@ -113,12 +115,11 @@ def begin(folder: Path, options: Options) -> None:
 
 def command_of(options: dict) -> str:
     """The command that makes this report, with the names of files, not their places."""
-    words = {name: options[name] for name in ("data", "steps", "batch")}
-    words |= {"lr": " ".join(f"{lr:g}" for lr in options["lrs"]), "seeds": len(options["seeds"])}
-    words["scale"] = f"{options['scale']:g}" if options["scale"] != 1 else ""  # "": the default, not said
-    words["trunk"] = options["trunk"] if options["trunk"] != "vgg_quarter" else ""
-    words |= {"init": "" if options["shipped"] else options["vgg"], "without": " ".join(options["without"])}
-    return f"python -m minifcn.table1 {' '.join(f'--{name} {value}' for name, value in words.items() if value)}"
+    words = options | {"lr": " ".join(f"{lr:g}" for lr in options["lrs"]), "seeds": len(options["seeds"])}
+    words |= {"scale": f"{options['scale']:g}", "init": SHIPPED if options["shipped"] else options["vgg"]}
+    words["without"] = " ".join(options["without"])
+    said = ["data", "steps", "batch", "lr", "seeds", "scale", "trunk", "init"] + ["without"] * bool(options["without"])
+    return f"python -m minifcn.table1 {' '.join(f'--{name} {words[name]}' for name in said)}"
 
 
 if __name__ == "__main__":

@@ -5,16 +5,19 @@ killed, each run keeps its checkpoint and the same command goes on from there, b
 """
 
 import json
+import math
 import shutil
-from collections.abc import Callable
+import subprocess
+from argparse import Namespace
 from concurrent.futures import FIRST_COMPLETED, wait
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from dataclasses import dataclass, field
+from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 from tqdm import tqdm
 
-from minifcn import cpu
+from minifcn import __version__, cpu
 from minifcn.datasets import has_split
 from minifcn.errors import InputError
 from minifcn.files import write_json
@@ -22,36 +25,68 @@ from minifcn.training.folder import stopping
 from minifcn.training.loop import Diverged, Stopped
 from minifcn.training.segmentation import run_stage
 from minifcn.training.settings import SegmentationSettings
+from minifcn.weights.shipped import SCRATCH
+from minifcn.weights.shipped import SHIPPED as VGG
 
-from . import machine
 from .own_process import end_all, result, start
 
+ROOT = Path(__file__).resolve().parents[2]
 POLL = 0.5  # seconds
+VALIDATIONS = 8  # of the held-out tenth, in a run
 OUTPUT, BEST = "output.txt", "best.safetensors"
 
 
-@dataclass
-class Job:
-    """A run to do, once those named in `after` are finished; or one of those, chosen.
+class Options(Namespace):
+    """What the command line decides (see __main__.py), with lrs and seeds as lists, vgg, the file of VGG weights, and
+    trained_on, the number of pictures without the held-out tenth.
+    """
 
-    settings: makes a run's from the records so far.
+    def settings(self, model: str, start: str, **others) -> SegmentationSettings:
+        """The settings of a run; whatever is not named is as `python -m minifcn.train` has it by default.
+
+        start: VGG, SCRATCH or a checkpoint.
+        """
+        chosen = {name: getattr(self, name) for name in ("data", "steps", "trunk", "batch", "scale")}
+        chosen |= {"model": model, "held_out": True, "init": {VGG: self.vgg, SCRATCH: None}.get(start, start)}
+        settings = SegmentationSettings(**chosen | others)
+        epoch = int(self.trained_on * settings.fraction) // settings.batch
+        return replace(settings, val_every=math.ceil(settings.steps / VALIDATIONS) / epoch)
+
+
+class Job(NamedTuple):
+    """A run to do, once those named in `after` are finished; without settings it is the best of those, over again.
+
+    rate_of: the run whose learning rate it takes.
     keep: whether its checkpoint is of use to anybody once it is scored.
     may_diverge: that a learning rate is too high is a result then, not an error.
-    pick: instead of a run: which of `after` it is, from the records so far.
     """
 
     name: str
-    steps: int = 0
-    settings: Callable[[dict[str, dict]], SegmentationSettings] | None = None
-    after: list[str] = field(default_factory=list)
+    settings: SegmentationSettings | None = None
+    after: tuple[str, ...] = ()
+    rate_of: str | None = None
     keep: bool = True
     may_diverge: bool = False
-    pick: Callable[[dict[str, dict]], str] | None = None
+
+    def with_rate(self, records: dict[str, dict]) -> "Job":
+        """The job with the learning rate that another run was chosen for."""
+        lr = records[self.rate_of]["settings"]["lr"] if self.rate_of else self.settings.lr
+        return self._replace(settings=replace(self.settings, lr=lr))
 
 
 def record_file(root: Path, name: str) -> Path:
     """Of table/fcn16s_vgg/lr0.01: results/table__fcn16s_vgg__lr0.01.json."""
     return root / "results" / f"{name.replace('/', '__')}.json"
+
+
+def checkpoint_of(root: Path, name: str) -> str:
+    """The chosen checkpoint of a run."""
+    return str((root / name / BEST).resolve())
+
+
+def held_out_score(record: dict) -> float:
+    """A run's best score on the held-out tenth; -1 where it diverged."""
+    return -1.0 if "diverged" in record else record["chosen"]["jaccard"] or 0.0
 
 
 def run_jobs(jobs: list[Job], root: Path, workers: int, stop) -> dict[str, dict]:
@@ -63,18 +98,15 @@ def run_jobs(jobs: list[Job], root: Path, workers: int, stop) -> dict[str, dict]
     files = {job.name: record_file(root, job.name) for job in jobs}
     records = {name: json.loads(path.read_text()) for name, path in files.items() if path.exists()}
     waiting, running = [job for job in jobs if job.name not in records], {}  # running: names, by their futures
-    steps, threads = {job.name: job.steps for job in jobs}, max(1, cpu.num_threads() // workers)
-    done = sum(steps[name] for name in records)
-    bar = tqdm(desc="runs", total=sum(steps.values()), initial=done, unit="step", disable=None if waiting else True)
+    threads, hidden = max(1, cpu.num_threads() // workers), None if waiting else True
     try:
-        with bar:
+        with tqdm(desc="runs", total=len(jobs), initial=len(records), unit="run", disable=hidden) as bar:
             while waiting or running:
-                for job in [job for job in waiting if all(name in records for name in job.after)]:
-                    if job.pick is not None:
+                for job in [job for job in waiting if records.keys() >= {*job.after}]:
+                    if job.settings is None:
                         records[job.name] = choose(job, root, records)
                     elif len(running) < workers:
-                        task = {"root": root, "job": job.name, "settings": job.settings(records)}
-                        task |= {"keep": job.keep, "may_diverge": job.may_diverge}
+                        task = {"root": root, "job": job.with_rate(records)}
                         running[start(run, task, threads=threads)] = job.name
                     else:
                         continue
@@ -85,7 +117,7 @@ def run_jobs(jobs: list[Job], root: Path, workers: int, stop) -> dict[str, dict]
                 for future in ended:
                     name = running.pop(future)
                     records[name] = result(future, str(root / name))
-                bar.n = sum(steps[name] for name in records) + sum(steps_done(root / name) for name in running.values())
+                bar.n = len(records)
                 bar.set_postfix_str(" ".join(running.values()))
     finally:
         end_all()
@@ -94,43 +126,42 @@ def run_jobs(jobs: list[Job], root: Path, workers: int, stop) -> dict[str, dict]
 
 
 def choose(job: Job, root: Path, records: dict[str, dict]) -> dict:
-    """Let a job be the run that it picks: with its record and checkpoint. The others' checkpoints go."""
-    picked = job.pick(records)
+    """Let a job be the run that scored best on the held-out tenth: with its record and checkpoint.
+
+    The others' checkpoints go. InputError where all diverged.
+    """
+    best = max(job.after, key=lambda name: held_out_score(records[name]))
+    if "diverged" in records[best]:
+        raise InputError(f"{best} and its like: every learning rate diverged; give lower ones with --lr")
     (root / job.name).mkdir(parents=True, exist_ok=True)
-    shutil.copy(root / picked / BEST, root / job.name)
-    write_json(record_file(root, job.name), records[picked])  # last: it says that the job is finished
+    shutil.copy(root / best / BEST, root / job.name)
+    write_json(record_file(root, job.name), records[best])  # last: it says that the job is finished
     for name in job.after:
         (root / name / BEST).unlink(missing_ok=True)
-    return records[picked]
-
-
-def steps_done(folder: Path) -> int:
-    """How far a run is, by its log."""
-    log = folder / "log.csv"
-    return max(0, log.read_bytes().count(b"\n") - 1) if log.exists() else 0
+    return records[best]
 
 
 # --- in a run's own process ---
 
 
-def run(root: Path, job: str, settings: SegmentationSettings, keep: bool, may_diverge: bool) -> dict:
+def run(root: Path, job: Job) -> dict:
     """Do a run, or go on with it, and return its record. What it prints goes to output.txt."""
-    folder = root / job
+    folder = root / job.name
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / OUTPUT, "a", buffering=1) as output, redirect_stdout(output), redirect_stderr(output):
         with alone_in(folder), stopping() as stop:
             commits = note_commit(folder)
             try:
-                record = found(settings, run_stage(folder, settings, "cpu", stop))
+                record = found(job.settings, run_stage(folder, job.settings, "cpu", stop))
             except InputError as error:
-                if not (may_diverge and isinstance(error, Diverged)):
+                if not (job.may_diverge and isinstance(error, Diverged)):
                     raise InputError(f"{folder}: {error} (all of its output: {OUTPUT} there)") from error
                 record = {"diverged": str(error)}
             config = json.loads((folder / "config.json").read_text())
             record |= {"settings": named(config["stages"][0]), "machine": config["machine"], "commit": commits}
-            for name in ("last.safetensors", BEST)[: 1 if keep else 2]:
+            for name in ("last.safetensors", BEST)[: 1 if job.keep else 2]:
                 (folder / name).unlink(missing_ok=True)
-            write_json(record_file(root, job), record)
+            write_json(record_file(root, job.name), record)
             return record
 
 
@@ -155,9 +186,22 @@ def alone_in(folder: Path, wait: bool = True):
 def note_commit(folder: Path) -> str:
     """The commits that this run was started and gone on with, the present one among them."""
     with open(folder / "commits.txt", "a+") as file:
-        file.write(f"\n{machine.commit()}")
+        file.write(f"\n{commit()}")
         file.seek(0)
         return ", resumed at ".join(dict.fromkeys(filter(None, file.read().splitlines())))
+
+
+def commit() -> str:
+    """The present commit of a source checkout, and whether the package differs from it; elsewhere the version."""
+    try:
+        return git("rev-parse", "--short", "HEAD") + "+changes" * bool(git("status", "--porcelain", "minifcn"))
+    except (OSError, subprocess.CalledProcessError):
+        return f"version {__version__}"
+
+
+def git(*args: str) -> str:
+    command = ["git", f"--git-dir={ROOT / '.git'}", f"--work-tree={ROOT}", *args]  # of no folder above
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def named(settings: dict) -> dict:

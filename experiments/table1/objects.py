@@ -33,16 +33,14 @@ FEWEST = 20  # objects of a bin, for its mean to be used
 
 
 class Object(NamedTuple):
-    """A connected component of the truth. label: its class.  area: pixels.  recall: the share of them found."""
+    """A connected component of the truth.
+
+    label: its class.  diameter: of the disc with the same area, in pixels.  recall: the share of its pixels found.
+    """
 
     label: int
-    area: int
+    diameter: float
     recall: float
-
-    @property
-    def diameter(self) -> float:
-        """Of the disc with the same area, in pixels."""
-        return 2 * np.sqrt(self.area / np.pi)
 
 
 def objects(labels: np.ndarray, prediction: np.ndarray, classes: list[int]) -> list[Object]:
@@ -59,9 +57,10 @@ def objects(labels: np.ndarray, prediction: np.ndarray, classes: list[int]) -> l
     found = []
     for label in classes:
         parts, count = ndimage.label(labels == label, np.ones((3, 3)))
-        areas = np.bincount(parts.ravel(), minlength=count + 1)[1:].tolist()
-        hits = np.bincount(parts[prediction == label], minlength=count + 1)[1:].tolist()
-        found += [Object(label, area, hit / area) for area, hit in zip(areas, hits, strict=True)]
+        areas = np.bincount(parts.ravel(), minlength=count + 1)[1:]
+        hits = np.bincount(parts[prediction == label], minlength=count + 1)[1:]
+        each = zip((2 * np.sqrt(areas / np.pi)).tolist(), (hits / areas).tolist(), strict=True)
+        found += [Object(label, diameter, recall) for diameter, recall in each]
     return [thing for thing in found if thing.diameter >= EDGES[0]]
 
 

@@ -5,14 +5,12 @@ same network from scratch ends with? And a grid of FCN-16s: both starts, the sam
 training pictures, each run of the same number of steps.
 """
 
-from functools import partial
 from itertools import product
 from math import inf, nan
 
 from . import table
-from .blocks import Block, Heading, Plot, Table, Text, Verdict, claim, decide, prose
-from .jobs import Job
-from .plan import SCRATCH, VGG, Options, held_out_score
+from .blocks import Block, Heading, Plot, Table, Verdict, judge, prose
+from .jobs import SCRATCH, VGG, Job, Options, held_out_score
 from .plots import fractions
 from .table import run_name
 
@@ -31,12 +29,11 @@ def grid_name(start: str, fraction: float, lr: float) -> str:
 
 def jobs(options: Options) -> list[Job]:
     """The runs of the grid that the table does not have, with the first seed."""
-
-    def settings(start, fraction, lr, records):
-        return options.settings(MODEL, start, fraction=fraction, lr=lr, seed=options.seeds[0])
-
-    grid = product(STARTS, [f for f in FRACTIONS if f < 1], options.lrs)
-    return [Job(grid_name(*x), options.steps, partial(settings, *x), keep=False, may_diverge=True) for x in grid]
+    made, seed = [], options.seeds[0]
+    for start, fraction, lr in product(STARTS, [f for f in FRACTIONS if f < 1], options.lrs):
+        settings = options.settings(MODEL, start, fraction=fraction, lr=lr, seed=seed)
+        made.append(Job(grid_name(start, fraction, lr), settings, keep=False, may_diverge=True))
+    return made
 
 
 # --- what was found ---
@@ -62,38 +59,36 @@ def races(records: dict[str, dict], seeds: list[int]) -> list[dict]:
     return found
 
 
-def ratios(races: list[dict], unit: int, extra: float = 0) -> dict[str, list[float]]:
-    """For each network: steps (unit 0) or seconds (1) from VGG weights over those from scratch, a seed each."""
+def ratios(races: list[dict], unit: int, extra: float = 0) -> tuple[list[list[float]], str]:
+    """Steps (unit 0) or seconds (1) from VGG weights over those from scratch: by network and seed, and in words."""
     found = {model: [] for model in sorted(RACERS)}
     for race in races:
         found[race["model"]].append((race[VGG][unit] + extra) / race[SCRATCH][unit] if race[VGG] else inf)
-    return found
+    said = {model: ["not reached" if r == inf else f"{r:.2f}" for r in values] for model, values in found.items()}
+    return [*found.values()], "; ".join(f"{model} {', '.join(values)}" for model, values in said.items())
 
 
 def verdicts(races: list[dict], pretraining: float | None) -> list[Verdict]:
     """pretraining: its seconds, None where they are not known."""
     at_first = [race for race in races if race[VGG] and race[VGG][0] == race["first"]]
     blind = any(race[SCRATCH][0] == race["first"] for race in at_first)  # a first validation found both there already
-    steps, figures = ratios(races, 0), "steps from VGG weights over steps from scratch: {}."
+    steps, said = ratios(races, 0)
+    said = f"steps from VGG weights over steps from scratch: {said}."
     if at_first:
-        figures += f" In {len(at_first)} of {len(races)} the first validation found VGG weights there: upper bounds."
+        said += f" In {len(at_first)} of {len(races)} the first validation found VGG weights there: upper bounds."
     # supported: for both networks and every seed; refuted: for either network and every seed, or for both
-    sooner, no_sooner = max(map(max, steps.values())) <= 0.5, max(map(min, steps.values())) >= 1
-    found = [decide(claim("pretraining"), sooner, no_sooner and not blind, figures.format(text(steps)))]
+    sooner, no_sooner = max(map(max, steps)) <= 0.5, max(map(min, steps)) >= 1
+    found = [judge("pretraining", sooner, no_sooner and not blind, said)]
     if pretraining is not None:
-        seconds = ratios(races, 1, pretraining)
-        ahead, behind = max(map(max, seconds.values())) < 1, min(map(min, seconds.values())) > 1
-        figures = f"seconds with {pretraining:.0f} s of pretraining over seconds from scratch: {text(seconds)}."
-        found.append(decide(claim("scratch"), ahead, behind and not blind, figures))
+        seconds, said = ratios(races, 1, pretraining)
+        said = f"seconds with {pretraining:.0f} s of pretraining over seconds from scratch: {said}."
+        ahead, behind = max(map(max, seconds)) < 1, min(map(min, seconds)) > 1
+        found.append(judge("scratch", ahead, behind and not blind, said))
     return found
 
 
-def text(ratios: dict[str, list[float]]) -> str:
-    said = {model: ["not reached" if r == inf else f"{r:.2f}" for r in values] for model, values in ratios.items()}
-    return "; ".join(f"{model} {', '.join(values)}" for model, values in said.items())
-
-
-def blocks(records: dict[str, dict], seeds: list[int], lrs: list[float], pretraining: float | None) -> list[Block]:
+def blocks(records: dict[str, dict], seeds: list[int], lrs: list[float], shipped: bool) -> list[Block]:
+    """shipped: whether the VGG weights are the shipped ones, whose pretraining is known."""
     found = races(records, seeds)
     race_rows = [[r["model"], str(r["seed"]), percent(r["goal"]), *cells(r[VGG]), *cells(r[SCRATCH])] for r in found]
     grid = {(start, f): [records[grid_name(start, f, lr)] for lr in lrs] for start, f in product(STARTS, FRACTIONS)}
@@ -102,12 +97,12 @@ def blocks(records: dict[str, dict], seeds: list[int], lrs: list[float], pretrai
     rates = [[f"{STARTS[start]}, {f:g}", *map(percent, map(held_out_score, grid[start, f]))] for start, f in grid]
     return [
         Heading("Do pretrained weights cut the time?"),
-        *verdicts(found, pretraining),
+        *verdicts(found, PRETRAINING_SECONDS if shipped else None),
         prose("races"),
         Table(["network", "seed", "goal", "from VGG: steps", "s", "from scratch: steps", "s"], race_rows),
         prose("fractions", model=MODEL, seed=seeds[0]),
         Table(["start", *shares], [[name, *map(percent, values)] for name, values in scores.items()]),
-        Text("Jaccard on the held-out tenth for each learning rate of the grid:"),
+        "Jaccard on the held-out tenth for each learning rate of the grid:",
         Table(["start, fraction", *(f"lr {lr:g}" for lr in lrs)], rates),
         Plot("fractions", fractions(FRACTIONS, scores), "Jaccard against the share of training pictures"),
     ]

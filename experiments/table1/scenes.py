@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from tqdm import tqdm
 
 from minifcn.datasets import Dataset
 from minifcn.datasets.transforms import Preprocessing
@@ -14,15 +15,27 @@ from minifcn.training.evaluation import predict
 from minifcn.weights import load_model
 
 from .blocks import Scenes
+from .objects import objects, wanted
 from .table import ROWS
 
 NETWORKS = ("fcn32s_vgg", "fcn16s_fcn32s", "fcn8s_fcn16s")
 REPORTED = ("picture", "truth", ROWS["fcn16s_fcn32s"].name)  # what the lab report's figures show
 LIST = "scenes.json"
 NAMES = {"large": "Large objects", "small": "Small objects"}
+COUNT = 2  # with the largest objects, and as many with the smallest
 
 
-def extremes(diameters: list[float], count: int) -> dict[str, list[int]]:
+def diameters(dataset: Dataset) -> list[float]:
+    """The mean diameter of each picture's objects, NaN without objects."""
+    found, classes = [], wanted(dataset)
+    for i in tqdm(range(len(dataset)), "sizes of objects", unit="picture", leave=False):
+        labels = dataset[i][1]
+        sizes = [thing.diameter for thing in objects(labels, labels, classes)]
+        found.append(float(np.mean(sizes)) if sizes else np.nan)
+    return found
+
+
+def extremes(diameters: list[float], count: int = COUNT) -> dict[str, list[int]]:
     """The pictures with the largest and with the smallest objects. diameters: their means, NaN without objects."""
     order = [i for i in np.argsort(diameters).tolist() if not np.isnan(diameters[i])]
     return {"large": order[::-1][:count], "small": order[:count]}

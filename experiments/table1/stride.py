@@ -21,16 +21,14 @@ from tqdm import tqdm
 from minifcn.datasets import Dataset
 from minifcn.metrics import ConfusionMatrix
 
-from .blocks import Block, Heading, Plot, Table, Text, Verdict, claim, decide, prose
+from .blocks import Block, Heading, Plot, Table, Verdict, judge, prose
 from .objects import FEWEST, STRIDES, means, recall_curves
-from .plots import ceiling_plot, recall_plot
-from .plots_dress import title
+from .plots import ceiling_plot, recall_plot, title
 
 PAPER = {128: 50.9, 64: 73.3, 32: 86.1, 16: 92.8, 8: 96.4, 4: 98.5}  # per cent, VOC 2011: the paper's appendix A
 ENOUGH = 6  # comparisons in a seed
 SEEN = 0.3  # mean recall that each network reaches for some class and size, or it has not learnt the objects
 RISES = 0.5  # mean over classes of Spearman's rank correlation of size and recall
-CLAIM = claim("stride")
 
 
 def ceiling(dataset: Dataset, factors: tuple[int, ...] = (4, 8, 16, 32, 64), progress: str | None = None) -> dict:
@@ -135,14 +133,15 @@ def findings(records: list[dict]) -> list[dict]:
         chosen = [r for r in records if r["seed"] == seed]
         compared = comparisons(chosen)
         triples = list(chain(*compared.values()))
-        known = {"seed": seed, "compared": compared, "pairs": len(triples), "rise": min(map(rise, chosen))}
-        known["peak"] = min(max(means(r).values(), default=0.0) for r in chosen)
-        found.append(known | dict(zip(("d_px", "d_rel"), distances(triples), strict=True)))
+        d_px, d_rel = distances(triples)
+        known = {"seed": seed, "compared": compared, "pairs": len(triples), "d_px": d_px, "d_rel": d_rel}
+        peak = min(max(means(r).values(), default=0.0) for r in chosen)
+        found.append(known | {"rise": min(map(rise, chosen)), "peak": peak})
     return found
 
 
 def verdict(records: list[dict]) -> Verdict:
-    """Put CLAIM to the test: records of at least two networks, in one seed or more."""
+    """Put the claim to the test: records of at least two networks, in one seed or more."""
     seeds, why = findings(records), ""
     if not seeds or any(s["pairs"] < ENOUGH for s in seeds):
         why = "too few comparisons. "
@@ -151,7 +150,7 @@ def verdict(records: list[dict]) -> Verdict:
     supported = not why and all(s["rise"] > RISES and s["d_rel"] < s["d_px"] / 2 for s in seeds)
     refuted = not why and all(s["d_rel"] >= s["d_px"] for s in seeds)
     each = "seed {seed}: D_px {d_px:.4f}, D_rel {d_rel:.4f} over {pairs} comparisons, least rank correlation {rise:.2f}"
-    return decide(CLAIM, supported, refuted, why + "; ".join(each.format(**found) for found in seeds))
+    return judge("stride", supported, refuted, why + "; ".join(each.format(**found) for found in seeds))
 
 
 # --- what the report shows ---
@@ -176,14 +175,13 @@ def blocks(records: list[dict], ceilings: list[dict]) -> list[Block]:
 
 def by_size(records: list[dict]) -> list[Block]:
     """What the verdict comes from."""
-    cells, plot = "{seed} {pairs} {d_px:.4f} {d_rel:.4f} {rise:.2f}", recall_plot(records)
-    seeds = [cells.format(**found).split() for found in findings(records)]
+    seeds = ["{seed} {pairs} {d_px:.4f} {d_rel:.4f} {rise:.2f}".format(**found).split() for found in findings(records)]
     return [
         Table(["seed", "comparisons", "D_px", "D_rel", "least rank correlation"], seeds),
-        Text("By pair of networks, D_px / D_rel (comparisons):"),
+        "By pair of networks, D_px / D_rel (comparisons):",
         pair_table(records),
         recall_table(records),
-        Plot("recall_by_size", plot, "Mean recall of objects; bands: from the worst to the best seed."),
+        Plot("recall_by_size", recall_plot(records), "Mean recall of objects; bands: from the worst to the best seed."),
     ]
 
 

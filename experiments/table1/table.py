@@ -9,16 +9,16 @@ like the checkpoint of a run, is chosen on a held-out tenth of train. The report
 """
 
 from collections.abc import Iterable
-from functools import partial
+from dataclasses import replace
 from itertools import product
 from operator import sub
 from pathlib import Path
 from statistics import mean, stdev
 from typing import NamedTuple
 
-from .blocks import Block, Heading, Plot, Table, Text, prose
-from .jobs import Job
-from .plan import SCRATCH, VGG, Options, best_run, checkpoint_of, held_out_score
+from .blocks import Block, Heading, Plot, Table, prose
+from .jobs import SCRATCH, VGG, Job, Options, checkpoint_of, held_out_score
+from .plots import courses
 
 
 class Row(NamedTuple):
@@ -65,26 +65,18 @@ def lineage(row: str) -> list[str]:
 
 def jobs(options: Options, root: Path) -> list[Job]:
     """The runs of the table, in an order in which each comes after those it needs."""
-
-    def settings(row, parents, seed, lr, records):
-        start = checkpoint_of(root, *parents) if parents else row.start
-        return options.settings(row.model, start, lr=lr or rate(records, picked[row]), seed=seed)
-
-    made, picked = [], {row: run_name(name, options.seeds[0]) for name, row in ROWS.items()}
+    made = []
     for (name, row), seed in product(ROWS.items(), options.seeds):
-        run, parents = run_name(name, seed), [run_name(row.start, seed)] if row.start in ROWS else []
-        if run == picked[row]:
-            grid = {grid_name(name, lr): partial(settings, row, parents, seed, lr) for lr in options.lrs}
-            made += [Job(name, options.steps, make, parents, may_diverge=True) for name, make in grid.items()]
-            made.append(Job(run, after=[*grid], pick=partial(best_run, [*grid])))
+        run, first = run_name(name, seed), run_name(name, options.seeds[0])
+        parents = (run_name(row.start, seed),) if row.start in ROWS else ()
+        settings = options.settings(row.model, checkpoint_of(root, *parents) if parents else row.start, seed=seed)
+        if run == first:
+            grid = {grid_name(name, lr): replace(settings, lr=lr) for lr in options.lrs}
+            made += [Job(choice, at_rate, parents, may_diverge=True) for choice, at_rate in grid.items()]
+            made.append(Job(run, after=tuple(grid)))
         else:
-            make = partial(settings, row, parents, seed, None)
-            made.append(Job(run, options.steps, make, [picked[row], *parents]))
+            made.append(Job(run, settings, (first, *parents), rate_of=first))
     return made
-
-
-def rate(records: dict[str, dict], run: str) -> float:
-    return records[run]["settings"]["lr"]
 
 
 def grid_name(row: str, lr: float) -> str:
@@ -104,14 +96,10 @@ def scores(row: str, records: dict[str, dict], seeds: list[int]) -> list[float]:
     return [records[run_name(row, seed)]["scores"]["jaccard"] for seed in seeds]
 
 
-def courses(records: dict[str, dict], seeds: list[int]) -> dict[str, list[list]]:
-    """The courses of each row's seeds, by the row's name."""
-    return {ROWS[row].name: [records[run_name(row, seed)]["course"] for seed in seeds] for row in ROWS}
-
-
-def blocks(records: dict[str, dict], seeds: list[int], lrs: list[float], speeds: dict, plot: bytes) -> list[Block]:
-    """The table, the paired differences and the courses. speeds: of each network, alone on the machine (speed.py)."""
+def blocks(records: dict[str, dict], seeds: list[int], lrs: list[float], speeds: dict) -> list[Block]:
+    """The table, the paired differences and the courses. speeds: of each network, alone on the machine (cost.py)."""
     some, each = records[run_name("fcn32s_vgg", seeds[0])], [f"seed {seed}" for seed in seeds]
+    plot = courses({r.name: [records[run_name(row, seed)]["course"] for seed in seeds] for row, r in ROWS.items()})
     return [
         Heading("The table"),
         prose("the table", split=some["split"], steps=some["steps"], batch=some["settings"]["batch"]),
@@ -123,12 +111,12 @@ def blocks(records: dict[str, dict], seeds: list[int], lrs: list[float], speeds:
     ]
 
 
-def rates(records: dict[str, dict], seeds: list[int], lrs: list[float]) -> Text:
+def rates(records: dict[str, dict], seeds: list[int], lrs: list[float]) -> str:
     """How the learning rates were chosen, and where a better one may lie outside the grid."""
     if len(lrs) == 1:
         return prose("one rate", lr=lrs[0])
-    chosen = {row.name: rate(records, run_name(name, seeds[0])) for name, row in ROWS.items()}
-    edge = ", ".join(f"{name} ({lr:g})" for name, lr in chosen.items() if lr in (min(lrs), max(lrs)))
+    chosen = {name: records[run_name(name, seeds[0])]["settings"]["lr"] for name in ROWS}
+    edge = ", ".join(f"{ROWS[name].name} ({lr:g})" for name, lr in chosen.items() if lr in (min(lrs), max(lrs)))
     edge = edge and f" At an edge of that grid: {edge}."
     return prose("rates", lrs=", ".join(f"{lr:g}" for lr in lrs), seed=seeds[0], edge=edge)
 
@@ -138,7 +126,7 @@ def line(row: str, records: dict[str, dict], seeds: list[int], speeds: dict[str,
     seconds = mean(sum(run["seconds"] for run in chain) for chain in chains)
     peak = max(chain[-1]["peak_memory_bytes"] or 0 for chain in chains)
     average, deviation, *each = spread(scores(row, records, seeds), ".1f")
-    cells = [ROWS[row].name, average, deviation, f"{rate(records, run_name(row, seeds[0])):g}"]
+    cells = [ROWS[row].name, average, deviation, f"{chains[0][-1]['settings']['lr']:g}"]
     cells += [str(sum(run["steps"] for run in chains[0])), f"{seconds:.0f}", f"{peak / 1e9:.2f}" if peak else "unknown"]
     speed = speeds.get(ROWS[row].model)
     cells += [f"{speed['training_ms']:.0f}", f"{1000 / speed['inference_ms']:.1f}"] if speed else ["-", "-"]

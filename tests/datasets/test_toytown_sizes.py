@@ -174,8 +174,6 @@ def test_an_interrupted_cache_is_completed(small, tmp_path):
 
 def test_a_second_process_draws_the_same(small, tmp_path, monkeypatch):
     alone = ToytownSizes("test", root=tmp_path)
-    monkeypatch.setattr(toytown, "MANY", 1)
-    monkeypatch.setattr(toytown.os, "cpu_count", lambda: 2)
     started = []
     monkeypatch.setattr(toytown.subprocess, "Popen", lambda command, **_: started.append(command) or Process())
     with toytown.helper(ToytownSizes, tmp_path, "test", 0, [1, 6]):
@@ -194,6 +192,16 @@ class Process:
     def terminate(self): ...
 
     def wait(self): ...
+
+
+@pytest.mark.parametrize(("many", "cpus", "helpers"), [(2, 2, 1), (3, 2, 0), (2, 1, 0), (2, None, 0)])
+def test_a_second_process_is_started_where_it_is_worth_it(small, tmp_path, monkeypatch, many, cpus, helpers):
+    started = []
+    monkeypatch.setattr(toytown, "MANY", many)
+    monkeypatch.setattr(toytown.os, "cpu_count", lambda: cpus)
+    monkeypatch.setattr(toytown.subprocess, "Popen", lambda command, **_: started.append(command) or Process())
+    ToytownSizes("val", root=tmp_path)
+    assert len(started) == helpers
 
 
 def test_it_is_opened_by_its_name_and_named_in_errors(small, tmp_path):

@@ -16,7 +16,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +24,8 @@ from PIL import Image
 from tqdm import tqdm
 
 from ...errors import InputError
+from ..dataset import Dataset
+from ..pictures import Example, LabelCoding, read_example
 from .canvas import CLASSES, VOID
 from .scene import draw_scene
 
@@ -41,7 +43,7 @@ PALETTE = np.array([
 ], np.uint8)  # fmt: skip
 
 
-class Toytown:
+class Toytown(Dataset):
     """One split of the drawn street scenes: "train" (600 pictures), "val" (100) or "test" (200).
 
     seed: of the drawing; every seed is another town.  root: folder of the cache; None takes `default_root()`.
@@ -52,71 +54,56 @@ class Toytown:
 
     name = "toytown"
     variant = ""  # the folder, below that of the version, in which the cache of another kind of town is
-    ignore_label = VOID
+    in_turn = (None,)  # sizes of the things, picture by picture
 
     def __init__(self, split: str, seed: int = 0, root: str | Path | None = None):
         if split not in SPLITS:
             raise InputError(f"{self.name} has the splits {', '.join(SPLITS)}, received {split!r}")
-        self.split, self.classes, self.palette = split, list(CLASSES), PALETTE.copy()
-        self.names = [f"{split}_{index:03d}" for index in range(SPLITS[split])]
+        names = [f"{split}_{index:03d}" for index in range(SPLITS[split])]
+        super().__init__(self.name, split, list(CLASSES), PALETTE.copy(), names, self._read)
+        self.sizes = [self.in_turn[index % len(self.in_turn)] for index in range(len(self))]
         self.folder = Path(root or default_root()) / VERSION / self.variant / f"seed{seed}" / split
         self._draw_missing(seed)
 
-    def __len__(self) -> int:
-        return len(self.names)
-
-    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        return self._read("pictures", index, "RGB"), self._read("labels", index, "P")
-
-    @staticmethod
-    def scene(seed: int, split: str, index: int) -> tuple[np.ndarray, np.ndarray]:
+    @classmethod
+    def scene(cls, seed: int, split: str, index: int) -> Example:
         """Draw an item."""
-        return draw_scene(seed, list(SPLITS).index(split), index)
+        sizes = len(cls.in_turn)
+        number = index // sizes if split == "test" else index
+        return draw_scene(seed, list(SPLITS).index(split), number, cls.in_turn[index % sizes])
 
     def _path(self, kind: str, index: int) -> Path:
         return self.folder / kind / f"{self.names[index]}.png"
 
-    def _read(self, kind: str, index: int, mode: str) -> np.ndarray:
-        path = self._path(kind, index)
+    def _read(self, index: int) -> Example:
         try:
-            with Image.open(path) as image:
-                if image.mode != mode:
-                    raise ValueError(f"expected mode {mode}, received {image.mode}")
-                return np.array(image)
-        except (OSError, SyntaxError, ValueError) as error:  # Pillow raises any of them for a damaged PNG
-            advice = f"delete the folder {self.folder} and it will be drawn anew"
-            raise InputError(f"{path}: cannot be read ({error}); {advice}") from error
+            coding = LabelCoding(self.classes, self.palette)
+            return read_example(self._path("pictures", index), self._path("labels", index), coding)
+        except InputError as error:
+            raise InputError(f"{error}; or delete the folder {self.folder} and it will be drawn anew") from error
 
     def _draw_missing(self, seed: int) -> None:
         """Draw the pictures that the cache lacks, a large number of them with a second process."""
         missing = [i for i in range(len(self)) if not self._path("labels", i).exists()]
         if missing:
             task = (type(self), self.folder, self.split, seed, missing)
-            title = f"drawing {self.name}/{self.split}"
-            with helper(*task):
-                for _ in tqdm(draw(*task), desc=title, total=len(missing), unit="picture"):
+            alone = len(missing) < MANY or (os.cpu_count() or 1) < 2
+            with nullcontext() if alone else helper(*task):
+                for _ in tqdm(draw(*task), f"drawing {self.name}/{self.split}", len(missing), unit="picture"):
                     pass
 
 
 class ToytownSizes(Toytown):
     """One split of street scenes in which the size of the compact things varies: cars, persons and the boards of signs.
 
-    Picture i has them SIZES[i % 4] times as large as they are in toytown. Each picture of "train" (600) and "val" (100)
-    is another scene; "test" (200) is 50 scenes, each at all four sizes and otherwise the same (see draw_scene).
-    Arguments and errors are Toytown's.  sizes: a number for each picture.
+    Picture i has them sizes[i] times as large as they are in toytown: SIZES in turn. Each picture of "train" (600) and
+    "val" (100) is another scene; "test" (200) is 50 scenes, each at all four sizes and otherwise the same (see
+    draw_scene). Arguments and errors are Toytown's.
     """
 
     name = "toytown_sizes"
     variant = "sizes1"  # raise its number when what this class adds changes any pixel
-
-    def __init__(self, split: str, seed: int = 0, root: str | Path | None = None):
-        super().__init__(split, seed, root)
-        self.sizes = [SIZES[index % len(SIZES)] for index in range(len(self))]
-
-    @staticmethod
-    def scene(seed: int, split: str, index: int) -> tuple[np.ndarray, np.ndarray]:
-        number = index // len(SIZES) if split == "test" else index
-        return draw_scene(seed, list(SPLITS).index(split), number, SIZES[index % len(SIZES)])
+    in_turn = SIZES
 
 
 def draw(kind: type[Toytown], folder: str | Path, split: str, seed: int, indices: list[int]) -> Iterator[int]:
@@ -135,10 +122,7 @@ def draw(kind: type[Toytown], folder: str | Path, split: str, seed: int, indices
 
 @contextmanager
 def helper(kind: type[Toytown], folder: Path, split: str, seed: int, indices: list[int]) -> Iterator[None]:
-    """Inside this block, where it is worth it, another process draws too, from the last picture to the first."""
-    if len(indices) < MANY or (os.cpu_count() or 1) < 2:
-        yield
-        return
+    """Inside this block another process draws too, from the last picture to the first."""
     call = f"toytown.{kind.__name__}, {str(folder.resolve())!r}, {split!r}, {seed}, {indices[::-1]}"
     code = f"from minifcn.datasets import toytown; list(toytown.draw({call}))"
     process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)

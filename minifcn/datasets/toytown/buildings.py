@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from ...randomness import counted_rng
-from .canvas import BUILDING, UP, Canvas, on_ground
+from .canvas import UP, Canvas, on_ground
 from .paint import paint, pick, shifted, stone, tint, wall
 
 FLOOR = 3.0  # metres
@@ -48,13 +48,12 @@ def draw_building(canvas: Canvas, box: Building, rng: np.random.Generator) -> No
     nearest = np.array([box.front, 0, np.clip(eye[2], box.z0, box.z1)])
     density = float(np.clip(canvas.camera.focal / max(np.linalg.norm(nearest - eye), 4), 3, 26))
     for z, out in ((box.z0, -1.0), (box.z1, 1.0)):
-        if (eye[2] - z) * out > 0:
-            draw_gable(canvas, box, z, out, kind, colour, density, rng)
+        draw_gable(canvas, box, z, out, kind, colour, density, rng)
     if box.ridge:
         draw_roof(canvas, box, side, density, rng)
     size = (box.z1 - box.z0, box.height)
     front = partial(facade, rng, kind, colour, size, density, canvas.weather.lamps)
-    canvas.sheet((box.front, 0, box.z0), ALONG, UP, size, front, BUILDING, (side, 0, 0))
+    canvas.sheet((box.front, 0, box.z0), ALONG, UP, size, front, (side, 0, 0))
 
 
 def draw_gable(canvas: Canvas, box: Building, z: float, out: float, kind, colour, density, rng) -> None:
@@ -62,8 +61,7 @@ def draw_gable(canvas: Canvas, box: Building, z: float, out: float, kind, colour
     width, height, top = abs(box.back - box.front), box.height, box.height + box.ridge
 
     def texture() -> Image.Image:
-        image = wall(rng, kind, shifted(rng, colour, 0.85, 1.05), (width, top), min(density, 16))
-        d = image.width / width
+        image, d = wall(rng, kind, shifted(rng, colour, 0.85, 1.05), (width, top), min(density, 16))
         if rng.random() < 0.7:
             pane = window(rng, 1.1 * d, 1.4 * d, np.array([200.0, 200, 195]), False)
             for floor in range(int(height / FLOOR)):
@@ -72,7 +70,7 @@ def draw_gable(canvas: Canvas, box: Building, z: float, out: float, kind, colour
 
     corner, along = (box.front, 0, z), (np.sign(box.back - box.front), 0, 0)
     outline = ((0, 0), (width, 0), (width, height), (width / 2, top), (0, height))
-    canvas.sheet(corner, along, UP, (width, top), texture, BUILDING, (0, 0, out), outline)
+    canvas.sheet(corner, along, UP, (width, top), texture, (0, 0, out), outline)
 
 
 def draw_roof(canvas: Canvas, box: Building, side: float, density: float, rng: np.random.Generator) -> None:
@@ -80,25 +78,19 @@ def draw_roof(canvas: Canvas, box: Building, side: float, density: float, rng: n
     run, length = abs(box.back - box.front) / 2, box.z1 - box.z0
     slope = float(np.hypot(run, box.ridge))
     up, normal = np.array([[-side * run, box.ridge, 0], [side * box.ridge, run, 0]]) / slope
-    corner = np.array([box.front, box.height, box.z0])
 
     def texture() -> Image.Image:
-        image = wall(rng, "tiles", stone(rng), (length, slope), min(density, 14))
-        d = image.width / length
+        image, d = wall(rng, "tiles", stone(rng), (length, slope), min(density, 14))
         for z in np.arange(1.5, length - 2.2, rng.uniform(3, 6)) if rng.random() < 0.6 else []:
             pane = window(rng, 1.0 * d, 1.2 * d, np.array([90.0, 85, 85]), canvas.weather.lamps)
             image.paste(pane, (int(z * d), int(0.35 * slope * d)))
         return image
 
-    if normal @ (canvas.camera.position - corner) > 0:
-        canvas.sheet(corner, ALONG, up, (length, slope), texture, BUILDING, normal)
+    canvas.sheet((box.front, box.height, box.z0), ALONG, up, (length, slope), texture, normal)
 
 
 # panes, to be stretched: the mirrored sky over a dark room, and the light of a lamp
-GLASS = [
-    Image.fromarray(np.array([[top], [low]], np.uint8))
-    for top, low in (((150, 166, 186), (42, 50, 62)), ((255, 228, 150), (240, 190, 115)))
-]
+GLASS = np.uint8([[[(150, 166, 186)], [(42, 50, 62)]], [[(255, 228, 150)], [(240, 190, 115)]]])  # (2, 2, 1, 3)
 
 
 def rgb(colour: np.ndarray) -> tuple[int, ...]:
@@ -115,12 +107,12 @@ def window(rng: np.random.Generator, w: float, h: float, frame: np.ndarray, nigh
     """A window of w x h texture pixels: frame, glass with the mirrored sky over a dark room, bars, curtain."""
     w, h = max(2, round(w)), max(2, round(h))
     lit = night and rng.random() < 0.45
-    image = Image.new("RGB", (w, h), rgb(frame))
     if w < 4 or h < 4:
-        image.paste((235, 190, 110) if lit else (60, 66, 76), (0, 0, w, h))
-        return image
+        return Image.new("RGB", (w, h), (235, 190, 110) if lit else (60, 66, 76))
+    image = Image.new("RGB", (w, h), rgb(frame))
     brush, rim = ImageDraw.Draw(image), max(1, round(0.08 * w))
-    image.paste(GLASS[lit].resize((w - 2 * rim, h - 2 * rim), Image.Resampling.BILINEAR), (rim, rim))
+    glass = Image.fromarray(GLASS[int(lit)])
+    image.paste(glass.resize((w - 2 * rim, h - 2 * rim), Image.Resampling.BILINEAR), (rim, rim))
     if rng.random() < 0.5:
         cloth, side = rgb(paint(rng)), max(1, int(0.22 * w))
         for left in (rim, w - rim - side - 1):
@@ -135,8 +127,7 @@ def window(rng: np.random.Generator, w: float, h: float, frame: np.ndarray, nigh
 
 def facade(rng, kind: str, colour: np.ndarray, size: tuple[float, float], density: float, night: bool) -> Image.Image:
     """The street side of a house: floors of windows over a ground floor with doors or shops, cornice and plinth."""
-    image = wall(rng, kind, colour, size, density)
-    d = image.width / size[0]
+    image, d = wall(rng, kind, colour, size, density)
     box = partial(fill_box, ImageDraw.Draw(image), d)
     frame = np.array([225.0, 222, 215]) if rng.random() < 0.6 else shifted(rng, paint(rng), 0.6, 1.0)
     trim, dark = rgb(np.clip(0.45 * colour + 110, 0, 255)), rgb(0.5 * colour)
@@ -210,8 +201,9 @@ def draw_skyline(canvas: Canvas, rng: np.random.Generator) -> None:
     camera, right = canvas.camera, canvas.camera.right
     for depth in np.sort(rng.uniform(65, 190, 12))[::-1]:
         grey, colour = pick(rng, far_facades()), stone(rng)
-        dark, light = (np.array(canvas.weather.tone(c, -camera.forward, depth)) for c in (0.35 * colour, 1.2 * colour))
+        tone = canvas.weather.light(-camera.forward, depth)
+        dark, light = np.array([tone(0.35 * colour), tone(1.2 * colour)])
         width, height = rng.uniform(12, 30), grey.height / 5
         foot = camera.position * [1, 0, 1] + camera.forward * depth + right * rng.uniform(-0.62, 0.62) * depth
         corner = foot - right * width / 2
-        canvas.sheet(corner, right, UP, (width, height), partial(tint, grey, dark, light), BUILDING)
+        canvas.sheet(corner, right, UP, (width, height), partial(tint, grey, dark, light))

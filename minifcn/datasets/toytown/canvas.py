@@ -8,6 +8,7 @@ void like VOC's and a thin pole is as exactly labelled as a wall.
 
 import math
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,6 +28,12 @@ Colour = Sequence[float]
 def on_ground(place: Sequence[float]) -> np.ndarray:
     """A place (x, z) as a point (3,) of the world."""
     return np.array([place[0], 0.0, place[1]])
+
+
+def circle(corners: int, turn: float = 0.0) -> np.ndarray:
+    """A regular polygon in a circle of radius 1, (corners, 2); the first corner is `turn` of a turn above (1, 0)."""
+    angles = 2 * np.pi * (np.arange(corners) / corners + turn)
+    return np.stack([np.cos(angles), np.sin(angles)], axis=1)
 
 
 class Camera:
@@ -82,7 +89,7 @@ def cut_near(q: list) -> list:
 
 @dataclass
 class Weather:
-    """The hour and the weather: where the sun stands, the light, the haze, and the look of the sky."""
+    """The hour and the weather: where the sun stands, the light, the haze and the sky."""
 
     sun: np.ndarray  # unit vector
     ambient: np.ndarray  # light of the sky, RGB
@@ -90,32 +97,13 @@ class Weather:
     haze: np.ndarray  # colour of the haze, and of the sky low down
     reach: float  # of the view through the haze, metres
     lamps: bool  # lit
-    top: np.ndarray  # colour of the sky overhead
-    cloud: np.ndarray
-    cover: float  # how cloudy it is
-    crisp: float  # how sharp the clouds are
-    curve: float  # power of the sky's gradient
-    stars: bool
+    sky: tuple  # what draw_sky paints it from
 
-    def steps(self, normal: Colour, depth: float) -> list[tuple[float, float]]:
-        """For each channel (a, b): a colour c at this depth, on a surface with this unit normal, is seen as a c + b."""
+    def light(self, normal: Colour, depth: float) -> Callable[[Colour], tuple[int, ...]]:
+        """How colours are seen at this depth, on a surface with this unit normal: a function of a colour."""
         facing, clear = max(0.0, float(np.dot(normal, self.sun))), math.exp(-max(depth, 0) / self.reach)
-        channels = zip(*(light.tolist() for light in (self.ambient, self.direct, self.haze)), strict=True)
-        return [((a + d * facing) * clear, haze * (1 - clear)) for a, d, haze in channels]
-
-    def tone(self, colour: Colour, normal: Colour, depth: float) -> tuple[int, ...]:
-        """Colour (0 to 255) of a surface as the camera sees it: lit, and veiled by the haze."""
-        return seen(colour, self.steps(normal, depth))
-
-    def tone_image(self, image: Image.Image, normal: Colour, depth: float) -> Image.Image:
-        """`tone` for every pixel of a texture."""
-        table = [min(255, int(a * c + b)) for a, b in self.steps(normal, depth) for c in range(256)]
-        return image.point(table)
-
-
-def seen(colour: Colour, steps: list[tuple[float, float]]) -> tuple[int, ...]:
-    """Apply the steps of `Weather.steps` to a colour."""
-    return tuple(min(255, int(a * c + b)) for c, (a, b) in zip(colour, steps, strict=True))
+        gain, veil = (self.ambient + self.direct * facing) * clear, self.haze * (1 - clear)
+        return lambda colour: tuple(np.minimum(gain * colour + veil, 255).astype(int).tolist())
 
 
 class Canvas:
@@ -126,40 +114,32 @@ class Canvas:
         self.picture, self.labels = Image.fromarray(picture), Image.fromarray(labels)
         self.brush, self.label_brush = ImageDraw.Draw(self.picture), ImageDraw.Draw(self.labels)
 
-    def polygon(self, points: Sequence, colour: Colour, label: int | None = None) -> None:
-        """Fill a polygon of canvas positions. Details that stay inside their object need no label."""
-        if len(points) >= 3:
-            self.draw("polygon", points, colour, label)
+    def draw(self, shape: str, points: Sequence, colour: Colour, label: int | None = None, **how) -> None:
+        """Draw a shape by its name in Pillow into the picture and, with a label, into the labels.
 
-    def disc(self, centre: Sequence[float], rx: float, ry: float, colour: Colour, label: int | None = None) -> None:
-        """Fill an upright ellipse around a canvas position."""
-        u, v = centre
-        box = (u - rx, v - ry, u + rx, v + ry)
-        self.brush.ellipse(box, fill=colour)  # without `draw`: a picture has hundreds of discs
-        if label is not None:
-            self.label_brush.ellipse(box, fill=label)
-
-    def draw(self, shape: str, points: Sequence, colour: Colour, label: int | None, **how) -> None:
-        """Draw a shape by its name in Pillow into the picture and, with a label, into the labels."""
+        Details that stay inside their object need no label.
+        """
         getattr(self.brush, shape)(points, fill=colour, **how)
         if label is not None:
             getattr(self.label_brush, shape)(points, fill=label, **how)
 
-    def sheet(self, corner, along, up, size: tuple, texture: Callable, label: int, normal=None, outline=None) -> None:
-        """Paint a plane sheet of the world, of `size` metres from `corner` along two unit vectors.
+    def sheet(self, corner, along, up, size: tuple, texture: Callable, normal=None, outline=None) -> None:
+        """Paint a plane side of a building, of `size` metres from `corner` along two unit vectors.
 
         outline: corners (x, y) of the part that is painted, in metres along the two; None paints the whole rectangle.
-        texture: returns the image of the sheet; called only where some of it is seen. With a unit normal, it is lit.
+        texture: returns the image of the sheet; called only where some of it is seen.  normal: a unit vector; with it
+        the sheet is lit, and seen from that side alone.
         """
         w, h = size
         outline = outline or ((0, 0), (w, 0), (w, h), (0, h))
         along, up, corner = (np.asarray(vector, float) for vector in (along, up, corner))
         points = self.camera.outline(np.stack([corner + x * along + y * up for x, y in outline]))
-        if not points:
+        if not points or (normal is not None and normal @ (self.camera.position - corner) <= 0):
             return
         image = texture()
         if normal is not None:
-            image = self.weather.tone_image(image, normal, self.camera.depth(corner + w / 2 * along))
+            tone = self.weather.light(normal, self.camera.depth(corner + w / 2 * along))
+            image = image.point(np.transpose(tone(np.arange(256)[:, None])).ravel().tolist())
         xs, ys = zip(*points, strict=True)
         left, top = max(0, int(min(xs))), max(0, int(min(ys)))
         right, bottom = min(W * SCALE, int(max(xs)) + 2), min(H * SCALE, int(max(ys)) + 2)
@@ -173,7 +153,7 @@ class Canvas:
         mask = Image.new("1", extent)
         ImageDraw.Draw(mask).polygon([(x - left, y - top) for x, y in points], fill=1)
         self.picture.paste(patch, (left, top), mask)
-        self.labels.paste(label, (left, top, right, bottom), mask)
+        self.labels.paste(BUILDING, (left, top, right, bottom), mask)
 
     def finish(self) -> tuple[np.ndarray, np.ndarray]:
         """Reduce to the final size: picture (H, W, 3) uint8, labels (H, W) uint8 with void where classes mix."""
@@ -186,41 +166,44 @@ class Canvas:
 class Frame:
     """An upright sheet that faces the camera from a place (x, z): metres right and up of it -> canvas positions."""
 
-    def __init__(self, canvas: Canvas, place: Sequence[float]):
-        self.canvas, self.place, self.foot = canvas, place, on_ground(place)
-        camera, sun, foot = canvas.camera, canvas.weather.sun, self.foot
-        self.depth = camera.depth(foot)
-        self.origin, head = camera.project(np.stack([foot, foot + UP]))
-        self.up = head - self.origin
-        self.right = np.array([-self.up[1], self.up[0]])
-        self.unit = camera.focal / self.depth  # canvas pixels in a metre
-        self.steps = canvas.weather.steps(0.6 * sun, self.depth)
+    def __init__(self, canvas: Canvas, camera: Camera, place: Sequence[float]):
+        self.canvas, self.camera, self.foot = canvas, camera, on_ground(place)
+        sun = canvas.weather.sun
+        self.depth = camera.depth(self.foot)
+        foot, head = camera.project(np.stack([self.foot, self.foot + UP]))
+        ux, uy = (head - foot).tolist()
+        self.basis = (*foot.tolist(), -uy, ux, ux, uy)  # of the place, of right and of up
+        self.unit = camera.focal / self.depth  # canvas pixels in a unit, a metre
+        self.tone = canvas.weather.light(0.6 * sun, self.depth)  # a round thing: each side of it catches some sun
         self.sun = max(-1.0, min(1.0, float(2 * sun @ camera.right)))  # where the sun stands: -1 left, 1 right
-        self.basis = (*self.origin.tolist(), *self.right.tolist(), *self.up.tolist())
 
     def __call__(self, x: float, y: float) -> tuple[float, float]:
         u, v, rx, ry, ux, uy = self.basis
         return u + x * rx + y * ux, v + x * ry + y * uy
 
-    def tone(self, colour: Colour) -> tuple[int, ...]:
-        """Colour of an upright round thing: whatever its side, it catches some of the sun."""
-        return seen(colour, self.steps)
+    def part(self, x: float, y: float, unit: float = 1.0, mirror: int = 1) -> "Frame":
+        """The same sheet, measured from (x, y) in units of so many metres; with mirror -1, x is counted to the left."""
+        part, across = copy(self), unit * mirror
+        _, _, rx, ry, ux, uy = self.basis
+        part.basis, part.unit = (*self(x, y), across * rx, across * ry, unit * ux, unit * uy), unit * self.unit
+        return part
 
     def polygon(self, points: Sequence, colour: Colour, label: int | None = None) -> None:
         """Fill a polygon of places (x, y) on the sheet."""
-        self.canvas.polygon([self(*point) for point in points], self.tone(colour), label)
+        self.canvas.draw("polygon", [self(*point) for point in points], self.tone(colour), label)
 
     def disc(self, x: float, y: float, rx: float, ry: float, colour: Colour, label: int | None = None) -> None:
         """Fill an upright ellipse around a place (x, y) on the sheet."""
-        self.canvas.disc(self(x, y), rx * self.unit, ry * self.unit, self.tone(colour), label)
+        (u, v), rx, ry = self(x, y), rx * self.unit, ry * self.unit
+        self.canvas.draw("ellipse", (u - rx, v - ry, u + rx, v + ry), self.tone(colour), label)
 
     def trapezoid(self, x: float, y: float, half: float, top: float, rise: float, colour: Colour, label=None) -> None:
         """Fill a trapezoid that stands, or where `rise` is negative hangs, at (x, y): `half` its width, `top` above."""
         self.polygon([(x - half, y), (x + half, y), (x + top, y + rise), (x - top, y + rise)], colour, label)
 
-    def limb(self, points: Sequence, width: float, colour: Colour, label: int | None = None) -> None:
-        """Draw a line of `width` canvas pixels through places (x, y), with round joints and ends."""
-        ends, tone, thick = [self(*point) for point in points], self.tone(colour), max(1, round(width))
-        self.canvas.draw("line", ends, tone, label, width=thick)
-        for end in ends if thick > 3 else []:
-            self.canvas.disc(end, width / 2, width / 2, tone, label)
+    def limb(self, width: float, colour: Colour, label: int | None, *points: tuple) -> None:
+        """Draw a line of this width through places (x, y), with round joints and ends."""
+        ends, thick = [self(*point) for point in points], max(1, round(width * self.unit))
+        self.canvas.draw("line", ends, self.tone(colour), label, width=thick)
+        for point in points if thick > 3 else []:
+            self.disc(*point, width / 2, width / 2, colour, label)

@@ -31,8 +31,7 @@ def enlarged_cast(camera: Camera, larger: Camera, cast: np.ndarray) -> list[np.n
     """
     if larger is camera:
         return [cast]
-    seen = cut_near(larger.homogeneous(cast).tolist())
     to_ground = np.linalg.inv(camera.matrix[:, [0, 2, 3]])  # (u, v, 1) -> (X, Z, 1) / depth
-    ground = [to_ground @ (u / d, v / d, 1) for u, v, d in seen]
+    ground = [to_ground @ (u / d, v / d, 1) for u, v, d in cut_near(larger.homogeneous(cast).tolist())]
     ground = cut_near([(NEAR * REACH * point).tolist() for point in ground])  # cuts where 1 / depth is below 1 / REACH
     return [np.array([[x / t, 0, z / t] for x, z, t in ground])] if len(ground) >= 3 else []

@@ -17,19 +17,14 @@ class Street:
     """The plan: a road along Z with pavements to both facades, perhaps a road across it."""
 
     road: float  # width of the road
-    pavement: float  # width of each pavement
+    facade: float  # X of the facades, where the pavements end
     crossing: float  # Z of the middle of the road across; far away where there is none
     crossing_width: float
     zebra: float  # Z where a zebra crossing starts; far away where there is none
 
-    @property
-    def facade(self) -> float:
-        """Distance of the facades from the middle of the road."""
-        return self.road / 2 + self.pavement
 
-
-def draw_ground(canvas: Canvas, street: Street, casts: list, pools: list, rng: np.random.Generator) -> None:
-    """Fill what is still bare GROUND with road and pavement, once everything that stands on it is painted.
+def draw_ground(canvas: Canvas, street: Street, casts: list, pools: list, rng: np.random.Generator) -> Canvas:
+    """Return the canvas with road and pavement on what is bare GROUND, once everything that stands on it is painted.
 
     `casts` are shadow polygons (n, 3) on the ground, `pools` the places (x, z) of lamps that shine on it. Only the
     visible positions are computed, as flat arrays.
@@ -37,7 +32,7 @@ def draw_ground(canvas: Canvas, street: Street, casts: list, pools: list, rng: n
     labels = np.array(canvas.labels)
     bare = np.flatnonzero(labels == GROUND)
     if bare.size == 0:
-        return
+        return canvas
     v, u = np.divmod(bare, W * SCALE)
     x, z, depth = ground_positions(canvas.camera, u.astype(np.float32), v.astype(np.float32))
     white, smooth = (tile.ravel() for tile in noise())
@@ -52,19 +47,19 @@ def draw_ground(canvas: Canvas, street: Street, casts: list, pools: list, rng: n
     weather, sun = canvas.weather, 1 - shadow_mask(canvas.camera, casts)[v // SCALE, u // SCALE]
     glow = sum(np.exp(-((x - float(a)) ** 2 + (z - float(b)) ** 2) / 14) for a, b in pools)
     veil = 1 - np.exp(-depth / np.float32(weather.reach))
-    tint_road, tint_pavement = 0.82 * stone(rng), stone(rng)
-    lights = np.float32([weather.ambient, weather.direct * weather.sun[1], weather.haze, LAMPLIGHT])
+    paints = [0.82 * stone(rng), stone(rng), mark_colour]
+    lights = [weather.ambient, weather.direct * weather.sun[1], weather.haze, LAMPLIGHT]
     ground = np.empty((bare.size, 3), np.uint8)
-    for c, (ambient, direct, haze, lamp) in enumerate(lights.T):
-        colour = np.where(on_road, np.float32(tint_road[c]), np.float32(tint_pavement[c])) * tone
+    for c, (road, pavement, mark, ambient, direct, haze, lamp) in enumerate(np.float32([*paints, *lights]).T):
+        colour = np.where(on_road, road, pavement) * tone
         colour[kerb] = 0.5 * colour[kerb] + 95
-        colour[marks] = mark_colour[c]
+        colour[marks] = mark
         fall = ambient * (0.78 + 0.22 * sun) + direct * sun + lamp * glow
         ground[:, c] = np.clip(colour * fall * (1 - veil) + haze * veil, 0, 255)
     picture = np.array(canvas.picture)
     picture.reshape(-1, 3)[bare] = ground
     labels.ravel()[bare] = np.where(on_road, ROAD, PAVEMENT)
-    canvas.picture, canvas.labels = Image.fromarray(picture), Image.fromarray(labels)
+    return Canvas(canvas.camera, weather, picture, labels)
 
 
 def ground_positions(camera: Camera, u: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -107,8 +102,7 @@ def paving(X, Z, grain, white, depth, rng: np.random.Generator) -> np.ndarray:
     j = np.floor(z)
     joint = ((x - i) < 0.10) | ((z - j) < 0.11 * size / length)
     slab = white[(i.astype(np.int32) * 71 + j.astype(np.int32) * 1931) & 65535]
-    contrast = rng.uniform(0.06, 0.12)
-    tone = 1 + 0.02 * grain + contrast * slab * fade
+    tone = 1 + 0.02 * grain + rng.uniform(0.06, 0.12) * slab * fade
     return (tone * (1 - rng.uniform(0.45, 0.6) * joint * fade)).astype(np.float32)
 
 
@@ -138,10 +132,14 @@ def shadow_mask(camera: Camera, casts: list) -> np.ndarray:
 
 
 def draw_sky(weather: Weather, rng: np.random.Generator) -> np.ndarray:
-    """Return the sky over the canvas, (SH, SW, 3) uint8: a gradient, clouds in octaves of noise, perhaps stars."""
+    """Return the sky over the canvas, (SH, SW, 3) uint8: a gradient, clouds in octaves of noise, perhaps stars.
+
+    weather.sky: the colours overhead and of clouds, how much and how crisp the clouds, the gradient's power, stars.
+    """
+    *colours, cover, crisp, power, stars = weather.sky
     h, w = H // 2, W // 2  # the sky is soft: a quarter of the pixels will do
-    y = np.linspace(0, 1, h, dtype=np.float32)[:, None, None] ** weather.curve
-    top, low, white = (colour.astype(np.float32) for colour in (weather.top, weather.haze, weather.cloud))
+    y = np.linspace(0, 1, h, dtype=np.float32)[:, None, None] ** power
+    top, white, low = np.float32([*colours, weather.haze])
     colours = top * (1 - y) + low * y
     clouds = np.zeros((h, w), np.float32)
     wide = rng.uniform(1, 3)
@@ -150,12 +148,12 @@ def draw_sky(weather: Weather, rng: np.random.Generator) -> np.ndarray:
         patch = Image.fromarray(rng.random(cells[::-1], dtype=np.float32))
         clouds += np.asarray(patch.resize((w, h), Image.Resampling.BICUBIC)) * 0.55**octave
     clouds = (clouds - clouds.mean()) / clouds.std()
-    cover = np.clip((clouds + weather.cover) * weather.crisp, 0, 1)[..., None]
+    cover = np.clip((clouds + cover) * crisp, 0, 1)[..., None]
     # the sunny side of a cloud is where the noise falls off towards the sun
     relief = np.clip(clouds - np.roll(clouds, (2, -1), axis=(0, 1)), -1, 1)[..., None]
     body = white * (1 + 0.16 * relief) - 14 * np.clip(clouds, 0, 2)[..., None]
     colours = colours * (1 - cover) + body * cover
-    if weather.stars:
+    if stars:
         ys, xs = rng.integers(0, h, 40), rng.integers(0, w, 40)
         colours[ys, xs] += rng.uniform(20, 120, (40, 1)) * (1 - cover[ys, xs])
     image = Image.fromarray(np.clip(colours, 0, 255).astype(np.uint8))

@@ -36,15 +36,16 @@ def pick(rng: np.random.Generator, options: Sequence):
     return options[int(rng.integers(len(options)))]
 
 
+def chosen(rng: np.random.Generator, part):
+    """A number for what is given: itself, a tuple of its ends, or a list of options (of any kind)."""
+    if isinstance(part, list):
+        return pick(rng, part)
+    return rng.uniform(*part) if isinstance(part, tuple) else part
+
+
 def mix(rng: np.random.Generator, *recipe) -> np.ndarray:
-    """Colour (3,) of a hue, a saturation and a value: each a number, a tuple of its ends, or a list of options."""
-
-    def chosen(part):
-        if isinstance(part, list):
-            return pick(rng, part)
-        return rng.uniform(*part) if isinstance(part, tuple) else part
-
-    return hsv(*map(chosen, recipe))
+    """Colour (3,) of a hue, a saturation and a value, each `chosen`."""
+    return hsv(*(chosen(rng, part) for part in recipe))
 
 
 def stone(rng: np.random.Generator) -> np.ndarray:
@@ -106,15 +107,18 @@ def masonry(kind: str) -> Image.Image:
     return Image.fromarray(np.clip(tone, 0, 255).astype(np.uint8))
 
 
-def wall(rng: np.random.Generator, kind: str, colour: np.ndarray, size: tuple, density: float) -> Image.Image:
-    """A texture of masonry, `size` metres at `density` pixels a metre. Joints are dark, or of light mortar."""
+def wall(rng: np.random.Generator, kind: str, colour: np.ndarray, size: tuple, density: float) -> tuple:
+    """A texture of masonry, `size` metres at some `density` pixels a metre; joints are dark, or of light mortar.
+
+    Returns the image, and its pixels a metre.
+    """
     tile = masonry(kind)
     w, h = (min(int(s * TILE_DENSITY), tile.width) for s in size)
     left, top = rng.integers(0, tile.width - w + 1), rng.integers(0, tile.height - h + 1)
     shape = (max(4, int(size[0] * density)), max(4, int(size[1] * density)))
     grey = tile.resize(shape, Image.Resampling.BILINEAR, box=(left, top, left + w, top + h), reducing_gap=1.0)
     joint = colour * 0.3 if kind != "brick" or rng.random() < 0.5 else 0.5 * colour + 95
-    return tint(grey, joint, colour * 1.25)
+    return tint(grey, joint, colour * 1.25), shape[0] / size[0]
 
 
 def tint(grey: Image.Image, dark: np.ndarray, light: np.ndarray) -> Image.Image:

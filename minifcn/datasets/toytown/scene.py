@@ -13,11 +13,11 @@ from PIL import Image, ImageFilter
 
 from ...randomness import counted_rng
 from .buildings import Building, draw_building, draw_skyline
-from .canvas import SCALE, Camera, Canvas, Frame, H, W, Weather, on_ground
+from .canvas import SCALE, Camera, Canvas, Frame, H, W, Weather, circle, on_ground
 from .cars import SHAPES, draw_car
 from .enlarge import enlarged, enlarged_cast
 from .ground import Street, bare_labels, draw_ground, draw_sky
-from .paint import mix, pick
+from .paint import chosen, mix, pick
 from .things import draw_bush, draw_lamp, draw_person, draw_sign, draw_tree
 
 PAINTERS = dict(car=draw_car, person=draw_person, lamp=draw_lamp, sign=draw_sign, tree=draw_tree, bush=draw_bush)
@@ -71,24 +71,14 @@ def draw_scene(seed: int, split_index: int, index: int, size: float | None = Non
     draw_skyline(canvas, rng)
     for box in sorted(buildings, key=lambda box: -max(0, box.z0, -box.z1)):
         draw_building(canvas, box, rng)
-    meter = None if size is None else empty_street(canvas, street, still, pools, own(0))
+    # the street without things sets the exposure, whatever size they have
+    meter = None if size is None else draw_ground(canvas, street, still, pools, own(0)).finish()[0]
     glows = []
-    for k in sorted(range(len(things)), key=lambda k: -camera.depth(on_ground(things[k][1]))):
-        kind, place, extent = things[k]
-        canvas.camera = seen_by(kind, place)
+    for k, (kind, place, extent) in sorted(enumerate(things), key=lambda thing: -camera.depth(on_ground(thing[1][1]))):
         board = {"board": size} if size and kind == "sign" else {}
-        glows.append(PAINTERS[kind](Frame(canvas, place), extent, own(2 + k), **board))
-    canvas.camera = camera
-    draw_ground(canvas, street, casts, pools, own(0))
-    picture, labels = canvas.finish()
+        glows.append(PAINTERS[kind](Frame(canvas, seen_by(kind, place), place), extent, own(2 + k), **board))
+    picture, labels = draw_ground(canvas, street, casts, pools, own(0)).finish()
     return develop(picture, [glow for glow in glows if glow and weather.lamps], own(1), meter), labels
-
-
-def empty_street(canvas: Canvas, street: Street, casts: list, pools: list, rng: np.random.Generator) -> np.ndarray:
-    """The street as it is without things: it sets the exposure, whatever size the things have."""
-    empty = Canvas(canvas.camera, canvas.weather, np.array(canvas.picture), np.array(canvas.labels))
-    draw_ground(empty, street, casts, pools, rng)
-    return empty.finish()[0]
 
 
 def make_weather(rng: np.random.Generator) -> Weather:
@@ -99,19 +89,19 @@ def make_weather(rng: np.random.Generator) -> Weather:
     sun = np.array([np.cos(azimuth) * np.cos(height), np.sin(height), np.sin(azimuth) * np.cos(height)])
     colours = {part: mix(rng, *recipe) for part, recipe in SKIES.get(kind, GREY_SKY).items()}
     low = colours["low"]
-    top, cloud = colours.get("top", 0.85 * low), colours.get("cloud", 1.02 * low)
     gain = np.exp(rng.normal(0.12, 0.22))  # of the street over the sky: else the sky would always be the brightest
-    ambient, direct = gain * np.array([ambient, direct])
-    cover, crisp, curve = cover + rng.normal(0, 0.7), rng.uniform(0.5, 1.2), rng.uniform(0.6, 1.4)
-    reach, lamps, stars = reach * rng.uniform(0.7, 1.3), kind in ("dusk", "night"), kind == "night"
-    return Weather(sun, ambient, direct, low, reach, lamps, top, cloud, cover, crisp, curve, stars)
+    look = (cover + rng.normal(0, 0.7), rng.uniform(0.5, 1.2), rng.uniform(0.6, 1.4), kind == "night")
+    sky = (colours.get("top", 0.85 * low), colours.get("cloud", 1.02 * low), *look)
+    reach, lamps = reach * rng.uniform(0.7, 1.3), kind in ("dusk", "night")
+    return Weather(sun, *gain * np.array([ambient, direct]), low, reach, lamps, sky)
 
 
 def make_street(rng: np.random.Generator) -> Street:
     """Choose widths, and whether another road and a zebra crossing cut the street."""
     crossing = rng.uniform(8, 32) if rng.random() < 0.35 else NOWHERE
     zebra = rng.uniform(3, 16) if rng.random() < 0.35 else NOWHERE
-    return Street(rng.uniform(5, 9), rng.uniform(2.5, 7), crossing, rng.uniform(5, 8), zebra)
+    road = rng.uniform(5, 9)
+    return Street(road, road / 2 + rng.uniform(2.5, 7), crossing, rng.uniform(5, 8), zebra)
 
 
 def place_camera(street: Street, rng: np.random.Generator) -> Camera:
@@ -155,20 +145,9 @@ def place_things(street: Street, camera: Camera, parks: list, rng: np.random.Gen
     """Choose trees, cars, persons, lamps and signs in view, none inside another. Returns (kind, (x, z), size) each."""
     things, taken = [], []
     half, edge = street.road / 2, street.facade
-
-    def put(kind, across, depths, radius, size):
-        """Try places in view at these |x| and depths; keep the first that is free."""
-        for _ in range(30):
-            depth, u = depths[0] * (depths[1] / depths[0]) ** rng.random(), rng.uniform(-0.47, 0.47) * W * SCALE
-            x, z = (camera.position + depth * (camera.forward + camera.right * u / camera.focal))[[0, 2]]
-            if across[0] <= abs(x) <= across[1] and all(np.hypot(x - a, z - b) > radius + r for a, b, r in taken):
-                taken.append((x, z, radius))
-                things.append((kind, (x, z), size))
-                return
-
     # how many; |x|; depth; radius; size, that of a car being its shape
-    for kind, counts, across, depths, radius, sizes in (
-        ("car", (2, 6), (1.2, half - 0.6), (7, 34), 2.1, None),
+    for kind, counts, across, (near, far), radius, sizes in (
+        ("car", (2, 6), (1.2, half - 0.6), (7, 34), 2.1, list(SHAPES)),
         ("person", (2, 6), (0, edge - 0.5), (3.8, 13), 0.4, (1.5, 1.9)),
         ("lamp", (1, 4), (half + 0.3, half + 0.9), (5, 24), 0.4, (3.6, 6.5)),
         ("sign", (2, 4), (half + 0.3, half + 1.0), (4.5, 14), 0.4, (2.0, 2.7)),
@@ -176,7 +155,14 @@ def place_things(street: Street, camera: Camera, parks: list, rng: np.random.Gen
         ("bush", (0, 3), (edge - 1.2, edge - 0.3), (6, 25), 0.8, (0.8, 1.6)),
     ):
         for _ in range(rng.integers(*counts)):
-            put(kind, across, depths, radius, rng.uniform(*sizes) if sizes else pick(rng, list(SHAPES)))
+            size = chosen(rng, sizes)
+            for _ in range(30):  # tries, until a place in view is free
+                depth, u = near * (far / near) ** rng.random(), rng.uniform(-0.47, 0.47) * W * SCALE
+                x, z = (camera.position + depth * (camera.forward + camera.right * u / camera.focal))[[0, 2]]
+                if across[0] <= abs(x) <= across[1] and all(np.hypot(x - a, z - b) > radius + r for a, b, r in taken):
+                    taken.append((x, z, radius))
+                    things.append((kind, (x, z), size))
+                    break
     for side, z0, z1 in parks:
         for z in np.arange(z0 + 1, z1 - 0.5, 4.2):
             things.append(("tree", (side * (edge + rng.uniform(1, 5)), z + rng.uniform(-1, 1)), rng.uniform(6.5, 12)))
@@ -186,12 +172,9 @@ def place_things(street: Street, camera: Camera, parks: list, rng: np.random.Gen
 
 def in_view(camera: Camera, place, size) -> bool:
     """Whether a thing of this height (a car: of any shape) may show, or may throw its shadow into view."""
-    foot = on_ground(place)
-    if not 2.5 < camera.depth(foot) < 60:
-        return False
-    u = camera.project(foot[None])[0, 0] / SCALE
-    reach = camera.focal / SCALE / camera.depth(foot) * (3 if isinstance(size, str) else 0.45 * size)
-    return -reach < u < W + reach
+    u, _, depth = camera.homogeneous(on_ground(place)[None])[0]  # u times the depth
+    reach = camera.focal * (3 if isinstance(size, str) else 0.45 * size)
+    return 2.5 < depth < 60 and -reach < u < W * SCALE * depth + reach
 
 
 def thing_shadow(kind: str, place, size, sun: np.ndarray) -> list[np.ndarray]:
@@ -200,20 +183,19 @@ def thing_shadow(kind: str, place, size, sun: np.ndarray) -> list[np.ndarray]:
         box = Building(place[0] - 0.85, place[0] + 0.85, place[1] - 2.1, place[1] + 2.1, 1.2, 0)
         return [box.footprint(), *box.shadow(sun)]
     foot, (length, half) = on_ground(place), STEMS[kind]
-    tip = foot + on_ground(-sun[[0, 2]]) / max(sun[1], 0.15) * length * size
-    along = (tip - foot) / (np.linalg.norm(tip - foot) + 1e-9)
-    side = half * np.array([along[2], 0, -along[0]])
+    away = on_ground(-sun[[0, 2]])
+    tip = foot + away / max(sun[1], 0.15) * length * size
+    side = half * np.array([away[2], 0, -away[0]]) / np.linalg.norm(away)
     stem = np.stack([foot - side, foot + side, tip + side, tip - side])
-    turn = np.linspace(0, 2 * np.pi, 12, endpoint=False)
-    circle = np.stack([np.cos(turn), 0 * turn, np.sin(turn)], axis=1)
-    crown, body = tip + circle * size * 0.3, foot + circle * 0.25
+    around = np.insert(circle(12), 1, 0, axis=1)  # (12, 3)
+    crown, body = tip + around * size * 0.3, foot + around * 0.25
     return [*{"tree": [crown], "bush": [crown], "person": [body]}.get(kind, []), stem]
 
 
-def develop(picture: np.ndarray, glows: list, rng: np.random.Generator, meter: np.ndarray | None = None) -> np.ndarray:
+def develop(picture: np.ndarray, glows: list, rng: np.random.Generator, meter: np.ndarray | None) -> np.ndarray:
     """Finish a picture as a camera does: glow of lamps, white balance, gamma, contrast, vignette, noise.
 
-    meter: the picture whose brightness sets the exposure, where it is another one.
+    meter: the picture whose brightness sets the exposure, where it is another one, or None.
     """
     if rng.random() < 0.2:
         picture = np.asarray(Image.fromarray(picture).filter(ImageFilter.GaussianBlur(rng.uniform(0.2, 0.4))))

@@ -4,7 +4,7 @@ from functools import partial
 
 import numpy as np
 
-from .canvas import PERSON, POLE, SCALE, SIGN, TREE, Frame
+from .canvas import PERSON, POLE, SCALE, SIGN, TREE, Frame, circle
 from .paint import foliage, mix, paint, pick, shifted
 
 TEETH = 7  # of a conifer's skirt
@@ -24,11 +24,8 @@ def draw_tree(frame: Frame, height: float, rng: np.random.Generator, kind: str |
         frame.polygon(half, bark * (0.7 if frame.sun > 0 else 1.2))
     if kind == "conifer":
         return draw_conifer(frame, height, leaf, rng)
-    rx, ry, middle = {
-        "broad": (rng.uniform(0.26, 0.4), rng.uniform(0.26, 0.34), 0.66),
-        "poplar": (0.11, 0.42, 0.56),
-        "bush": (rng.uniform(0.7, 1.3), 0.5, 0.45),
-    }[kind]
+    wide, tall, bushy = rng.uniform(0.26, 0.4), rng.uniform(0.26, 0.34), rng.uniform(0.7, 1.3)
+    rx, ry, middle = {"broad": (wide, tall, 0.66), "poplar": (0.11, 0.42, 0.56), "bush": (bushy, 0.5, 0.45)}[kind]
     draw_crown(frame, middle * height, rx * height, ry * height, leaf, rng)
 
 
@@ -37,12 +34,12 @@ draw_bush = partial(draw_tree, kind="bush")
 
 def draw_crown(frame: Frame, middle: float, rx: float, ry: float, leaf, rng) -> None:
     """Paint foliage: dark lumps as a silhouette, then tufts, from the shady to the sunny side."""
-    unit, sun, lumps = frame.unit, frame.sun, int(rng.integers(7, 12))
+    crown, unit, sun, lumps = frame.part(0, middle), frame.unit, frame.sun, int(rng.integers(7, 12))
     angle, radius = np.arange(lumps) * 2.4, np.sqrt((np.arange(lumps) + 0.5) / lumps)
     cx, cy = radius * np.cos(angle) * rx * 0.68, radius * np.sin(angle) * ry * 0.68
     size = rng.uniform(0.36, 0.52, lumps)
     for x, y, s in zip(cx, cy, size, strict=True):
-        frame.disc(x, middle + y, s * rx, s * ry, leaf * 0.5, TREE)
+        crown.disc(x, y, s * rx, s * ry, leaf * 0.5, TREE)
     count = int(np.clip(rx * ry * unit * unit / 30, 20, 140))
     lump, turn = rng.integers(0, lumps, count), rng.uniform(0, 2 * np.pi, count)  # of each tuft
     reach = np.sqrt(rng.random(count))
@@ -53,12 +50,11 @@ def draw_crown(frame: Frame, middle: float, rx: float, ry: float, leaf, rng) -> 
     shade = np.clip(0.84 + 0.55 * lit + rng.normal(0, 0.1, count), 0.4, 1.5)
     tones = [frame.tone(leaf * s) for s in np.linspace(0.4, 1.5, 12)]
     steps = ((shade - 0.4) / 1.1 * 11.99).astype(int)
-    tuft = np.clip(np.sqrt(rx * ry) * unit * 0.11, 1.4, 7) * rng.uniform(0.6, 1.3, count)
-    order = np.argsort(lit)
-    for u, v, radius, step in zip(
-        *(part[order].tolist() for part in (*frame(x, middle + y), tuft, steps)), strict=True
-    ):
-        frame.canvas.disc((u, v), radius * 1.2, radius, tones[step], TREE)
+    tuft = np.clip(np.sqrt(rx * ry) * 0.11, 1.4 / unit, 7 / unit) * rng.uniform(0.6, 1.3, count)
+    tufts = np.stack([x, y, tuft, steps], axis=1)[np.argsort(lit)]
+    crown.tone = tuple  # the tones are there
+    for x, y, radius, step in tufts.tolist():
+        crown.disc(x, y, radius * 1.2, radius, tones[int(step)], TREE)
 
 
 def draw_conifer(frame: Frame, height: float, leaf, rng) -> None:
@@ -76,7 +72,7 @@ def draw_conifer(frame: Frame, height: float, leaf, rng) -> None:
 def draw_branch(frame: Frame, foot, angle: float, length: float, width: float, levels: int, colour, rng) -> None:
     """Paint a bare branch and, from its tip, thinner ones."""
     tip = (foot[0] + length * np.cos(angle), foot[1] + length * np.sin(angle))
-    frame.limb([foot, tip], max(width * frame.unit, 1.4 * SCALE), colour, TREE)
+    frame.limb(max(width, 1.4 * SCALE / frame.unit), colour, TREE, foot, tip)
     if levels and length * frame.unit > 4:
         for spread in (-1, 1) if levels < 3 else (-1, 0.1, 1):
             turn = angle + spread * rng.uniform(0.25, 0.6)
@@ -85,68 +81,52 @@ def draw_branch(frame: Frame, foot, angle: float, length: float, width: float, l
 
 def draw_person(frame: Frame, height: float, rng: np.random.Generator) -> None:
     """Paint a person who walks or stands: arms, legs, coat or shirt, head with hair, perhaps a bag."""
-    h = height / 1.75  # every length below is that of a person of 1.75 m
-    mirror = pick(rng, (-1, 1))
-
-    def at(*points):
-        return [(mirror * x * h, y * h) for x, y in points]
-
-    def limb(width, colour, *points):
-        frame.limb(at(*points), width * h * frame.unit, colour, PERSON)
-
+    body = frame.part(0, 0, height / 1.75, pick(rng, (-1, 1)))  # every length below is that of a person of 1.75 m
     top, stride = paint(rng), rng.uniform(0.05, 0.30)
     swing, wide = rng.uniform(-0.2, 0.2), rng.uniform(0.19, 0.25)
     skin = mix(rng, (0.04, 0.08), (0.25, 0.5), (0.4, 0.95))
-    limb(0.11, top * 0.7, (-wide, 1.35), (-wide - 0.06 - stride * 0.4, 1.08), (-wide + 0.02 - stride * 0.6, 0.84))
-    draw_legs(limb, stride, shifted(rng, paint(rng), 0.3, 0.8))
+    elbow, wrist = (-wide - 0.06 - stride * 0.4, 1.08), (-wide + 0.02 - stride * 0.6, 0.84)
+    body.limb(0.11, top * 0.7, PERSON, (-wide, 1.35), elbow, wrist)
+    trousers = shifted(rng, paint(rng), 0.3, 0.8)
+    for side, shade in ((-1, 0.8), (1, 1.0)):  # legs, one ahead of the other, with dark shoes
+        foot = side * stride
+        body.limb(0.17, trousers * shade, PERSON, (side * 0.06, 0.88), (0.6 * foot + 0.03, 0.48), (foot, 0.07))
+        body.limb(0.10, trousers * shade * 0.4, PERSON, (foot, 0.04), (foot + 0.15, 0.03))
     hem = pick(rng, (0.85, 0.85, 0.5))  # a shirt, or a coat or skirt
     left = [(-wide - 0.02, hem), (-wide * 0.85, 1.1), (-wide, 1.40), (-0.1, 1.47)]
-    right = [(-x, y) for x, y in left[::-1]]
-    frame.polygon(at(*left, *right), top, PERSON)
-    frame.polygon(at(*left, (-0.08, hem)), top * 0.78)
-    hand = (wide + swing, 0.8)
-    limb(0.11, top * 1.08, (wide, 1.36), (wide + 0.07 + swing * 0.4, 1.08), hand)
-    limb(0.1, skin, hand, (hand[0], hand[1] - 0.04))
+    body.polygon([*left, *((-x, y) for x, y in left[::-1])], top, PERSON)
+    body.polygon([*left, (-0.08, hem)], top * 0.78)
+    x, y = hand = (wide + swing, 0.8)
+    body.limb(0.11, top * 1.08, PERSON, (wide, 1.36), (wide + 0.07 + swing * 0.4, 1.08), hand)
+    body.limb(0.1, skin, PERSON, hand, (x, y - 0.04))
     if rng.random() < 0.35:
-        x, y = hand
-        bag = at((x - 0.14, y), (x + 0.14, y), (x + 0.12, y - 0.3), (x - 0.12, y - 0.3))
-        frame.polygon(bag, paint(rng) * 0.8, PERSON)
-    limb(0.11, skin * 0.85, (0, 1.42), (0, 1.52))
-    hair = mix(rng, (0.02, 0.12), 0.4, (0.1, 0.6))
-    frame.disc(0, 1.63 * h, 0.125 * h, 0.145 * h, hair, PERSON)
-    frame.disc(mirror * 0.03 * h, 1.6 * h, 0.1 * h, 0.115 * h, skin)
-
-
-def draw_legs(limb, stride: float, colour: np.ndarray) -> None:
-    """Paint two legs in trousers, one ahead of the other, with dark shoes."""
-    for side, shade in ((-1, 0.8), (1, 1.0)):
-        foot = side * stride
-        limb(0.17, colour * shade, (side * 0.06, 0.88), (0.6 * foot + 0.03, 0.48), (foot, 0.07))
-        limb(0.10, colour * shade * 0.4, (foot, 0.04), (foot + 0.15, 0.03))
+        body.trapezoid(x, y, 0.14, 0.12, -0.3, paint(rng) * 0.8, PERSON)
+    body.limb(0.11, skin * 0.85, PERSON, (0, 1.42), (0, 1.52))
+    body.disc(0, 1.63, 0.125, 0.145, mix(rng, (0.02, 0.12), 0.4, (0.1, 0.6)), PERSON)
+    body.disc(0.03, 1.6, 0.1, 0.115, skin)
 
 
 def draw_lamp(frame: Frame, height: float, rng: np.random.Generator) -> tuple[float, float]:
     """Paint a street lamp: pole, arm and head. Returns the canvas position of the light."""
     metal = shifted(rng, paint(rng), 0.4, 1.0)
-    width = max(0.17 * frame.unit, 2.9 * SCALE)
-    half, arm = width / frame.unit / 2, pick(rng, [-1, 1]) * rng.uniform(0.7, 1.4)
-    draw_pole(frame, height, metal, width)
+    half, arm = max(0.17, 2.9 * SCALE / frame.unit) / 2, pick(rng, [-1, 1]) * rng.uniform(0.7, 1.4)
+    draw_pole(frame, height, half, metal)
     frame.trapezoid(0, 0, half * 1.7, half * 1.3, 0.9, metal * 0.8, POLE)
     x, y = 0.0, height + 0.1
     if rng.random() < 0.6:
         x, y = arm, height + 0.25
-        frame.limb([(0, height - 0.05), (0.4 * arm, y), (x, y)], 0.75 * width, metal, POLE)
-    frame.trapezoid(x, y, 0.36, 0.2, 0.28, metal * 0.7, POLE)
-    glass = (255, 236, 180) if frame.canvas.weather.lamps else frame.tone((235, 235, 225))
-    corners = [(x - 0.32, y), (x + 0.32, y), (x + 0.22, y - 0.16), (x - 0.22, y - 0.16)]
-    frame.canvas.polygon([frame(*corner) for corner in corners], glass, POLE)
-    return frame(x, y)
+        frame.limb(1.5 * half, metal, POLE, (0, height - 0.05), (0.4 * arm, y), (x, y))
+    head, lit = frame.part(x, y), frame.canvas.weather.lamps
+    head.trapezoid(0, 0, 0.36, 0.2, 0.28, metal * 0.7, POLE)
+    if lit:
+        head.tone = tuple  # what shines is seen in its own colour
+    head.trapezoid(0, 0, 0.32, 0.22, -0.16, (255, 236, 180) if lit else (235, 235, 225), POLE)
+    return head(0, 0)
 
 
-def draw_pole(frame: Frame, height: float, metal, width: float) -> None:
-    """Paint a round pole: lit on the sun's side, dark on the other."""
-    half, sun = width / frame.unit / 2, frame.sun
-    for left, right, shade in ((-1.0, 1.0, 1.0), (-1.0, -0.3, 0.9 - 0.4 * sun), (0.4, 1.0, 0.9 + 0.4 * sun)):
+def draw_pole(frame: Frame, height: float, half: float, metal) -> None:
+    """Paint a round pole, `half` its width: lit on the sun's side, dark on the other."""
+    for left, right, shade in ((-1, 1, 1.0), (-1, -0.3, 0.9 - 0.4 * frame.sun), (0.4, 1, 0.9 + 0.4 * frame.sun)):
         strip = [(left * half, 0), (right * half, 0), (right * half, height), (left * half, height)]
         frame.polygon(strip, metal * shade, POLE)
 
@@ -160,35 +140,31 @@ def draw_sign(frame: Frame, height: float, rng: np.random.Generator, board: floa
     size = board * rng.uniform(0.65, 0.95)  # metres, the width of the board
     height = max(height, 0.85 * size)  # no board reaches into the ground
     metal = shifted(rng, paint(rng), 0.5, 1.0)
-    draw_pole(frame, height, metal, max(0.1 * frame.unit, 2.6 * SCALE))
+    draw_pole(frame, height, max(0.1, 2.6 * SCALE / frame.unit) / 2, metal)
     rim, face, mark = paint(rng), shifted(rng, paint(rng), 0.8, 1.3), shifted(rng, paint(rng), 0.2, 0.6)
     if rng.random() < 0.5:  # white face, or dark face with a white mark
         face, mark = (np.array([232.0, 230, 222]), mark) if rng.random() < 0.6 else (rim, np.array([235.0, 235, 230]))
-    r, kind = size / 2, pick(rng, ["round", "triangle", "square", "octagon", "board", "lights"])
+    kind = pick(rng, ["round", "triangle", "square", "octagon", "board", "lights"])
     if kind == "lights":
-        return draw_lights(frame, height, 0.7 * size, rng)
+        return draw_lights(frame.part(0, height, 0.7 * size), rng)
     # corners, and by how much of a turn the first stands above the right
     shapes = {"round": (20, 0), "triangle": (3, pick(rng, [0.25, 0.75])), "square": (4, pick(rng, [0, 0.125]))}
-    corners, turn = (shapes | {"octagon": (8, 1 / 16), "board": (4, 0.125)})[kind]
-    angles = 2 * np.pi * (np.arange(corners) / corners + turn)
-    stretch = 1.7 if kind == "board" else 1.0
+    outline = circle(*(shapes | {"octagon": (8, 1 / 16), "board": (4, 0.125)})[kind])
+    plate = frame.part(0, height, size / 2)
     for scale, colour, label in ((1.12, (240, 240, 236), SIGN), (1.05, rim, SIGN), (0.74, face, None)):
-        ring = [(r * stretch * scale * np.cos(a), height + r * scale * np.sin(a)) for a in angles]
-        frame.polygon(ring, np.asarray(colour), label)
+        plate.polygon(scale * outline * (1.7 if kind == "board" else 1, 1), np.asarray(colour), label)
     if kind == "board":
         for y in (0.22, -0.12):
-            frame.limb([(-0.8 * r, height + y * r), (0.6 * r, height + y * r)], 0.16 * r * frame.unit, mark)
+            plate.limb(0.16, mark, None, (-0.8, y), (0.6, y))
     else:
         a, b = rng.uniform(-0.4, 0.4, 2)
-        ends = [(-0.4 * r, height + a * r), (0, height + b * r), (0.4 * r, height - a * r)]
-        frame.limb(ends, 0.24 * r * frame.unit, mark)
+        plate.limb(0.24, mark, None, (-0.4, a), (0, b), (0.4, -a))
 
 
-def draw_lights(frame: Frame, height: float, size: float, rng: np.random.Generator) -> None:
+def draw_lights(box: Frame, rng: np.random.Generator) -> None:
     """Paint a traffic light: a dark box with three lamps, one of them lit."""
-    half, lit = 0.32 * size, rng.integers(3)
-    low, high, radius = height - 1.1 * size, height + 0.9 * size, 0.22 * size * frame.unit
-    frame.trapezoid(0, low, half, half, high - low, shifted(rng, paint(rng), 0.2, 0.7), SIGN)
-    for k, colour in enumerate([(250, 60, 45), (250, 185, 50), (70, 225, 120)]):
-        shine = colour if k == lit else tuple(int(0.28 * c) for c in colour)
-        frame.canvas.disc(frame(0, height + (0.55 - 0.65 * k) * size), radius, radius, shine)
+    lit = rng.integers(3)
+    box.trapezoid(0, -1.1, 0.32, 0.32, 2.0, shifted(rng, paint(rng), 0.2, 0.7), SIGN)
+    box.tone = tuple  # lamps shine
+    for k, colour in enumerate(np.array([(250, 60, 45), (250, 185, 50), (70, 225, 120)])):
+        box.disc(0, 0.55 - 0.65 * k, 0.22, 0.22, (colour * (1 if k == lit else 0.28)).astype(int))

@@ -5,7 +5,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from experiments.table1.blocks import Claim, Heading, Plot, Report, Scenes, Table, Text, Verdict
+from experiments.table1.blocks import Heading, Plot, Scenes, Table, Verdict
 from minifcn.datasets.pictures import IGNORE_LABEL
 from minifcn.figures import colourise
 
@@ -28,7 +28,7 @@ TABLE = Table(
 )
 WIDE = Table([f"column {c}" for c in range(30)], [[f"{c}.5" for c in range(30)]])
 CLAIMS = [
-    Verdict(Claim(f"name {v} {EVIL}", f"claim {v} {EVIL}", f"if {v} {EVIL}", f"unless {v} {EVIL}"), v, f"{v}: {EVIL}")
+    Verdict(f"name {v} {EVIL}", f"claim {v} {EVIL}", f"if {v} {EVIL}", f"unless {v} {EVIL}", v, f"{v}: {EVIL}")
     for v in ("supported", "refuted", "undecided", "refuted")
 ]
 
@@ -63,21 +63,19 @@ def png(H, W):
 
 SCENES = [scene(1, void=True), scene(2, void=False)]
 DRAWING, DRAWING_PNG = png(300, 1400)
-REPORT = Report(
-    f"Title {EVIL}",
-    [
-        Text(f"Text with `code {EVIL}` and {EVIL}\n\nSecond paragraph {LONG}"),
-        Heading(f"Heading {EVIL}"),
-        TABLE,
-        Heading("Twice", 3),
-        WIDE,
-        Plot("drawing", DRAWING_PNG, f"Drawing {EVIL}"),
-        Heading("Twice", 3),
-        *CLAIMS,
-        Heading(LONG),
-        Scenes("scenes", f"Scenes {EVIL}", [{k: in_blocks(x) for k, x in s.items()} for s in SCENES], CLASSES, PALETTE),
-        Scenes("one", "One", [{"alone": in_blocks(SCENES[1]["picture"])}], CLASSES, PALETTE),
-    ],
-)
+REPORT = [
+    Heading(f"Title {EVIL}", 1),
+    f"Text with `code {EVIL}` and {EVIL}\n\nSecond paragraph {LONG}",
+    Heading(f"Heading {EVIL}"),
+    TABLE,
+    Heading("Twice", 3),
+    WIDE,
+    Plot("drawing", DRAWING_PNG, f"Drawing {EVIL}"),
+    Heading("Twice", 3),
+    *CLAIMS,
+    Heading(LONG),
+    Scenes("scenes", f"Scenes {EVIL}", [{k: in_blocks(x) for k, x in s.items()} for s in SCENES], CLASSES, PALETTE),
+    Scenes("one", "One", [{"alone": in_blocks(SCENES[1]["picture"])}], CLASSES, PALETTE),
+]
 # All pictures of the page, as they are seen: (H, W, 3) each.
 PICTURES = [DRAWING, *(colours(in_blocks(x)) for s in SCENES for x in s.values()), in_blocks(SCENES[1]["picture"])]

@@ -33,7 +33,7 @@ def record(network, seed, law, objects=400, classes=("car", "sign"), noise=0.25)
         for diameter in 2 ** sampled.uniform(2.05, 7.5, objects):
             area = max(13, round(np.pi / 4 * diameter**2))
             recall = law(diameter, STRIDES[network]) + rng.normal(0, noise)
-            found.append(Object(label, area, float(np.clip(recall, 0, 1))))
+            found.append(Object(label, 2 * np.sqrt(area / np.pi), float(np.clip(recall, 0, 1))))
     base = {"network": network, "stride": STRIDES[network], "seed": seed, "data": "toytown_sizes"}
     return base | {"pixels": sums(found, list(classes))}
 

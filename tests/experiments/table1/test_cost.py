@@ -197,6 +197,6 @@ def test_medians_of_a_picture_without_the_first_ones(monkeypatch):
 def test_each_process_has_its_threads_and_cores(monkeypatch):
     monkeypatch.setattr(cost, "in_own_process", lambda _, setting, cores=None, threads=None: {"here": (cores, threads)})
     monkeypatch.setattr(cost, "my_cores", lambda: [3, 5, 8])
-    assert cost.measure_speed({"network": "fcn8s", "batch": 2}) == {"network": "fcn8s", "here": (None, 1)}
+    assert cost.measure(cost.speed, {"batch": 2}, threads=1) == {"batch": 2, "here": (None, 1)}
     assert cost.measure(cost.segment, {"cores": 2}) == {"cores": 2, "here": ([3, 5], 2)}
     assert cost.measure(cost.train, {"batch": 1}) == {"batch": 1, "here": (None, None)}

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from experiments.table1 import cost_found, plots_cost
-from experiments.table1.blocks import Report, Table, Verdict, markdown
+from experiments.table1 import cost, plots
+from experiments.table1.blocks import Heading, Table, Verdict, markdown
 
 PARTS = ["weights", "momentum", "gradients", "activations", "workspace"]
 
@@ -50,8 +50,8 @@ def records(peaks=(2.0, 2.0, 2.0), seconds=((2.0, 2.1),) * 3, low_peak=1.5):
     ],
 )
 def test_memory_claim(peaks, low_peak, verdict):
-    found = cost_found.footprint_verdicts(records(peaks, low_peak=low_peak))[0]
-    assert (found.claim.name, found.verdict) == ("memory of training", verdict)
+    found = cost.footprint_verdicts(records(peaks, low_peak=low_peak))[0]
+    assert (found.name, found.verdict) == ("memory of training", verdict)
     assert f"FCN-16s {peaks[1]:.2f} GB" in found.found
     assert f"FCN-16s with --low-memory {low_peak:.2f} GB" in found.found
 
@@ -74,18 +74,18 @@ SLOW, RIGHT, FAST = (3.0, 3.1, 3.2), (2.0, 2.1, 2.2), (1.0, 1.1, 1.2)  # 7.1 to 
     ],
 )
 def test_epoch_claim(seconds, verdict):
-    found = cost_found.footprint_verdicts(records(seconds=seconds))[1]
-    assert (found.claim.name, found.verdict) == ("hours an epoch", verdict)
+    found = cost.footprint_verdicts(records(seconds=seconds))[1]
+    assert (found.name, found.verdict) == ("hours an epoch", verdict)
 
 
 def test_epoch_claim_says_the_range():
-    found = cost_found.footprint_verdicts([record(seconds=(1.0, 2.0, 3.0))])[1].found  # quartiles 1.5 and 2.5 s
+    found = cost.footprint_verdicts([record(seconds=(1.0, 2.0, 3.0))])[1].found  # quartiles 1.5 and 2.5 s
     assert found == "FCN-32s 3.54 to 5.90 hours; not measured: FCN-16s, FCN-8s."
-    assert cost_found.hours_range(record(seconds=(3.6,))) == (8.498, 8.498)
+    assert cost.hours_range(record(seconds=(3.6,))) == (8.498, 8.498)
 
 
 def test_nothing_measured_decides_nothing():
-    for found in cost_found.footprint_verdicts([record("fcn32s", True), record("fcn16s", trunk="vgg_quarter")]):
+    for found in cost.footprint_verdicts([record("fcn32s", True), record("fcn16s", trunk="vgg_quarter")]):
         assert found.verdict == "undecided"
         assert "not measured: FCN-32s, FCN-16s, FCN-8s" in found.found
 
@@ -93,14 +93,14 @@ def test_nothing_measured_decides_nothing():
 @pytest.mark.parametrize("other", [{"trunk": "vgg_quarter"}, {"pad": "same"}, {"height": 360}, {"width": 480}])
 def test_other_settings_are_left_out_of_the_verdicts(other):
     strange = [record("fcn32s", peak=9.0, seconds=SLOW, **other)]
-    assert [v.verdict for v in cost_found.footprint_verdicts(records() + strange)] == ["refuted", "supported"]
+    assert [v.verdict for v in cost.footprint_verdicts(records() + strange)] == ["refuted", "supported"]
 
 
 # --- showing them ---
 
 
 def table_of(records):
-    return next(block for block in cost_found.footprint(records) if isinstance(block, Table))
+    return next(block for block in cost.footprint(records) if isinstance(block, Table))
 
 
 def test_table():
@@ -113,11 +113,11 @@ def test_table():
 
 
 def test_blocks():
-    found = cost_found.footprint(records())
+    found = cost.footprint(records())
     assert [type(block) for block in found].count(Verdict) == 2
     table = next(block for block in found if isinstance(block, Table))
     assert len(table.rows) == 6
-    text = markdown(Report("", found))
+    text = markdown([Heading(""), *found])
     assert "![Memory of a training step" in text and "(footprint.png)" in text and "Refuted" in text
 
 
@@ -128,12 +128,12 @@ def area(png: bytes, colour: str) -> int:
 
 @pytest.mark.parametrize("part", [*PARTS, "base"])
 def test_a_measured_part_is_drawn_as_tall_as_it_is(part):
-    colour = plots_cost.PART_COLOURS[part]
+    colour = plots.PART_COLOURS[part]
 
     def drawn(size, others=0):
         sizes = dict.fromkeys([*PARTS, "base"], others) | {part: size}
         r = record(peak=0.1) | {"base": sizes.pop("base"), "measured": sizes}
-        return area(plots_cost.footprint_plot([r]), colour)
+        return area(plots.footprint_plot([r]), colour)
 
     none, one, two = drawn(0), drawn(10**9), drawn(2 * 10**9)
     assert one > none + 1000 and (two - none) / (one - none) == pytest.approx(2, rel=0.03)
@@ -143,14 +143,14 @@ def test_a_measured_part_is_drawn_as_tall_as_it_is(part):
 
 def test_three_gigabytes_reach_the_line():
     r = record() | {"measured": dict.fromkeys(PARTS, 0) | {"weights": 3 * 10**9}, "base": 0}
-    x = np.asarray(Image.open(io.BytesIO(plots_cost.footprint_plot([r]))).convert("RGB"))
+    x = np.asarray(Image.open(io.BytesIO(plots.footprint_plot([r]))).convert("RGB"))
 
     def rows(colour):  # where it is seen widely: a bar or the line, not the legend
         return np.flatnonzero((x == tuple(bytes.fromhex(colour[1:]))).all(2).sum(1) > 100)
 
-    line = rows(plots_cost.LIMIT)
-    assert len(line) and rows(plots_cost.PART_COLOURS["weights"])[0] == pytest.approx(line.mean(), abs=4)
+    line = rows(plots.LIMIT)
+    assert len(line) and rows(plots.PART_COLOURS["weights"])[0] == pytest.approx(line.mean(), abs=4)
 
 
 def test_the_drawing_is_the_same_twice():
-    assert plots_cost.footprint_plot(records()) == plots_cost.footprint_plot(records())
+    assert plots.footprint_plot(records()) == plots.footprint_plot(records())

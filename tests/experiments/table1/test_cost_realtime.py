@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from experiments.table1 import cost_found, plots_cost
-from experiments.table1.blocks import Report, Table, Verdict, markdown
+from experiments.table1 import cost, plots
+from experiments.table1.blocks import Heading, Table, Verdict, markdown
 
 
 def record(network="fcn32s", p50=50.0, p95=60.0, cpu=0.05, jaccard=None, **other):
@@ -45,24 +45,24 @@ def pair(p50=50.0, p95=60.0, ours=0.50, theirs=0.54, share=0.9, **other):
     ],
 )
 def test_enough_claim(records, verdict):
-    found = cost_found.realtime_verdicts(records)[0]
-    assert (found.claim.name, found.verdict) == ("real time", verdict)
+    found = cost.realtime_verdicts(records)[0]
+    assert (found.name, found.verdict) == ("real time", verdict)
 
 
 def test_enough_claim_wants_the_same_data_and_setting():
     ours, theirs = pair()
-    assert cost_found.realtime_verdicts([ours, theirs | {"data": "toytown test"}])[0].verdict == "undecided"
+    assert cost.realtime_verdicts([ours, theirs | {"data": "toytown test"}])[0].verdict == "undecided"
     for other in ({"height": 1}, {"width": 1}, {"trunk": "vgg16"}, {"classes": 9}):
-        assert [v.verdict for v in cost_found.realtime_verdicts([ours, theirs | other])] == ["undecided"] * 2
+        assert [v.verdict for v in cost.realtime_verdicts([ours, theirs | other])] == ["undecided"] * 2
 
 
 def test_enough_claim_says_what_it_found():
-    assert cost_found.realtime_verdicts(pair(p50=30.0, p95=33.0))[0].found == (
+    assert cost.realtime_verdicts(pair(p50=30.0, p95=33.0))[0].found == (
         "vgg_quarter at 360 x 480: 30 ms, 95th percentile 33 ms, 30 pictures/s too, Jaccard 50.0 % against 54.0 % of "
         "FCN-8s (camvid val)."
     )
-    assert "30 pictures/s" not in cost_found.realtime_verdicts(pair(p50=30.0, p95=34.0))[0].found
-    assert cost_found.realtime_verdicts([])[0].found == "no width and resolution with both networks trained."
+    assert "30 pictures/s" not in cost.realtime_verdicts(pair(p50=30.0, p95=34.0))[0].found
+    assert cost.realtime_verdicts([])[0].found == "no width and resolution with both networks trained."
 
 
 @pytest.mark.parametrize(
@@ -80,25 +80,22 @@ def test_enough_claim_says_what_it_found():
     ],
 )
 def test_fewer_claim(records, verdict):
-    found = cost_found.realtime_verdicts(records)[1]
-    assert (found.claim.name, found.verdict) == ("fewer resources", verdict)
+    found = cost.realtime_verdicts(records)[1]
+    assert (found.name, found.verdict) == ("fewer resources", verdict)
 
 
 def test_fewer_claim_says_what_it_found():
     first, second = pair(share=0.7)
     said = "vgg_quarter at 360 x 480: 0.70 of the processor time, 0.50 of the median latency"
-    assert (
-        cost_found.realtime_verdicts([first, second | {"peak": 2 * 10**8}])[1].found
-        == f"{said}, 0.50 of the peak memory."
-    )
-    assert cost_found.realtime_verdicts([first | {"peak": None}, second])[1].found == f"{said}."
+    assert cost.realtime_verdicts([first, second | {"peak": 2 * 10**8}])[1].found == f"{said}, 0.50 of the peak memory."
+    assert cost.realtime_verdicts([first | {"peak": None}, second])[1].found == f"{said}."
 
 
 # --- showing them ---
 
 
 def test_table():
-    found = cost_found.realtime([record("fcn8s", 40.0, 51.26, 0.0432, 0.571), record(cores=2, bound=False, peak=None)])
+    found = cost.realtime([record("fcn8s", 40.0, 51.26, 0.0432, 0.571), record(cores=2, bound=False, peak=None)])
     table = next(block for block in found if isinstance(block, Table))
     assert table.rows == [
         ["FCN-8s", "vgg_quarter", "360 x 480", "1", "40.0", "51.3", "25.0", "0.0432", "0.10", "57.1 (camvid val)"],
@@ -119,24 +116,24 @@ def test_table():
 
 
 def test_blocks():
-    found = cost_found.realtime(pair() + pair(trunk="vgg16"))
+    found = cost.realtime(pair() + pair(trunk="vgg16"))
     assert [type(block) for block in found].count(Verdict) == 2
     assert len(next(block for block in found if isinstance(block, Table)).rows) == 4
-    text = markdown(Report("", found))
+    text = markdown([Heading(""), *found])
     assert "(latency.png)" in text and "Supported." in text and "Weights are random" in text
 
 
 def bar(png: bytes, network: str) -> int:
     """How many rows of pixels the network's bar reaches over, legend left out."""
     x = np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))
-    colour = tuple(bytes.fromhex(plots_cost.COLOURS[network][1:]))
+    colour = tuple(bytes.fromhex(plots.COLOURS[network][1:]))
     return int(((x == colour).all(2).sum(1) > 70).sum())  # the legend's swatch is narrower than a bar here
 
 
 def test_bars_are_logarithmic():
     def drawn(p50):  # the other two fix the axis
         records = [record("fcn8s", 10.0, 10.0), record("fcn16s", 1000.0, 1000.0), record("fcn32s", p50, p50)]
-        return bar(plots_cost.latency_plot(records), "fcn32s")
+        return bar(plots.latency_plot(records), "fcn32s")
 
     ten, hundred, thousand = drawn(10.0), drawn(100.0), drawn(1000.0)
     assert ten > 20 and thousand - hundred == pytest.approx(hundred - ten, abs=12) and hundred - ten > 100
@@ -144,6 +141,6 @@ def test_bars_are_logarithmic():
 
 def test_the_drawing_is_the_same_twice_and_shows_the_spread():
     def drawn(p95):
-        return plots_cost.latency_plot([record(), record("fcn8s", 70.0, p95), record(trunk="vgg16")])
+        return plots.latency_plot([record(), record("fcn8s", 70.0, p95), record(trunk="vgg16")])
 
     assert drawn(80.0) == drawn(80.0) != drawn(90.0)

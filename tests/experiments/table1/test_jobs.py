@@ -36,11 +36,8 @@ def settings(data, **others):
 
 
 def test_a_run_starts_after_those_it_needs_and_from_what_they_made(data, tmp_path):
-    def second(records):
-        assert records["a/first"]["steps"] == 2
-        return settings(data, model="fcn16s", init=str(tmp_path / "a" / "first" / "best.safetensors"))
-
-    todo = [Job("b/second", 2, second, ["a/first"], keep=False), Job("a/first", 2, lambda _: settings(data))]
+    second = settings(data, model="fcn16s", init=str(tmp_path / "a" / "first" / "best.safetensors"))
+    todo = [Job("b/second", second, ("a/first",), keep=False), Job("a/first", settings(data))]
     records = run_jobs(todo, tmp_path, 2, GO_ON)
     assert list(records) == ["a/first", "b/second"]
     first, second = records.values()
@@ -55,26 +52,26 @@ def test_a_run_starts_after_those_it_needs_and_from_what_they_made(data, tmp_pat
 
 
 def test_what_is_finished_is_not_done_again(data, tmp_path, monkeypatch):
-    todo = [Job("one", 2, lambda _: settings(data))]
+    todo = [Job("one", settings(data))]
     records = run_jobs(todo, tmp_path, 1, GO_ON)
     monkeypatch.setattr(jobs, "start", lambda *_, **__: pytest.fail("started again"))
     assert run_jobs(todo, tmp_path, 1, GO_ON) == records
 
 
-def test_a_picked_run_is_that_run_and_the_others_checkpoints_go(data, tmp_path):
+def test_the_best_run_is_that_run_and_the_others_checkpoints_go(data, tmp_path, monkeypatch):
     todo = [
-        Job(
-            "two", after=["a", "b"], pick=lambda records: max(records, key=lambda name: records[name]["settings"]["lr"])
-        ),
-        Job("a", 2, lambda _: settings(data, lr=0.02)),
-        Job("b", 2, lambda _: settings(data, lr=0.01)),
+        Job("two", after=("a", "b")),
+        Job("next", settings(data), ("two",), rate_of="two"),
+        Job("a", settings(data, lr=0.02)),
+        Job("b", settings(data, lr=1e-6)),
     ]
+    monkeypatch.setattr(jobs, "held_out_score", lambda record: record["settings"]["lr"])
     records = run_jobs(todo, tmp_path, 2, GO_ON)
-    assert records["two"] == records["a"] != records["b"]
+    assert records["two"] == records["a"] != records["b"] and records["next"]["settings"]["lr"] == 0.02
     assert json.loads((tmp_path / "results" / "two.json").read_text()) == records["a"]
     _, meta = checkpoint.load(tmp_path / "two" / "best.safetensors")
     assert meta["settings"]["lr"] == 0.02
-    assert [path.parent.name for path in tmp_path.rglob("*.safetensors")] == ["two"]
+    assert [path.parent.name for path in sorted(tmp_path.rglob("*.safetensors"))] == ["next", "two"]
 
 
 def test_what_a_record_tells(data):
@@ -89,15 +86,15 @@ def test_what_a_record_tells(data):
 
 def test_divergence_is_a_result_where_nothing_starts_from_it(data, tmp_path):
     hot = settings(data, steps=3, lr=1e30)
-    record = run_jobs([Job("hot", 3, lambda _: hot, may_diverge=True)], tmp_path, 1, GO_ON)["hot"]
+    record = run_jobs([Job("hot", hot, may_diverge=True)], tmp_path, 1, GO_ON)["hot"]
     assert "lr 1e+30" in record["diverged"] and "scores" not in record
     with pytest.raises(InputError, match=r"needed: .*lr 1e\+30.*output\.txt there"):
-        run_jobs([Job("needed", 3, lambda _: hot)], tmp_path, 1, GO_ON)  # others start from it
+        run_jobs([Job("needed", hot)], tmp_path, 1, GO_ON)  # others start from it
 
 
 def test_an_error_names_the_run_and_the_cause(data, tmp_path):
     (tmp_path / "damaged.safetensors").write_bytes(b"nothing")
-    todo = [Job("bad", 2, lambda _: settings(data, init=str(tmp_path / "damaged.safetensors")))]
+    todo = [Job("bad", settings(data, init=str(tmp_path / "damaged.safetensors")))]
     with pytest.raises(InputError, match=r"bad: .*damaged.safetensors"):
         run_jobs(todo, tmp_path, 1, GO_ON)
 
@@ -110,7 +107,7 @@ from experiments.table1.jobs import Job, run_jobs
 from minifcn.training.settings import SegmentationSettings
 if __name__ == "__main__":
     chosen = SegmentationSettings(**json.loads(sys.argv[2]))
-    run_jobs([Job("run", chosen.steps, lambda _: chosen)], Path(sys.argv[1]), 1, SimpleNamespace(requested=False))
+    run_jobs([Job("run", chosen)], Path(sys.argv[1]), 1, SimpleNamespace(requested=False))
 """
 LONG = {"model": "fcn32s", "steps": 60, "held_out": True, "val_every": 1, "clip": 5.0}
 
@@ -181,7 +178,7 @@ def test_a_request_to_stop_saves_every_run(data, tmp_path):
 
     chosen = SegmentationSettings(**LONG | {"data": data, "steps": 100_000})
     with pytest.raises(Stopped):
-        run_jobs([Job("run", chosen.steps, lambda _: chosen)], tmp_path, 1, Later())
+        run_jobs([Job("run", chosen)], tmp_path, 1, Later())
     _, meta = checkpoint.load(tmp_path / "run" / "last.safetensors")
     assert 0 < meta["step"] < 100_000 and not (tmp_path / "results" / "run.json").exists()
 
@@ -202,7 +199,7 @@ def test_a_run_that_is_killed_is_named_and_the_others_save(number, raised, data,
             return False
 
     long = SegmentationSettings(**LONG | {"data": data, "steps": 100_000})
-    todo = [Job(name, long.steps, lambda _: long) for name in ("first", "other")]
+    todo = [Job(name, long) for name in ("first", "other")]
     with pytest.raises(raised, match="first"):
         run_jobs(todo, tmp_path, 2, Never())
     assert "stopping after this step" in (tmp_path / "other" / jobs.OUTPUT).read_text()
@@ -213,6 +210,6 @@ def test_a_run_that_is_killed_is_named_and_the_others_save(number, raised, data,
 def test_a_record_tells_each_commit_it_was_made_with(tmp_path, monkeypatch):
     (tmp_path / "commits.txt").write_text("abc")  # as reports had it before: no line end
     for commit in ("abc", "version 1.2", "version 1.2"):
-        monkeypatch.setattr(jobs.machine, "commit", lambda commit=commit: commit)
+        monkeypatch.setattr(jobs, "commit", lambda commit=commit: commit)
         found = jobs.note_commit(tmp_path)
     assert found == "abc, resumed at version 1.2"

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from made_up_report import CLAIMS, COLUMNS, LAYERS, PALETTE, PICTURES, REPORT, ROWS, SCENES, colours
 
-from experiments.table1.page import page
+from experiments.table1.blocks import page
 from minifcn.figures import VOID_COLOUR
 
 

@@ -26,7 +26,7 @@ def records(vgg, scratch=SLOW):
 
 
 def verdicts(found, cost=None):
-    return {v.claim.name: v for v in pretraining.verdicts(pretraining.races(found, SEEDS), cost)}
+    return {v.name: v for v in pretraining.verdicts(pretraining.races(found, SEEDS), cost)}
 
 
 def test_reached_is_the_first_validation_with_the_score():
@@ -95,7 +95,7 @@ def test_the_grid_shows_the_best_learning_rate_of_each_share():
                 score = {"chosen": {"jaccard": 0.3 if better else 0.2}, "steps": 40, "settings": {"model": "fcn16s"}}
                 score |= {"scores": {"jaccard": 0.1 * i + (0.05 if better else 0.01) + (0.3 if start == "vgg" else 0)}}
                 found[pretraining.grid_name(start, fraction, lr)] = score
-    tables = [b for b in pretraining.blocks(found, SEEDS, LRS, None) if isinstance(b, Table)]
+    tables = [b for b in pretraining.blocks(found, SEEDS, LRS, False) if isinstance(b, Table)]
     assert tables[1].rows == [
         ["from VGG weights", "35.0", "45.0", "55.0", "65.0"],
         ["from scratch", "5.0", "15.0", "25.0", "35.0"],
@@ -120,11 +120,12 @@ def test_the_cost_in_the_code_is_the_card_s():
 def test_jobs_of_the_grid_share_all_but_start_share_and_rate(tmp_path):
     from small_data import make_set
 
-    from experiments.table1.plan import Options
+    from experiments.table1.jobs import Options
 
     data = make_set(tmp_path / "shapes", [("train", 40), ("test", 2)])
     options = Options(data=data, steps=8, batch=2, lrs=LRS, seeds=[5], scale=1.0, trunk="vgg_quarter", vgg="vgg.st")
-    made = {job.name: job.settings({}) for job in pretraining.jobs(options)}
+    options.trained_on = 36
+    made = {job.name: job.settings for job in pretraining.jobs(options)}
     shared = {f"table/fcn16s_{start}/lr{lr}" for start in ("vgg", "scratch") for lr in LRS}  # all pictures: the table's
     assert len(made) == 2 * 3 * 2 and set(made) | shared == set(pretraining.run_names(LRS))
     assert shared < {job.name for job in table.jobs(options, tmp_path)}

@@ -6,7 +6,7 @@ import pytest
 from small_data import make_set
 
 from experiments.table1 import table
-from experiments.table1.plan import Options
+from experiments.table1.jobs import Options, choose
 from experiments.table1.table import ROWS, run_name
 from minifcn.errors import InputError
 
@@ -16,7 +16,9 @@ SEEDS, LRS = [0, 1], [0.01, 0.03]
 @pytest.fixture(scope="module")
 def options(tmp_path_factory):
     data = make_set(tmp_path_factory.mktemp("set") / "shapes", [("train", 22), ("test", 2)])
-    return Options(data=data, steps=8, batch=2, lrs=LRS, seeds=SEEDS, scale=0.5, trunk="vgg_quarter", vgg="vgg.st")
+    return Options(
+        data=data, steps=8, batch=2, lrs=LRS, seeds=SEEDS, scale=0.5, trunk="vgg_quarter", vgg="vgg.st", trained_on=19
+    )
 
 
 @pytest.fixture(scope="module")
@@ -43,15 +45,15 @@ def test_every_run_comes_after_all_it_needs(jobs):
         assert set(job.after) <= seen, job.name
         seen.add(job.name)
     assert len(jobs) == 8 * (2 + 1 + 1)
-    assert jobs["table/fcn16s_fcn32s/lr0.01"].after == ["table/fcn32s_vgg/seed0"]
-    assert jobs["table/fcn16s_fcn32s/seed0"].after == ["table/fcn16s_fcn32s/lr0.01", "table/fcn16s_fcn32s/lr0.03"]
-    assert jobs["table/fcn16s_fcn32s/seed1"].after == ["table/fcn16s_fcn32s/seed0", "table/fcn32s_vgg/seed1"]
-    assert jobs["table/fcn16s_vgg/lr0.03"].after == []
+    assert jobs["table/fcn16s_fcn32s/lr0.01"].after == ("table/fcn32s_vgg/seed0",)
+    assert jobs["table/fcn16s_fcn32s/seed0"].after == ("table/fcn16s_fcn32s/lr0.01", "table/fcn16s_fcn32s/lr0.03")
+    assert jobs["table/fcn16s_fcn32s/seed1"].after == ("table/fcn16s_fcn32s/seed0", "table/fcn32s_vgg/seed1")
+    assert jobs["table/fcn16s_vgg/lr0.03"].after == ()
 
 
 def test_settings_of_a_run(jobs, options):
     records = {run_name(row, 0): {"settings": {"lr": 0.01 if row == "fcn16s_vgg" else 0.03}} for row in ROWS}
-    made = {name: job.settings(records) for name, job in jobs.items() if job.pick is None}
+    made = {name: job.with_rate(records).settings for name, job in jobs.items() if job.settings}
     assert {s.steps for s in made.values()} == {8} and all(s.held_out and s.scale == 0.5 for s in made.values())
     assert [made[f"table/fcn16s_vgg/lr{lr}"].lr for lr in LRS] == LRS
     seconds = {name: s for name, s in made.items() if name.endswith("seed1")}
@@ -69,16 +71,22 @@ def test_settings_of_a_run(jobs, options):
 @pytest.mark.parametrize(
     "scores, best", [((0.2, 0.1), 0.01), ((0.1, 0.2), 0.03), ((None, 0.0), 0.03), ((0.2, 0.2), 0.01)]
 )
-def test_the_first_seed_is_the_best_of_its_learning_rates(jobs, scores, best):
+def test_the_first_seed_is_the_best_of_its_learning_rates(jobs, scores, best, tmp_path):
     found = [{"diverged": "x"} if score is None else {"chosen": {"jaccard": score}} for score in scores]
-    records = dict(zip(jobs["table/fcn8s_vgg/seed0"].after, found, strict=True))
-    assert jobs["table/fcn8s_vgg/seed0"].pick(records) == f"table/fcn8s_vgg/lr{best}"
+    job = jobs["table/fcn8s_vgg/seed0"]
+    records = dict(zip(job.after, found, strict=True))
+    (tmp_path / "results").mkdir()
+    for name in job.after:
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "best.safetensors").write_text(name)
+    assert choose(job, tmp_path, records) is records[f"table/fcn8s_vgg/lr{best}"]
+    assert (tmp_path / job.name / "best.safetensors").read_text() == f"table/fcn8s_vgg/lr{best}"
 
 
-def test_all_diverged(jobs):
+def test_all_diverged(jobs, tmp_path):
     records = {name: {"diverged": "x"} for name in jobs["table/fcn8s_vgg/seed0"].after}
     with pytest.raises(InputError, match="every learning rate diverged; give lower ones"):
-        jobs["table/fcn8s_vgg/seed0"].pick(records)
+        choose(jobs["table/fcn8s_vgg/seed0"], tmp_path, records)
 
 
 def record(jaccard, seconds=10.0):
@@ -127,13 +135,15 @@ def test_differences_are_of_the_same_seed(records):
     assert table.differences(records, [0])[0][3] == "-"
 
 
-def test_the_blocks_hold_every_row(records):
-    blocks = table.blocks(records, SEEDS, LRS, {}, b"png")
+def test_the_blocks_hold_every_row(records, monkeypatch):
+    seen = {}
+    monkeypatch.setattr(table, "courses", lambda lines: seen.update(lines))
+    blocks = table.blocks(records, SEEDS, LRS, {})
     tables = [block for block in blocks if isinstance(block, table.Table)]
     assert [row[0] for row in tables[0].rows] == [row.name for row in ROWS.values()]
     assert all(len(row) == len(t.header) for t in tables for row in t.rows)
     assert len(tables[1].rows) == len(table.PAIRS)
-    assert table.courses(records, SEEDS)["FCN-32s from VGG weights"][1] == [[4, 0.5, 0.055], [8, 1.0, 0.11]]
+    assert seen["FCN-32s from VGG weights"][1] == [[4, 0.5, 0.055], [8, 1.0, 0.11]]
 
 
 def test_validations_are_spread_over_a_run(options):
@@ -142,9 +152,9 @@ def test_validations_are_spread_over_a_run(options):
 
 
 def test_rates_at_the_edge_of_the_grid_are_named(records):
-    assert "At an edge of that grid: FCN-32s from VGG weights (0.01)" in table.rates(records, SEEDS, [0.01, 0.03]).text
-    assert "edge" not in table.rates(records, SEEDS, [0.003, 0.01, 0.03]).text
-    assert table.rates(records, SEEDS, [0.01]).text.startswith("Learning rate 0.01 for all.")
+    assert "At an edge of that grid: FCN-32s from VGG weights (0.01)" in table.rates(records, SEEDS, [0.01, 0.03])
+    assert "edge" not in table.rates(records, SEEDS, [0.003, 0.01, 0.03])
+    assert table.rates(records, SEEDS, [0.01]).startswith("Learning rate 0.01 for all.")
 
 
 def test_a_system_that_does_not_tell_memory(records):

@@ -58,7 +58,8 @@ def test_it_writes_a_report_with_every_row(made):
     headings = re.findall(r"^## (.*)$", text, re.M)
     first = ["The table", "What it looks like", "What the stride decides", "Do pretrained weights cut the time?"]
     assert headings[:4] == first and len(headings) == 6
-    assert f"`python -m minifcn.table1 --data shapes {OPTIONS.removesuffix(' --jobs 2')}`" in text
+    said = f"{OPTIONS.removesuffix(' --jobs 2')} --trunk vgg_quarter --init vgg"
+    assert f"`python -m minifcn.table1 --data shapes {said}`" in text
     named = set(re.findall(r"\]\((\w+\.png)\)", text))
     assert named == {path.name for path in made.glob("*.png")} and len(named) >= 7
     for name in named:
@@ -279,6 +280,7 @@ def test_what_is_measured_is_the_reported_split_at_the_scale(data):
     options = table1.plan(table1.parser().parse_args(["--data", data, *OPTIONS.split()]))
     reported = measurements.reported_pictures(data, options)
     assert reported.split == "test" and reported[0][0].shape == (32, 40, 3)
+    assert (options.pictures, options.trained_on) == (12, 10)  # the last tenth, rounded up, is held out
 
 
 def test_help_fits_a_screen(capsys):
