@@ -30,7 +30,7 @@ from tqdm import tqdm
 
 from . import figures, gallery
 from .command import add_device_option, command_line, command_parser, describe
-from .datasets.pictures import EXTENSIONS, VOID_NAME, LabelCoding, read_example, read_picture, reading
+from .datasets.pictures import EXTENSIONS, LabelCoding, read_example, read_picture, reading
 from .errors import InputError
 from .nn import Module
 from .training.evaluation import MARGIN, TILE, load, predict, seen_size
@@ -105,7 +105,7 @@ def segmented(networks: dict[str, Module], places: dict, truths: dict, args, bad
         seconds, (picture, truth), labels = time.perf_counter() - start, example, found[args.checkpoint]
         files = files_of(args.out / place, truth is not None)
         files[0].parent.mkdir(parents=True, exist_ok=True)
-        figures.save_label_png(files[0], values_of(meta)[labels], coding.colours.clip(0))
+        figures.save_label_png(files[0], values_of(meta)[labels], coding.colours)
         figures.save_overlay(files[1], picture, labels, classes, palette)
         if truth is not None:
             figures.compare(files[2], picture, truth, labels, classes, palette)
@@ -120,10 +120,10 @@ def values_of(meta: dict) -> np.ndarray:
 
 
 def coding_of(meta: dict) -> LabelCoding:
-    """What the values in those label files mean. All that are no class are void, and have no colour."""
-    entries, colours = [VOID_NAME] * 256, np.full((256, 3), -1)
+    """What the values in those label files mean. All that are no class are void."""
+    entries, colours = ["void"] * 256, np.full((256, 3), figures.VOID_COLOUR, np.uint8)
     for value, name, colour in zip(values_of(meta), meta["classes"], meta["palette"], strict=True):
-        entries[value], colours[value] = f"class {name}", colour
+        entries[value], colours[value] = f"class {name}", colour  # as a name of before may be "void"
     return LabelCoding(entries, colours)
 
 
