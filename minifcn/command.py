@@ -3,6 +3,7 @@
 import argparse
 import io
 import sys
+import warnings
 from collections.abc import Callable
 
 from .cpu import keep_freed_memory
@@ -28,6 +29,7 @@ def command_line(main: Callable[[], int | None]) -> None:
     """Run a command's `main`; bad input ends it with exit status 2 and one line on stderr, without a traceback."""
     keep_freed_memory()
     outlive_readers()
+    warnings.filterwarnings("ignore", module="PIL")  # whatever matters of a picture is in an error of ours
     if hasattr(sys.stdout, "reconfigure"):  # names that the terminal has no letters for
         sys.stdout.reconfigure(errors="backslashreplace")
     try:

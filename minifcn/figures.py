@@ -16,7 +16,7 @@ from unicodedata import bidirectional
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont, features
 
-from .datasets.classes import is_background
+from .datasets.colours import is_background
 from .datasets.pictures import IGNORE_LABEL
 from .files import atomic_file
 

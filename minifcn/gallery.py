@@ -18,7 +18,7 @@ from string import Template
 import numpy as np
 from PIL import Image
 
-from .datasets.classes import is_background
+from .datasets.colours import is_background
 from .datasets.pictures import IGNORE_LABEL
 from .figures import VOID_COLOUR, colours_of_bytes
 from .files import atomic_file

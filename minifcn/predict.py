@@ -30,7 +30,8 @@ from tqdm import tqdm
 
 from . import figures, gallery
 from .command import add_device_option, command_line, command_parser, describe
-from .datasets.pictures import EXTENSIONS, LabelCoding, read_example, read_picture, reading
+from .datasets.labels import LabelCoding, read_example
+from .datasets.pictures import EXTENSIONS, read_picture, reading, several
 from .errors import InputError
 from .nn import Module
 from .training.evaluation import MARGIN, TILE, load, predict, seen_size
@@ -105,7 +106,7 @@ def segmented(networks: dict[str, Module], places: dict, truths: dict, args, bad
         seconds, (picture, truth), labels = time.perf_counter() - start, example, found[args.checkpoint]
         files = files_of(args.out / place, truth is not None)
         files[0].parent.mkdir(parents=True, exist_ok=True)
-        figures.save_label_png(files[0], values_of(meta)[labels], coding.colours)
+        figures.save_label_png(files[0], np.array(coding.values)[labels], coding.colours)
         figures.save_overlay(files[1], picture, labels, classes, palette)
         if truth is not None:
             figures.compare(files[2], picture, truth, labels, classes, palette)
@@ -114,16 +115,12 @@ def segmented(networks: dict[str, Module], places: dict, truths: dict, args, bad
         yield f"{place}{path.suffix}", picture, found, truth
 
 
-def values_of(meta: dict) -> np.ndarray:
-    """The value of each class in the label files that a network learnt from, uint8 (L,)."""
-    return np.array(meta.get("values", range(len(meta["classes"]))), np.uint8)
-
-
 def coding_of(meta: dict) -> LabelCoding:
-    """What the values in those label files mean. All that are no class are void."""
-    entries, colours = ["void"] * 256, np.full((256, 3), figures.VOID_COLOUR, np.uint8)
-    for value, name, colour in zip(values_of(meta), meta["classes"], meta["palette"], strict=True):
-        entries[value], colours[value] = f"class {name}", colour  # as a name of before may be "void"
+    """What the values in the label files that a network learnt from mean. All that are no class are void."""
+    entries, colours = ["void"] * 256, [figures.VOID_COLOUR] * 256
+    values = meta.get("values", range(len(meta["classes"])))
+    for value, name, colour in zip(values, meta["classes"], meta["palette"], strict=True):
+        entries[value], colours[value] = f"class {name}", colour  # as it may be called "void"
     return LabelCoding(entries, colours)
 
 
@@ -152,7 +149,7 @@ def find_pictures(given: list[str], out: Path) -> dict[Path, Path]:
         places |= {file: file.relative_to(root).with_suffix("") for file in pictures}
         others += [file for file in files if file not in pictures]
     if others:
-        print(f"left out: {len(others)} files that are no pictures, the first: {others[0]}", file=sys.stderr)
+        print(f"left out, as no picture: {several(others, 'file')}", file=sys.stderr)
     return places
 
 

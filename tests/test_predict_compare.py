@@ -11,7 +11,7 @@ from small_checkpoint import PALETTE, make_checkpoint
 from small_data import CLASSES, draw, exit_status, fails
 
 from minifcn import figures, gallery
-from minifcn.datasets.pictures import LabelCoding
+from minifcn.datasets.labels import LabelCoding
 from minifcn.figures import VOID_COLOUR
 from minifcn.training.evaluation import load
 from minifcn.training.evaluation import predict as classes_of
@@ -54,7 +54,7 @@ def test_predictions_have_the_values_of_the_set(entries, values, tmp_path):
     assert exit_status(predict.main, path, tmp_path / "images", "--out", tmp_path / "out") == 0
     for i, (picture, _) in enumerate(examples):
         expected = classes_of(load(path), picture)
-        np.testing.assert_array_equal(coding.read(tmp_path / "out" / f"{i}.png"), expected)
+        np.testing.assert_array_equal(coding.read(tmp_path / "out" / f"{i}.png")[0], expected)
         with Image.open(tmp_path / "out" / f"{i}.png") as mask:
             colours = np.reshape(mask.getpalette(), (256, 3))
             np.testing.assert_array_equal(np.array(mask), np.array(values)[expected])

@@ -58,7 +58,7 @@ def test_a_folder_is_walked_and_its_folders_kept(path, holiday, capsys):
         str(Path("holiday", *name))
         for name in (["a.jpg"], ["day 1", "a.JPG"], ["day 1", "b.c.png"], ["day[2]", "far", "a.tif"])
     ]
-    assert err == [f"left out: 2 files that are no pictures, the first: {Path('holiday', 'day 1', 'film.mp4')}"]
+    assert err == [f"left out, as no picture: 2 files, the first: {Path('holiday', 'day 1', 'film.mp4')}"]
     with Image.open("masks/day[2]/far/a.png") as mask:
         assert mask.size == (27, 20)
 
@@ -208,4 +208,4 @@ def test_head_takes_the_first_line(holiday):
     command = f"{sys.executable} -m minifcn.predict --model camvid holiday --side 32 --out masks 2> said | head -1"
     child = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, timeout=120)
     assert child.returncode == 0 and len(child.stdout.splitlines()) == 1
-    assert len(masks("masks")) == 4 and Path("said").read_text().startswith("left out: 2 files")
+    assert len(masks("masks")) == 4 and Path("said").read_text().startswith("left out, as no picture: 2 files")

@@ -26,7 +26,6 @@ from statistics import median
 import numpy as np
 
 from minifcn import autograd, cpu, ops, optim
-from minifcn.datasets.transforms import Preprocessing
 from minifcn.errors import InputError
 from minifcn.models import MODELS
 from minifcn.training import evaluation, machine
@@ -135,13 +134,13 @@ def learn(model, shape: tuple[int, int, int], steps: int, low_memory: bool = Fal
 
 def look(model, height: int, width: int, pictures: int) -> tuple[list[float], float]:
     """Segment as minifcn.predict does, from RGB pixels to classes; return milliseconds, and the processor's seconds."""
-    rng, preprocessing, milliseconds = np.random.default_rng(0), Preprocessing(), []
+    rng, milliseconds = np.random.default_rng(0), []
     shown = [rng.integers(0, 256, (height, width, 3), np.uint8) for _ in range(4)]
     for i in range(WARM + pictures):
         if i == WARM:
             processor = time.process_time()
         start = time.perf_counter()
-        evaluation.predict(model, preprocessing.apply(shown[i % len(shown)])[None])
+        evaluation.predict(model, shown[i % len(shown)])
         milliseconds.append(1000 * (time.perf_counter() - start))
     return milliseconds[WARM:], time.process_time() - processor
 

@@ -9,12 +9,11 @@ from tqdm import tqdm
 
 from minifcn.datasets import TOYTOWN, Dataset, open_dataset
 from minifcn.datasets.dataset import scaled
-from minifcn.datasets.transforms import Preprocessing
 from minifcn.files import write_json
 from minifcn.models import MODELS
+from minifcn.training.evaluation import load
 from minifcn.training.loop import Stopped
 from minifcn.training.machine import machine
-from minifcn.weights import load_model
 
 from . import cost, objects, scenes, stride, table
 from .build import CEILING, FOOTPRINT, OBJECTS, REALTIME, SPEED, read
@@ -88,10 +87,9 @@ def collect(path: Path, makers: list, stop) -> None:
 
 def recall_of(folder: Path, options: Options, model: str, seed: int) -> dict:
     """How well a network of the report finds objects of each size."""
-    network, meta = load_model(checkpoint_of(folder, run_name(options, model, seed)))
+    network = load(checkpoint_of(folder, run_name(options, model, seed)))
     reported = reported_pictures(SIZES if options.data == TOYTOWN else options.data, options)
-    prepared = Preprocessing.from_dict(meta["preprocessing"])
-    return objects.measure(network, prepared, reported, seed, f"objects, {model}, seed {seed}")
+    return objects.measure(network, reported, seed, f"objects, {model}, seed {seed}")
 
 
 def latency_of(folder: Path, options: Options, dataset: Dataset, setting: dict) -> dict:

@@ -85,16 +85,15 @@ def wanted(dataset: Dataset) -> list[int]:
     return [dataset.classes.index(name) for name in names]
 
 
-def measure(model, preprocessing, dataset: Dataset, seed: int, progress: str | None = None) -> dict:
+def measure(model, dataset: Dataset, seed: int, progress: str | None = None) -> dict:
     """Run a trained network, one of STRIDES, on a data set and return the record: see above.
 
-    Pictures are taken as they come, at whatever scale, and go through preprocessing, the model's. seed: of the run, for
-    the record. progress: a bar's name.
+    Pictures are taken as they come, at whatever scale. seed: of the run, for the record. progress: a bar's name.
     """
     chosen, found = wanted(dataset), []
     for i in tqdm(range(len(dataset)), progress, unit="picture", leave=False, disable=None):
         picture, labels = dataset[i]
-        found += objects(labels, predict(model, preprocessing.apply(picture)[None])[0], chosen)
+        found += objects(labels, predict(model, picture), chosen)
     record = {"network": model.name, "stride": STRIDES[model.name], "seed": seed, "data": dataset.name}
     return record | {"pixels": sums(found, dataset.classes)}
 

@@ -8,11 +8,9 @@ from PIL import Image
 from tqdm import tqdm
 
 from minifcn.datasets import Dataset
-from minifcn.datasets.transforms import Preprocessing
 from minifcn.figures import save_label_png
 from minifcn.files import atomic_file, write_json
-from minifcn.training.evaluation import predict
-from minifcn.weights import load_model
+from minifcn.training.evaluation import load, predict
 
 from .blocks import Scenes
 from .objects import objects, wanted
@@ -43,13 +41,13 @@ def extremes(diameters: list[float], count: int = COUNT) -> dict[str, list[int]]
 
 def draw(folder: Path, dataset: Dataset, chosen: dict[str, list[int]], checkpoints: dict[str, Path]) -> None:
     """Write scenes.json and, for each scene, its layers as PNGs. checkpoints: of NETWORKS, by row."""
-    networks = {ROWS[row].name: load_model(path) for row, path in checkpoints.items()}
+    networks = {ROWS[row].name: load(path) for row, path in checkpoints.items()}
     listed = {kind: [] for kind in chosen}
     for kind, i in ((kind, i) for kind, indices in chosen.items() for i in indices):
         picture, labels = dataset[i]
         layers = {"truth": labels}
-        for name, (model, meta) in networks.items():
-            layers[name] = predict(model, Preprocessing.from_dict(meta["preprocessing"]).apply(picture)[None])[0]
+        for name, model in networks.items():
+            layers[name] = predict(model, picture)
         files = {name: f"{kind}_{dataset.names[i]}_{k}.png" for k, name in enumerate(["picture", *layers])}
         with atomic_file(folder / files["picture"]) as file:
             Image.fromarray(picture).save(file, format="PNG")

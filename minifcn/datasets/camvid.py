@@ -3,15 +3,15 @@
     DIR/train/NAME.png       DIR/val/NAME.png       DIR/test/NAME.png          the pictures (.png, .jpg or .jpeg)
     DIR/trainannot/NAME.png  DIR/valannot/NAME.png  DIR/testannot/NAME.png     one byte a pixel: 0..10 a class, 11 void
 
-A split is there if both of its folders are.
+A split is there if both of its folders are. A set of your own may lie in the same way: its classes.txt counts then.
 """
 
 from pathlib import Path
 
-import numpy as np
-
+from .classes import find_classes, read_classes
 from .dataset import Dataset, from_files
-from .pictures import VOID_NAME, LabelCoding, list_pictures
+from .labels import LabelCoding
+from .pictures import pair, unused
 
 COLOURS = {
     "sky": (128, 128, 128), "building": (128, 0, 0), "pole": (192, 192, 128), "road": (128, 64, 128),
@@ -19,14 +19,19 @@ COLOURS = {
     "car": (64, 0, 128), "pedestrian": (64, 64, 0), "bicyclist": (0, 128, 192),
 }  # fmt: skip
 CLASSES = tuple(COLOURS)
-_CODING = LabelCoding((*CLASSES, VOID_NAME), None, "CamVid labels hold 0 to 10 and 11 for void, one byte a pixel")
+_REMEDY = "CamVid labels hold 0 to 10 and 11 for void, one byte a pixel"
+_CODING = LabelCoding((*CLASSES, "void"), (*COLOURS.values(), (0, 0, 0)), _REMEDY)
 
 
 def open_split(folder: Path, split: str) -> Dataset:
-    """Open a split of CamVid. Raises InputError where it has no pictures."""
-    labels = folder / f"{split}annot"
-    files = {name: (path, labels / f"{name}.png") for name, path in list_pictures(folder / split).items()}
-    return from_files("camvid", split, _CODING, np.array([*COLOURS.values()], np.uint8), files)
+    """Open a split of CamVid. Raises InputError where one has no pictures."""
+    classes, there = find_classes(folder), splits(folder)
+    pairs = {name: pair(folder / name, folder / f"{name}annot") for name in there}
+    used = [classes, *(folder / f"{name}{end}" for name in there for end in ("", "annot"))]
+    coding = read_classes(classes) if classes else _CODING
+    of_set = [files for found, _ in pairs.values() for files in found.values()]
+    coding = coding.for_set(of_set, pairs[split][1] + unused(folder, used))
+    return from_files(folder.resolve().name if classes else "camvid", split, coding, pairs[split][0])
 
 
 def splits(folder: Path) -> list[str]:

@@ -1,30 +1,75 @@
-"""What a class is called, and its colour where a set brings none."""
+"""The list of a set's classes, classes.txt, labelmap.txt or class_dict.csv: a class a line, in the order of values.
 
-import colorsys
+    road                       or with the colours of the classes, which are needed if label pictures are RGB, and are
+    traffic light              those of the predictions too (either all lines have one, or none):
+    void
+                               road 128 64 128      128 64 128 road      road,128,64,128      road:128,64,128::
+                               traffic light #fa0000
+
+A number before each name must be its value, counted from 0. Empty lines, lines that start with # and the header of a
+.csv file are skipped. A name such as "void" (labels.py has them) is no class: pixels with its value or colour are
+ignored, as those of value 255 always are. It need not be the last line; if it is not, the ids of the classes after it
+are one lower than their values in the files. A first line "__ignore__" without a colour, as labelme has it, stands for
+the value -1: the names after it begin at 0.
+"""
+
 import re
-from collections.abc import Sequence
+from pathlib import Path
 
-import numpy as np
+from ..errors import InputError
+from .labels import VOID_NAMES, LabelCoding
+from .pictures import reading
 
-# Okabe and Ito's seven for the colour-blind; then each the farthest from those before it, void, black and white in
-# Oklab, to common sight and to the two kinds of red-green blindness.
-_COLOURS = (
-    "e69f00 56b4e9 009e73 f0e442 0072b2 d55e00 cc79a7 78005a 8700ff 4b4b00 "
-    "1e0fc3 c30f96 69d287 9678ff 1ef0ff 964b5a ff3c69 3c3c78 ffa5c3 e13ce1"
-)
-_NO_THING = {"background", "bg", "none", "nothing", "other", "others", "rest", "unlabelled", "unlabeled"}
-
-
-def is_background(name: str) -> bool:
-    """Whether a first class of this name is what is left of a picture, in any spelling such as _Background_."""
-    return re.sub(r"[\W_]+", "", name).lower() in _NO_THING
+CLASS_FILES = ("classes.txt", "labelmap.txt", "class_dict.csv")
+_COLOUR = r"(?P<colour>\d+[\s,;]+\d+[\s,;]+\d+|#[0-9a-fA-F]{6})"
+_COLOUR_FIRST = re.compile(rf"{_COLOUR}[\s,;:]+(?P<name>\D.*)")
+# CVAT adds :parts:actions.
+_NAME_FIRST = re.compile(rf"(?P<name>.+?)(?:(?:[\s,;]+|\s*:\s*){_COLOUR})?(?::[^:\d]*:[^:\d]*)?")
+_NUMBERED = re.compile(r"(\d+)(?:\s*[,;:]\s*|\s+)(.+)")
+_NO_NAME = re.compile(r"- .*|.*[,;:\t{}\[\]].*|[\d\s]+")  # a line of JSON, YAML or another table, or numbers only
 
 
-def palette(classes: Sequence[str]) -> np.ndarray:
-    """Return colours that can be told apart, uint8 (L, 3); black for a first class that is the background."""
-    black = [(0, 0, 0)] * is_background(classes[0])
-    colours = black + [tuple(bytes.fromhex(colour)) for colour in _COLOURS.split()]
-    for i in range(len(classes) - len(colours)):  # a golden angle on, and paler or darker, each time
-        bright = colorsys.hsv_to_rgb(i * 0.618034 % 1, (0.9, 0.5)[i % 2], (0.95, 0.75, 0.55)[i % 3])
-        colours.append(tuple(round(255 * x) for x in bright))
-    return np.array(colours[: len(classes)], np.uint8)
+def find_classes(*folders: Path) -> Path | None:
+    """Return the list of classes in the first of these folders that has one."""
+    return next((folder / name for folder in folders for name in CLASS_FILES if (folder / name).is_file()), None)
+
+
+def read_classes(path: Path) -> LabelCoding:
+    """Read a list of classes. Raises InputError, which names the file and the line."""
+    lines, colours, numbered = read_lines(path), {}, None
+    words = {*re.findall(r"\w+", lines[0][1].lower())} if lines else set()
+    header = {"r", "g", "b"} <= words or {"red", "green", "blue"} <= words
+    for position, (number, line) in enumerate(lines[header:]):
+        given = None if _COLOUR_FIRST.fullmatch(line) else _NUMBERED.fullmatch(line)
+        text = given[2] if given else line
+        name, colour = (_COLOUR_FIRST.fullmatch(text) or _NAME_FIRST.fullmatch(text)).group("name", "colour")
+        if colour:
+            colour = tuple(bytes.fromhex(colour[1:]) if colour[0] == "#" else map(int, re.findall(r"\d+", colour)))
+        numbered = bool(given) if numbered is None else numbered
+        wanted = None
+        if _NO_NAME.fullmatch(name) or numbered != bool(given) or (given and int(given[1]) != position):
+            wanted = "a class's name alone, with a colour, or after its value (then all lines so, from 0 in order)"
+        new = name not in colours and (colour is None or colour not in colours.values())
+        alike = not colours or (colour is None) == (None in colours.values())
+        if not new or not alike or (colour and max(colour) > 255):
+            wanted = "a name that is new, and if the other lines have colours, a new one of three numbers from 0 to 255"
+        if wanted:
+            raise InputError(f"{path}, line {number}: expected {wanted}, received {line!r}; correct the line")
+        colours[name] = colour
+    if lines and lines[0][1].lower() == "__ignore__":
+        del colours[lines[0][1]]
+    if not {name.lower() for name in colours} - VOID_NAMES or len(colours) > 255:
+        raise InputError(f"{path}: {len(colours)} lines, expected 1 to 255, at least one a class; list each in a line")
+    if None in colours.values():
+        return LabelCoding(list(colours), None, f"correct the file, or list its class in {path}")
+    remedy = (
+        f"correct the file; {path} must list each colour of RGB files, and of grey ones all unless they hold numbers"
+    )
+    return LabelCoding(list(colours), [*colours.values()], remedy)
+
+
+def read_lines(path: Path) -> list[tuple[int, str]]:
+    """The lines of a text file that say something, with their numbers from 1."""
+    with reading(path, "text", "save it as plain UTF-8 text"):
+        lines = [(i, line.strip()) for i, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), 1)]
+    return [(i, line) for i, line in lines if line and (line[0] != "#" or _COLOUR_FIRST.fullmatch(line))]

@@ -2,12 +2,15 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 
 from ..errors import InputError
-from .pictures import IGNORE_LABEL, Example, LabelCoding, read_example
+from .labels import LabelCoding, read_example
+from .pictures import IGNORE_LABEL, Example
+from .survey import Survey
 from .transforms import rescale
 
 HELD_OUT = 10  # one picture in so many is held out
@@ -28,15 +31,18 @@ class Dataset:
     palette: np.ndarray  # uint8 (L, 3), RGB
     names: list[str]  # the pictures' names, one each, without extension
     read: Callable[[int], Example]  # data[i]
+    values: list[int] | None = None  # of the classes in the label files; None: 0 to L - 1
+    notes: list[str] = field(default_factory=list)  # what was assumed or left out, a sentence each
+    drawn: bool = False  # by minifcn: nothing needs a check
 
     ignore_label = IGNORE_LABEL
 
-    @property
-    def values(self): return list(range(len(self.classes)))
-    from functools import cached_property
+    def __post_init__(self):
+        self.values = self.values or list(range(len(self.classes)))
+
     @cached_property
-    def survey(self):
-        from .survey import Survey
+    def survey(self) -> Survey:
+        """What is in it. Reads every file, once."""
         return Survey(self)
 
     def __len__(self) -> int:
@@ -46,23 +52,26 @@ class Dataset:
         return self.read(index)
 
 
-def from_files(name: str, split: str, coding: LabelCoding, palette: np.ndarray, files: dict) -> Dataset:
+def from_files(name: str, split: str, coding: LabelCoding, files: dict) -> Dataset:
     """A split whose pictures are files: {name: (picture's path, labels' path)}."""
-    names = list(files)
-    return Dataset(name, split, coding.classes, palette, names, lambda i: read_example(*files[names[i]], coding))
+    names, values, notes = list(files), coding.values, coding.notes
+
+    def read(i: int) -> Example:
+        return read_example(*files[names[i]], coding)
+
+    return Dataset(name, split, coding.classes, coding.palette, names, read, values, notes)
 
 
 def part(dataset: Dataset, indices: range | list[int]) -> Dataset:
     """The pictures with these indices, in that order."""
-    names = [dataset.names[i] for i in indices]
-    return Dataset(dataset.name, dataset.split, dataset.classes, dataset.palette, names, lambda i: dataset[indices[i]])
+    return replace(dataset, names=[dataset.names[i] for i in indices], read=lambda i: dataset[indices[i]])
 
 
 def scaled(dataset: Dataset, scale: float) -> Dataset:
     """A split with all pictures at another scale > 0: bilinearly, labels by nearest neighbour."""
     if scale == 1:
         return dataset
-    return replace(part(dataset, range(len(dataset))), read=lambda i: rescale(*dataset[i], scale))
+    return replace(dataset, read=lambda i: rescale(*dataset[i], scale))
 
 
 def sided(dataset: Dataset, side: int) -> Dataset:
@@ -72,7 +81,7 @@ def sided(dataset: Dataset, side: int) -> Dataset:
         picture, labels = dataset[i]
         return rescale(picture, labels, side / max(labels.shape))
 
-    return replace(part(dataset, range(len(dataset))), read=read) if side else dataset
+    return replace(dataset, read=read) if side else dataset
 
 
 def hold_out(dataset: Dataset) -> tuple[Dataset, Dataset]:
@@ -95,21 +104,16 @@ def median_frequency_weights(dataset: Dataset) -> np.ndarray:
     """Return float32 (L,): median frequency / frequency of each class, 0 for a class that never occurs.
 
     The frequency of a class is its pixels divided by all labelled pixels of the pictures it occurs in (Eigen, Fergus
-    2015, section 6.3.2; SegNet uses it for CamVid). Reads every label file once. Raises InputError where
-    nothing is labelled.
+    2015, section 6.3.2; SegNet uses it for CamVid). Takes the survey. Raises InputError where nothing is labelled.
     """
-    from tqdm import tqdm  # only here: it brings 2 MB of modules, which import minifcn alone does not need
-
-    L = len(dataset.classes)
-    pixels, in_pictures = np.zeros(L), np.zeros(L)
-    for i in tqdm(range(len(dataset)), "class frequencies", unit="picture", leave=False):
-        counts = np.bincount(dataset[i][1].ravel(), minlength=256)[:L]
-        pixels += counts
-        in_pictures += counts.sum() * (counts > 0)
+    if dataset.survey.errors:
+        raise InputError(dataset.survey.errors[0])
+    counts = dataset.survey.counts[:, :-1].astype(float)  # (pictures, L)
+    pixels, in_pictures = counts.sum(axis=0), ((counts > 0) * counts.sum(axis=1, keepdims=True)).sum(axis=0)
     occurs = pixels > 0
     if not occurs.any():
         raise InputError(f"{dataset.name} {dataset.split}: no labelled pixel in any picture; train without --balance")
     frequency = pixels[occurs] / in_pictures[occurs]
-    weights = np.zeros(L, np.float32)
+    weights = np.zeros(len(occurs), np.float32)
     weights[occurs] = np.median(frequency) / frequency
     return weights

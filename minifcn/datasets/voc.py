@@ -7,7 +7,8 @@ VOC:
     VOC2012/ImageSets/Segmentation/train.txt      the splits, each a list of NAMEs, one a line. There may be a test.txt
     VOC2012/ImageSets/Segmentation/val.txt        too, but the labels of its pictures are not public
 
-Given may be this folder, or one of those around it in the archive: VOCdevkit, TrainVal, or where it was unpacked.
+Given may be this folder, or one of those around it in the archive: VOCdevkit, TrainVal, or where it was unpacked. A
+classes.txt in either folder (or what else classes.py reads) says that the classes are others.
 
 SBD, the Semantic Boundaries Dataset (Hariharan et al. 2011), has VOC's classes on many more of VOC's pictures:
 
@@ -36,9 +37,11 @@ from typing import NamedTuple
 import numpy as np
 
 from ..errors import InputError
+from .classes import find_classes, read_classes
 from .dataset import Dataset, from_files, part
+from .labels import LabelCoding, palette
 from .matlab import read_variables, struct_of
-from .pictures import LabelCoding, reading
+from .pictures import reading, several
 
 CLASSES = (
     "background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable",
@@ -47,27 +50,17 @@ CLASSES = (
 _LONGEST = 1 << 26  # bytes of a .mat file's labels, decompressed; SBD's have a quarter of a million
 
 
-def palette(n: int) -> np.ndarray:
-    """Return VOC's colours of the ids below n <= 256, uint8 (n, 3); entry 255 is the cream of void.
-
-    Bits 0, 3, 6 of the id are the highest bits of red, bits 1, 4, 7 those of green, bits 2, 5 those of blue.
-    """
-    ids = np.arange(n)[:, None]  # (n, 1)
-    bits = [(ids >> 3 * i + np.arange(3) & 1) << 7 - i for i in range(3)]  # each (n, 3)
-    return sum(bits).astype(np.uint8)
-
-
 class _MatCoding(LabelCoding):
     """A LabelCoding that reads .mat files."""
 
-    def read(self, path: Path) -> np.ndarray:
+    def read(self, path: Path) -> tuple[np.ndarray, int]:
         with reading(path, "label file", "unpack it again"):
             variables = read_variables(path.read_bytes(), ("GTcls",), _LONGEST)
             values = struct_of(variables.get("GTcls")).get("Segmentation")
             if not isinstance(values, np.ndarray) or values.ndim != 2 or values.dtype.kind not in "ui":
                 found = f"{values.dtype} {values.shape}" if isinstance(values, np.ndarray) else "no array"
                 raise InputError(f"expected integers (H, W) as GTcls.Segmentation, received {found}")
-        return self.labels_of(path, values)
+        return self.labels_of(path, values), 1
 
 
 class Archive(NamedTuple):
@@ -93,18 +86,32 @@ class Archive(NamedTuple):
     def splits(self, folder: Path) -> list[str]:
         """Return the splits that have a list; none where the layout is another."""
         root = self.root(folder)
-        return [split for split in ("train", "val") if root and (root / self.lists.format(split)).is_file()]
+        known = ("train", "val", "test") if root and self.classes(folder) else ("train", "val")
+        return [split for split in known if root and (root / self.lists.format(split)).is_file()]
+
+    def classes(self, folder: Path) -> Path | None:
+        """Return the list of classes of a set of one's own in VOC's layout; SBD's files know its own classes only."""
+        return find_classes(folder, self.root(folder)) if self.name == "voc" else None
 
     def open(self, folder: Path, split: str) -> Dataset:
         """Open one of its splits."""
-        root = self.root(folder)
+        root, classes = self.root(folder), self.classes(folder)
+        files = self.files(root, split)
+        if not classes:
+            return from_files(self.name, split, self.coding, files)
+        of_set = {name: pair for other in self.splits(folder) for name, pair in self.files(root, other).items()}
+        alone = [path for path in sorted((root / self.labels).parent.glob("*.png")) if path.stem not in of_set]
+        notes = [f"in no list, not used: {several(alone, 'label file')}"] if alone else []
+        return from_files(root.resolve().name, split, read_classes(classes).for_set(of_set.values(), notes), files)
+
+    def files(self, root: Path, split: str) -> dict[str, tuple[Path, Path]]:
+        """The pictures and label files in the list of a split, by name."""
         path = root / self.lists.format(split)
         lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
         names = [line.split()[0] for line in lines if line.strip()]  # other lists of VOC have a number after it
         if not names:
             raise InputError(f"{path}: the list is empty; unpack the archive again")
-        files = {name: (root / self.pictures.format(name), root / self.labels.format(name)) for name in names}
-        return from_files(self.name, split, self.coding, palette(len(CLASSES)), files)
+        return {name: (root / self.pictures.format(name), root / self.labels.format(name)) for name in names}
 
 
 VOC = Archive(

@@ -1,65 +1,92 @@
-"""Classes without colours get some that can be told apart, and the background is known by its name."""
+"""Lists of classes in the forms that people have: read as what they mean, or refused by name."""
 
-import numpy as np
 import pytest
 
-from minifcn.datasets import classes, voc
-from minifcn.figures import VOID_COLOUR
+from minifcn.datasets.classes import find_classes, read_classes
+from minifcn.errors import InputError
 
-TO_CONES = np.array([[0.4122, 0.5363, 0.0514], [0.2119, 0.6807, 0.1074], [0.0883, 0.2817, 0.6300]])
-TO_OKLAB = np.array([[0.2105, 0.7936, -0.0041], [1.9780, -2.4286, 0.4506], [0.0259, 0.7828, -0.8087]])
-SEEN_BY = {  # Machado, Oliveira and Fernandes 2009, table 1: linear RGB as the red-green blind see it
-    "all": np.eye(3),
-    "deuteranopia": np.array([[0.367, 0.861, -0.228], [0.280, 0.673, 0.047], [-0.012, 0.043, 0.969]]),
-    "protanopia": np.array([[0.152, 1.053, -0.205], [0.115, 0.786, 0.099], [-0.004, -0.048, 1.052]]),
+COLOURS = {"road": (128, 64, 128), "traffic light": (250, 10, 0), "straße": (0, 0, 7)}
+LINES = {
+    "name first": ["road 128 64 128", "traffic light #fa0a00", "straße 0, 0, 7"],
+    "colour first": ["128 64 128 road", "#fa0a00 traffic light", "0,0,7,straße"],
+    "class_dict.csv": ["name,r,g,b", "road,128,64,128", "traffic light, 250, 10, 0", "straße,0,0,7"],
+    "another header": ["Red;Green;Blue;Class", "128;64;128;road", "250;10;0;traffic light", "0;0;7;straße"],
+    "labelmap.txt": ["# label:color_rgb", "road:128,64,128::", "traffic light:250,10,0:a,b:c", "straße:0,0,7::"],
+    "numbered": ["0 road 128 64 128", "1: traffic light #fa0a00", "2,straße,0,0,7"],
+    "number and colour first": ["0 128 64 128 road", "1 250 10 0 traffic light", "2 0 0 7 straße"],
 }
 
 
-def nearest(colours, sight):
-    """The distance in Oklab (white is at 100) of the two colours that look most alike."""
-    x = np.asarray(colours) / 255
-    linear = np.where(x <= 0.04045, x / 12.92, ((x + 0.055) / 1.055) ** 2.4)
-    oklab = 100 * np.cbrt(np.clip(linear @ SEEN_BY[sight].T, 0, 1) @ TO_CONES.T) @ TO_OKLAB.T
-    return np.min(np.linalg.norm(oklab[:, None] - oklab, axis=2) + 1e9 * np.eye(len(oklab)))
+def classes_of(path, lines):
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return read_classes(path)
 
 
-def names(L):
-    return [f"class {c}" for c in range(L)]
+@pytest.mark.parametrize("form", LINES)
+def test_forms_with_colours(tmp_path, form):
+    coding = classes_of(tmp_path / "classes.txt", LINES[form])
+    assert coding.classes == list(COLOURS) and [tuple(c) for c in coding.palette.tolist()] == list(COLOURS.values())
 
 
-@pytest.mark.parametrize("sight, least", [("all", 10), ("deuteranopia", 6), ("protanopia", 6)])
-def test_twenty_colours_can_be_told_apart(sight, least):
-    colours = [*classes.palette(names(20)), VOID_COLOUR, (0, 0, 0), (255, 255, 255)]
-    assert nearest(colours, sight) > least
-    assert nearest(voc.palette(21)[1:], sight) < least / 3  # what they replace
+@pytest.mark.parametrize("form", ["{}", "{i} {}", "{i}: {}", "{i}\t{}", "{i},{}"])
+def test_forms_without_colours(tmp_path, form):
+    names = ["road", "traffic light", "Straße 2", "3D object", "a-b", "“<i>”"]
+    coding = classes_of(tmp_path / "classes.txt", [form.format(name, i=i) for i, name in enumerate(names)])
+    assert coding.classes == names and coding.colours is None
 
 
-def test_any_number_of_classes_has_a_colour_each():
-    for L in (1, 2, 20, 21, 22, 255):
-        found = classes.palette(names(L))
-        assert found.shape == (L, 3) and found.dtype == np.uint8
-        assert len({VOID_COLOUR, (0, 0, 0), *map(tuple, found.tolist())}) == L + 2
-        np.testing.assert_array_equal(found, classes.palette(names(255))[:L])
+@pytest.mark.parametrize(
+    "lines, bad",
+    [
+        (["1 road", "2 car"], 1),  # counted from 1
+        (["0 road", "2 car"], 2),
+        (["0 road", "car"], 2),
+        (["road", "1 car"], 2),
+        (["{"], 1),
+        (['["road", "car"]'], 1),
+        (["names:", "  - road"], 1),
+        (["- road", "- car"], 1),
+        (["names: [road, car]"], 1),
+        (["nc: 2"], 1),
+        (["road,car"], 1),
+        (["id,name,colour", "0,road,red"], 1),
+        (["road,128,64,128", "car,1,2"], 2),
+        (["road 128 64 128", "64 128"], 2),
+        (["road:128,64,128::", "car::"], 2),
+    ],
+)
+def test_other_tables_are_refused_by_line(tmp_path, lines, bad):
+    with pytest.raises(InputError, match=rf"classes.txt, line {bad}: expected a .*, received .*; correct the line"):
+        classes_of(tmp_path / "classes.txt", lines)
 
 
-def test_a_background_is_black_and_the_others_keep_their_colours():
-    found = classes.palette(["_background_", *names(30)])
-    assert found[0].tolist() == [0, 0, 0]
-    np.testing.assert_array_equal(found[1:21], classes.palette(names(20)))
-    assert len(np.unique(found, axis=0)) == 31
+@pytest.mark.parametrize("name", ["Void", "VOID", "__ignore__", "ignore", "Unlabeled", "unlabelled"])
+def test_void_in_any_case_is_no_class(tmp_path, name):
+    coding = classes_of(tmp_path / "classes.txt", ["road", name, "background"])
+    assert coding.classes == ["road", "background"] and coding.values == [0, 2]
 
 
-def test_a_background_is_known_by_its_name():
-    for name in (
-        "background",
-        "Background",
-        "_background_",
-        "__BACKGROUND__",
-        "back-ground",
-        "bg",
-        "Unlabelled",
-        "other",
-    ):
-        assert classes.is_background(name), name
-    for name in ("road", "sky", "", "背景", "backgrounds of cars", "void", "another"):
-        assert not classes.is_background(name), name
+def test_two_names_of_void(tmp_path):
+    coding = classes_of(tmp_path / "classes.txt", ["unlabeled", "road", "void"])
+    assert coding.classes == ["road"] and coding.values == [1]
+
+
+def test_the_first_line_of_labelme_has_no_value(tmp_path):
+    coding = classes_of(tmp_path / "classes.txt", ["__ignore__", "_background_", "cat"])
+    assert coding.classes == ["_background_", "cat"] and coding.values == [0, 1]
+    coding = classes_of(tmp_path / "classes.txt", ["__ignore__ 0 0 0", "_background_ 0 0 1"])  # with colours it has one
+    assert coding.classes == ["_background_"] and coding.values == [1]
+
+
+def test_a_colour_that_looks_like_a_comment(tmp_path):
+    coding = classes_of(tmp_path / "classes.txt", ["# all of them", "#0000ff sky", "#00ff00 grass"])
+    assert coding.classes == ["sky", "grass"] and coding.palette.tolist() == [[0, 0, 255], [0, 255, 0]]
+
+
+def test_where_the_list_is(tmp_path):
+    inner = tmp_path / "inner"
+    inner.mkdir()
+    assert find_classes(tmp_path, inner) is None
+    for path in (inner / "class_dict.csv", inner / "labelmap.txt", inner / "classes.txt", tmp_path / "class_dict.csv"):
+        path.touch()
+        assert find_classes(tmp_path, inner) == path

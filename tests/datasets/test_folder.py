@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from minifcn.datasets import has_split, list_splits, open_dataset, toytown
-from minifcn.datasets.folder import read_classes
+from minifcn.datasets.classes import read_classes
 from minifcn.datasets.pictures import list_pictures
 from minifcn.errors import InputError
 
@@ -144,14 +144,14 @@ def test_bad_labels_are_named_on_reading(tmp_path):
     (labels / "c.png").rename(labels / "c.jpg")
     Image.fromarray(np.full((7, 6), 3, np.uint8)).save(labels / "d.png")
     Image.fromarray(np.zeros((3, 3), np.uint8)).save(labels / "e.png")
-    Image.fromarray(np.zeros((9, 4, 3), np.uint8)).save(labels / "f.png")
+    Image.fromarray(np.full((9, 4, 3), (0, 0, 1), np.uint8)).save(labels / "f.png")
     data = open_dataset(tmp_path, "train")
     expected = [
         r"labels.a.png: this label picture is missing; add",
-        r"labels.c.png: this label picture is missing; add",
+        r"labels.c.png: this label picture is missing; there is labels.c.jpg: rename it",
         r"labels.d.png: value 3 at 42 pixels, first at row 0, column 0: expected 0 to 2 .*list its class in",
         r"labels.e.png: 3 x 3 pixels .* 5 x 8",
-        r"labels.f.png: an RGB label picture.*list its class in .*classes.txt",
+        r"labels.f.png: an RGB label picture.*give each class its colour",
     ]
     for i, pattern in enumerate(expected):
         with pytest.raises(InputError, match=pattern):
@@ -168,7 +168,8 @@ def test_which_files_are_pictures(tmp_path):
     for name in ("b.JPG", "a.png", "c.1.tiff", ".hidden.png", "notes.txt"):
         (tmp_path / name).touch()
     (tmp_path / "folder.png").mkdir()
-    assert list(list_pictures(tmp_path)) == ["a", "b", "c.1"]
+    found, others = list_pictures(tmp_path)
+    assert list(found) == ["a", "b", "c.1"] and [path.name for path in others] == ["folder.png", "notes.txt"]
     (tmp_path / "a.jpg").touch()
     with pytest.raises(InputError, match=r"a.jpg and a.png differ only in extension"):
         list_pictures(tmp_path)
@@ -193,11 +194,11 @@ def test_toytown_is_opened_by_its_name(tmp_path, monkeypatch):
 def test_unknown_layouts(tmp_path):
     with pytest.raises(InputError, match="nowhere: no such folder"):
         open_dataset(tmp_path / "nowhere", "train")
-    with pytest.raises(InputError, match="Found: nothing"):
+    with pytest.raises(InputError, match=r"found nothing; nearest is images/, labels/ and classes.txt"):
         open_dataset(tmp_path, "train")
     (tmp_path / "images").mkdir()
     (tmp_path / "masks").mkdir()
     with pytest.raises(InputError) as caught:
         has_split(tmp_path, "train")
-    for part in ("images/, labels/ and classes.txt", "train/ and trainannot/", "Found: images/, masks/"):
-        assert part in str(caught.value)
+    for words in ("found images/, masks/; nearest is images/", "missing: labels, classes.txt: python -m minifcn."):
+        assert words in str(caught.value)

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from minifcn.datasets.pictures import LabelCoding, read_example, read_picture
+from minifcn.datasets.labels import LabelCoding, read_example
+from minifcn.datasets.pictures import read_picture
 from minifcn.errors import InputError
 
 H, W = 5, 7
@@ -179,7 +180,7 @@ def test_index_labels(tmp_path, mode):
     path = save(tmp_path / "a.png", array, "P" if mode == "P" else None)
     with Image.open(path) as image:
         assert image.mode == mode
-    labels = LabelCoding(ENTRIES).read(path)
+    labels = LabelCoding(ENTRIES).read(path)[0]
     assert labels.dtype == np.uint8
     np.testing.assert_array_equal(labels, values)
 
@@ -188,16 +189,16 @@ def test_index_labels(tmp_path, mode):
 def test_grey_labels_of_few_bits(tmp_path, bits):
     values = random_bytes(H, W) % 2**bits
     values[0, 0] = 2**bits - 1
-    labels = LabelCoding([f"c{i}" for i in range(16)]).read(small_grey_png(tmp_path / "a.png", values, bits))
+    labels = LabelCoding([f"c{i}" for i in range(16)]).read(small_grey_png(tmp_path / "a.png", values, bits))[0]
     np.testing.assert_array_equal(labels, values)
 
 
 def test_rgb_labels_go_by_colour(tmp_path):
     values = random_bytes(H, W) % 3
     coding = LabelCoding(ENTRIES, COLOURS)
-    np.testing.assert_array_equal(coding.read(save(tmp_path / "a.png", COLOURS[values])), values)
+    np.testing.assert_array_equal(coding.read(save(tmp_path / "a.png", COLOURS[values]))[0], values)
     opaque = np.dstack([COLOURS[values], np.full((H, W), 255, np.uint8)])
-    np.testing.assert_array_equal(coding.read(save(tmp_path / "b.png", opaque)), values)
+    np.testing.assert_array_equal(coding.read(save(tmp_path / "b.png", opaque))[0], values)
 
 
 @pytest.mark.parametrize("place", [0, 1, 3])
@@ -210,10 +211,10 @@ def test_void_entry_is_no_class(tmp_path, place):
     ids = label_values()  # what is wanted, 255 for void
     in_file = np.array([entries.index(name) for name in ENTRIES], np.uint8)[np.where(ids == 255, 0, ids)]
     in_file[ids == 255] = place
-    np.testing.assert_array_equal(coding.read(save(tmp_path / "a.png", in_file)), ids)
-    np.testing.assert_array_equal(coding.read(save(tmp_path / "b.png", colours[in_file])), ids)
+    np.testing.assert_array_equal(coding.read(save(tmp_path / "a.png", in_file))[0], ids)
+    np.testing.assert_array_equal(coding.read(save(tmp_path / "b.png", colours[in_file]))[0], ids)
     in_file[ids == 255] = 255
-    np.testing.assert_array_equal(coding.read(save(tmp_path / "c.png", in_file)), ids)
+    np.testing.assert_array_equal(coding.read(save(tmp_path / "c.png", in_file))[0], ids)
 
 
 def test_value_out_of_range_names_file_value_count_and_place(tmp_path):
@@ -267,7 +268,7 @@ def test_palette_in_another_order_than_the_classes_is_refused(tmp_path):
     assert "bad.png: index 1 is 'car' but has the colour of 'tree'" in text
     image.putpalette(random_bytes(256, 3).tobytes())  # colours of nothing: only the index counts
     image.save(tmp_path / "good.png")
-    np.testing.assert_array_equal(LabelCoding(ENTRIES, COLOURS).read(tmp_path / "good.png"), values)
+    np.testing.assert_array_equal(LabelCoding(ENTRIES, COLOURS).read(tmp_path / "good.png")[0], values)
 
 
 # --- a picture and its labels ---

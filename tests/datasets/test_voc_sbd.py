@@ -70,7 +70,7 @@ def test_nothing_is_left_of_val(root):
 
 
 def test_check_data(root, capsys):
-    assert main([str(root)]) == 0
+    assert main([str(root), "--allow-absent"]) == 0
     out = capsys.readouterr().out
     lines = {line.split()[0]: line.split()[1:] for line in reversed(out.splitlines()) if line}
     assert lines["train"][:2] == ["5", "0"] and lines["val"][:2] == ["3", "0"]

@@ -100,12 +100,12 @@ def test_hours_are_foretold(seconds, longest, said):
 
 def test_more_classes_than_a_byte_holds_are_refused():
     for L in (256, 300):
-        with pytest.raises(ValueError, match=f"num_classes.*at most 255, received {L}"):
+        with pytest.raises(ValueError, match=rf"num_classes.*at most 255, received {L}"):
             mf.models.fcn32s(L, trunk="tiny")
     scores, labels = np.zeros((1, 2, 2, 300), np.float32), np.full((1, 2, 2), 255)
-    with pytest.raises(ValueError, match="300 classes.*255.*another ignore_label"):
+    with pytest.raises(ValueError, match=r"300 classes.*255.*another ignore_label"):
         mf.softmax_cross_entropy(scores, labels)
-    with pytest.raises(ValueError, match="300 classes.*255.*another ignore_label"):
+    with pytest.raises(ValueError, match=r"300 classes.*255.*another ignore_label"):
         mf.metrics.ConfusionMatrix(300).update(labels, labels)
     loss = mf.softmax_cross_entropy(scores, labels, ignore_label=-1)
     assert float(loss.data) == pytest.approx(np.log(300), rel=1e-5)

@@ -10,7 +10,6 @@ from made_up_sizes import Pictures, in_strides, of, runs
 from experiments.table1 import objects as things
 from experiments.table1.objects import BINS, EDGES, bin_of, measure, objects, recall_curves, sums
 from minifcn import models
-from minifcn.datasets.transforms import Preprocessing
 
 _ = 255
 
@@ -79,21 +78,21 @@ def test_a_network_is_measured_picture_by_picture(monkeypatch):
     maps[1, 30:34, 30:34] = 2
     seen = []
 
-    def predict(model, x):
-        seen.append((model, x.shape, x.dtype))
-        out = np.where(np.arange(48) < 12, 1, 2)[None, None] * np.ones((1, 40, 1), int)
+    def predict(model, picture):
+        seen.append((model, picture.shape, picture.dtype))
+        out = np.where(np.arange(48) < 12, 1, 2)[None] * np.ones((40, 1), int)
         return out.astype(np.uint8)
 
     monkeypatch.setattr(things, "predict", predict)
     model = models.fcn16s(3, trunk="vgg_quarter")
-    record = measure(model, Preprocessing(), Pictures(*maps), seed=4)
-    assert seen == [(model, (1, 40, 48, 3), np.float32)] * 2
+    record = measure(model, Pictures(*maps), seed=4)
+    assert seen == [(model, (40, 48, 3), np.uint8)] * 2
     expected = [["b", 4, 1, 0.5], ["c", 0, 1, 1.0], ["c", 4, 1, 0.5]]
     background = [row for row in record["pixels"] if row[0] == "a"]
     assert sum(row[2] for row in background) == 2 and record["pixels"][len(background) :] == expected
     assert record == {"network": "fcn16s", "stride": 16, "seed": 4, "data": "maps", "pixels": record["pixels"]}
     assert json.loads(json.dumps(record)) == record
-    assert measure(model, Preprocessing(), sizes(maps), 4)["pixels"] == [
+    assert measure(model, sizes(maps), 4)["pixels"] == [
         ["car", 4, 1, 0.5],
         ["sign", 0, 1, 1.0],
         ["sign", 4, 1, 0.5],

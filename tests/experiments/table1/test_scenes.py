@@ -13,7 +13,9 @@ PALETTE = np.array([[0, 0, 0], [200, 0, 0], [0, 0, 200]], np.uint8)
 class Reader(mf.nn.Module):
     """Takes the class of each pixel from its first channel."""
 
-    dtype = np.float32
+    def __init__(self, meta):
+        super().__init__()
+        self.meta = meta
 
     def forward(self, x):
         return mf.Tensor(np.eye(3, dtype=np.float32)[x.data[..., 0].astype(int)])
@@ -42,9 +44,7 @@ def test_pictures_without_objects_show_none(tmp_path):
 def test_each_layer_shows_what_its_network_predicts(tmp_path, monkeypatch):
     plain = {"mean": (0, 0, 0), "std": (1, 1, 1)}
     orders = {"fcn32s_vgg": "RGB", "fcn16s_fcn32s": "BGR", "fcn8s_fcn16s": "RGB"}
-    monkeypatch.setattr(
-        scenes, "load_model", lambda row: (Reader(), {"preprocessing": {"order": orders[row], **plain}})
-    )
+    monkeypatch.setattr(scenes, "load", lambda row: Reader({"preprocessing": {"order": orders[row], **plain}}))
     pictures = Pictures()
     scenes.draw(tmp_path, pictures, {"large": [2, 0], "small": [1]}, {row: row for row in orders})
     large, small = scenes.read(tmp_path)

@@ -1,0 +1,252 @@
+"""Label files, and what their values mean; a picture with its labels.
+
+A label file holds one value a pixel; a LabelCoding tells what the values mean. Its *entries* are the names that the
+values 0, 1, 2, ... stand for. An entry named "void" or the like is no class: its pixels become 255, and the classes
+after it move down by one. The value 255 is always void. Accepted are paletted files (the index counts, not the colour),
+grey files of 1 to 16 bits, and, where the entries have colours, RGB files; none that are compressed with loss.
+
+    file value   0       1      2      255             entries  road, void, car
+                 |       |      |       |              classes  road, car
+    class id     0      255     1      255
+
+What one file cannot tell, the files of the set decide together, all splits: whether grey values are numbers of entries,
+grey colours of entries, or a mask of 0 and one other value; and for a picture with an EXIF orientation whether its
+labels, which have none, are drawn on the picture as it is displayed or as it is stored.
+
+    size of the labels   as displayed (H, W)      as stored (W, H)         both (square, or turned by 180 degrees)
+    they are             left as they are         turned as the picture    as the set's files that the size decides
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from functools import cached_property, lru_cache
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from ..errors import InputError
+from .pictures import IGNORE_LABEL, Example, decode, orientation_of, pixels_of, several, turned
+
+VOID_NAMES = {"void", "ignore", "__ignore__", "_ignore_", "ignored", "unlabeled", "unlabelled"}  # in any case
+_SHOWN = 10  # at most so many values in one message
+_OTHER = 256  # the place in a table of what is no byte
+
+
+def palette(n: int) -> np.ndarray:
+    """Return VOC's colours of the ids below n <= 256, uint8 (n, 3); entry 255 is the cream of void.
+
+    Bits 0, 3, 6 of the id are the highest bits of red, bits 1, 4, 7 those of green, bits 2, 5 those of blue.
+    """
+    ids = np.arange(n)[:, None]  # (n, 1)
+    bits = [(ids >> 3 * i + np.arange(3) & 1) << 7 - i for i in range(3)]  # each (n, 3)
+    return sum(bits).astype(np.uint8)
+
+
+class LabelCoding:
+    """What the values in a set's label files mean.
+
+    entries are the names of the values 0, 1, 2, ..., at most 255; colours the RGB colour of each, or None, and then RGB
+    label files are refused. Messages about a bad value end with remedy, the way out. files are pairs of a picture and a
+    label file, those of the whole set, which decide what one file cannot.
+
+    classes: the entries that are no void, L of them.  values: the value that each has in the files.  palette: uint8
+    (L, 3).  notes: what was assumed, a sentence each; reading may add to it.
+    """
+
+    def __init__(
+        self, entries: Sequence[str], colours=None, remedy="correct the file", files=(), notes=(), stamps: object = None
+    ):
+        self.entries, self.remedy, self.files, self.notes = list(entries), remedy, files, list(notes)
+        self.colours = None if colours is None else np.array(colours, np.uint8)
+        self.values = [value for value, name in enumerate(entries) if name.lower() not in VOID_NAMES]
+        self.classes = [entries[value] for value in self.values]
+        self.palette = palette(len(self.classes)) if colours is None else self.colours[self.values]
+        self._class_of = np.full(len(entries), IGNORE_LABEL)  # entry -> class id
+        self._class_of[self.values] = np.arange(len(self.classes))
+        self._colour_of: dict[int, tuple] = {}  # palette index -> its colour, and the first file that has it
+        expected = f"expected 0 to {len(entries) - 1} ({len(self.classes)} classes), or 255 for void"
+        self._use(dict(enumerate(self._class_of)), expected)
+        self._decide()
+
+    def for_set(self, files: Iterable[tuple[Path, Path]], notes: Iterable[str] = ()) -> "LabelCoding":
+        """This coding for the pictures and label files of a set, all its splits: one object until a file changes."""
+        files, colours = tuple(files), self.colours
+        stamps = tuple((path, path.stat().st_mtime_ns) for pair in files for path in pair if path.is_file())
+        known = None if colours is None else tuple(map(tuple, colours.tolist()))
+        return _coding(tuple(self.entries), known, self.remedy, files, tuple(notes), stamps)
+
+    def read(self, path: str | Path) -> tuple[np.ndarray, int]:
+        """Read one label file -> uint8 (H, W) of class ids, 255 for void, and the EXIF orientation that was undone.
+
+        Raises InputError, which names the file and the values, where it cannot be read or a value has no meaning.
+        """
+        image = self._open(path)
+        pixels, orientation = np.asarray(image), image.info["orientation"]
+        if image.mode == "RGB":
+            return self._from_colours(path, pixels), orientation
+        if image.mode not in ("L", "P") and not image.mode.startswith("I"):
+            way_out = "save it as a paletted or grey PNG without transparency"
+            raise InputError(f"{path}: a label picture cannot be of mode {image.mode}; {way_out}")
+        values = pixels // image.info["step"]  # (H, W)
+        labels = self.labels_of(path, values)
+        if image.mode == "P":
+            self._check_palette(path, image, np.unique(values[values != IGNORE_LABEL]))
+        return labels, orientation
+
+    def _open(self, path: str | Path) -> Image.Image:
+        """Decode a label file: of one bit -> grey; without an alpha channel that hides nothing; grey if it looks so,
+        unless colours count. image.info["step"]: by what grey values must be divided."""
+        image = decode(path, "label picture")
+        if image.info["lossy"]:
+            way_out = "export the labels again as PNG, or: python -m minifcn.import_labels SOURCE --snap"
+            raise InputError(f"{path}: labels in a {image.info['lossy']} file, which blurs their values; {way_out}")
+        if image.mode == "1":
+            image = image.convert("L")  # 0 and 255
+            image.info["step"] = self._bit
+        if image.mode in ("LA", "RGBA") and image.getchannel("A").getextrema()[0] == 255:
+            image = image.convert(image.mode[:-1])
+        bands = [band.tobytes() for band in image.split()] if image.mode == "RGB" and self.colours is None else ()
+        return image.getchannel(0) if len(set(bands)) == 1 else image
+
+    def labels_of(self, path: str | Path, values: np.ndarray) -> np.ndarray:
+        """The values of a file, integers (H, W) -> uint8 (H, W) of class ids, 255 for void. Raises as read does."""
+        values = values.astype(np.int64)  # (H, W)
+        labels = self._table[np.where((values < 0) | (values > 255), _OTHER, values)]
+        _check(path, values, labels < 0, "value {}".format, f"{self._expected}; {self.remedy}")
+        return labels.astype(np.uint8)
+
+    @cached_property
+    def drawn_as_stored(self) -> bool:
+        """Whether the set's labels are drawn on the pixels of turned pictures as they are stored."""
+        votes, undecided = {True: 0, False: 0}, []
+        for picture_path, labels_path in self.files:
+            with suppress(OSError), Image.open(picture_path) as picture, Image.open(labels_path) as labels:
+                orientation = orientation_of(picture) if orientation_of(labels) == 1 else 1
+                if orientation > 4 and picture.width != picture.height:  # Pillow has the sizes of TIFFs as displayed
+                    votes[(labels.size == picture.size) != (picture.format == "TIFF")] += 1
+                elif orientation > 1:
+                    undecided.append(picture_path.name)
+        stored = votes[True] > votes[False]
+        drawn = f"taken as drawn on the picture as it is {'stored' if stored else 'displayed'}"
+        others = f"of the labels whose size tells {votes[True]} are drawn as stored, {votes[False]} as displayed"
+        if undecided:
+            self.notes.append(f"turned by EXIF: {several(undecided, 'picture')}; the labels are {drawn} ({others})")
+        return stored
+
+    def _decide(self) -> None:
+        """Decide by all files of the set what their grey values are, where they may be no numbers of entries."""
+        colours = enumerate(() if self.colours is None else self.colours.tolist())
+        greys = {c[0]: self._class_of[entry] for entry, c in colours if len(set(c)) == 1}
+        numbers, levels = set(range(len(self.entries))), greys.keys() | {IGNORE_LABEL}
+        mask = len(self.classes) == 2 and self.values[0] == 0
+        found, coloured, self._bit = set(), False, 1 if mask or IGNORE_LABEL in greys else 255
+        for _, path in self.files if mask or greys else ():
+            values = self._grey_values(path)
+            coloured |= values is None
+            found |= values or set()
+            mask = mask and 1 not in found and len(found) < 3
+            if not mask and not found <= levels:
+                break
+        if found and found <= levels and (coloured or (found - numbers) & greys.keys()):
+            self._use(greys, f"expected the classes' greys, {', '.join(map(str, sorted(greys)))}, or 255 for void")
+            self.notes.append("grey values in label files are taken as the classes' grey colours, not as their numbers")
+            if len(greys) == len(self.entries):
+                self.values = self.colours[self.values, 0].tolist()
+        elif mask and 0 in found and len(found) == 2 and not found <= numbers:
+            self.values, high = sorted(found), max(found)
+            self._use({0: 0, high: 1}, f"expected 0 or {high}, as in the set's other files")
+            self.notes.append(f"label files hold only 0 and {high}: taken as {' and '.join(map(repr, self.classes))}")
+        else:
+            self._bit = 255
+
+    def _grey_values(self, path: Path) -> set[int] | None:
+        """The values in a grey label file, or None if it is in colours."""
+        try:
+            with Image.open(path) as image:
+                mode = image.mode
+            if self.colours is not None and mode in ("RGB", "RGBA", "P"):
+                return set() if mode == "P" else None  # of a palette the index counts
+            image = self._open(path)
+        except (InputError, OSError):  # named when it is read
+            return set()
+        eight = image.mode in ("L", "P")
+        values = np.flatnonzero(image.histogram()) if eight else np.unique(image)  # a histogram is far faster
+        return set((values // image.info["step"]).tolist()) if eight or image.mode.startswith("I") else set()
+
+    def _use(self, class_of: dict[int, int], expected: str) -> None:
+        """Read values by {value: class id}; 255 is void unless it is there."""
+        self._expected = expected
+        self._table = np.full(_OTHER + 1, -1, np.int16)
+        for value, class_id in ({IGNORE_LABEL: IGNORE_LABEL} | class_of).items():
+            self._table[value] = class_id
+
+    def _from_colours(self, path: str | Path, pixels: np.ndarray) -> np.ndarray:
+        """RGB pixels uint8 (H, W, 3) -> the class that each colour stands for, uint8 (H, W)."""
+        if self.colours is None:
+            hint = (
+                "save it as a paletted or grey PNG of class ids, or give each class its colour in the list of classes"
+            )
+            raise InputError(f"{path}: an RGB label picture, but the classes have no colours; {hint}")
+        codes, known = _codes(pixels), _codes(self.colours)  # (H, W), (entries,)
+        order = np.argsort(known)
+        entries = order[np.searchsorted(known[order], codes).clip(max=len(known) - 1)]  # (H, W)
+        expected = f"not the colour of any class; {self.remedy}"
+        _check(path, codes, known[entries] != codes, lambda c: f"colour {(c >> 16, c >> 8 & 255, c & 255)}", expected)
+        return self._class_of[entries].astype(np.uint8)
+
+    def _check_palette(self, path: str | Path, image: Image.Image, used: np.ndarray) -> None:
+        """Refuse a paletted file whose used indices have the colours of other classes, as PNG optimisers leave it, or
+        other colours than they have elsewhere in the set. A ramp of greys is no palette that anyone chose."""
+        palette = np.array(image.getpalette("RGB")).reshape(-1, 3)
+        used = used[used < len(palette)]
+        if self.colours is not None:
+            same = (palette[used][:, None] == self.colours).all(axis=2)  # (used, entries)
+            entries = same.argmax(axis=1)
+            if same.any(axis=1).all() and (entries != used).any():
+                value, entry = next((v, e) for v, e in zip(used, entries, strict=True) if v != e)
+                clash = f"index {value} is {self.entries[value]!r} but has the colour of {self.entries[entry]!r}"
+                raise InputError(f"{path}: {clash}; save it as RGB, or with the palette in the order of the classes")
+        elif len(palette) == 1 or (palette != np.arange(len(palette))[:, None]).any():
+            for index in used.tolist():
+                colour, first = self._colour_of.setdefault(index, (tuple(palette[index].tolist()), path))
+                if colour != tuple(palette[index].tolist()):
+                    clash = f"index {index} has the colour {tuple(palette[index].tolist())}, in {first} {colour}"
+                    way_out = "save all with one palette, or as RGB with the classes' colours in the list of classes"
+                    raise InputError(f"{path}: {clash}: which class is it? {way_out}")
+
+
+_coding = lru_cache(maxsize=4)(LabelCoding)
+
+
+def read_example(picture_path: Path, labels_path: Path, coding: LabelCoding) -> Example:
+    """Read a picture and its labels. Raises InputError unless their sizes agree."""
+    image, (labels, undone) = decode(picture_path, "picture"), coding.read(labels_path)
+    picture, orientation = pixels_of(picture_path, image), image.info["orientation"]
+    (H, W), (h, w) = picture.shape[:2], labels.shape
+    undecided = orientation > 1 == undone and (h, w) == (H, W) and (H == W or orientation < 5)
+    if (h, w) != (H, W) or (undecided and coding.drawn_as_stored):
+        labels = np.array(turned(Image.fromarray(labels), orientation))
+    if labels.shape != (H, W):
+        sizes = f"{w} x {h} pixels (width x height), but its picture {picture_path} has {W} x {H}"
+        raise InputError(f"{labels_path}: {sizes}; give both the same size (scale labels by nearest neighbour)")
+    return picture, labels
+
+
+def _codes(colours: np.ndarray) -> np.ndarray:
+    """Colours uint8 (..., 3) -> one int64 each, (...)."""
+    return colours.astype(np.int64) @ np.array([1 << 16, 1 << 8, 1])
+
+
+def _check(path: str | Path, values: np.ndarray, bad: np.ndarray, describe: Callable, expected: str) -> None:
+    """Raise InputError if any values (H, W) are `bad`: how many pixels each has, and where its first one is."""
+    if not bad.any():
+        return
+    found, first, counts = np.unique(values[bad], return_index=True, return_counts=True)
+    rows, columns = np.nonzero(bad)  # in the order of values[bad]
+    places = [
+        f"{describe(value)} at {count} pixel{'s' * (count > 1)}, first at row {rows[i]}, column {columns[i]}"
+        for value, i, count in zip(found.tolist()[:_SHOWN], first, counts.tolist(), strict=False)
+    ]
+    places += [f"and {len(found) - _SHOWN} more values"] * (len(found) > _SHOWN)
+    raise InputError(f"{path}: {'; '.join(places)}: {expected}")

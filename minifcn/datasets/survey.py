@@ -1,0 +1,83 @@
+"""What a whole split holds, read once: sizes, pixels of each class, and every file that cannot be used."""
+
+import re
+from collections import defaultdict
+
+import numpy as np
+
+from ..errors import InputError
+
+BACKGROUNDS = ("background", "_background_", "bg", "other", "others", "rest", "none", "nothing")  # may be in no picture
+
+
+class Survey:
+    """What a split holds. Shapes and counts are those of the good pictures.
+
+    counts: int64 (pictures, L + 1), the pixels of each class, then of void.  pixels, occurs: int64 (L + 1,), all of
+    them, and in how many pictures each is.  shapes: [(H, W)].  errors: a line for each thing that is wrong.  absent:
+    classes that occur nowhere, but for a first one that is a background.  only: the class that all labelled pixels
+    have, or None.
+    """
+
+    def __init__(self, dataset):
+        """Read all of a Dataset, with a progress bar; errors are collected, not raised."""
+        from tqdm import tqdm  # only here: it brings 2 MB of modules, which import minifcn alone does not need
+
+        self.split, self.classes, self.notes = dataset.split, dataset.classes, dataset.notes
+        self.shapes, self.errors, counts, L = [], [], [], len(dataset.classes)
+        for index in tqdm(range(len(dataset)), f"checking {dataset.split}", unit="picture", leave=False):
+            try:
+                _, labels = dataset[index]
+            except InputError as error:
+                self.errors.append(str(error))
+                continue
+            found = np.bincount(labels.ravel(), minlength=256)  # (256,)
+            counts.append(np.append(found[:L], found[dataset.ignore_label]))  # (L + 1,)
+            self.shapes.append(labels.shape)
+        self.counts = np.array(counts, np.int64).reshape(-1, L + 1)
+        self.pixels, self.occurs = self.counts.sum(axis=0), (self.counts > 0).sum(axis=0)
+        there = [name for name, n in zip(self.classes, self.pixels[:-1], strict=True) if n]
+        excused = self.classes[:1] if self.classes[0].lower() in BACKGROUNDS else []
+        self.absent = [name for name in self.classes if name not in [*there, *excused]]
+        self.only = there[0] if len(there) == 1 else None
+
+    def largest(self, batch: int) -> tuple[int, int]:
+        """Height and width of the largest batch of so many pictures, padded to one size."""
+        if batch == 1:
+            return max(self.shapes, key=lambda shape: shape[0] * shape[1])
+        return tuple(np.max(self.shapes, axis=0).tolist())
+
+    def problems(self, allow_absent: bool) -> list[str]:
+        """What must be mended before training, equal faults of many files in one sentence."""
+        groups = defaultdict(list)
+        for error in self.errors:
+            groups[re.match(r"[^\d('\"]*", error.partition(": ")[2])[0]].append(error)
+        found = [f"{len(same)} files, the first: {same[0]}" if len(same) > 1 else same[0] for same in groups.values()]
+        if self.shapes and not self.pixels[:-1].any():
+            found.append("every pixel of the labels is void; write the classes' values into the label files, not 255")
+        elif self.split == "train" and self.only and not self.errors:
+            way_out = "the label files must hold another value for each class (data/README.md, Your own pictures)"
+            found.append(f"all labelled pixels are of one class, {self.only!r}: nothing could be learnt; {way_out}")
+        elif self.split == "train" and self.absent and not allow_absent and not self.errors:
+            way_out = "take their lines out of classes.txt (if they are the last), add pictures, or give --allow-absent"
+            found.append(f"{self.absence()}; {way_out}")
+        return found
+
+    def absence(self) -> str:
+        """The sentence about absent classes."""
+        return f"in no picture: {', '.join(self.absent)}"
+
+
+def check(datasets: list, allow_absent: bool) -> None:
+    """Raise InputError for what must be mended in these splits before training; else print what was assumed."""
+    surveys = [dataset.survey for dataset in datasets if not dataset.drawn]
+    if wrong := [f"{survey.split}: {problem}" for survey in surveys for problem in survey.problems(allow_absent)]:
+        raise InputError(f"{'; '.join(wrong)}. All that is wrong: python -m minifcn.check_data")
+    for note in notes(surveys):
+        print(f"note: {note}")
+
+
+def notes(surveys: list[Survey]) -> list[str]:
+    """What was assumed or left out, and what is absent though nothing is wrong, each once."""
+    absent = [f"{survey.split}: {survey.absence()}" for survey in surveys if survey.absent and survey.shapes]
+    return list(dict.fromkeys([note for survey in surveys for note in survey.notes] + absent))

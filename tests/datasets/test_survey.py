@@ -1,0 +1,98 @@
+"""What training asks of a set before it begins."""
+
+import numpy as np
+import pytest
+from own_set import checked, make
+
+from minifcn.datasets import open_dataset, survey
+from minifcn.datasets.dataset import Dataset, hold_out, scaled, thinned
+from minifcn.errors import InputError
+
+THREE = "background\ncar\ntree\n"
+
+
+def problem(root, allow_absent=False):
+    with pytest.raises(InputError) as caught:
+        survey.check([open_dataset(root, "train")], allow_absent)
+    return str(caught.value)
+
+
+def test_counts(tmp_path):
+    make(tmp_path, {"a": [[0, 0, 1]], "b": [[255, 1], [1, 2]]}, THREE)
+    found = open_dataset(tmp_path, "train").survey
+    assert found.counts.dtype == np.int64 and found.counts.tolist() == [[2, 1, 0, 0], [0, 2, 1, 1]]
+    assert found.pixels.tolist() == [2, 3, 1, 1] and found.occurs.tolist() == [1, 2, 1, 1]
+    assert (found.shapes, found.errors, found.absent, found.only) == ([(1, 3), (2, 2)], [], [], None)
+    assert found.largest(1) == (2, 2) and found.largest(2) == (2, 3)
+
+
+def test_it_reads_each_file_once():
+    reads = []
+
+    def read(i):
+        reads.append(i)
+        return np.zeros((1, 2, 3), np.uint8), np.array([[0, 1]], np.uint8)
+
+    data = Dataset("a", "train", ["x", "y"], np.zeros((2, 3), np.uint8), ["0", "1"], read)
+    assert data.survey is data.survey and sorted(reads) == [0, 1]
+
+
+def test_an_absent_class_in_train_is_refused_unless_allowed(tmp_path, capsys):
+    make(tmp_path, {"a": [[0, 1]], "b": [[0, 1]], "v": [[0, 2]]}, THREE)
+    text = problem(tmp_path)
+    for part in ("train: in no picture: tree", "take their lines out of classes.txt", "add pictures", "--allow-absent"):
+        assert part in text
+    status, out = checked(capsys, tmp_path)
+    assert status == 1 and "bad: train: in no picture: tree; take" in out and "note: val: in no picture: car" in out
+    survey.check([open_dataset(tmp_path, split) for split in ("train", "val")], True)
+    assert capsys.readouterr().out == "note: train: in no picture: tree\nnote: val: in no picture: car\n"
+    assert checked(capsys, tmp_path, "--allow-absent")[0] == 0
+
+
+@pytest.mark.parametrize("first", ["background", "Background", "_background_", "BG", "other"])
+def test_a_first_class_that_is_the_background_may_be_absent(tmp_path, first):
+    make(tmp_path, {"a": [[2, 1]]}, f"{first}\ncar\ntree\n")
+    survey.check([open_dataset(tmp_path, "train")], False)
+    make(tmp_path, {"a": [[0, 1]]}, f"car\ntree\n{first}\n")
+    assert f"in no picture: {first}" in problem(tmp_path)
+
+
+@pytest.mark.parametrize("labels, classes", [([[0, 0]], THREE), ([[1, 255]], THREE), ([[0, 255]], "crack\n")])
+@pytest.mark.parametrize("allow_absent", [False, True])
+def test_labels_of_one_class_are_refused(tmp_path, labels, classes, allow_absent):
+    make(tmp_path, {"a": labels, "b": labels}, classes)
+    name = classes.split("\n")[labels[0][0]]
+    assert f"all labelled pixels are of one class, '{name}': nothing could be learnt" in problem(tmp_path, allow_absent)
+
+
+def test_nothing_but_void_in_any_split_is_refused(tmp_path):
+    make(tmp_path, {"a": [[0, 1, 2]], "v": [[255]]}, THREE)
+    with pytest.raises(InputError, match="val: every pixel of the labels is void"):
+        survey.check([open_dataset(tmp_path, split) for split in ("train", "val")], False)
+
+
+def test_equal_faults_are_grouped(tmp_path, capsys):
+    make(tmp_path, {f"{i}": [[0, 1, 2 + 3 * (i < 7)]] for i in range(9)}, THREE)
+    for name in ("7", "8"):
+        (tmp_path / "labels" / f"{name}.png").unlink()
+    labels = tmp_path / "labels"
+    text = problem(tmp_path)
+    assert f"train: 7 files, the first: {labels / '0.png'}: value 5 at 1 pixel" in text and text.count("value 5") == 1
+    assert f"train: 2 files, the first: {labels / '7.png'}: this label picture is missing" in text
+    status, out = checked(capsys, tmp_path)
+    assert status == 1 and out.count("bad: train: ") == 2 and out.splitlines()[-1] == "2 bad"
+    assert "train              0     9  -" in out
+
+
+def test_drawn_sets_are_not_read():
+    def read(i):
+        raise AssertionError
+
+    survey.check([Dataset("t", "train", ["x"], np.zeros((1, 3), np.uint8), ["0"], read, drawn=True)], False)
+
+
+def test_views_keep_what_is_known(tmp_path):
+    make(tmp_path, {f"{i}": [[0, 255]] for i in range(4)})
+    data = open_dataset(tmp_path, "train")
+    for view in (*hold_out(data), scaled(data, 2), thinned(data, 0.5)):
+        assert view.values == [0, 255] and view.notes == data.notes != [] and not view.drawn
