@@ -81,8 +81,7 @@ def options(argv: list[str] | None) -> argparse.Namespace:
     args = parser.parse_args(argv)
     args.checkpoint = find_model(args.model).stem if args.model else args.files.pop(0)
     if not args.files:
-        what = "no picture given after it; give one or more (or --model and pictures alone)"
-        raise InputError(f"{args.checkpoint}: {what}")
+        raise InputError(f"{args.checkpoint}: no picture given after it; give some (or --model and pictures alone)")
     if args.side is not None and args.side < 0:
         raise InputError(f"--side: expected 0 or more, received {args.side}")
     return args
@@ -94,7 +93,8 @@ def segmented(networks: dict[str, Module], places: dict, truths: dict, args, bad
     bad: gets what is wrong with those that cannot be read, {what: pictures}.
     """
     meta = networks[args.checkpoint].meta
-    coding, classes, palette = coding_of(meta), meta["classes"], np.array(meta["palette"], np.uint8)
+    coding, classes = coding_of(meta).for_set(truths.items()), meta["classes"]
+    palette = np.array(meta["palette"], np.uint8)
     for path, place in tqdm(places.items(), "predict", unit="picture", leave=False, disable=None):
         try:
             example = read_example(path, truths[path], coding) if path in truths else (read_picture(path), None)
@@ -133,7 +133,7 @@ def find_pictures(given: list[str], out: Path) -> dict[Path, Path]:
     given: files, folders and patterns. In folders, hidden files are left out, and `out` if it is below them. Raises
     InputError where no picture is.
     """
-    places, others = {}, []
+    places, others, out = {}, [], out.resolve()
     for name in given:
         path = Path(name)
         if path.is_file():
@@ -141,13 +141,13 @@ def find_pictures(given: list[str], out: Path) -> dict[Path, Path]:
             continue
         root = path if path.is_dir() else Path(*takewhile(lambda part: not has_magic(part), path.parts))
         files = path.rglob("*") if path.is_dir() else map(Path, glob(name, recursive=True))
-        files = [file for file in sorted(files) if not file.is_dir() and is_shown(file, root, out.resolve())]
+        files = [file for file in sorted(files) if not file.is_dir() and is_shown(file, root, out)]
         pictures = [file for file in files if file.suffix.lower() in EXTENSIONS]
         if not pictures:
             missing = "no picture is there; give a file (.png, .jpg, ...), or a folder with some"
             raise InputError(f"{name}: {'a URL; download it first, then give the file' if '://' in name else missing}")
         places |= {file: file.relative_to(root).with_suffix("") for file in pictures}
-        others += [file for file in files if file not in pictures]
+        others += [file for file in files if file.suffix.lower() not in EXTENSIONS]
     if others:
         print(f"left out, as no picture: {several(others, 'file')}", file=sys.stderr)
     return places
@@ -168,9 +168,7 @@ def find_truths(places: dict[Path, Path], labels: Path) -> dict[Path, Path]:
     files = {path: labels if one else labels / f"{place}.png" for path, place in places.items()}
     found = {path: file for path, file in files.items() if file.is_file()}
     if not found:
-        raise InputError(
-            f"{labels}: no label file such as {files.popitem()[1]}; give their folder, or the one picture's"
-        )
+        raise InputError(f"{labels}: no label file such as {files.popitem()[1]}; give their folder, or the only one")
     if len(found) < len(places):
         print(f"not compared: {len(places) - len(found)} pictures without a label file in {labels}", file=sys.stderr)
     return found

@@ -25,8 +25,8 @@ VALUES = {  # the entries of a set's classes.txt -> the values of its classes
 }
 
 
-def make(folder, values=None, name="fcn8s", classes=CLASSES, title="best"):
-    more = {} if values is None else {"values": values}
+def make(folder, values=None, name="fcn8s", classes=CLASSES, title="best", **more):
+    more |= {} if values is None else {"values": values}
     return make_checkpoint(folder / f"{title}.safetensors", name, classes=classes, **more)
 
 
@@ -59,6 +59,20 @@ def test_predictions_have_the_values_of_the_set(entries, values, tmp_path):
             colours = np.reshape(mask.getpalette(), (256, 3))
             np.testing.assert_array_equal(np.array(mask), np.array(values)[expected])
         assert colours[values].tolist() == PALETTE and tuple(colours[255]) == VOID_COLOUR
+
+
+def test_masks_of_0_and_another_value_stay_such(tmp_path):
+    """As in the set: 255 is then a class, and its pixels are read as one."""
+    pictures(tmp_path)
+    for high in (255, 7):
+        Image.fromarray(np.array([[0, high]], np.uint8)).save(tmp_path / "label.png")
+        coding = LabelCoding(("ground", "crack"), files=[(tmp_path / "images" / "0.png", tmp_path / "label.png")])
+        path = make(tmp_path, coding.values, classes=coding.classes, palette=PALETTE[:2])
+        assert exit_status(predict.main, path, tmp_path / "images", "--out", tmp_path / "out") == 0
+        with Image.open(tmp_path / "out" / "0.png") as mask, Image.open(tmp_path / "images" / "0.png") as picture:
+            assert np.unique(mask).tolist() == [0, high]
+            expected = classes_of(load(path), np.array(picture))
+        np.testing.assert_array_equal(coding.read(tmp_path / "out" / "0.png")[0], expected)
 
 
 def test_checkpoints_of_before_have_the_class_ids(tmp_path):
@@ -117,12 +131,32 @@ def test_rgb_labels_are_read_by_the_colours_of_the_classes(tmp_path, monkeypatch
         np.testing.assert_array_equal(truth, labels % 3)
 
 
+def test_labels_of_turned_pictures_are_read_as_all_of_them_say(tmp_path, monkeypatch):
+    """As the set's own are: where the size tells nothing, those whose size tells decide."""
+    drawn, path, exif = [], make(tmp_path), Image.Exif()
+    (tmp_path / "images").mkdir()
+    for i, (H, W) in enumerate([(32, 32), (30, 40)]):
+        picture, labels = draw(i, H, W)
+        exif[0x0112] = 6  # the stored picture must be turned clockwise to be upright
+        Image.fromarray(picture).save(tmp_path / "images" / f"{i}.png", exif=exif)
+        write = tmp_path / "labels" / f"{i}.png"
+        write.parent.mkdir(exist_ok=True)
+        Image.fromarray(labels).save(write)
+        drawn.append(np.rot90(labels, -1))
+    seen = []
+    monkeypatch.setattr(figures, "compare", lambda path, picture, truth, *_: seen.append(truth))
+    given = [tmp_path / "images", "--compare", tmp_path / "labels", "--out", tmp_path / "out"]
+    assert exit_status(predict.main, path, *given) == 0
+    for expected, truth in zip(drawn, seen, strict=True):
+        np.testing.assert_array_equal(truth, expected)
+
+
 def test_labels_that_lack_or_do_not_fit(tmp_path, capsys):
     path, examples = make(tmp_path), pictures(tmp_path, 3)
     write_labels(tmp_path / "labels", examples, [0, 1, 2])
     given = [path, tmp_path / "images", "--out", tmp_path / "out", "--compare"]
     assert "no label file such as" in fails(capsys, predict.main, *given, tmp_path / "nowhere")
-    assert "or the one picture's" in fails(capsys, predict.main, *given, tmp_path / "labels" / "1.png")
+    assert "or the only one" in fails(capsys, predict.main, *given, tmp_path / "labels" / "1.png")
     assert not (tmp_path / "out").exists()
     (tmp_path / "labels" / "0.png").unlink()
     Image.fromarray(examples[0][1]).save(tmp_path / "labels" / "2.png")  # of another size
