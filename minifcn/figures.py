@@ -178,9 +178,8 @@ def _fit(x: np.ndarray, cell: int, palette: np.ndarray) -> Image.Image:
 
 def _legend(key: list[tuple], width: int, scale: float = 1) -> Image.Image:
     """Draw a strip with a swatch and a name for each class, centred; `width` wide, or as the longest name needs it."""
-    sizes = MARGIN, LEGEND_GAP, LEGEND_LINE, SWATCH, FONT_SIZE
-    margin, gap, line, swatch, letters = (round(scale * size) for size in sizes)
-    font = _font(letters)
+    margin, gap, line, swatch = (round(scale * size) for size in (MARGIN, LEGEND_GAP, LEGEND_LINE, SWATCH))
+    font = _font(round(scale * FONT_SIZE))
     slot = swatch + gap + round(max((font.getlength(name) for name, _ in key), default=0))
     width = max(width, slot + 2 * margin)
     lines = -(-len(key) // ((width - 2 * margin + gap) // slot))

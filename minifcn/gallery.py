@@ -20,7 +20,7 @@ from PIL import Image
 
 from .datasets.colours import is_background
 from .datasets.pictures import IGNORE_LABEL
-from .figures import VOID_COLOUR, colours_of_bytes
+from .figures import colours_of_bytes
 from .files import atomic_file
 from .metrics import ConfusionMatrix
 
@@ -50,7 +50,8 @@ class _Page:
         _, *parts = re.split(r"<!-- part: (\w+) -->\n", Path(__file__).with_suffix(".html").read_text("utf-8"))
         self.parts = dict(zip(parts[::2], map(Template, parts[1::2]), strict=True))
         self.palette, self.clear = palette, {IGNORE_LABEL, 0} if is_background(classes[0]) else {IGNORE_LABEL}
-        self.key = dict(enumerate(zip(classes, palette.tolist(), strict=True))) | {IGNORE_LABEL: ("void", VOID_COLOUR)}
+        self.names = dict(enumerate(classes)) | {IGNORE_LABEL: "void"}
+        self.colours = dict(enumerate(map(tuple, palette.tolist()))) | dict.fromkeys(self.clear, (0, 0, 0, 0))
 
     def fill(self, part: str, **values) -> bytes:
         """A part with its names filled in: bytes are HTML already, all else is text."""
@@ -58,9 +59,9 @@ class _Page:
         return self.parts[part].substitute(known).encode("utf-8", "replace")  # not every file's name is Unicode
 
     def listed(self, shares: dict[int, str]) -> bytes:
-        """Classes, each with its share."""
-        found = [(*self.key[c], share) for c, share in shares.items()]
-        return b"".join(self.fill("class", name=name, colour=str(rgb)[1:-1], share=share) for name, rgb, share in found)
+        """Classes, each with its colour and its share."""
+        rows = [{"name": self.names[c], "colour": self.colours[c], "share": shares[c]} for c in shares]
+        return b"".join(self.fill("class", **row) for row in rows)
 
     def picture(self, place: int, name: str, picture: np.ndarray, networks: dict, truth: np.ndarray | None) -> bytes:
         """A picture under its layers."""
@@ -73,9 +74,9 @@ class _Page:
                 counts.update(truth, labels)
                 jaccard = f"{100 * counts.jaccard():.1f} %"
             layers += self.layer(place, title, labels, jaccard)
-        H, W, _ = picture.shape
-        seen = _address(Image.fromarray(picture), Image.Resampling.BILINEAR, "jpeg", quality=85)
-        return self.fill("picture", name=name, jaccard=jaccard, width=W, height=H, picture=seen, layers=layers)
+        address = _address(Image.fromarray(picture), "jpeg", quality=85)
+        shape = f"{picture.shape[1]} / {picture.shape[0]}"
+        return self.fill("picture", name=name, jaccard=jaccard, shape=shape, picture=address, layers=layers)
 
     def layer(self, place: int, title: str, labels: np.ndarray, jaccard: str) -> bytes:
         """Labels (H, W) as a mask, clear at void and background, and their classes, the largest first."""
@@ -84,13 +85,14 @@ class _Page:
         image = Image.fromarray(labels)
         image.putpalette(colours_of_bytes(labels, self.palette).tobytes())
         opaque = bytes(0 if c in self.clear else 255 for c in range(256))
-        mask = _address(image, Image.Resampling.NEAREST, "png", transparency=opaque)
+        mask = _address(image, "png", transparency=opaque)
         known = {"place": place, "title": title, "mask": mask, "jaccard": jaccard and f"Jaccard {jaccard}"}
         return self.fill("layer", classes=self.listed(shares), **known)
 
 
-def _address(image: Image.Image, how: Image.Resampling, kind: str, **options) -> str:
+def _address(image: Image.Image, kind: str, **options) -> str:
     """An image, no larger than the page needs it, as an address that holds all of it."""
     scale, file = min(1, LONGEST / max(image.size)), BytesIO()
-    image.resize([max(1, round(scale * side)) for side in image.size], how).save(file, kind, **options)
+    size = [max(1, round(scale * side)) for side in image.size]
+    image.resize(size).save(file, kind, **options)  # of an image with a palette Pillow takes the nearest pixels
     return f"data:image/{kind};base64,{b64encode(file.getvalue()).decode()}"

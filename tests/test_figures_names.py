@@ -85,3 +85,13 @@ def test_any_number_of_classes_and_long_names(tmp_path, L):
     canvas = read(tmp_path / "a.png")
     assert 300 < min(canvas.shape[:2]) and max(canvas.shape[:2]) < 2500
     assert (canvas[[0, -1]] == 255).all() and (canvas[:, [0, -1]] == 255).all()  # nothing is cut off
+
+
+@pytest.mark.parametrize("L, numbers", [(2, True), (35, True), (36, False)])
+def test_cells_too_small_for_a_number_have_none(tmp_path, L, numbers):
+    figures.confusion(tmp_path / "a.png", np.eye(L, dtype=int), [f"class {c}" for c in range(L)])
+    canvas = read(tmp_path / "a.png")
+    dark = (canvas < 60).all(2)
+    rows, columns = (np.flatnonzero(dark.mean(axis) > 0.5)[[0, -1]] for axis in (1, 0))
+    inside = canvas[rows[0] + 5 : rows[0] + (rows[1] - rows[0]) // L - 5, columns[0] + 5 : columns[1] - 5]
+    assert (len(np.unique(inside.reshape(-1, 3), axis=0)) > 10) == numbers

@@ -99,6 +99,13 @@ def test_pictures_are_scaled_to_the_page(tmp_path):
     assert all(image.attrs["loading"] == "lazy" for image in page.all("img"))
 
 
+def test_a_scaled_mask_holds_no_other_classes(tmp_path):
+    labels = np.repeat(np.array([[0, 2]], np.uint8), (1, 1999), axis=1).repeat(300, 0)
+    gallery.write(tmp_path / "a.html", [("a", picture(300, 2000), {"x": labels}, None)], CLASSES, PALETTE)
+    mask = image_of(parse((tmp_path / "a.html").read_text(encoding="utf-8")).all("img", class_="mask")[0])[1]
+    assert np.asarray(mask).shape == (135, 900) and set(np.unique(mask)) <= {0, 2}
+
+
 def test_no_more_than_two_pictures_are_in_memory(tmp_path):
     alive = []
 
@@ -187,7 +194,7 @@ def test_shares_of_the_classes_the_largest_first(articles):
     assert shares[0] == ["background66.7 %", "void25.0 %", f"{CLASSES[1]}8.3 %"]
     assert shares[1] == ["background66.7 %", f"{CLASSES[2]}29.2 %", f"{CLASSES[1]}4.2 %"]
     colours = [span.attrs["style"] for span in articles[0].all("span", class_="swatch")[:3]]
-    assert colours == ["background:rgb(0, 0, 0)", "background:rgb(224, 224, 192)", "background:rgb(200, 30, 40)"]
+    assert colours == ["background:rgb(0, 0, 0, 0)", "background:rgb(0, 0, 0, 0)", "background:rgb(200, 30, 40)"]
 
 
 def test_the_jaccard_of_each_network_where_there_is_a_truth(articles):

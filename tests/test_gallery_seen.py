@@ -125,10 +125,10 @@ def test_the_keyboard_moves_the_slider_and_a_click_hands_it_over(browser, url):
     tab = browser.open(url)
     left, top, width, height = tab.box(".stage", 0)
     tab.click(left + 0.3 * width, top + height / 2)
-    for _ in range(5):
+    for _ in range(20):
         tab.press("ArrowRight")
-    assert tab.run("document.querySelector('.slider').value") == "35"
-    assert_seen(tab, 0, 1, 0.35)
+    assert tab.run("document.querySelector('.slider').value") == "50"
+    assert_seen(tab, 0, 1, 0.5)
 
 
 def test_buttons_choose_the_mask_of_their_picture(browser, url):

@@ -34,6 +34,11 @@ def test_twenty_colours_can_be_told_apart(sight, least):
     assert nearest(voc.palette(21)[1:], sight) < least / 3  # what they replace
 
 
+def test_more_colours_than_twenty_are_no_worse_than_those_of_voc():
+    for L in (30, 60):
+        assert nearest(colours.palette(names(L)), "all") > 1.4 * nearest(voc.palette(L + 1)[1:], "all")
+
+
 def test_any_number_of_classes_has_a_colour_each():
     for L in (1, 2, 20, 21, 22, 255):
         found = colours.palette(names(L))
