@@ -1,6 +1,7 @@
 """What the command lines share: one line and exit status 2 for bad input, a help that fits a screen, --device."""
 
 import argparse
+import io
 import sys
 import warnings
 from collections.abc import Callable
@@ -27,6 +28,7 @@ def add_device_option(parser: argparse.ArgumentParser) -> None:
 def command_line(main: Callable[[], int | None]) -> None:
     """Run a command's `main`; bad input ends it with exit status 2 and one line on stderr, without a traceback."""
     keep_freed_memory()
+    outlive_readers()
     warnings.filterwarnings("ignore", module="PIL")  # whatever matters of a picture is in an error of ours
     if hasattr(sys.stdout, "reconfigure"):  # names that the terminal has no letters for
         sys.stdout.reconfigure(errors="backslashreplace")
@@ -44,6 +46,26 @@ def command_line(main: Callable[[], int | None]) -> None:
         print("interrupted", file=sys.stderr)
         status = 130
     sys.exit(status)
+
+
+class Outlet(io.FileIO):
+    """The bytes of a stream, which go nowhere once its reader has left: the work goes on after `| head -1`."""
+
+    def write(self, data) -> int:
+        try:
+            return super().write(data)
+        except BrokenPipeError:
+            return len(data)
+
+
+def outlive_readers() -> None:
+    """Give a process's own stdout and stderr, where they lead to no terminal, outlets that need no reader."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is not None and stream is getattr(sys, f"__{name}__") and not stream.isatty():
+            stream.flush()
+            bytes_out = io.BufferedWriter(Outlet(stream.fileno(), "wb", closefd=False))
+            setattr(sys, name, io.TextIOWrapper(bytes_out, stream.encoding, stream.errors, line_buffering=True))
 
 
 def describe(error: BaseException) -> str:

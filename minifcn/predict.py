@@ -1,68 +1,228 @@
-"""Segment pictures with a checkpoint: python -m minifcn.predict CHECKPOINT PICTURES... --out DIR
+"""Segment pictures with a checkpoint: python -m minifcn.predict CHECKPOINT PICTURE ... --out DIR
 
-Or with a network that comes with minifcn, before any training: python -m minifcn.predict --model camvid PICTURES...
+Or with a network that comes with minifcn, before any training: python -m minifcn.predict --model camvid PICTURE ...
 
-For each picture, of any size, it writes NAME.png (paletted: pixel values are class ids, and it shows colours) and
-NAME_overlay.png, and prints the time it took. Preprocessing, classes and colours come from the checkpoint.
+A PICTURE is a file of any size, a folder (all pictures in it and below it; DIR gets the same sub-folders) or a pattern
+such as "holiday/**/*.jpg". Preprocessing, classes, colours and label values come from the checkpoint. Written are
+
+    NAME.png             paletted: pixels have the label values of the data set that was learnt, and it shows colours
+    NAME_overlay.png     the picture in these colours, and what they mean
+    NAME_compare.png     picture, truth, prediction and errors, with --compare LABELS: files such as NAME.png, whose
+                         values that are no class are void
+    gallery.html         all pictures on one page, with --page; --also adds what other networks say
+
+A picture that cannot be read is told at the end, and does not stop the others; the exit status is then 1.
 """
 
+import argparse
+import math
+import sys
 import time
-from itertools import chain
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from glob import glob, has_magic
+from itertools import chain, takewhile
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from tqdm import tqdm
 
-from .command import add_device_option, command_line, command_parser
-from .datasets.pictures import read_picture
-from .datasets.transforms import Preprocessing
+from . import figures, gallery
+from .command import add_device_option, command_line, command_parser, describe
+from .datasets.labels import LabelCoding, read_example
+from .datasets.pictures import EXTENSIONS, read_picture, reading, several
 from .errors import InputError
-from .figures import overlay, save_label_png
-from .files import atomic_file
-from .training.evaluation import segment
-from .weights import load_model
+from .nn import Module
+from .training.evaluation import MARGIN, TILE, load, predict, seen_size
 from .weights.shipped import find_model, shipped_files
 
+LARGE, LONG = 1_500_000, 60  # pixels of a picture, seconds of all: more of either is announced
+PIECE = 256  # rows and columns of what is timed for that
 
-def main(argv=None) -> None:
+
+def main(argv=None) -> int:
+    args = options(argv)
+    networks = {name: load(name, args.device) for name in (*args.also, args.checkpoint)}
+    model = networks[args.checkpoint] = networks.pop(args.checkpoint)  # the last one
+    for name, other in networks.items():
+        if other.meta["classes"] != model.meta["classes"]:
+            raise InputError(f"{name}: its classes are not those of {args.checkpoint}; leave it out of --also")
+    places = find_pictures(args.files, args.out)
+    truths = find_truths(places, args.compare) if args.compare else {}
+    check_targets({path: files_of(args.out / place, path in truths) for path, place in places.items()}, truths)
+    args.out.mkdir(parents=True, exist_ok=True)
+    announce(networks.values(), places, args.side)
+    bad: dict[str, list[str]] = {}
+    entries = segmented(networks, places, truths, args, bad)
+    if args.page or args.also:
+        page = args.out / "gallery.html"
+        gallery.write(page, entries, model.meta["classes"], np.array(model.meta["palette"], np.uint8))
+        print(f"wrote {page}")
+    for _ in entries:  # where no page has asked for them
+        pass
+    for reason, paths in bad.items():
+        print(f"error: {', '.join(paths)}: {reason}", file=sys.stderr)
+    return bool(bad) + (sum(map(len, bad.values())) == len(places))
+
+
+def options(argv: list[str] | None) -> argparse.Namespace:
+    """The command line's options, the checkpoint apart from the pictures."""
     parser = command_parser("predict", "[CHECKPOINT | --model NAME] PICTURE ... [options]", "Segment pictures.")
     add = parser.add_argument
-    add("files", nargs="+", type=Path, metavar="FILE", help="a run's last.safetensors, then pictures of any size")
+    add("files", nargs="+", metavar="FILE", help="a run's last.safetensors, then pictures, folders, patterns")
     add("--model", metavar="NAME", help=f"instead of one: a shipped network ({', '.join(shipped_files('models'))})")
     add("--side", type=int, help="longer side of the pictures that the network sees, 0: theirs (default: checkpoint's)")
     add("--out", type=Path, default=Path("predictions"), help="folder to write to (default: %(default)s)")
+    add("--compare", type=Path, metavar="LABELS", help="also draw predictions beside the label PNGs of this folder")
+    add("--page", action="store_true", help="also write gallery.html, to look at all of it in a browser")
+    add("--also", action="append", default=[], metavar="CHECKPOINT", help="another network on that page, to switch to")
     add_device_option(parser)
     args = parser.parse_args(argv)
-    checkpoint = find_model(args.model) if args.model else args.files.pop(0)
+    args.checkpoint = find_model(args.model).stem if args.model else args.files.pop(0)
     if not args.files:
-        raise InputError(f"{checkpoint}: no picture given after it; give one or more (or --model and pictures alone)")
+        raise InputError(f"{args.checkpoint}: no picture given after it; give some (or --model and pictures alone)")
     if args.side is not None and args.side < 0:
         raise InputError(f"--side: expected 0 or more, received {args.side}")
-    targets = {path: (args.out / f"{path.stem}.png", args.out / f"{path.stem}_overlay.png") for path in args.files}
-    check_targets(targets)
-    model, meta = load_model(checkpoint, args.device)
-    side = meta.get("side", 0) if args.side is None else args.side
-    preprocessing, palette = Preprocessing.from_dict(meta["preprocessing"]), np.array(meta["palette"], np.uint8)
-    for path, (mask, blend) in targets.items():
-        picture = read_picture(path)
-        start = time.perf_counter()
-        labels = segment(model, preprocessing, picture, side)  # (H, W)
-        seconds = time.perf_counter() - start
-        args.out.mkdir(parents=True, exist_ok=True)
-        save_label_png(mask, labels, palette)
-        with atomic_file(blend) as file:
-            Image.fromarray(overlay(picture, labels, palette)).save(file, format="PNG")
-        found = [meta["classes"][label] for label in np.unique(labels)]
-        print(f"{path}: {seconds:.2f} s, {', '.join(found)} -> {mask}, {blend}")
+    return args
 
 
-def check_targets(targets: dict[Path, tuple[Path, Path]]) -> None:
-    """Raise InputError where a prediction would overwrite a picture or another prediction. targets: picture -> both."""
-    taken = {path.resolve() for path in targets}
+def segmented(networks: dict[str, Module], places: dict, truths: dict, args, bad: dict) -> Iterator[tuple]:
+    """Write each picture's files, of what args.checkpoint says, and yield its entry in the gallery.
+
+    bad: gets what is wrong with those that cannot be read, {what: pictures}.
+    """
+    meta = networks[args.checkpoint].meta
+    coding, classes = coding_of(meta).for_set(truths.items()), meta["classes"]
+    palette = np.array(meta["palette"], np.uint8)
+    for path, place in tqdm(places.items(), "predict", unit="picture", leave=False, disable=None):
+        try:
+            example = read_example(path, truths[path], coding) if path in truths else (read_picture(path), None)
+            start = time.perf_counter()
+            found = {title: predict(model, example[0], args.side) for title, model in networks.items()}
+        except (InputError, MemoryError) as error:
+            bad.setdefault(describe(error).removeprefix(f"{path}: "), []).append(str(path))
+            continue
+        seconds, (picture, truth), labels = time.perf_counter() - start, example, found[args.checkpoint]
+        files = files_of(args.out / place, truth is not None)
+        files[0].parent.mkdir(parents=True, exist_ok=True)
+        figures.save_label_png(files[0], np.array(coding.values)[labels], coding.colours)
+        figures.save_overlay(files[1], picture, labels, classes, palette)
+        if truth is not None:
+            figures.compare(files[2], picture, truth, labels, classes, palette)
+        names = ", ".join(classes[label] for label in np.unique(labels))
+        tqdm.write(f"{path}: {seconds:.2f} s, {names} -> {', '.join(map(str, files))}")
+        yield f"{place}{path.suffix}", picture, found, truth
+
+
+def coding_of(meta: dict) -> LabelCoding:
+    """What the values in the label files that a network learnt from mean. All that are no class are void."""
+    entries, colours = ["void"] * 256, [figures.VOID_COLOUR] * 256
+    values = meta.get("values", range(len(meta["classes"])))
+    for value, name, colour in zip(values, meta["classes"], meta["palette"], strict=True):
+        entries[value], colours[value] = f"class {name}", colour  # as it may be called "void"
+    return LabelCoding(entries, colours)
+
+
+# --- which pictures, and where their files go ---
+
+
+def find_pictures(given: list[str], out: Path) -> dict[Path, Path]:
+    """Return {picture: its place below the folder that was given, without extension}; say which files are no pictures.
+
+    given: files, folders and patterns. In folders, hidden files are left out, and `out` if it is below them. Raises
+    InputError where no picture is.
+    """
+    places, others, out = {}, [], out.resolve()
+    for name in given:
+        path = Path(name)
+        if path.is_file():
+            places[path] = Path(path.stem)
+            continue
+        root = path if path.is_dir() else Path(*takewhile(lambda part: not has_magic(part), path.parts))
+        files = path.rglob("*") if path.is_dir() else map(Path, glob(name, recursive=True))
+        files = [file for file in sorted(files) if not file.is_dir() and is_shown(file, root, out)]
+        pictures = [file for file in files if file.suffix.lower() in EXTENSIONS]
+        if not pictures:
+            missing = "no picture is there; give a file (.png, .jpg, ...), or a folder with some"
+            raise InputError(f"{name}: {'a URL; download it first, then give the file' if '://' in name else missing}")
+        places |= {file: file.relative_to(root).with_suffix("") for file in pictures}
+        others += [file for file in files if file.suffix.lower() not in EXTENSIONS]
+    if others:
+        print(f"left out, as no picture: {several(others, 'file')}", file=sys.stderr)
+    return places
+
+
+def is_shown(file: Path, root: Path, out: Path) -> bool:
+    """Whether a file below a folder is neither hidden nor a prediction of an earlier call."""
+    hidden = any(part.startswith(".") for part in file.relative_to(root).parts)
+    return not hidden and not (root.resolve() in out.parents and out in file.resolve().parents)
+
+
+def find_truths(places: dict[Path, Path], labels: Path) -> dict[Path, Path]:
+    """Return {picture: its label file}, which is one file or lies in a folder; say which pictures have none.
+
+    Raises InputError where there are none at all.
+    """
+    one = labels.is_file() and len(places) == 1
+    files = {path: labels if one else labels / f"{place}.png" for path, place in places.items()}
+    found = {path: file for path, file in files.items() if file.is_file()}
+    if not found:
+        raise InputError(f"{labels}: no label file such as {files.popitem()[1]}; give their folder, or the only one")
+    if len(found) < len(places):
+        print(f"not compared: {len(places) - len(found)} pictures without a label file in {labels}", file=sys.stderr)
+    return found
+
+
+def files_of(stem: Path, compared: bool) -> list[Path]:
+    """The files that are written for a picture."""
+    return [Path(f"{stem}{kind}.png") for kind in ("", "_overlay", "_compare")[: 2 + compared]]
+
+
+def check_targets(targets: dict[Path, list[Path]], truths: dict[Path, Path]) -> None:
+    """Raise InputError where a prediction would overwrite a picture, a label file or another prediction.
+
+    targets: {picture: the files that are written for it}.
+    """
+    taken = {path.resolve() for path in chain(targets, truths.values())}
     for target in chain(*targets.values()):
         if target.resolve() in taken:
             raise InputError(f"{target}: would overwrite a picture or prediction; choose another --out, or rename one")
         taken.add(target.resolve())
+
+
+# --- how long it will take ---
+
+
+def announce(networks: Iterable[Module], paths: Iterable[Path], side: int | None) -> None:
+    """Say how long it will take and what helps, where that is long or a picture is large as a network sees it."""
+    shapes, seconds, largest = [], 0.0, (0, 0)
+    for path in paths:
+        with suppress(InputError), reading(path, "picture"), Image.open(path) as image:
+            shapes.append((image.height, image.width))
+    for model in networks:
+        seen = [seen_size(model.meta, *shape, side) for shape in shapes]
+        if sum(map(math.prod, seen)) > LARGE:
+            seconds += pace(model) * sum(work(model, *size) for size in seen)
+            largest = max(largest, *seen, key=math.prod)
+    if seconds > LONG or math.prod(largest) > LARGE:
+        about = f"{seconds / 60:.0f} minutes" if seconds > 90 else f"{seconds:.0f} seconds"
+        what = f"the largest picture is seen as {largest[1]} x {largest[0]} pixels"
+        print(f"about {about}: {what}; --side {max(largest) // 2} takes a quarter of it", file=sys.stderr)
+
+
+def pace(model: Module) -> float:
+    """Seconds that a network takes for a pixel of its work, measured on a small piece."""
+    for _ in range(2):  # the first time sets things up
+        start = time.perf_counter()
+        predict(model, np.zeros((PIECE, PIECE, 3), np.uint8), 0)
+    return (time.perf_counter() - start) / work(model, PIECE, PIECE)
+
+
+def work(model: Module, h: int, w: int) -> float:
+    """About how many pixels go through a network for a picture (h, w), padding and the margins of windows included."""
+    margins = 2 * MARGIN / TILE if max(h, w) > TILE + 2 * MARGIN else 0
+    return math.prod((n + 2 * model.conv1_padding) * (1 + margins) for n in (h, w))
 
 
 if __name__ == "__main__":

@@ -415,7 +415,9 @@ def test_bad_pictures_in_predict(finished, data, tmp_path, capsys):
     (tmp_path / "text.png").write_text("not a picture")
     shutil.copy(picture, tmp_path / "cut.png")
     cut(tmp_path / "cut.png")
-    for bad in (tmp_path / "nowhere.png", tmp_path / "text.png", tmp_path / "cut.png", tmp_path):
+    (tmp_path / "empty").mkdir()
+    for name in ("nowhere.png", "text.png", "cut.png", "empty"):
+        bad = tmp_path / name
         assert f"error: {bad}: " in fails(capsys, predict.main, best, bad, "--out", tmp_path / "out")
     assert not list((tmp_path / "out").glob("*")) if (tmp_path / "out").exists() else True
 
@@ -469,7 +471,7 @@ def test_interrupting_evaluate_and_predict_is_no_traceback(finished, data, capsy
         raise KeyboardInterrupt
 
     picture = Path(data) / "images" / "test00.png"
-    for module, work, arguments in ((evaluate, "classify", ["--data", data]), (predict, "predict", [str(picture)])):
+    for module, work, arguments in ((evaluate, "classify", ["--data", data]), (predict, "classify", [str(picture)])):
         with monkeypatch.context() as patch:
             patch.setattr(evaluation, work, interrupted)
             assert exit_status(module.main, finished / "best.safetensors", *arguments) == 130

@@ -6,6 +6,8 @@ picture --scale to the side that the network knows--> --preprocess--> scores --a
 |            |    what is kept    |            |     are those of the whole picture, as no score looks farther.
 """
 
+from itertools import product
+
 import numpy as np
 from PIL import Image
 
@@ -20,7 +22,7 @@ from ..nn import Module
 from ..weights import load_model
 from ..weights.shipped import find_model, shipped_files
 
-TILE, MARGIN = 1024, 320  # pixels, multiples of 32, the coarsest stride; a score of FCN-32s looks 266 pixels around it
+TILE, MARGIN = 1024, 320  # pixels, multiples of 32, the coarsest stride; FCN-8s looks farthest, 245 around a pixel
 
 
 def load(name, where: str = "cpu") -> Module:
@@ -67,15 +69,17 @@ def classify_in_tiles(model: Module, x: np.ndarray):
 
     Windows are cut by the size alone, and begin at multiples of the stride. Large pictures' classes are on the host.
     """
+    from tqdm import tqdm  # only here: import minifcn does without its modules
+
     _, H, W, _ = x.shape
     if max(H, W) <= TILE + 2 * MARGIN:
         return classify(model, x)
     labels = np.empty(x.shape[:3], np.uint8)
-    for y in range(0, H, TILE):
-        for z in range(0, W, TILE):
-            top, left = max(0, y - MARGIN), max(0, z - MARGIN)
-            found = classify(model, x[:, top : y + TILE + MARGIN, left : z + TILE + MARGIN])
-            labels[:, y : y + TILE, z : z + TILE] = device.asnumpy(found)[:, y - top :, z - left :][:, :TILE, :TILE]
+    corners = list(product(range(0, H, TILE), range(0, W, TILE)))
+    for y, z in tqdm(corners, "windows", leave=False, disable=None):
+        top, left = max(0, y - MARGIN), max(0, z - MARGIN)
+        found = classify(model, x[:, top : y + TILE + MARGIN, left : z + TILE + MARGIN])
+        labels[:, y : y + TILE, z : z + TILE] = device.asnumpy(found)[:, y - top :, z - left :][:, :TILE, :TILE]
     return labels
 
 
