@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from minifcn.datasets import colours as classes
-from minifcn.datasets import voc
+from minifcn.datasets import colours, voc
 from minifcn.figures import VOID_COLOUR
 
 TO_CONES = np.array([[0.4122, 0.5363, 0.0514], [0.2119, 0.6807, 0.1074], [0.0883, 0.2817, 0.6300]])
@@ -30,28 +29,28 @@ def names(L):
 
 @pytest.mark.parametrize("sight, least", [("all", 10), ("deuteranopia", 6), ("protanopia", 6)])
 def test_twenty_colours_can_be_told_apart(sight, least):
-    colours = [*classes.palette(names(20)), VOID_COLOUR, (0, 0, 0), (255, 255, 255)]
-    assert nearest(colours, sight) > least
+    known = [*colours.palette(names(20)), VOID_COLOUR, (0, 0, 0), (255, 255, 255)]
+    assert nearest(known, sight) > least
     assert nearest(voc.palette(21)[1:], sight) < least / 3  # what they replace
 
 
 def test_more_colours_than_twenty_are_no_worse_than_those_of_voc():
     for L in (30, 60):
-        assert nearest(classes.palette(names(L)), "all") > 1.4 * nearest(voc.palette(L + 1)[1:], "all")
+        assert nearest(colours.palette(names(L)), "all") > 1.4 * nearest(voc.palette(L + 1)[1:], "all")
 
 
 def test_any_number_of_classes_has_a_colour_each():
     for L in (1, 2, 20, 21, 22, 255):
-        found = classes.palette(names(L))
+        found = colours.palette(names(L))
         assert found.shape == (L, 3) and found.dtype == np.uint8
         assert len({VOID_COLOUR, (0, 0, 0), *map(tuple, found.tolist())}) == L + 2
-        np.testing.assert_array_equal(found, classes.palette(names(255))[:L])
+        np.testing.assert_array_equal(found, colours.palette(names(255))[:L])
 
 
 def test_a_background_is_black_and_the_others_keep_their_colours():
-    found = classes.palette(["_background_", *names(30)])
+    found = colours.palette(["_background_", *names(30)])
     assert found[0].tolist() == [0, 0, 0]
-    np.testing.assert_array_equal(found[1:21], classes.palette(names(20)))
+    np.testing.assert_array_equal(found[1:21], colours.palette(names(20)))
     assert len(np.unique(found, axis=0)) == 31
 
 
@@ -66,6 +65,6 @@ def test_a_background_is_known_by_its_name():
         "Unlabelled",
         "other",
     ):
-        assert classes.is_background(name), name
+        assert colours.is_background(name), name
     for name in ("road", "sky", "", "背景", "backgrounds of cars", "void", "another"):
-        assert not classes.is_background(name), name
+        assert not colours.is_background(name), name
