@@ -98,7 +98,9 @@ class LabelCoding:
         unless colours count. image.info["step"]: by what grey values must be divided."""
         image = decode(path, "label picture")
         if image.info["lossy"]:
-            way_out = "export the labels again as PNG, or: python -m minifcn.import_labels SOURCE --snap"
+            way_out = (
+                "export the labels again as PNG, or: python -m minifcn.import_labels SOURCE --out mydata --snap 40"
+            )
             raise InputError(f"{path}: labels in a {image.info['lossy']} file, which blurs their values; {way_out}")
         if image.mode == "1":
             image = image.convert("L")  # 0 and 255
@@ -110,8 +112,9 @@ class LabelCoding:
 
     def labels_of(self, path: str | Path, values: np.ndarray) -> np.ndarray:
         """The values of a file, integers (H, W) -> uint8 (H, W) of class ids, 255 for void. Raises as read does."""
-        values = values.astype(np.int64)  # (H, W)
-        labels = self._table[np.where((values < 0) | (values > 255), _OTHER, values)]
+        wide = values.dtype != np.uint8
+        place = np.where((values < 0) | (values > 255), _OTHER, values.astype(np.int64)) if wide else values  # (H, W)
+        labels = self._table[place]
         _check(path, values, labels < 0, "value {}".format, f"{self._expected}; {self.remedy}")
         return labels.astype(np.uint8)
 
@@ -178,7 +181,7 @@ class LabelCoding:
     def _use(self, class_of: dict[int, int], expected: str) -> None:
         """Read values by {value: class id}; 255 is void unless it is there."""
         self._expected = expected
-        self._table = np.full(_OTHER + 1, -1)
+        self._table = np.full(_OTHER + 1, -1, np.int16)
         self._table[[IGNORE_LABEL, *class_of]] = [IGNORE_LABEL, *class_of.values()]
 
     def _from_colours(self, path: str | Path, pixels: np.ndarray) -> np.ndarray:
