@@ -206,7 +206,7 @@ def refused(path):
 @pytest.mark.parametrize("kind", ["JPEG", "WEBP", "JPEG2000", "AVIF"])
 def test_lossy_files_under_the_name_png_are_refused(tmp_path, kind):
     Image.fromarray(np.zeros((16, 16), np.uint8)).convert("RGB").save(tmp_path / "a.png", kind)
-    expected = f"a.png: labels in a {kind} file, which blurs their values; export the labels again as PNG, or: python"
+    expected = f"a.png: labels in a {kind} file, which blurs their values; export them again as PNG, or: python"
     assert expected in refused(tmp_path / "a.png")
 
 
