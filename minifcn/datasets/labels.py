@@ -31,7 +31,6 @@ from .pictures import IGNORE_LABEL, Example, decode, orientation_of, pixels_of, 
 
 VOID_NAMES = {"void", "ignore", "__ignore__", "_ignore_", "ignored", "unlabeled", "unlabelled"}  # in any case
 _SHOWN = 10  # at most so many values in one message
-_OTHER = 256  # the place in a table of what is no byte
 
 
 class LabelCoding:
@@ -89,7 +88,7 @@ class LabelCoding:
         unless colours count. image.info["step"]: by what grey values must be divided."""
         image = decode(path, "label picture")
         if image.info["lossy"]:
-            way_out = "export the labels again as PNG, or: python -m minifcn.import_labels SOURCE --snap"
+            way_out = "export them again as PNG, or: python -m minifcn.import_labels SOURCE --out mydata --snap 40"
             raise InputError(f"{path}: labels in a {image.info['lossy']} file, which blurs their values; {way_out}")
         if image.mode == "1":
             image = image.convert("L")  # 0 and 255
@@ -101,8 +100,8 @@ class LabelCoding:
 
     def labels_of(self, path: str | Path, values: np.ndarray) -> np.ndarray:
         """The values of a file, integers (H, W) -> uint8 (H, W) of class ids, 255 for void. Raises as read does."""
-        values = values.astype(np.int64)  # (H, W)
-        labels = self._table[np.where((values < 0) | (values > 255), _OTHER, values)]
+        places = values if values.dtype == np.uint8 else values.astype(np.int64).clip(-1, 256)  # both ends: the last
+        labels = self._table[places]  # (H, W)
         _check(path, values, labels < 0, "value {}".format, f"{self._expected}; {self.remedy}")
         return labels.astype(np.uint8)
 
@@ -169,7 +168,7 @@ class LabelCoding:
     def _use(self, class_of: dict[int, int], expected: str) -> None:
         """Read values by {value: class id}; 255 is void unless it is there."""
         self._expected = expected
-        self._table = np.full(_OTHER + 1, -1)
+        self._table = np.full(257, -1, np.int16)  # the last one is that of what is no byte
         self._table[[IGNORE_LABEL, *class_of]] = [IGNORE_LABEL, *class_of.values()]
 
     def _from_colours(self, path: str | Path, pixels: np.ndarray) -> np.ndarray:

@@ -104,7 +104,7 @@ def test_no_data_set(tmp_path):
 
 def test_pillows_warning_does_not_stand_before_the_message(root):
     (root / "images" / "a.png").unlink()
-    Image.new("1", (1 << 14, 11_000)).save(root / "images" / "a.png")  # more than Pillow's limit, less than twice that
+    Image.new("1", (1 << 14, 10_000)).save(root / "images" / "a.png")  # more than Pillow's limit, less than twice that
     command = [sys.executable, "-m", "minifcn.check_data", str(root), "--allow-absent"]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert "a.png: this picture has more than 89,478,485 pixels" in ended.stdout and "Warning" not in ended.stderr

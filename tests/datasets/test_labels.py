@@ -5,8 +5,9 @@ import pytest
 from own_set import checked, make, paletted, read
 from PIL import Image
 
-from minifcn.datasets import open_dataset
+from minifcn.datasets import labels, open_dataset
 from minifcn.datasets.labels import LabelCoding
+from minifcn.datasets.pictures import decode
 from minifcn.errors import InputError
 
 VOID = 255
@@ -74,6 +75,20 @@ def test_bits_beside_values_of_0_and_1_are_0_and_1(tmp_path):
     assert open_dataset(tmp_path, "train").notes == []
 
 
+def test_a_set_of_0_and_1_is_known_from_its_first_file(tmp_path, monkeypatch):
+    make(tmp_path, {"a": [[0, 0]], "b": [[0, 1]], **{f"c{i}": [[0, 1]] for i in range(5)}})
+    opened = []
+    monkeypatch.setattr(labels, "decode", lambda path, what: opened.append(path.name) or decode(path, what))
+    open_dataset(tmp_path, "train")
+    assert opened == ["a.png", "b.png"]
+
+
+def test_pictures_in_no_list_have_no_say(tmp_path):
+    make(tmp_path, {"a": [[0, 255]], "b": [[0, 1]]})
+    (tmp_path / "train.txt").write_text("a\n")
+    assert read(tmp_path) == {"a": [[0, 1]]}
+
+
 def test_files_that_cannot_be_read_do_not_stop_the_decision(tmp_path, capsys):
     make(tmp_path, {"a": [[0, 255]], "b": [[0, 255]], "c": [[0, 255]]})
     (tmp_path / "labels" / "b.png").write_bytes(b"nothing")
@@ -120,6 +135,11 @@ def test_grey_files_beside_rgb_files_go_by_colour(tmp_path):
     assert read(tmp_path) == {"a": [[1, 2]], "b": [[2, 2]]}
 
 
+def test_grey_files_beside_paletted_ones_hold_numbers(tmp_path):
+    make(tmp_path, {"a": paletted([[0, 1]], [(128, 128, 128), (255, 0, 0)]), "b": [[0, 0]]}, GREYS)
+    assert read(tmp_path) == {"a": [[0, 1]], "b": [[0, 0]]}
+
+
 def test_numbers_stay_numbers(tmp_path):
     make(tmp_path, {"a": [[0, 1, 2, 255]], "b": [[0, 0]]}, GREYS)
     assert read(tmp_path) == {"a": [[0, 1, 2, VOID]], "b": [[0, 0]]}
@@ -160,6 +180,12 @@ def test_one_file_in_one_colour_alone(tmp_path, capsys):
     assert status == 1 and "b.png: index 0 has the colour (255, 0, 0)" in out
 
 
+def test_a_palette_of_black_alone(tmp_path, capsys):
+    make(tmp_path, {"a": paletted([[0, 0]], [BLACK]), "b": paletted([[0, 1]], [RED, BLACK])})
+    status, out = checked(capsys, tmp_path)
+    assert status == 1 and "b.png: index 0 has the colour (255, 0, 0)" in out
+
+
 def test_palettes_that_agree_where_they_are_used(tmp_path, capsys):
     ramp = Image.fromarray(np.array([[0, 1, 1]], np.uint8)).convert("P")  # greys, which nobody chose
     long, short = paletted([[0, 1, 255]], [BLACK, RED, GREEN] * 85 + [GREEN]), paletted([[0, 0, 1]], [BLACK, RED])
@@ -180,7 +206,7 @@ def refused(path):
 @pytest.mark.parametrize("kind", ["JPEG", "WEBP", "JPEG2000", "AVIF"])
 def test_lossy_files_under_the_name_png_are_refused(tmp_path, kind):
     Image.fromarray(np.zeros((16, 16), np.uint8)).convert("RGB").save(tmp_path / "a.png", kind)
-    expected = f"a.png: labels in a {kind} file, which blurs their values; export the labels again as PNG, or: python"
+    expected = f"a.png: labels in a {kind} file, which blurs their values; export them again as PNG, or: python"
     assert expected in refused(tmp_path / "a.png")
 
 

@@ -85,6 +85,14 @@ def test_labels_with_an_orientation_of_their_own_are_decided(tmp_path):
     assert open_dataset(tmp_path, "train").notes == []
 
 
+def test_labels_with_an_orientation_of_their_own_have_no_vote(tmp_path):
+    make(tmp_path, {"a": SQUARE, "b": WIDE})
+    turn(tmp_path, "a", 3)
+    for where in ("images", "labels"):
+        turn(tmp_path, "b", 6, where=where)
+    np.testing.assert_array_equal(labels_of(tmp_path, "a"), SQUARE)
+
+
 def test_a_damaged_orientation_is_none(tmp_path):
     pixels = np.random.default_rng(0).integers(0, 256, (5, 7, 3), dtype=np.uint8)
     damaged = (b"Exif\0\0nonsense", b"Exif\0\0II*\0\xff\xff\xff\xff", b"II*\0\x08\0\0\0\xff\xff\x12\x01")
