@@ -9,11 +9,12 @@ import math
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from ..errors import InputError
 
@@ -85,7 +86,7 @@ def decode(path: str | Path, what: str, file: BinaryIO | None = None) -> Image.I
     The image's info has besides what Pillow says "orientation", EXIF's, which was undone; "step", by which Pillow
     stretched grey values; and "lossy", the format's name where that does not keep pixels exactly, else "".
     """
-    with reading(path, what), Image.open(file or path) as image:
+    with reading(path, what), Image.open(file) if file else _opened(path) as image:
         if image.width * image.height > (Image.MAX_IMAGE_PIXELS or math.inf):
             raise Image.DecompressionBombError
         step = _GREY_STEP.get(image.tile[0][3], 1) if image.format == "PNG" and image.tile else 1
@@ -95,6 +96,19 @@ def decode(path: str | Path, what: str, file: BinaryIO | None = None) -> Image.I
         left = orientation_of(image)
         image.info |= {"step": step, "lossy": "" if exact else image.format, "orientation": max(undone, left)}
         return turned(image, left)
+
+
+def _opened(path: str | Path) -> Image.Image:
+    """Open an image, without a PNG's EXIF if that makes Pillow refuse all of it."""
+    try:
+        return Image.open(path)
+    except UnidentifiedImageError:
+        data = Path(path).read_bytes()
+        start = data.find(b"eXIf") - 4  # a chunk: the content's length (4 bytes), a name (4), content, checksum (4)
+        if start < 0:
+            raise
+        end = start + 12 + int.from_bytes(data[start : start + 4], "big")
+        return Image.open(BytesIO(data[:start] + data[end:]))
 
 
 def orientation_of(image: Image.Image) -> int:
