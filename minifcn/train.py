@@ -35,7 +35,7 @@ def plan(opts: TrainOptions, given: dict) -> tuple[list[SegmentationSettings], t
     """Open data and weights; return the settings of each network to train, and what was opened."""
     given = {"data": SegmentationSettings.data} | given
     splits = open_splits(given["data"], side=given.get("side", 0))
-    survey.check([split for split in splits if split], opts.allow_absent)
+    survey.check(given["data"], [split for split in splits if split], opts.allow_absent)
     trunk = given.get("trunk", SegmentationSettings.trunk)
     init = given.get("init", SHIPPED if trunk in shipped_files("weights") else SCRATCH)
     path = None if init == SCRATCH else find_weights(init, trunk)

@@ -81,7 +81,7 @@ def plan(args: argparse.Namespace) -> Options:
             raise InputError(f"--{name}: expected {POSITIVE.text}, received {value}")
     data, vgg = lasting_name(args.data), find_weights(args.init, args.trunk)
     train, reported = (open_dataset(args.data, split) for split in ("train", jobs.reported_split(args.data)))
-    survey.check([train, reported], allow_absent=True)
+    survey.check(args.data, [train, reported], allow_absent=True)
     load_weights(fcn32s(2, args.trunk), vgg)  # raises where they do not fit
     steps = args.steps or (STEPS if data == TOYTOWN else max(1, EPOCHS * (len(train) // args.batch)))
     chosen = {"data": data, "steps": steps, "lrs": sorted(set(args.lr)), "seeds": list(range(args.seeds))}

@@ -24,7 +24,7 @@ class Survey:
 
         self.split, self.classes, self.notes = dataset.split, dataset.classes, dataset.notes
         self.shapes, self.errors, counts, L = [], [], [], len(dataset.classes)
-        for index in tqdm(range(len(dataset)), f"checking {dataset.split}", unit="picture", leave=False):
+        for index in tqdm(range(len(dataset)), f"checking {dataset.split}", unit="picture", leave=False, disable=None):
             try:
                 _, labels = dataset[index]
             except InputError as error:
@@ -63,12 +63,15 @@ class Survey:
         return found
 
 
-def check(datasets: list, allow_absent: bool) -> None:
-    """Raise InputError for what must be mended in these splits before training; else print what was assumed."""
+def check(where, datasets: list, allow_absent: bool) -> None:
+    """Raise InputError for what must be mended in these splits before training; else print what was assumed.
+
+    where: the data set's folder, for messages.
+    """
     surveys = [dataset.survey for dataset in datasets if not dataset.drawn]
     found = [(s, problem) for s in surveys for problem in s.problems(allow_absent)]
     if wrong := [text if text in s.errors else f"{s.split}: {text}" for s, text in found]:
-        raise InputError(f"{'; '.join(wrong)}. All that is wrong: python -m minifcn.check_data")
+        raise InputError(f"{'; '.join(wrong)}. All that is wrong: python -m minifcn.check_data {where}")
     for note in notes(surveys, allow_absent):
         print(f"note: {note}")
 

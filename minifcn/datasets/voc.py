@@ -134,7 +134,7 @@ SBD = Archive(
     "sbd",
     ("dataset", "benchmark_RELEASE/dataset"),
     *("{}.txt", "img/{}.jpg", "cls/{}.mat"),
-    _MatCoding(CLASSES, remedy="SBD's labels hold 0 to 20; unpack the file again"),
+    _MatCoding(CLASSES, palette(len(CLASSES)), "SBD's labels hold 0 to 20; unpack the file again"),
 )
 
 

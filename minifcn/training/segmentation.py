@@ -81,6 +81,8 @@ class Segmentation(Task):
                 print(f"\n{s.title} on the {data.split} split of {data.name}, {len(data)} pictures")
                 print(counts.table(data.classes))
                 found[name] = counts.details(data.classes)
+            elif name == "test":
+                print(f"{s.data} has no test split")
         return found
 
 

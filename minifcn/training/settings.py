@@ -138,7 +138,7 @@ class Options:
     """What is no setting: where a run is and goes on, and another way to say how long it is."""
 
     resume: str | None = usual("go on with an interrupted run and its settings, bit for bit", None, metavar="RUN")
-    name: str | None = usual("the run's folder under --out (default: after the data)", None)
+    name: str | None = option("the run's folder under --out (default: after the data)", None)
     out: str = option("where runs are kept", "runs")
     epochs: float | None = option("--steps, in passes over the training set", None, POSITIVE)
     device: str = usual("cpu, gpu or gpu:1", "cpu")

@@ -13,7 +13,7 @@ THREE = "background\ncar\ntree\n"
 
 def problem(root, allow_absent=False):
     with pytest.raises(InputError) as caught:
-        survey.check([open_dataset(root, "train")], allow_absent)
+        survey.check("mydata", [open_dataset(root, "train")], allow_absent)
     return str(caught.value)
 
 
@@ -45,7 +45,7 @@ def test_an_absent_class_in_train_is_refused_unless_allowed(tmp_path, capsys):
     status, out = checked(capsys, tmp_path)
     assert status == 1 and "bad: train: in no picture: tree; take" in out and out.splitlines()[-1] == "1 bad"
     assert "note: val: in no picture: car" in out and "note: train:" not in out
-    survey.check([open_dataset(tmp_path, split) for split in ("train", "val")], True)
+    survey.check("mydata", [open_dataset(tmp_path, split) for split in ("train", "val")], True)
     assert capsys.readouterr().out == "note: train: in no picture: tree\nnote: val: in no picture: car\n"
     assert checked(capsys, tmp_path, "--allow-absent")[0] == 0
 
@@ -53,7 +53,7 @@ def test_an_absent_class_in_train_is_refused_unless_allowed(tmp_path, capsys):
 @pytest.mark.parametrize("first", ["background", "Background", "_background_", "BG", "other"])
 def test_a_first_class_that_is_the_background_may_be_absent(tmp_path, first):
     make(tmp_path, {"a": [[2, 1]]}, f"{first}\ncar\ntree\n")
-    survey.check([open_dataset(tmp_path, "train")], False)
+    survey.check("mydata", [open_dataset(tmp_path, "train")], False)
     make(tmp_path, {"a": [[0, 1]]}, f"car\ntree\n{first}\n")
     assert f"in no picture: {first}" in problem(tmp_path)
 
@@ -69,7 +69,7 @@ def test_labels_of_one_class_are_refused(tmp_path, labels, classes, allow_absent
 def test_nothing_but_void_in_any_split_is_refused(tmp_path):
     make(tmp_path, {"a": [[0, 1, 2]], "v": [[255]]}, THREE)
     with pytest.raises(InputError, match="val: every pixel of the labels is void"):
-        survey.check([open_dataset(tmp_path, split) for split in ("train", "val")], False)
+        survey.check("mydata", [open_dataset(tmp_path, split) for split in ("train", "val")], False)
 
 
 def test_equal_faults_are_grouped(tmp_path, capsys):
@@ -94,7 +94,7 @@ def test_drawn_sets_are_not_read():
     def read(i):
         raise AssertionError
 
-    survey.check([Dataset("t", "train", ["x"], np.zeros((1, 3), np.uint8), ["0"], read, drawn=True)], False)
+    survey.check("mydata", [Dataset("t", "train", ["x"], np.zeros((1, 3), np.uint8), ["0"], read, drawn=True)], False)
 
 
 def test_views_keep_what_is_known(tmp_path):

@@ -40,7 +40,7 @@ def test_a_loss_that_does_not_move_is_told_once(tmp_path, capsys):
     assert "lr 0 on a mean loss" in warnings[0]
 
     class Bar:
-        write = staticmethod(print)
+        write, format_dict = staticmethod(print), {"elapsed": 1}
 
     run.step = 40
     for last, warned in ((0.98, False), (0.995, True), (1.5, True)):  # of the first twenty steps' mean

@@ -62,7 +62,7 @@ class Toytown(Dataset):
         if split not in SPLITS:
             raise InputError(f"{self.name} has the splits {', '.join(SPLITS)}, received {split!r}")
         names = [f"{split}_{index:03d}" for index in range(SPLITS[split])]
-        super().__init__(self.name, split, list(CLASSES), PALETTE.copy(), names, self._read, drawn=True)
+        super().__init__(self.name, split, list(CLASSES), PALETTE.copy(), names, self._read)
         self.sizes = [self.in_turn[index % len(self.in_turn)] for index in range(len(self))]
         self.folder = Path(root or default_root()) / VERSION / self.variant / f"seed{seed}" / split
         self._draw_missing(seed)

@@ -163,7 +163,7 @@ def test_bad_places(data, tmp_path, capsys):
     for name in (void / "test.txt").read_text().split():
         labels = np.asarray(Image.open(void / "labels" / f"{name}.png"))
         Image.fromarray(np.full_like(labels, 255)).save(void / "labels" / f"{name}.png")
-    assert "every pixel of the test labels is void" in fails(capsys, table1.main, "--data", void)
+    assert "test: every pixel of the labels is void" in fails(capsys, table1.main, "--data", void)
     (tmp_path / "file").write_text("")
     message = fails(capsys, table1.main, "--data", data, "--batch", 1, "--out", tmp_path / "file")
     assert str(tmp_path / "file") in message and "choose another" in message
