@@ -1,4 +1,4 @@
-"""Pictures with labels as other tools write them, each layout written by hand: what the tests of import_labels share."""
+"""Pictures with labels as other tools write them, each layout written by hand; import_labels reads them."""
 
 import json
 from pathlib import Path

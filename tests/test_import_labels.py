@@ -1,5 +1,7 @@
 """import_labels: five layouts from the raw folder to masks as data/README.md says; the source stays as it is."""
 
+import base64
+import json
 import os
 import re
 import signal
@@ -10,10 +12,24 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from labelled_data import LAYOUTS, NAMES, H, W, contents, labels_of, make_labelme, picture
-from PIL import Image
+from labelled_data import (
+    LAYOUTS,
+    NAMES,
+    H,
+    W,
+    contents,
+    label_picture,
+    labels_of,
+    make_coco,
+    make_cvat,
+    make_labelme,
+    picture,
+    write_json,
+)
+from PIL import Image, ImageOps
 from small_data import exit_status, fails
 
+from minifcn import import_labels
 from minifcn.datasets import list_splits, open_dataset
 from minifcn.import_labels import main
 
@@ -111,7 +127,11 @@ def test_an_empty_folder_is_taken(here, capfd):
 
 def test_a_failure_and_a_kill_leave_nothing_half(here, capsys, monkeypatch):
     make_labelme(here / "raw")
-    monkeypatch.setattr("minifcn.import_labels.save_label_png", lambda *_: (_ for _ in ()).throw(OSError(28, "full")))
+
+    def full(*_):
+        raise OSError(28, "no space left")
+
+    monkeypatch.setattr(import_labels, "save_label_png", full)
     assert exit_status(main, "raw", "--out", "mydata") == 2
     assert sorted(path.name for path in here.iterdir()) == ["raw"]
     wait = "from minifcn import import_labels as i\nimport time\nw = i.write_pair\n"
@@ -123,6 +143,113 @@ def test_a_failure_and_a_kill_leave_nothing_half(here, capsys, monkeypatch):
     os.kill(child.pid, signal.SIGKILL)
     child.wait()
     assert not (here / "mydata").exists()
+
+
+def one(root, **more):
+    """A labelme file and its picture a.jpg, with a car."""
+    square = {"label": "car", "points": [[10, 5], [20, 5], [20, 15], [10, 15]], "shape_type": "polygon"}
+    document = {"imagePath": "a.jpg", "imageHeight": H, "imageWidth": W, "imageData": None, "shapes": [square]}
+    write_json(root / "a.json", document | more)
+
+
+@pytest.mark.parametrize(
+    ("drawn_on", "orientation"), [*(("shown", i) for i in range(1, 9)), *(("stored", i) for i in range(5, 9))]
+)
+def test_pictures_that_exif_turns(here, capfd, drawn_on, orientation):
+    """labelme shows pictures upright; other tools draw on the stored pixels. The size tells which, where it differs."""
+    picture(here / "raw" / "b.jpg")
+    one(here / "raw", imagePath="b.jpg", shapes=[])
+    (here / "raw" / "a.json").rename(here / "raw" / "b.json")
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored = np.zeros((H, W, 3), np.uint8)
+    stored[5:16, 10:21] = 200
+    Image.fromarray(stored).save(here / "raw" / "a.jpg", exif=exif, quality=95)
+    with Image.open(here / "raw" / "a.jpg") as image:
+        upright = ImageOps.exif_transpose(image)
+    seen = np.asarray(upright)[..., 0] > 100 if drawn_on == "shown" else stored[..., 0] > 100
+    rows, columns = np.nonzero(seen)
+    ends = [[int(columns.min()), int(rows.min())], [int(columns.max()), int(rows.max())]]
+    box = {"label": "car", "points": ends, "shape_type": "rectangle"}
+    one(here / "raw", imageHeight=seen.shape[0], imageWidth=seen.shape[1], shapes=[box])
+    assert main(["raw", "--out", "mydata"]) == 0
+    [index] = [i for i, name in enumerate(open_dataset("mydata", "train").names) if name == "a"]
+    shown, labels = open_dataset("mydata", "train")[index]
+    assert shown.shape == np.asarray(upright).shape
+    np.testing.assert_array_equal(labels == 1, shown[..., 0] > 100)
+
+
+@pytest.mark.parametrize(
+    ("head", "expected"),
+    [
+        ({"imageHeight": W, "imageWidth": H}, "labels of 40 x 56 pixels, but its picture has 56 x 40; export both"),
+        ({"imageHeight": 10**9, "imageWidth": 10**9}, "labels of 1000000000 x 1000000000 pixels, but its picture has"),
+        ({"imageHeight": "40", "imageWidth": []}, "pixels, but its picture has 56 x 40"),
+        ({"imagePath": "/etc/passwd"}, "its picture '/etc/passwd' is not in raw; put it there"),
+        ({"imagePath": "../z.jpg"}, "its picture '../z.jpg' is not in raw; put it there"),
+        ({"imagePath": "z.jpg", "imageData": "bm8="}, "unreadable picture (cannot identify image file"),
+    ],
+)
+def test_files_that_cannot_be_used_are_one_line(here, capsys, head, expected):
+    picture(here / "raw" / "a.jpg")
+    picture(here / "z.jpg")
+    one(here / "raw", **head)
+    line = fails(capsys, main, "raw", "--out", "mydata")
+    assert "raw: no picture could be used; raw/a.json: " in line and expected in line
+    assert sorted(path.name for path in here.iterdir()) == ["raw", "z.jpg"]
+
+
+def test_embedded_pictures(here, capfd):
+    make_labelme(here / "raw")
+    data = (here / "raw" / "photo0.jpg").read_bytes()
+    document = json.loads((here / "raw" / "photo0.json").read_text())
+    write_json(here / "raw" / "photo0.json", document | {"imageData": base64.b64encode(data).decode()})
+    (here / "raw" / "photo0.jpg").unlink()
+    assert main(["raw", "--out", "mydata"]) == 0
+    assert (here / "mydata" / "images" / "photo0.jpeg").read_bytes() == data
+
+
+def test_equal_names_get_their_folders_and_those_that_stay_equal_are_named(here, capfd):
+    for folder, i in (("red", 0), ("blue", 1)):
+        picture(here / "raw" / folder / "images" / "a.jpg", i)
+        label_picture(here / "raw" / folder / "masks" / "a.png", labels_of(i))
+    picture(here / "raw" / "images" / "red_images_a.jpg", 2)
+    label_picture(here / "raw" / "masks" / "red_images_a.png", labels_of(2))
+    assert main(["raw", "--out", "mydata"]) == 1
+    assert sorted(path.name for path in (here / "mydata" / "images").iterdir()) == [
+        "blue_images_a.jpg",
+        "red_images_a.jpg",
+    ]
+    assert "another picture is called 'red_images_a' already; rename one" in capfd.readouterr().out
+
+
+def test_names_that_a_list_cannot_hold(here, capfd):
+    make_coco(here / "raw")
+    for path in (here / "raw" / "train2017", here / "raw" / "annotations"):
+        for file in sorted(path.iterdir()):
+            if file.stem == "photo1":
+                file.rename(file.with_name("日本\n<b>.jpg"))
+            elif file.suffix == ".json":
+                file.write_text(file.read_text().replace("photo1.jpg", "日本\\n<b>.jpg"), encoding="utf-8")
+    assert main(["raw", "--out", "mydata"]) == 0
+    assert "日本_<b>" in open_dataset("mydata", "train").names
+
+
+def test_pictures_in_no_list_are_left_out(here, capfd):
+    make_cvat(here / "raw")
+    path = here / "raw" / "ImageSets" / "Segmentation" / "val.txt"
+    path.write_text("JPEGImages/photo4.jpg SegmentationClass/photo4.png\n")
+    assert main(["raw", "--out", "mydata"]) == 0
+    assert open_dataset("mydata", "val").names == ["photo4"]
+    assert "raw/JPEGImages/photo5.jpg: in no split, left out" in capfd.readouterr().out
+    assert not (here / "mydata" / "images" / "photo5.jpg").exists()
+
+
+def test_more_classes_than_a_byte_holds(here, capsys):
+    picture(here / "raw" / "a.jpg")
+    corner = [[0, 0], [3, 3], [0, 3]]
+    one(here / "raw", shapes=[{"label": f"c{i}", "points": corner, "shape_type": "polygon"} for i in range(255)])
+    assert "raw: 256 classes, expected 1 to 255; merge some" in fails(capsys, main, "raw", "--out", "mydata")
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ from tqdm import tqdm
 
 from ..errors import InputError
 from .pictures import IGNORE_LABEL, VOID_NAME, reading
-from .sources import Labelled, Source, clean, is_void
+from .sources import VOID_NAMES, Labelled, Source, clean
 
 GROUND_NAMES = ("background", "_background_")
 _LONGEST = 1 << 26  # bytes of a bitmap, unpacked
@@ -90,12 +90,14 @@ def pictures_of_json(source: Source) -> tuple | None:
     if not told:
         return None
     kind = max(told, key=lambda name: len(told[name]))
-    used = sorted({clean(label) for *_, shapes, _ in told[kind] for label, *_ in shapes})
-    ids = {name: IGNORE_LABEL if is_void(name) else 0 for name in used if is_void(name) or name.lower() in GROUND_NAMES}
-    names = [name for name in ([name for name, _ in source.listed] if source.listed else used) if name not in ids]
+    # COCO has key points and captions of the same pictures in files of other names.
+    told = [one for one in told[kind] if one[0].name.startswith("instances_")] or told[kind]
+    used = sorted({clean(label) for *_, shapes, _ in told for label, *_ in shapes})
+    ids = dict.fromkeys(VOID_NAMES, IGNORE_LABEL) | dict.fromkeys(GROUND_NAMES, 0)
+    names = [name for name in dict(source.listed or dict.fromkeys(used)) if name.lower() not in ids]
     ids |= {name: i for i, name in enumerate(names, 1)}
     items = []
-    for where, name, size, shapes, data in told[kind]:
+    for where, name, size, shapes, data in told:
         with source.leaving_out(where), reading(where, "JSON file", "export it again"):
             picture = source.find_picture(name, where)
             if picture is None and data is None:
@@ -116,8 +118,8 @@ def draw_shapes(source: Source, where: Path, shapes: list, ids: dict[str, int], 
             mask = draw_shape(*shape, H, W)
             if mask is None:
                 source.note(where, f"a shape without an area left out ({shape[0]})")
-            elif clean(label) in ids:
-                labels[mask] = ids[clean(label)]
+            elif (found := ids.get(clean(label), ids.get(clean(label).lower()))) is not None:
+                labels[mask] = found
             else:
                 source.note(where, f"a shape left as background, since {source.list_file} does not list {label!r}")
     return labels
