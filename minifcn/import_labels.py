@@ -24,17 +24,9 @@ from .command import command_line, command_parser
 from .datasets import voc
 from .datasets.annotations import pictures_of_json
 from .datasets.pictures import read_picture, reading
-from .datasets.sources import Labelled, Source, channels
+from .datasets.sources import Labelled, Source, channels, pictures_of_labels
 from .errors import InputError
 from .figures import save_label_png
-
-NEAREST = {  # what may lie there instead of labels, and the way out
-    ".zip": "unpack the zip first",
-    ".xml": "export again as CVAT's 'Segmentation mask' or as COCO; XML is not read",
-    ".json": "export as labelme, COCO or Supervisely JSON; the JSON here is of another kind",
-    ".txt": "export as COCO; text files are not read",
-    "": "put the labels into masks/, with the pictures' names, or call them NAME_mask.png",
-}
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -60,7 +52,7 @@ def main(argv: list[str] | None = None) -> int:
         raise InputError(f"{args.out}: lies in {args.source}, which stays as it is; choose another --out")
     out.parent.mkdir(parents=True, exist_ok=True)
     source = Source(args.source, args.classes, args.snap, args.out.with_name(f"{out.name}-colours.txt"))
-    kind, classes, items = pictures_of_json(source) or source.pictures_of_labels() or nothing_fits(source)
+    kind, classes, items = pictures_of_json(source) or pictures_of_labels(source) or nothing_fits(source)
     temporary = out.with_name(f".{out.name}.{os.getpid()}.tmp")
     try:
         names = build(temporary, source, classes, items)
@@ -87,7 +79,9 @@ def nothing_fits(source: Source) -> None:
     """Raise InputError: what there is instead of labels, and the way out."""
     kinds = Counter(path.suffix.lower() for path in source.files)
     found = ", ".join(f"{count} {suffix or 'without extension'}" for suffix, count in kinds.most_common(5)) or "no file"
-    way_out = next(text for suffix, text in NEAREST.items() if suffix in kinds or not suffix)
+    way_out = "put label pictures into masks/, with the pictures' names, or call them NAME_mask.png"
+    if kinds.keys() & {".json", ".xml", ".txt", ".npy", ".zip"}:
+        way_out = "unpack archives; export other labels as labelme or COCO JSON, or as CVAT's 'Segmentation mask'"
     raise InputError(
         "; ".join([f"{source.folder}: no labels among {found}", *lines(source.notes), way_out, "see data/README.md"])
     )

@@ -255,11 +255,14 @@ def test_more_classes_than_a_byte_holds(here, capsys):
 @pytest.mark.parametrize(
     ("files", "expected"),
     [
-        ((), "no labels among no file: put the labels into masks/"),
+        ((), "no labels among no file; put label pictures into masks/"),
         (("photos/a.jpg", "b.jpg"), "no labels among 2 .jpg"),
-        (("photos/a.jpg", "annotations.xml"), "export again as CVAT's 'Segmentation mask' or as COCO"),
-        (("photos/a.jpg", "a.txt"), "export as COCO; text files are not read"),
-        (("data.zip",), "unpack the zip first"),
+        (
+            ("photos/a.jpg", "annotations.xml"),
+            "export other labels as labelme or COCO JSON, or as CVAT's 'Segmentation mask'",
+        ),
+        (("a.txt", "photos/a.jpg"), "no labels among 1 .txt, 1 .jpg; unpack archives; export"),
+        (("data.zip",), "no labels among 1 .zip; unpack archives"),
     ],
 )
 def test_a_folder_that_fits_nothing(here, capsys, files, expected):
@@ -267,5 +270,5 @@ def test_a_folder_that_fits_nothing(here, capsys, files, expected):
     for name in files:
         picture(here / "raw" / name) if name.endswith("jpg") else (here / "raw" / name).write_text("1 2 3 4")
     line = fails(capsys, main, "raw", "--out", "mydata")
-    assert expected in line.replace("; put", ": put") and line.endswith("see data/README.md")
+    assert expected in line and line.endswith("see data/README.md")
     assert not (here / "mydata").exists()

@@ -71,11 +71,7 @@ def coco(path: Path, document: dict) -> Iterator[tuple]:
         yield image["file_name"], (image["height"], image["width"]), shapes[image["id"]], None
 
 
-FORMATS = {  # by the keys that tell them
-    "labelme": ({"shapes"}, labelme),
-    "COCO": ({"images", "annotations", "categories"}, coco),
-    "Supervisely": ({"objects", "size"}, supervisely),
-}
+FORMATS = ({"shapes"}, labelme), ({"categories", "annotations"}, coco), ({"objects", "size"}, supervisely)
 
 
 def pictures_of_json(source: Source) -> tuple | None:
@@ -84,13 +80,13 @@ def pictures_of_json(source: Source) -> tuple | None:
     for path in tqdm([path for path in source.files if path.suffix.lower() == ".json"], "reading", leave=False):
         with source.leaving_out(path), reading(path, "JSON file", "export it again"):
             document = json.loads(path.read_bytes())
-            for name, (keys, read) in FORMATS.items():
+            for keys, read in FORMATS:
                 if isinstance(document, dict) and keys <= document.keys():
-                    told[name] += [(path, *one) for one in read(path, document)]
+                    told[read.__name__] += [(path, *one) for one in read(path, document)]
     if not told:
         return None
     kind = max(told, key=lambda name: len(told[name]))
-    # COCO has key points and captions of the same pictures in files of other names.
+    # COCO has key points of the same pictures in files of other names.
     told = [one for one in told[kind] if one[0].name.startswith("instances_")] or told[kind]
     used = sorted({clean(label) for *_, shapes, _ in told for label, *_ in shapes})
     ids = dict.fromkeys(VOID_NAMES, IGNORE_LABEL) | dict.fromkeys(GROUND_NAMES, 0)

@@ -121,33 +121,21 @@ class Source:
     def find_picture(self, name: str, where: Path) -> Path | None:
         """Return the picture that a label file calls `name`, or None.
 
-        Of several with its stem, those are preferred that are no labels, have its whole name, its folders, or lie in
-        the label file's folder or split. Raises InputError where more than one is left.
+        Of several with its stem that one is taken which lies in no folder of labels, has the whole name, its folders,
+        or is in the label file's folder or split. Raises InputError where two are equally near.
         """
         wanted = PurePath(name.replace("\\", "/"))
-        key, found = self.key(wanted)[0], self.by_stem[self.key(wanted)[0][-1]]
-        for alike in (
-            lambda path: not self.key(path)[1],
-            lambda path: path.name == wanted.name,
-            lambda path: self.key(path)[0] == key,
-            lambda path: path.parent == where.parent,
-            lambda path: self.split(path) == self.split(where),
-        ):
-            found = list(filter(alike, found)) or found
-        if len(found) > 1:
-            raise InputError(f"{where}: both {found[0]} and {found[1]} may be its picture; rename one")
-        return found[0] if found else None
+        key = self.key(wanted)[0]
 
-    def pictures_of_labels(self) -> tuple | None:
-        """Read the label pictures -> what they are, the classes' names and colours, a Labelled each; or None."""
-        labels, items = LabelPictures(self), []
-        for path, size in labels.sizes.items():
-            with self.leaving_out(path):
-                picture = self.find_picture(str(path.relative_to(self.folder)), path)
-                if picture is None or self.key(picture)[1]:
-                    raise InputError(f"{path}: no picture has its name; put it into images/")
-                items.append(Labelled(picture, None, path, size, partial(labels.draw, path)))
-        return ("label pictures", labels.classes, items) if items else None
+        def likeness(path: Path) -> tuple[bool, ...]:
+            names, marked = self.key(path)
+            near = path.parent == where.parent, self.split(path) == self.split(where)
+            return not marked, path.name == wanted.name, names == key, *near
+
+        found = sorted(self.by_stem[key[-1]], key=likeness)
+        if len(found) > 1 and likeness(found[-1]) == likeness(found[-2]):
+            raise InputError(f"{where}: both {found[-2]} and {found[-1]} may be its picture; rename one")
+        return found[-1] if found else None
 
 
 def clean(name: object) -> str:
@@ -287,6 +275,18 @@ class LabelPictures:
                 way_out = f"list it in {self.source.list_file}, or give --snap 60"
                 raise InputError(f"{path}: colour {text_of(colour)} at {count} pixels is no class; {way_out}")
         return np.array([self.ids[colour] for colour in found.tolist()], np.uint8)[places].reshape(H, W)
+
+
+def pictures_of_labels(source: Source) -> tuple | None:
+    """Read the label pictures -> what they are, the classes' names and colours, a Labelled for each; or None."""
+    labels, items = LabelPictures(source), []
+    for path, size in labels.sizes.items():
+        with source.leaving_out(path):
+            picture = source.find_picture(str(path.relative_to(source.folder)), path)
+            if picture is None or source.key(picture)[1]:
+                raise InputError(f"{path}: no picture has its name; put it into images/")
+            items.append(Labelled(picture, None, path, size, partial(labels.draw, path)))
+    return ("label pictures", labels.classes, items) if items else None
 
 
 def channels(colours: np.ndarray) -> np.ndarray:

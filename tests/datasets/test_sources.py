@@ -7,7 +7,7 @@ import pytest
 from labelled_data import CAR, TREE, H, W, coloured, label_picture, labels_of, picture
 from PIL import Image
 
-from minifcn.datasets.sources import Source, clean, read_class_list
+from minifcn.datasets.sources import Source, clean, pictures_of_labels, read_class_list
 from minifcn.errors import InputError
 
 INDICES = [value for grey in range(256) for value in (grey, 255 - grey, 7 * grey % 256)]
@@ -30,7 +30,7 @@ def opened(raw, classes=None, snap=None):
 
 def drawn(source):
     """What is found: the classes, and the labels of each picture by its path in the source."""
-    _, classes, items = source.pictures_of_labels()
+    _, classes, items = pictures_of_labels(source)
     return classes, {str(item.picture.relative_to(source.folder)): item.draw(*item.size) for item in items}
 
 
@@ -109,7 +109,7 @@ def test_a_list_of_names_is_of_values_or_indices(raw, palette):
 def test_a_value_without_a_class_is_a_fault(raw):
     make(raw, labels_of(0), labels_of(1, (("car", 7), ("tree", 1))))
     source = opened(raw, "sky\ntree\ncar\n")
-    _, _, items = source.pictures_of_labels()
+    _, _, items = pictures_of_labels(source)
     items[0].draw(H, W)
     with pytest.raises(InputError, match=r"1.png: colour 7 7 7 at 273 pixels is no class; list it in .*names.txt"):
         items[1].draw(H, W)
@@ -208,7 +208,7 @@ def test_lossy_labels_are_refused_by_their_content(raw, kind, name):
     options = {"compression": "jpeg"} if kind == "TIFF" else {}
     Image.fromarray(coloured(0)).save(raw / "masks" / f"0.{name}", format=kind, quality=95, **options)
     source = opened(raw, LISTED)
-    assert source.pictures_of_labels() is None and source.faults == 1
+    assert pictures_of_labels(source) is None and source.faults == 1
     assert f"0.{name}: {kind} by its content, which blurs the values of labels; export PNG" in notes(source)[0]
     labels = drawn(opened(raw, LISTED, snap=90))[1]["images/0.jpg"]
     inside = np.zeros((H, W), bool)
