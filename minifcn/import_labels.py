@@ -35,12 +35,7 @@ def main(argv: list[str] | None = None) -> int:
     add = parser.add_argument
     add("source", type=Path, metavar="SOURCE", help="a folder with pictures and labels; it is only read")
     add("--out", type=Path, required=True, metavar="DIR", help="the data set to make; not there yet, or empty")
-    add(
-        "--classes",
-        type=Path,
-        metavar="FILE",
-        help="a line for each class: NAME, or NAME R G B (default: SOURCE's own)",
-    )
+    add("--classes", type=Path, metavar="FILE", help="a line each: NAME, or NAME R G B (default: SOURCE's own)")
     add("--snap", type=float, metavar="D", help="take pixels to the nearest listed colour, up to D away; void beyond")
     args = parser.parse_args(argv)
     out = args.out.resolve()
@@ -51,7 +46,7 @@ def main(argv: list[str] | None = None) -> int:
     if args.source.resolve() in (out, *out.parents):
         raise InputError(f"{args.out}: lies in {args.source}, which stays as it is; choose another --out")
     out.parent.mkdir(parents=True, exist_ok=True)
-    source = Source(args.source, args.classes, args.snap, args.out.with_name(f"{out.name}-colours.txt"))
+    source = Source(args.source, args.classes, args.snap, out.with_name(f"{out.name}-colours.txt"))
     kind, classes, items = pictures_of_json(source) or pictures_of_labels(source) or nothing_fits(source)
     temporary = out.with_name(f".{out.name}.{os.getpid()}.tmp")
     try:
@@ -62,9 +57,8 @@ def main(argv: list[str] | None = None) -> int:
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     counts = ", ".join(f"{len(some)} {split or 'in no split'}" for split, some in names.items())
-    print(
-        f"found      {kind}", f"pictures   {counts}", f"classes    {', '.join(classes)}", *lines(source.notes), sep="\n"
-    )
+    about = f"found      {kind}", f"pictures   {counts}", f"classes    {', '.join(classes)}"
+    print(*about, *lines(source.notes), sep="\n")
     command = ["-m", "minifcn.check_data", str(args.out)]
     print("\npython", *command, flush=True)
     return max(subprocess.run([sys.executable, *command]).returncode, source.faults > 0)
@@ -82,9 +76,8 @@ def nothing_fits(source: Source) -> None:
     way_out = "put label pictures into masks/, with the pictures' names, or call them NAME_mask.png"
     if kinds.keys() & {".json", ".xml", ".txt", ".npy", ".zip"}:
         way_out = "unpack archives; export other labels as labelme or COCO JSON, or as CVAT's 'Segmentation mask'"
-    raise InputError(
-        "; ".join([f"{source.folder}: no labels among {found}", *lines(source.notes), way_out, "see data/README.md"])
-    )
+    parts = f"{source.folder}: no labels among {found}", *lines(source.notes), way_out, "see data/README.md"
+    raise InputError("; ".join(parts))
 
 
 def build(root: Path, source: Source, classes: dict, items: list[Labelled]) -> dict[str | None, list[str]]:
@@ -107,7 +100,8 @@ def build(root: Path, source: Source, classes: dict, items: list[Labelled]) -> d
             continue
         with source.leaving_out(item.where):
             below = item.picture.relative_to(source.folder).with_suffix("").parts
-            name = re.sub(r"[^\S ]", "_", "_".join(below) if same[below[-1].lower()] > 1 else below[-1])
+            # A line of a list cannot hold every name.
+            name = re.sub(r"^[#\s]|\s$|[^\S ]", "_", "_".join(below) if same[below[-1].lower()] > 1 else below[-1])
             if name.lower() in taken:
                 raise InputError(f"{item.where}: another picture is called {name!r} already; rename one")
             write_pair(root, name, item, palette)

@@ -225,6 +225,10 @@ def test_equal_names_get_their_folders_and_those_that_stay_equal_are_named(here,
 
 def test_names_that_a_list_cannot_hold(here, capfd):
     make_coco(here / "raw")
+    hashed = here / "raw" / "train2017" / "photo0.jpg"
+    hashed.rename(hashed.with_name("#1 .jpg"))
+    path = here / "raw" / "annotations" / "instances_train2017.json"
+    path.write_text(path.read_text().replace("photo0.jpg", "#1 .jpg"))
     for path in (here / "raw" / "train2017", here / "raw" / "annotations"):
         for file in sorted(path.iterdir()):
             if file.stem == "photo1":
@@ -232,7 +236,7 @@ def test_names_that_a_list_cannot_hold(here, capfd):
             elif file.suffix == ".json":
                 file.write_text(file.read_text().replace("photo1.jpg", "日本\\n<b>.jpg"), encoding="utf-8")
     assert main(["raw", "--out", "mydata"]) == 0
-    assert "日本_<b>" in open_dataset("mydata", "train").names
+    assert {"日本_<b>", "_1_"} <= set(open_dataset("mydata", "train").names)
 
 
 def test_pictures_in_no_list_are_left_out(here, capfd):

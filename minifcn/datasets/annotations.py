@@ -4,7 +4,8 @@
                   one; group_id joins the parts of an object and says nothing about its class. A picture that is not
                   there is taken from imageData.
     COCO          one file for a split; polygons and run lengths, plain or packed. The order of the annotations says
-                  nothing, so smaller areas lie over larger ones. A crowd (iscrowd) is void, below all of them.
+                  nothing, so smaller areas lie over larger ones. A crowd (iscrowd) is void, below all of them; where a
+                  file has crowds only, they are objects: CVAT calls all that a brush painted so.
     Supervisely   NAME.jpg.json; polygons with holes, rectangles and bitmaps. A later object lies over an earlier one.
 
 What no shape covers is background, the first class. Shapes without an area (points, lines, polygons of fewer than three
@@ -60,8 +61,9 @@ def supervisely(path: Path, document: dict) -> Iterator[tuple]:
 def coco(path: Path, document: dict) -> Iterator[tuple]:
     names = {category["id"]: category["name"] for category in document["categories"]}
     shapes = defaultdict(list)
-    for thing in sorted(document["annotations"], key=lambda thing: (not thing.get("iscrowd"), -thing.get("area", 0))):
-        label = VOID_NAME if thing.get("iscrowd") else names[thing["category_id"]]
+    crowds = not all(thing.get("iscrowd") for thing in document["annotations"])  # CVAT marks all that a brush painted
+    for thing in sorted(document["annotations"], key=lambda a: (not a.get("iscrowd"), -(a.get("area") or 0))):
+        label = VOID_NAME if crowds and thing.get("iscrowd") else names[thing["category_id"]]
         outline = thing.get("segmentation") or [[]]  # without one it has a box alone
         if isinstance(outline, dict):
             shapes[thing["image_id"]].append((label, "run lengths", outline, ()))

@@ -180,6 +180,13 @@ def test_coco_smaller_areas_lie_over_larger_ones_and_crowds_below_all(raw):
     np.testing.assert_array_equal(labels, box(30, 30, 34, 34, 2, box(0, 4, 4, 8, 2, expected)))
 
 
+def test_a_file_of_crowds_alone_has_objects(raw):
+    """As CVAT writes what a brush painted. An area may be null."""
+    run = {"size": [H, W], "counts": [0, 2 * H, H * W - 2 * H]}
+    write_json(raw / "a.json", coco(thing(run, 90, area=None, crowd=1), thing(run, 90, crowd=1)))
+    np.testing.assert_array_equal(draw(raw)[1], box(0, 0, 1, H - 1))
+
+
 def test_a_picture_without_annotations_is_background_and_unknown_categories_are_left_out(raw):
     write_json(raw / "a.json", coco())
     names, labels, _ = draw(raw)
