@@ -242,7 +242,10 @@ def test_names_that_a_list_cannot_hold(here, capfd):
 def test_pictures_in_no_list_are_left_out(here, capfd):
     make_cvat(here / "raw")
     path = here / "raw" / "ImageSets" / "Segmentation" / "val.txt"
-    path.write_text("JPEGImages/photo4.jpg SegmentationClass/photo4.png\n")
+    path.write_text("JPEGImages/photo4.jpg SegmentationClass/photo4_class.png\n")
+    main_list = here / "raw" / "ImageSets" / "Main" / "val.txt"
+    main_list.parent.mkdir()
+    main_list.write_text("photo5\n")
     assert main(["raw", "--out", "mydata"]) == 0
     assert open_dataset("mydata", "val").names == ["photo4"]
     assert "raw/JPEGImages/photo5.jpg: in no split, left out" in capfd.readouterr().out

@@ -170,7 +170,7 @@ def bitmap(data: bytes, H: int, W: int) -> np.ndarray:
 def run_lengths(rle: dict, H: int, W: int) -> np.ndarray:
     """COCO's run lengths, down the columns: so many pixels outside, so many inside, and so on -> bool (H, W)."""
     counts = unpack(rle["counts"]) if isinstance(rle["counts"], str) else rle["counts"]
-    if rle["size"] != [H, W] or min(counts) < 0 or sum(counts) != H * W:
+    if rle["size"] != [H, W] or sum(counts) != H * W:
         raise ValueError(f"run lengths of size {rle['size']} with {sum(counts)} pixels in a picture of {[H, W]}")
     return np.repeat(np.arange(len(counts)) % 2 == 1, counts).reshape(W, H).T
 

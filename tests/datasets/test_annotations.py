@@ -10,6 +10,7 @@ import pytest
 from labelled_data import H, W, picture, write_json
 from PIL import Image
 
+from minifcn.datasets import annotations
 from minifcn.datasets.annotations import draw_shape, pictures_of_json, run_lengths, unpack
 from minifcn.datasets.sources import Source
 
@@ -162,7 +163,16 @@ def test_a_list_of_classes_gives_the_order_and_leaves_the_others_out(raw):
 
 def test_names_in_any_script(raw):
     write_json(raw / "a.json", labelme(shape("猫 \n<b>", SQUARE), shape('# "x"', [[0, 0], [3, 2]], "rectangle")))
-    assert draw(raw)[0] == ["background", '"x"', "猫 <b>"]
+    names, labels, source = draw(raw)
+    assert names == ["background", '"x"', "猫 <b>"] and not source.notes
+    np.testing.assert_array_equal(labels, box(0, 0, 3, 2, 1, box(10, 5, 20, 15, 2)))
+
+
+def test_the_whole_name_counts_before_the_folder(raw):
+    picture(raw / "photos" / "a.png")
+    write_json(raw / "a.json", labelme(shape("b", SQUARE), imagePath="a.png"))
+    _, _, [item] = pictures_of_json(opened(raw))
+    assert item.picture == raw / "photos" / "a.png"
 
 
 # --- COCO ---
@@ -220,6 +230,11 @@ def test_run_lengths_go_down_the_columns():
 )
 def test_packed_run_lengths(packed, counts):
     assert unpack(packed) == counts
+
+
+def test_packed_run_lengths_that_never_end():
+    with pytest.raises(ValueError, match="more than 60 bits"):
+        unpack("o" * 14)
 
 
 def test_packed_run_lengths_as_pycocotools_writes_them():
@@ -292,9 +307,12 @@ def test_supervisely_bitmaps_opaque_and_transparent(raw):
     np.testing.assert_array_equal(draw(raw)[1], expected)
 
 
-def test_a_bitmap_larger_than_the_picture_and_a_bomb(raw):
+def test_a_bitmap_larger_than_the_picture_and_a_bomb(raw, monkeypatch):
     write_json(raw / "a.jpg.json", supervisely(bitmap(np.ones((H + 1, W), np.uint8), [0, 0])))
     assert "a bitmap of 56 x 41 pixels in a picture of 56 x 40" in faults(raw)
+    monkeypatch.setattr(annotations, "_LONGEST", 50)
+    write_json(raw / "a.jpg.json", supervisely(bitmap(np.ones((2, 2), np.uint8), [0, 0])))
+    assert "unreadable labels (" in faults(raw)
     bomb = {"data": text(zlib.compress(bytes(1 << 28))), "origin": [0, 0]}
     write_json(raw / "a.jpg.json", supervisely({"geometryType": "bitmap", "classTitle": "cat", "bitmap": bomb}))
     assert "cannot identify image file" in faults(raw)

@@ -1,6 +1,8 @@
 """Label pictures of any folder: what their values mean, which picture is theirs, and what is refused."""
 
 import io
+import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -60,6 +62,13 @@ def test_two_values_are_background_and_object(raw, value, form):
     assert value == 1 or f"labels of 0 and {value} {value} {value}: background and object" in notes(source)[0]
 
 
+def test_two_values_without_0_are_two_classes(raw):
+    make(raw, labels_of(0) // 2 * 4 + 3)
+    classes, labels = drawn(opened(raw))
+    assert list(classes) == ["class 0", "class 1"]
+    np.testing.assert_array_equal(labels["images/0.jpg"], labels_of(0) // 2)
+
+
 def test_two_values_take_the_two_names_of_a_list(raw):
     make(raw, labels_of(0, (("car", 255), ("tree", 0))))
     classes, labels = drawn(opened(raw, "ground\nunlabeled\ncrack\n"))
@@ -86,6 +95,17 @@ def test_ids_with_void_and_without_a_list(raw):
     expected[0] = 1
     np.testing.assert_array_equal(labels["images/0.jpg"], expected)
     assert "replace the names" in notes(source)[0]
+
+
+def test_grey_pictures_of_4_bits_hold_small_values(raw):
+    """Pillow writes none, and stretches what it reads to 0 .. 255."""
+    make(raw, labels_of(0))
+    values = labels_of(0)
+    rows = b"".join(b"\0" + bytes(values[y, ::2] << 4 | values[y, 1::2]) for y in range(H))
+    chunks = [(b"IHDR", struct.pack(">IIBBBBB", W, H, 4, 0, 0, 0, 0)), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
+    data = [struct.pack(">I", len(c)) + kind + c + struct.pack(">I", zlib.crc32(kind + c)) for kind, c in chunks]
+    (raw / "masks" / "0.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(data))
+    np.testing.assert_array_equal(drawn(opened(raw, "a\nb\nc\n"))[1]["images/0.jpg"], values)
 
 
 def test_greys_that_are_no_ids_are_classes_to_255(raw):
@@ -240,7 +260,11 @@ def test_names_and_folders(raw, photo, mask):
     label_picture(raw / mask, labels_of(0))
     picture(raw / "SegmentationObject" / "a.png")
     (raw / photo).with_name("._a.jpg").write_bytes(b"x")
-    classes, labels = drawn(opened(raw))
+    (raw / ".trash" / "masks").mkdir(parents=True)
+    (raw / ".trash" / "masks" / "b.png").write_bytes(b"x")
+    source = opened(raw)
+    classes, labels = drawn(source)
+    assert source.faults == 0
     assert list(labels) == [photo] and len(classes) == 3
 
 
