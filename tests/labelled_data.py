@@ -1,6 +1,9 @@
 """Pictures with labels as other tools write them, each layout written by hand; import_labels reads them."""
 
+import base64
+import io
 import json
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -116,3 +119,46 @@ LAYOUTS = {"rgb": make_rgb, "binary": make_binary, "labelme": make_labelme, "coc
 def contents(root: Path) -> dict:
     """Every file and its bytes and time."""
     return {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in root.rglob("*") if path.is_file()}
+
+
+# --- what the files of JSON hold ---
+
+
+def labelme(*shapes, **head):
+    return {"imagePath": "a.jpg", "imageHeight": H, "imageWidth": W, "imageData": None, "shapes": shapes} | head
+
+
+def shape(label, points, kind="polygon", **more):
+    return {"label": label, "points": points, "shape_type": kind} | more
+
+
+def coco(*annotations, **image):
+    image = {"id": 1, "file_name": "a.jpg", "height": H, "width": W} | image
+    kinds = [{"id": 7, "name": "cat"}, {"id": 90, "name": "dog"}]
+    return {"images": [image], "annotations": list(annotations), "categories": kinds}
+
+
+def thing(outline, kind=7, area=100, crowd=0):
+    return {"image_id": 1, "category_id": kind, "segmentation": outline, "area": area, "iscrowd": crowd}
+
+
+def png(values):
+    stream = io.BytesIO()
+    Image.fromarray(values).save(stream, format="PNG")
+    return stream.getvalue()
+
+
+def text(data):
+    return base64.b64encode(data).decode()
+
+
+def supervisely(*objects):
+    return {"description": "", "size": {"height": H, "width": W}, "objects": objects}
+
+
+def bitmap(values, origin):
+    return {
+        "geometryType": "bitmap",
+        "classTitle": "cat",
+        "bitmap": {"data": text(zlib.compress(png(values))), "origin": origin},
+    }
