@@ -100,8 +100,8 @@ def build(root: Path, source: Source, classes: dict, items: list[Labelled]) -> d
             continue
         with source.leaving_out(item.where):
             below = item.picture.relative_to(source.folder).with_suffix("").parts
-            # A line of a list cannot hold every name.
-            name = re.sub(r"^[#\s]|\s$|[^\S ]", "_", "_".join(below) if same[below[-1].lower()] > 1 else below[-1])
+            name = "_".join(below) if same[below[-1].lower()] > 1 else below[-1]
+            name = re.sub(r"^[#\s]|\s$|[^\S ]|[\ud800-\udfff]", "_", name)  # a line of a list cannot hold these
             if name.lower() in taken:
                 raise InputError(f"{item.where}: another picture is called {name!r} already; rename one")
             write_pair(root, name, item, palette)

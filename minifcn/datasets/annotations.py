@@ -96,13 +96,17 @@ def pictures_of_json(source: Source) -> tuple | None:
     ids |= {name: i for i, name in enumerate(names, 1)}
     items = []
     for where, name, size, shapes, data in told:
-        with source.leaving_out(where), reading(where, "JSON file", "export it again"):
-            picture = source.find_picture(name, where)
+        with source.leaving_out(where):
+            picture, content = source.find_picture(str(name), where), None
             if picture is None and data is None:
                 raise InputError(f"{where}: its picture {name!r} is not in {source.folder}; put it there")
-            draw = partial(draw_shapes, source, where, shapes, ids)
-            items.append(Labelled(picture or where, None if picture else b64decode(data), where, size, draw))
-    return f"{kind} JSON", dict.fromkeys(["background", *names]), items
+            if picture is None:
+                with reading(where, "embedded picture", "export it again"):
+                    content = b64decode(data)
+            items.append(
+                Labelled(picture or where, content, where, size, partial(draw_shapes, source, where, shapes, ids))
+            )
+    return f"JSON of {kind}", dict.fromkeys(["background", *names]), items
 
 
 # --- shapes ---

@@ -40,8 +40,7 @@ _SPLIT = re.compile(r"(?<![a-z])(train|val|test)(?:ing|id|idation)?(?![a-z])")
 # A line of a list of classes: "128 64 128 road", "road", "road 128 64 128", "road,128,64,128", "road:128,64,128:parts:"
 _RGB = r"\d+[\s,]+\d+[\s,]+\d+"
 _CLASS = re.compile(rf'(?:({_RGB})[\s,]+)?"?(.+?)"?:*(?:[\s,:]+({_RGB}|#[0-9a-fA-F]{{6}})(?::.*)?)?')
-_GREY = 0x010101  # times v
-_RARE = 9  # pixels in a picture: 3 x 3
+_GREY, _RARE = 0x010101, 9  # times v; pixels in a picture
 
 
 class Labelled(NamedTuple):
@@ -74,13 +73,13 @@ class Source:
         lists = [path for name in CLASS_LISTS for path in self.files if path.name.lower() == name]
         self.list_file = classes or next(iter(lists), None)
         self.listed = self.list_file and read_class_list(self.list_file)
-        pictures = [path for path in self.files if path.suffix.lower() in EXTENSIONS]
-        self.pictures = [path for path in pictures if not _OTHER.fullmatch(path.parent.name)]
+        drawn = [path for path in self.files if not _OTHER.fullmatch(path.parent.name)]
+        self.pictures = [path for path in drawn if path.suffix.lower() in EXTENSIONS]
         for path in self.pictures:
             self.by_stem[self.key(path)[0][-1]].append(path)
 
     def note(self, where: Path, text: str) -> None:
-        self.notes[re.sub(r"\d+|'.*'", "", text)].append(f"{where}: {text}")
+        self.notes[re.sub(r"(?s)\d+|'.*'", "", text)].append(" ".join(f"{where}: {text}".split()))
 
     @contextmanager
     def leaving_out(self, where: Path) -> Iterator[None]:
@@ -96,9 +95,9 @@ class Source:
 
         train/images/a.jpg and train/masks/a_mask.png: train, a.
         """
-        *folders, stem = (path.relative_to(self.folder) if self.folder in path.parents else path).with_suffix("").parts
-        sides = [bool(_LABELS.fullmatch(part)) - bool(_PICTURES.fullmatch(part)) for part in folders]
-        names = [part for part, side in zip(folders, sides, strict=True) if not side] + [stem]
+        below = path.relative_to(self.folder) if self.folder in path.parents else path
+        sides = [bool(_LABELS.fullmatch(part)) - bool(_PICTURES.fullmatch(part)) for part in below.parent.parts]
+        names = [part for part, side in zip(below.parent.parts, sides, strict=True) if not side] + [below.stem]
         cut = [_SUFFIX.fullmatch(name) for name in names]
         marked = 1 in sides or (any(cut) and -1 not in sides)
         return [(match[1] if match else name).lower() for match, name in zip(cut, names, strict=True)], marked
@@ -238,10 +237,11 @@ class LabelPictures:
         rare = sum(self.pixels[colour] < _RARE * self.pictures[colour] for colour in found)
         if len(found) > 255 or (rare > 2 and 2 * rare > len(found)):
             self.ask_names(f"{len(found)} colours, {rare} of fewer than {_RARE} pixels a picture, as at smoothed edges")
-        ids = len(greys) == len(found) and max(grey for grey in greys if grey < IGNORE_LABEL) < 64  # no spread of greys
+        ids = len(greys) == len(found) and max(set(greys) - {IGNORE_LABEL}, default=0) < 64  # and no spread of greys
         void = IGNORE_LABEL * _GREY if ids else None
         self.source.note(self.source.folder, "no list of classes; replace the names in the new classes.txt by yours")
-        return [(VOID_NAME if colour == void else f"class {i}", colour) for i, colour in enumerate(found)]
+        numbers = greys if ids else range(len(found))
+        return [(VOID_NAME if c == void else f"class {i}", c) for i, c in zip(numbers, found, strict=True)]
 
     def ask_names(self, reason: str) -> None:
         """Write the colours to a file for the user to name, and end with the reason."""

@@ -79,15 +79,19 @@ def test_a_bitmap_larger_than_the_picture_and_a_bomb(raw, monkeypatch):
         (json.dumps(labelme(shape("b", [[1, 2], [3]] * 3))).encode(), "unreadable labels ("),
         (json.dumps(labelme({"points": SQUARE})).encode(), "unreadable JSON file ('label')"),
         (json.dumps(labelme(imagePath="z.jpg")).encode(), "its picture 'z.jpg' is not in"),
-        (json.dumps(labelme(imagePath=5)).encode(), "unreadable JSON file"),
+        (json.dumps(labelme(imagePath=5)).encode(), "its picture 5 is not in"),
         (json.dumps({"shapes": 5}).encode(), "unreadable JSON file"),
         (json.dumps(coco(thing([FLAT], kind=8))).encode(), "unreadable JSON file (8)"),
-        (json.dumps(coco(file_name=None)).encode(), "unreadable JSON file"),
+        (json.dumps(coco(file_name=None)).encode(), "its picture None is not in"),
+        (json.dumps(coco(file_name="/")).encode(), "its picture '/' is not in"),
+        (json.dumps(coco(file_name="\0")).encode(), "its picture '\\x00' is not in"),
+        (json.dumps(labelme(imagePath="z.jpg", imageData=5)).encode(), "unreadable embedded picture"),
     ],
 )
 def test_one_line_for_a_bad_file(raw, content, expected):
     (raw / "a.json").write_bytes(content)
-    assert expected in faults(raw)
+    line = faults(raw)
+    assert expected in line and line.count("a.json") == 1
 
 
 def test_two_pictures_that_fit_alike(raw):

@@ -65,7 +65,7 @@ def test_two_values_are_background_and_object(raw, value, form):
 def test_two_values_without_0_are_two_classes(raw):
     make(raw, labels_of(0) // 2 * 4 + 3)
     classes, labels = drawn(opened(raw))
-    assert list(classes) == ["class 0", "class 1"]
+    assert list(classes) == ["class 3", "class 7"]
     np.testing.assert_array_equal(labels["images/0.jpg"], labels_of(0) // 2)
 
 
@@ -90,7 +90,7 @@ def test_ids_with_void_and_without_a_list(raw):
     make(raw, mask)
     source = opened(raw)
     classes, labels = drawn(source)
-    assert classes == {"class 0": None, "class 1": None, "class 2": None}
+    assert classes == {"class 0": None, "class 1": None, "class 4": None}  # by their values
     expected = labels_of(0, (("car", 2), ("tree", 255)))
     expected[0] = 1
     np.testing.assert_array_equal(labels["images/0.jpg"], expected)
@@ -106,6 +106,19 @@ def test_grey_pictures_of_4_bits_hold_small_values(raw):
     data = [struct.pack(">I", len(c)) + kind + c + struct.pack(">I", zlib.crc32(kind + c)) for kind, c in chunks]
     (raw / "masks" / "0.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(data))
     np.testing.assert_array_equal(drawn(opened(raw, "a\nb\nc\n"))[1]["images/0.jpg"], values)
+
+
+def test_all_void(raw):
+    make(raw, np.full((H, W), 255, np.uint8))
+    classes, labels = drawn(opened(raw))
+    assert not classes and (labels["images/0.jpg"] == 255).all()
+
+
+def test_notes_are_in_groups_of_one_line_each(raw):
+    source = opened(raw)
+    for name in ("a\nb", "c"):
+        source.note(raw / name, f"value {len(name)} of '{name}'")
+    assert list(source.notes.values()) == [[f"{raw}/a b: value 3 of 'a b'", f"{raw}/c: value 1 of 'c'"]]
 
 
 def test_greys_that_are_no_ids_are_classes_to_255(raw):
