@@ -115,9 +115,9 @@ def test_a_list_of_classes_gives_the_order_and_leaves_the_others_out(raw):
 
 
 def test_names_in_any_script(raw):
-    write_json(raw / "a.json", labelme(shape("猫 \n<b>", SQUARE), shape('# "x"', [[0, 0], [3, 2]], "rectangle")))
+    write_json(raw / "a.json", labelme(shape("猫 \n<B>", SQUARE), shape('# "x"', [[0, 0], [3, 2]], "rectangle")))
     names, labels, source = draw(raw)
-    assert names == ["background", '"x"', "猫 <b>"] and not source.notes
+    assert names == ["background", '"x"', "猫 <B>"] and not source.notes
     np.testing.assert_array_equal(labels, box(0, 0, 3, 2, 1, box(10, 5, 20, 15, 2)))
 
 
