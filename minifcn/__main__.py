@@ -2,6 +2,7 @@
 python -m minifcn.predict          segment pictures
 python -m minifcn.evaluate         score a network on a data set
 python -m minifcn.pretrain         train the trunk of a network on classified pictures
+python -m minifcn.import_labels    make a data set of pictures that another tool labelled
 python -m minifcn.check_data       check a data set before training
 python -m minifcn.inspect_weights  show what a weight file holds and what a network would take over
 python -m minifcn.check_gradients  check every gradient against finite differences

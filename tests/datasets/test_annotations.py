@@ -1,0 +1,228 @@
+"""Labels in JSON: every kind of shape, to the pixel, and run lengths."""
+
+import numpy as np
+import pytest
+from labelled_data import H, W, bitmap, coco, labelme, picture, png, shape, supervisely, text, thing, write_json
+
+from minifcn.datasets.annotations import pictures_of_json, run_lengths, unpack
+from minifcn.datasets.sources import Source
+
+SQUARE = [[10, 5], [20, 5], [20, 15], [10, 15]]
+FLAT = [10, 5, 20, 5, 20, 15, 10, 15]
+
+
+@pytest.fixture
+def raw(tmp_path):
+    picture(tmp_path / "raw" / "a.jpg")
+    return tmp_path / "raw"
+
+
+def opened(raw, classes=None):
+    return Source(raw, classes, None, raw.parent / "ask.txt")
+
+
+def draw(raw, classes=None):
+    """The classes, the labels of the only picture, and the source."""
+    source = opened(raw, classes)
+    _, names, [item] = pictures_of_json(source)
+    return list(names), item.draw(H, W), source
+
+
+def box(x0, y0, x1, y1, label=1, labels=None):
+    labels = np.zeros((H, W), np.uint8) if labels is None else labels
+    labels[y0 : y1 + 1, x0 : x1 + 1] = label
+    return labels
+
+
+# --- labelme ---
+
+
+def test_labelme_shapes_lie_over_earlier_ones(raw):
+    write_json(raw / "a.json", labelme(shape("b", SQUARE), shape("a", [[18, 12], [30, 20]], "rectangle", group_id=1)))
+    names, labels, source = draw(raw)
+    assert names == ["background", "a", "b"] and not source.notes
+    np.testing.assert_array_equal(labels, box(18, 12, 30, 20, 1, box(10, 5, 20, 15, 2)))
+
+
+def test_labelme_circle(raw):
+    write_json(raw / "a.json", labelme(shape("b", [[30, 20], [30, 26]], "circle")))
+    labels = draw(raw)[1]
+    y, x = np.mgrid[:H, :W]
+    away = np.hypot(x - 30, y - 20)
+    assert labels[away < 5.5].all() and not labels[away > 7].any()
+
+
+def test_labelme_mask(raw):
+    mask = np.array([[1, 0, 1], [0, 1, 1]], np.uint8)
+    write_json(raw / "a.json", labelme(shape("b", [[4, 7], [6, 8]], "mask", mask=text(png(mask)))))
+    expected = np.zeros((H, W), np.uint8)
+    expected[7:9, 4:7] = mask
+    np.testing.assert_array_equal(draw(raw)[1], expected)
+
+
+def test_labelme_ignore_is_void_and_background_the_first_class(raw):
+    shapes = shape("b", SQUARE), shape("__ignore__", [[0, 0], [3, 2]], "rectangle")
+    write_json(raw / "a.json", labelme(*shapes, shape("_background_", [[10, 5], [12, 7]], "rectangle")))
+    names, labels, _ = draw(raw)
+    assert names == ["background", "b"]
+    expected = box(10, 5, 12, 7, 0, box(0, 0, 3, 2, 255, box(10, 5, 20, 15)))
+    np.testing.assert_array_equal(labels, expected)
+
+
+def test_shapes_without_an_area_are_left_out_aloud(raw):
+    lines = shape("b", [[1, 1], [9, 9]], "line"), shape("b", [[1, 1]], "point"), shape("b", [[1, 1], [5, 5]])
+    write_json(raw / "a.json", labelme(*lines, shape("b", [[1, 1], [2, 2], [3, 1]], "linestrip"), shape("b", SQUARE)))
+    _, labels, source = draw(raw)
+    np.testing.assert_array_equal(labels, box(10, 5, 20, 15))
+    told = [text for texts in source.notes.values() for text in texts]
+    assert len(told) == 4 and all("a shape without an area left out" in text for text in told)
+    assert any("(linestrip)" in text for text in told) and source.faults == 0
+
+
+def test_polygons_outside_of_the_picture_are_cut(raw):
+    far = [[-1e30, -5], [1e30, -5], [1e30, 4], [-1e30, 4]]
+    write_json(raw / "a.json", labelme(shape("b", far), shape("c", [[100, 100], [200, 100], [200, 200]])))
+    np.testing.assert_array_equal(draw(raw)[1], box(0, 0, W - 1, 4))
+
+
+def test_labelme_takes_the_picture_from_image_data_where_it_is_not_there(raw):
+    (raw / "sub").mkdir()
+    data = (raw / "a.jpg").read_bytes()
+    (raw / "a.jpg").unlink()
+    write_json(raw / "sub" / "b.json", labelme(shape("b", SQUARE), imagePath="b.jpg", imageData=text(data)))
+    _, _, [item] = pictures_of_json(opened(raw))
+    assert item.content == data and item.picture.stem == "b"
+
+
+@pytest.mark.parametrize(
+    "path", ["..\\photos\\a.jpg", "C:\\Users\\me\\a.jpg", "/home/me/a.jpg", "A.png", "../../a.jpg"]
+)
+def test_pictures_are_found_by_their_names_in_the_source_only(raw, path):
+    picture(raw.parent / "a.jpg")
+    picture(raw.parent / "photos" / "a.jpg")
+    write_json(raw / "a.json", labelme(shape("b", SQUARE), imagePath=path))
+    _, _, [item] = pictures_of_json(opened(raw))
+    assert item.picture == raw / "a.jpg"
+
+
+def test_a_list_of_classes_gives_the_order_and_leaves_the_others_out(raw):
+    (raw.parent / "names.txt").write_text("_background_\nz\nb\n")
+    write_json(raw / "a.json", labelme(shape("b", SQUARE), shape("o'ther", [[0, 0], [3, 2]], "rectangle")))
+    names, labels, source = draw(raw, raw.parent / "names.txt")
+    assert names == ["background", "z", "b"]
+    np.testing.assert_array_equal(labels, box(10, 5, 20, 15, 2))
+    assert "names.txt does not list" in next(iter(source.notes.values()))[0]
+
+
+def test_names_in_any_script(raw):
+    write_json(raw / "a.json", labelme(shape("猫 \n<B>", SQUARE), shape('# "x"', [[0, 0], [3, 2]], "rectangle")))
+    names, labels, source = draw(raw)
+    assert names == ["background", '"x"', "猫 <B>"] and not source.notes
+    np.testing.assert_array_equal(labels, box(0, 0, 3, 2, 1, box(10, 5, 20, 15, 2)))
+
+
+def test_the_whole_name_counts_before_the_folder(raw):
+    picture(raw / "photos" / "a.png")
+    write_json(raw / "a.json", labelme(shape("b", SQUARE), imagePath="a.png"))
+    _, _, [item] = pictures_of_json(opened(raw))
+    assert item.picture == raw / "photos" / "a.png"
+
+
+# --- COCO ---
+
+
+def test_coco_smaller_areas_lie_over_larger_ones_and_crowds_below_all(raw):
+    crowd = {"size": [H, W], "counts": [0, 2 * H, H * W - 2 * H]}  # the two columns at the left
+    small = thing([[0, 4, 4, 4, 4, 8, 0, 8], [30, 30, 34, 30, 34, 34, 30, 34]], 90, area=40)
+    write_json(
+        raw / "a.json", coco(small, thing(crowd, 7, 900, crowd=1), thing([[0, 0, 12, 0, 12, 12, 0, 12]], 7, 144))
+    )
+    names, labels, _ = draw(raw)
+    assert names == ["background", "cat", "dog"]
+    expected = box(0, 0, 12, 12, 1, box(0, 0, 1, H - 1, 255))
+    np.testing.assert_array_equal(labels, box(30, 30, 34, 34, 2, box(0, 4, 4, 8, 2, expected)))
+
+
+def test_a_file_of_crowds_alone_has_objects(raw):
+    """As CVAT writes what a brush painted. An area may be null."""
+    run = {"size": [H, W], "counts": [0, 2 * H, H * W - 2 * H]}
+    write_json(raw / "a.json", coco(thing(run, 90, area=None, crowd=1), thing(run, 90, crowd=1)))
+    np.testing.assert_array_equal(draw(raw)[1], box(0, 0, 1, H - 1))
+
+
+def test_a_picture_without_annotations_is_background_and_unknown_categories_are_left_out(raw):
+    write_json(raw / "a.json", coco())
+    names, labels, _ = draw(raw)
+    assert names == ["background"] and not labels.any()
+
+
+def test_boxes_alone_have_no_area(raw):
+    write_json(raw / "a.json", coco(thing([]), thing([FLAT])))
+    _, labels, source = draw(raw)
+    np.testing.assert_array_equal(labels, box(10, 5, 20, 15))
+    assert list(source.notes.values()) == [[f"{raw / 'a.json'}: a shape without an area left out (polygon)"]]
+
+
+def test_run_lengths_go_down_the_columns():
+    expected = np.array([[0, 1, 0], [0, 1, 0], [1, 0, 0], [1, 0, 0]], bool)
+    np.testing.assert_array_equal(run_lengths({"size": [4, 3], "counts": [2, 4, 6]}, 4, 3), expected)
+    np.testing.assert_array_equal(run_lengths({"size": [4, 3], "counts": "246"}, 4, 3), expected)
+
+
+@pytest.mark.parametrize(
+    ("packed", "counts"),
+    [
+        ("0", [0]),
+        ("246", [2, 4, 6]),
+        ("2400", [2, 4, 0, 4]),  # the fourth on: the difference to the one two before
+        ("24N0", [2, 4, -2, 4]),  # a negative number
+        ("P10n1", [32, 0, 62]),  # numbers of two letters
+        ("PP1", [1024]),
+        ("512NO2", [5, 1, 2, -1, 1, 1]),
+    ],
+)
+def test_packed_run_lengths(packed, counts):
+    assert unpack(packed) == counts
+
+
+def test_packed_run_lengths_that_never_end():
+    with pytest.raises(ValueError, match="more than 60 bits"):
+        unpack("o" * 14)
+
+
+def test_packed_run_lengths_as_pycocotools_writes_them():
+    """A disc and two pixels in the corner; the text is that of pycocotools.mask.encode."""
+    y, x = np.mgrid[:9, :13]
+    expected = (x - 6) ** 2 + (y - 4) ** 2 < 17
+    expected[7:, 0] = True
+    np.testing.assert_array_equal(run_lengths({"size": [9, 13], "counts": "72=OI4M2O0O20N101N3L`0"}, 9, 13), expected)
+
+
+def test_instances_are_taken_before_key_points_of_the_same_pictures(raw):
+    write_json(raw / "instances_train2017.json", coco(thing([FLAT])))
+    write_json(raw / "person_keypoints_train2017.json", coco(thing([FLAT])))
+    assert draw(raw)[0] == ["background", "cat"]
+
+
+# --- Supervisely ---
+
+
+def test_supervisely_polygon_with_a_hole_and_rectangle(raw):
+    hole = [[13, 8], [16, 8], [16, 12], [13, 12]]
+    ring = {"geometryType": "polygon", "classTitle": "cat", "points": {"exterior": SQUARE, "interior": [hole]}}
+    small = {"geometryType": "rectangle", "classTitle": "bus", "points": {"exterior": [[1, 2], [3, 4]], "interior": []}}
+    write_json(raw / "ds" / "ann" / "a.jpg.json", supervisely(ring, small))
+    names, labels, _ = draw(raw)
+    assert names == ["background", "bus", "cat"]
+    np.testing.assert_array_equal(labels, box(1, 2, 3, 4, 1, box(13, 8, 16, 12, 0, box(10, 5, 20, 15, 2))))
+
+
+def test_supervisely_bitmaps_opaque_and_transparent(raw):
+    grey = np.array([[255, 0], [255, 255], [0, 255]], np.uint8)
+    clear = np.zeros((3, 2, 4), np.uint8)
+    clear[..., 3] = grey
+    write_json(raw / "a.jpg.json", supervisely(bitmap(grey, [50, 3]), bitmap(clear, [W - 1, H - 2])))
+    expected = np.zeros((H, W), np.uint8)
+    expected[3:6, 50:52] = grey > 0
+    expected[H - 2 :, W - 1] = [1, 1]
+    np.testing.assert_array_equal(draw(raw)[1], expected)

@@ -1,0 +1,124 @@
+"""Folders of pictures and labels: which picture a label file belongs to, splits, and lists of classes."""
+
+import pytest
+from labelled_data import label_picture, labels_of, picture
+
+from minifcn.datasets.sources import Source, clean, pictures_of_labels, read_class_list
+from minifcn.errors import InputError
+
+
+@pytest.fixture
+def raw(tmp_path):
+    (tmp_path / "raw").mkdir()
+    return tmp_path / "raw"
+
+
+def opened(raw, classes=None, snap=None):
+    """A source, with a list of this text."""
+    path = raw.parent / "names.txt"
+    if classes is not None:
+        path.write_text(classes, encoding="utf-8")
+    return Source(raw, path if classes is not None else None, snap, raw.parent / "mydata-colours.txt")
+
+
+def drawn(source):
+    """What is found: the classes, and the labels of each picture by its path in the source."""
+    _, classes, items = pictures_of_labels(source)
+    return classes, {str(item.picture.relative_to(source.folder)): item.draw(*item.size) for item in items}
+
+
+def notes(source):
+    return [text for texts in source.notes.values() for text in texts]
+
+
+def make(raw, *values, **options):
+    """images/0.jpg ... with masks of these values."""
+    for i, mask in enumerate(values):
+        picture(raw / "images" / f"{i}.jpg", i)
+        label_picture(raw / "masks" / f"{i}.png", mask, **options)
+
+
+@pytest.mark.parametrize(
+    ("photo", "mask"),
+    [
+        ("images/a.jpg", "masks/a.png"),
+        ("JPEGImages/a.jpg", "SegmentationClass/a.png"),
+        ("img/train/a.jpg", "gt/train/a_gt.png"),
+        ("train/images/a.jpg", "train/labels/a.png"),
+        ("train/a.png", "trainannot/a.png"),
+        ("train/a.png", "train_labels/a_L.png"),
+        ("a.jpg", "a-mask.png"),
+        ("a.jpg", "a_MASK.PNG"),
+        ("photos/a_L.jpg", "masks/a_L.png"),
+        ("701_StillsRaw_full/a.png", "LabeledApproved_full/a_L.png"),
+        ("images/日本 <1>.jpg", "Annotations/日本 <1>_label.png"),
+    ],
+)
+def test_names_and_folders(raw, photo, mask):
+    picture(raw / photo)
+    label_picture(raw / mask, labels_of(0))
+    picture(raw / "SegmentationObject" / "a.png")
+    (raw / photo).with_name("._a.jpg").write_bytes(b"x")
+    (raw / ".trash" / "masks").mkdir(parents=True)
+    (raw / ".trash" / "masks" / "b.png").write_bytes(b"x")
+    source = opened(raw)
+    classes, labels = drawn(source)
+    assert source.faults == 0
+    assert list(labels) == [photo] and len(classes) == 3
+
+
+def test_labels_without_a_picture_and_the_split_of_equal_names(raw):
+    for split in ("train", "val"):
+        picture(raw / split / "images" / "a.jpg")
+        label_picture(raw / split / "masks" / "a.png", labels_of(0))
+    label_picture(raw / "val" / "masks" / "b.png", labels_of(0))
+    source = opened(raw)
+    labels = drawn(source)[1]
+    assert list(labels) == ["train/images/a.jpg", "val/images/a.jpg"]
+    assert [source.split(raw / path) for path in labels] == ["train", "val"]
+    assert source.faults == 1 and "b.png: no picture has its name; put it into images/" in "".join(notes(source))
+
+
+def test_splits_are_whole_words(raw):
+    source = opened(raw)
+    paths = {"trainset/a": None, "my_train-2/a": "train", "Validation/a": "val", "testing/a": "test", "contest/a": None}
+    assert {path: source.split(raw / path) for path in paths} == paths
+
+
+# --- lists of classes ---
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "road 128 64 128\ntraffic light 250 10 0\n",
+        "\ufeff# id = line\r\n\r\nroad #804080\r\ntraffic light #fa0a00",
+        "128 64 128 road\n250 10 0\ttraffic light\n",
+        "name,r,g,b\nroad,128,64,128\ntraffic light,250,10,0\n",
+        'name, r, g, b\n"road", 128, 64, 128\n"traffic light", 250, 10, 0\n',
+        "# label:color_rgb:parts:actions\nroad:128,64,128::\ntraffic light:250,10,0:a,b:c\n",
+    ],
+)
+def test_lists_in_the_forms_that_people_have(raw, text):
+    assert opened(raw, text).listed == [("road", 0x804080), ("traffic light", 0xFA0A00)]
+
+
+def test_a_list_of_names(raw):
+    assert opened(raw, "background:::\n 猫 \n").listed == [("background", None), ("猫", None)]
+
+
+@pytest.mark.parametrize("text", ["", "# nothing\n", "a 1 2 3\nb\n", "a 1 2 300\n", "a\n" * 256])
+def test_bad_lists(raw, text):
+    with pytest.raises(InputError, match=r"names.txt: unreadable list of classes"):
+        opened(raw, text)
+
+
+def test_a_list_that_is_no_text_or_not_there(raw):
+    (raw.parent / "bytes.txt").write_bytes(b"\xff\xfe\x00")
+    for name, reason in (("bytes.txt", "unreadable list of classes"), ("none.txt", "this list of classes is missing")):
+        with pytest.raises(InputError, match=reason):
+            read_class_list(raw.parent / name)
+
+
+def test_clean_names_fit_a_line():
+    assert [clean(name) for name in ("a\n\u2028b", "# a", "", 5, None)] == ["a b", "a", "unnamed", "5", "None"]
