@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from .cpu import keep_freed_memory
 from .errors import LESS_MEMORY, InputError
+from .weights.shipped import shipped_files
 
 
 def command_parser(name: str, usage: str, description: str) -> argparse.ArgumentParser:
@@ -23,6 +24,14 @@ def command_parser(name: str, usage: str, description: str) -> argparse.Argument
 def add_device_option(parser: argparse.ArgumentParser) -> None:
     """Give a command line --device."""
     parser.add_argument("--device", default="cpu", help="cpu, gpu or gpu:1 (default: cpu)")
+
+
+def add_network_options(parser: argparse.ArgumentParser) -> None:
+    """Give a command line what says which network is used, how and where: --model, --side, --device."""
+    models, add = ", ".join(shipped_files("models")), parser.add_argument
+    add("--model", metavar="NAME", help=f"instead of a checkpoint: a shipped network ({models})")
+    add("--side", type=int, help="longer side of the pictures that the network sees, 0: theirs (default: checkpoint's)")
+    add_device_option(parser)
 
 
 def command_line(main: Callable[[], int | None]) -> None:

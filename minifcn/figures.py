@@ -131,11 +131,10 @@ def samples(path: str | os.PathLike, rows: list[list], titles: list[str], classe
     _save(path, canvas)
 
 
-def compare(path: str | os.PathLike, picture: np.ndarray, truth: np.ndarray, labels: np.ndarray, classes, palette):
-    """Write a PNG with a picture (H, W, 3), its true labels (H, W), those predicted, and the errors side by side."""
-    wrong = 100 * np.mean((truth != labels)[truth != IGNORE_LABEL]) if (truth != IGNORE_LABEL).any() else 0
-    titles = ["picture", "truth", "prediction", f"errors: {wrong:.1f} % of pixels"]
-    samples(path, [[picture, truth, labels, errors(picture, truth, labels)]], titles, classes, palette)
+def compare(path: str | os.PathLike, examples: list[tuple], classes: list[str], palette: np.ndarray) -> None:
+    """Write a PNG with a row for each example: picture (H, W, 3), true labels (H, W), those predicted, the errors."""
+    rows = [[*example, errors(*example)] for example in examples]
+    samples(path, rows, ["picture", "truth", "prediction", "errors"], classes, palette)
 
 
 def errors(picture: np.ndarray, truth: np.ndarray, labels: np.ndarray) -> np.ndarray:

@@ -29,13 +29,13 @@ from PIL import Image
 from tqdm import tqdm
 
 from . import figures, gallery
-from .command import add_device_option, command_line, command_parser, describe
+from .command import add_network_options, command_line, command_parser, describe
 from .datasets.labels import LabelCoding, read_example
 from .datasets.pictures import EXTENSIONS, read_picture, reading, several
 from .errors import InputError
 from .nn import Module
 from .training.evaluation import MARGIN, TILE, load, predict, seen_size
-from .weights.shipped import find_model, shipped_files
+from .weights.shipped import find_model
 
 LARGE, LONG = 1_500_000, 60  # pixels of a picture, seconds of all: more of either is announced
 PIECE = 256  # rows and columns of what is timed for that
@@ -51,8 +51,8 @@ def main(argv=None) -> int:
     places = find_pictures(args.files, args.out)
     truths = find_truths(places, args.compare) if args.compare else {}
     check_targets({path: files_of(args.out / place, path in truths) for path, place in places.items()}, truths)
-    args.out.mkdir(parents=True, exist_ok=True)
     announce(networks.values(), places, args.side)
+    args.out.mkdir(parents=True, exist_ok=True)
     bad: dict[str, list[str]] = {}
     entries = segmented(networks, places, truths, args, bad)
     if args.page or args.also:
@@ -71,19 +71,15 @@ def options(argv: list[str] | None) -> argparse.Namespace:
     parser = command_parser("predict", "[CHECKPOINT | --model NAME] PICTURE ... [options]", "Segment pictures.")
     add = parser.add_argument
     add("files", nargs="+", metavar="FILE", help="a run's last.safetensors, then pictures, folders, patterns")
-    add("--model", metavar="NAME", help=f"instead of one: a shipped network ({', '.join(shipped_files('models'))})")
-    add("--side", type=int, help="longer side of the pictures that the network sees, 0: theirs (default: checkpoint's)")
+    add_network_options(parser)
     add("--out", type=Path, default=Path("predictions"), help="folder to write to (default: %(default)s)")
     add("--compare", type=Path, metavar="LABELS", help="also draw predictions beside the label PNGs of this folder")
     add("--page", action="store_true", help="also write gallery.html, to look at all of it in a browser")
     add("--also", action="append", default=[], metavar="CHECKPOINT", help="another network on that page, to switch to")
-    add_device_option(parser)
     args = parser.parse_args(argv)
     args.checkpoint = find_model(args.model).stem if args.model else args.files.pop(0)
     if not args.files:
         raise InputError(f"{args.checkpoint}: no picture given after it; give some (or --model and pictures alone)")
-    if args.side is not None and args.side < 0:
-        raise InputError(f"--side: expected 0 or more, received {args.side}")
     return args
 
 
@@ -109,7 +105,7 @@ def segmented(networks: dict[str, Module], places: dict, truths: dict, args, bad
         figures.save_label_png(files[0], np.array(coding.values)[labels], coding.colours)
         figures.save_overlay(files[1], picture, labels, classes, palette)
         if truth is not None:
-            figures.compare(files[2], picture, truth, labels, classes, palette)
+            figures.compare(files[2], [(picture, truth, labels)], classes, palette)
         names = ", ".join(classes[label] for label in np.unique(labels))
         tqdm.write(f"{path}: {seconds:.2f} s, {names} -> {', '.join(map(str, files))}")
         yield f"{place}{path.suffix}", picture, found, truth

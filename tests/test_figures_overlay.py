@@ -126,20 +126,22 @@ def test_errors_are_red_and_void_is_grey():
     np.testing.assert_array_equal(found[right], (100 + x[right].mean(1) / 2).astype(int)[:, None].repeat(3, 1))
 
 
-def test_compare_puts_four_side_by_side(tmp_path, monkeypatch):
+def test_compare_puts_four_side_by_side_in_each_row(tmp_path, monkeypatch):
     x, truth = picture(20, 30), blocks(20, 30)
     labels = np.zeros_like(truth)
     drawn = []
     monkeypatch.setattr(figures, "samples", lambda *given: drawn.append(given))
-    figures.compare(tmp_path / "a.png", x, truth, labels, CLASSES, PALETTE)
-    ((path, ((*cells,),), titles, classes, palette),) = drawn
+    figures.compare(tmp_path / "a.png", [(x, truth, labels), (x, labels, truth)], CLASSES, PALETTE)
+    ((path, (cells, (_, *others)), titles, classes, palette),) = drawn
     assert (path, classes, palette is PALETTE) == (tmp_path / "a.png", CLASSES, True)
     for cell, expected in zip(cells, (x, truth, labels, figures.errors(x, truth, labels)), strict=True):
         np.testing.assert_array_equal(cell, expected)
-    assert titles == ["picture", "truth", "prediction", f"errors: {100 * 54 / (600 - 24):.1f} % of pixels"]
+    for cell, expected in zip(others, (labels, truth, figures.errors(x, labels, truth)), strict=True):
+        np.testing.assert_array_equal(cell, expected)
+    assert titles == ["picture", "truth", "prediction", "errors"]
 
 
 def test_compare_where_nothing_is_labelled(tmp_path):
     void = np.full((20, 30), 255, np.uint8)
-    figures.compare(tmp_path / "a.png", picture(20, 30), void, np.zeros_like(void), CLASSES, PALETTE)
+    figures.compare(tmp_path / "a.png", [(picture(20, 30), void, np.zeros_like(void))], CLASSES, PALETTE)
     assert read(tmp_path / "a.png").shape[1] == 2 * 16 + 4 * 330 + 3 * 10

@@ -57,6 +57,8 @@ def segment(model: Module, picture: np.ndarray, side: int | None = None):
 
 def seen_size(meta: dict, H: int, W: int, side: int | None = None) -> tuple[int, int]:
     """Height and width at which a network sees a picture (H, W); the arguments are predict's."""
+    if side is not None and side < 0:
+        raise InputError(f"--side: expected 0 or more, received {side}")
     longest = max(H, W)
     if side is None:
         side = meta.get("side") or min(longest, meta.get("longest", longest))
@@ -96,7 +98,7 @@ def evaluate(
 ) -> ConfusionMatrix:
     """Count a network's predictions on a data set, picture by picture, each at its own size.
 
-    progress: the name of a bar. each: a list to which every picture's own Jaccard is added. side: as predict's.
+    progress: the name of a bar. each: gets every picture's own Jaccard, NaN without a label. side: as predict's.
     """
     from tqdm import tqdm  # only here: import minifcn does without its modules
 
