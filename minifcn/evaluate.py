@@ -18,10 +18,9 @@ import numpy as np
 
 from . import figures
 from .command import add_network_options, command_line, command_parser
-from .datasets import Dataset, open_dataset
+from .datasets import open_dataset
 from .errors import InputError
 from .files import check_target, write_json
-from .nn import Module
 from .training.evaluation import check_classes, evaluate, load, predict
 from .weights.shipped import find_model
 
@@ -38,16 +37,13 @@ def main(argv=None) -> None:
     args = parser.parse_args(argv)
     if (args.checkpoint is None) == (args.model is None):
         raise InputError("expected a checkpoint, or --model and a name, but not both")
-    if args.worst < 0:
-        raise InputError(f"--worst: expected 0 or more, received {args.worst}")
     path, out = args.checkpoint or find_model(args.model), args.out or Path("scores.json")
     check_target(out)  # before the work
     model, dataset = load(path, args.device), open_dataset(args.data, args.split)
-    check_classes(path, model.meta, dataset)
+    check_classes(path, model.meta, dataset.name, dataset.classes)
     scores: list[float] = []
     counts = evaluate(model, dataset, "evaluate", scores, args.side)
-    name, step = model.meta["model"]["name"], model.meta["step"]
-    print(f"{name} of step {step} on {dataset.name} {args.split}, {len(dataset)} pictures")
+    print(f"{model.name} of step {model.meta['step']} on {dataset.name} {args.split}, {len(dataset)} pictures")
     print(counts.table(dataset.classes))
     if args.out:
         each = {name: None if math.isnan(score) else score for name, score in zip(dataset.names, scores, strict=True)}
@@ -55,19 +51,14 @@ def main(argv=None) -> None:
         print(f"wrote {out}")
     if args.worst:
         worst, matrix = (out.with_name(f"{out.stem}_{what}.png") for what in ("worst", "confusion"))
-        draw_worst(worst, model, dataset, scores, args)
+        examples = []
+        for i in np.argsort(scores, kind="stable")[: args.worst].tolist():  # pictures without a score, NaN, are last
+            picture, truth = dataset[i]
+            examples.append((picture, truth, predict(model, picture, args.side)))
+            print(f"{100 * scores[i]:5.1f} %  {dataset.names[i]}")
+        figures.compare(worst, examples, dataset.classes, dataset.palette)
         figures.confusion(matrix, counts.counts, dataset.classes)
         print(f"wrote {worst}, {matrix}")
-
-
-def draw_worst(path: Path, model: Module, dataset: Dataset, scores: list[float], args) -> None:
-    """Draw and name the args.worst pictures of the lowest scores; one that has none (NaN) comes last."""
-    examples = []
-    for i in np.argsort(scores, kind="stable")[: args.worst].tolist():
-        picture, truth = dataset[i]
-        examples.append((picture, truth, predict(model, picture, args.side)))
-        print(f"{100 * scores[i]:5.1f} %  {dataset.names[i]}")
-    figures.compare(path, examples, dataset.classes, dataset.palette)
 
 
 if __name__ == "__main__":

@@ -104,8 +104,6 @@ class ConfusionMatrix:
         A class that occurs neither in the labels nor in the predictions is shown as "absent". Raises ValueError unless
         each class has a name.
         """
-        if len(class_names) != self.num_classes:
-            raise ValueError(f"class_names: expected {self.num_classes} names, received {len(class_names)}")
         jaccards = zip(class_names, self.class_jaccard(), strict=True)
         classes = [(name, _per_cent(score, "absent")) for name, score in jaccards]
         scores = [(title, _per_cent(getattr(self, name)(), "-")) for name, title in SCORES.items()]

@@ -135,7 +135,6 @@ def test_the_drawings_lie_beside_the_scores(out, stem, scored, capsys):
     assert Path(f"{stem}.json").exists() == bool(out)
 
 
-@pytest.mark.parametrize("option", ["--worst", "--side"])
-def test_less_than_none_is_refused(option, scored, capsys):
-    line = fails(capsys, evaluate.main, "best.safetensors", "--data", "shapes", option, -1)
-    assert line == f"error: {option}: expected 0 or more, received -1"
+def test_a_side_below_none_is_refused(scored, capsys):
+    line = fails(capsys, evaluate.main, "best.safetensors", "--data", "shapes", "--side", -1)
+    assert line == "error: --side: expected 0 or more, received -1"

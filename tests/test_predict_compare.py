@@ -216,6 +216,6 @@ def test_other_networks_must_know_the_same_classes(tmp_path, capsys):
     path, other = make(tmp_path), make(tmp_path, classes=("ground", "square", "ball"), title="other")
     pictures(tmp_path)
     line = fails(capsys, predict.main, path, tmp_path / "images", "--also", other, "--out", tmp_path / "out")
-    assert line.startswith(f"error: {other}: its classes are not those of {path}")
+    assert line.startswith(f"error: {other}: trained on 3 classes (ground, square, ball), but {path} has 3 classes (")
     assert "camvid" in fails(capsys, predict.main, path, tmp_path / "images", "--also", "camvid")
     assert not Path(tmp_path / "out").exists()
