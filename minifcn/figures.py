@@ -48,18 +48,18 @@ def label_image(labels: np.ndarray, palette: np.ndarray) -> Image.Image:
     return image
 
 
-def overlay(picture: np.ndarray, labels: np.ndarray, palette: np.ndarray, background: bool = False) -> np.ndarray:
+def overlay(picture: np.ndarray, labels: np.ndarray, classes: list[str], palette: np.ndarray) -> np.ndarray:
     """Return a picture (H, W, 3) uint8, half of it the colours of its labels (H, W), and all of it at their borders.
 
-    Void stays as it is; so does class 0 where it is the background. A border's line is a pixel wide in each class, in
-    large pictures a pixel for every 400 of the longer side.
+    Void stays as it is; so does a first class called background or the like. A border's line is a pixel wide in each
+    class, in large pictures a pixel for every 400 of the longer side.
     """
     (H, W), line = labels.shape, max(1, round(max(labels.shape) / 400))
     around, border = np.pad(labels, line, "edge"), np.zeros((H, W), bool)
     for i in range(2 * line + 1):
         border |= (around[i : i + H, line : line + W] != labels) | (around[line : line + H, i : i + W] != labels)
     share = np.where(border, 1, np.float32(0.5))[..., None]  # (H, W, 1)
-    share[(labels == IGNORE_LABEL) | (labels == 0) & background] = 0
+    share[(labels == IGNORE_LABEL) | (labels == 0) & is_background(classes[0])] = 0
     return np.rint((1 - share) * picture + share * colourise(labels, palette)).astype(np.uint8)
 
 
@@ -68,11 +68,10 @@ def save_overlay(path: str | os.PathLike, picture: np.ndarray, labels: np.ndarra
 
     Raises ValueError as colourise does, and OSError, which names `path`, where the file could not be written.
     """
-    background = is_background(classes[0])
-    image = Image.fromarray(overlay(picture, labels, palette, background))
-    names, colours = _names(classes), palette.tolist()
-    colours[:background] = [(255, 255, 255)] * background
-    key = [(names[c], colours[c]) for c in np.unique(labels[labels != IGNORE_LABEL])]
+    image = Image.fromarray(overlay(picture, labels, classes, palette))
+    names, colours = _names(classes), palette.copy()
+    colours[: is_background(classes[0])] = 255
+    key = [(names[c], colours[c].tolist()) for c in np.unique(labels[labels != IGNORE_LABEL])]
     legend = _legend(key, image.width, max(1, max(image.size) / 1000))
     canvas = Image.new("RGB", (legend.width, image.height + legend.height), "white")
     canvas.paste(image, ((legend.width - image.width) // 2, 0))
@@ -233,7 +232,6 @@ def curves(path: str | os.PathLike, log: dict[str, list[float]], score: str = "J
     names = ("step", "loss", "lr", "val_step", "score")
     steps, loss, lr, val_steps, scores = (np.array(log.get(name, []), np.float64) for name in names)
     figure = Figure(figsize=(8, 7), dpi=130, facecolor="white", layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.12, h_pad=0.12)
     top, middle, bottom = figure.subplots(3, 1, sharex=True, height_ratios=[3, 3, 1])
     _draw_loss(top, steps, loss)
     _draw_scores(middle, val_steps, 100 * scores, score)
@@ -244,7 +242,6 @@ def curves(path: str | os.PathLike, log: dict[str, list[float]], score: str = "J
     for axes in (top, middle, bottom):
         axes.grid(color="#e6e6e6", linewidth=0.8)
         axes.spines[["top", "right"]].set_visible(False)
-        axes.spines[["left", "bottom"]].set_color(FAINT)
         axes.tick_params(colors=GREY, labelsize=9)
     figure.align_ylabels()
     _save(path, figure.savefig)
@@ -262,15 +259,13 @@ def _draw_loss(axes, steps: np.ndarray, loss: np.ndarray) -> None:
 
 
 def _draw_scores(axes, steps: np.ndarray, per_cent: np.ndarray, name: str) -> None:
-    """A validation score, its best value marked."""
-    top = min(100, max(10, 1.2 * np.nanmax(per_cent, initial=0)))
-    axes.set(ylabel=f"validation {name} (%)", ylim=(0, top))
+    """A validation score, and its best value."""
+    axes.set(ylabel=f"validation {name} (%)", ylim=(0, min(100, max(10, 1.2 * np.nanmax(per_cent, initial=0)))))
     if np.isnan(per_cent).all():  # also when empty
         axes.text(0.5, 0.5, "no validation yet", transform=axes.transAxes, ha="center", va="center", color=FAINT)
         return
     axes.plot(steps, per_cent, color=ORANGE, linewidth=1.4, marker="o", markersize=4)
     best = int(np.nanargmax(per_cent))
-    axes.plot(steps[best], per_cent[best], marker="o", markersize=9, markerfacecolor="none", color=ORANGE)
     axes.set_title(f"best {per_cent[best]:.1f} at step {steps[best]:.0f}", loc="right", fontsize=10, color=ORANGE)
 
 

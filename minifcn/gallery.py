@@ -54,7 +54,7 @@ class _Page:
         self.colours = dict(enumerate(map(tuple, palette.tolist()))) | dict.fromkeys(self.clear, (0, 0, 0, 0))
 
     def fill(self, part: str, **values) -> bytes:
-        """A part with its names filled in: bytes are HTML already, all else is text, such as a name that is no Unicode."""
+        """A part with its names filled in: bytes are HTML already, all else is text, even no Unicode."""
         known = {name: x.decode() if isinstance(x, bytes) else escape(str(x)) for name, x in values.items()}
         return Template(self.parts[part]).substitute(known).encode("utf-8", "replace")
 
