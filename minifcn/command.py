@@ -5,6 +5,7 @@ import io
 import sys
 import warnings
 from collections.abc import Callable
+from functools import partial
 
 from .cpu import keep_freed_memory
 from .errors import LESS_MEMORY, InputError
@@ -13,12 +14,8 @@ from .weights.shipped import shipped_files
 
 def command_parser(name: str, usage: str, description: str) -> argparse.ArgumentParser:
     """Return a parser whose help fits a screen."""
-    return argparse.ArgumentParser(
-        prog=f"python -m minifcn.{name}",
-        usage=f"python -m minifcn.{name} {usage}",
-        formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=28, width=100),
-        description=description,
-    )
+    program, look = f"python -m minifcn.{name}", partial(argparse.HelpFormatter, max_help_position=28, width=100)
+    return argparse.ArgumentParser(program, f"{program} {usage}", description, formatter_class=look)
 
 
 def add_device_option(parser: argparse.ArgumentParser) -> None:
