@@ -5,24 +5,30 @@ import io
 import sys
 import warnings
 from collections.abc import Callable
+from functools import partial
 
 from .cpu import keep_freed_memory
 from .errors import LESS_MEMORY, InputError
+from .weights.shipped import shipped_files
 
 
 def command_parser(name: str, usage: str, description: str) -> argparse.ArgumentParser:
     """Return a parser whose help fits a screen."""
-    return argparse.ArgumentParser(
-        prog=f"python -m minifcn.{name}",
-        usage=f"python -m minifcn.{name} {usage}",
-        formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=28, width=100),
-        description=description,
-    )
+    program, look = f"python -m minifcn.{name}", partial(argparse.HelpFormatter, max_help_position=28, width=100)
+    return argparse.ArgumentParser(program, f"{program} {usage}", description, formatter_class=look)
 
 
 def add_device_option(parser: argparse.ArgumentParser) -> None:
     """Give a command line --device."""
     parser.add_argument("--device", default="cpu", help="cpu, gpu or gpu:1 (default: cpu)")
+
+
+def add_network_options(parser: argparse.ArgumentParser) -> None:
+    """Give a command line what says which network is used, how and where: --model, --side, --device."""
+    models, add = ", ".join(shipped_files("models")), parser.add_argument
+    add("--model", metavar="NAME", help=f"instead of a checkpoint: a shipped network ({models})")
+    add("--side", type=int, help="longer side of the pictures that the network sees, 0: theirs (default: checkpoint's)")
+    add_device_option(parser)
 
 
 def command_line(main: Callable[[], int | None]) -> None:

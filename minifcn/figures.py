@@ -10,6 +10,7 @@ object API (Figure, Agg), with no display, no pyplot and no global state. Every 
 """
 
 import os
+from collections.abc import Callable
 from itertools import chain
 from unicodedata import bidirectional
 
@@ -32,31 +33,33 @@ def colourise(labels: np.ndarray, palette: np.ndarray) -> np.ndarray:
 
     Raises ValueError where a label is neither in the palette (L, 3) nor 255.
     """
-    return colours_of_bytes(labels, palette)[labels]
+    return np.asarray(label_image(labels, palette).convert("RGB"))
 
 
-def colours_of_bytes(labels: np.ndarray, palette: np.ndarray) -> np.ndarray:
-    """The palette (L, 3) with an entry for every value of a byte, (256, 3), once it is known to suit the labels."""
+def label_image(labels: np.ndarray, palette: np.ndarray) -> Image.Image:
+    """Return labels as an image with a palette, which has an entry for every value of a byte. Raises as colourise."""
     wrong = labels[((labels < 0) | (labels >= len(palette))) & (labels != IGNORE_LABEL)]
     if wrong.size:
         raise ValueError(f"labels: expected 0 to {len(palette) - 1}, or {IGNORE_LABEL} for void, received {wrong[0]}")
-    full = np.zeros((256, 3), np.uint8)
-    full[: len(palette)], full[IGNORE_LABEL] = palette, VOID_COLOUR
-    return full
+    colours = np.zeros((256, 3), np.uint8)
+    colours[IGNORE_LABEL], colours[: len(palette)] = VOID_COLOUR, palette
+    image = Image.fromarray(labels.astype(np.uint8))
+    image.putpalette(colours.tobytes())
+    return image
 
 
-def overlay(picture: np.ndarray, labels: np.ndarray, palette: np.ndarray, background: bool = False) -> np.ndarray:
+def overlay(picture: np.ndarray, labels: np.ndarray, classes: list[str], palette: np.ndarray) -> np.ndarray:
     """Return a picture (H, W, 3) uint8, half of it the colours of its labels (H, W), and all of it at their borders.
 
-    Void stays as it is; so does class 0 where it is the background. A border's line is a pixel wide in each class, in
-    large pictures a pixel for every 400 of the longer side.
+    Void stays as it is; so does a first class called background or the like. A border's line is a pixel wide in each
+    class, in large pictures a pixel for every 400 of the longer side.
     """
     (H, W), line = labels.shape, max(1, round(max(labels.shape) / 400))
     around, border = np.pad(labels, line, "edge"), np.zeros((H, W), bool)
     for i in range(2 * line + 1):
         border |= (around[i : i + H, line : line + W] != labels) | (around[line : line + H, i : i + W] != labels)
     share = np.where(border, 1, np.float32(0.5))[..., None]  # (H, W, 1)
-    share[(labels == IGNORE_LABEL) | (labels == 0) & background] = 0
+    share[(labels == IGNORE_LABEL) | (labels == 0) & is_background(classes[0])] = 0
     return np.rint((1 - share) * picture + share * colourise(labels, palette)).astype(np.uint8)
 
 
@@ -65,16 +68,15 @@ def save_overlay(path: str | os.PathLike, picture: np.ndarray, labels: np.ndarra
 
     Raises ValueError as colourise does, and OSError, which names `path`, where the file could not be written.
     """
-    background = is_background(classes[0])
-    image = Image.fromarray(overlay(picture, labels, palette, background))
-    names, colours = _names(classes), palette.tolist()
-    colours[:background] = [(255, 255, 255)] * background
-    key = [(names[c], colours[c]) for c in np.unique(labels[labels != IGNORE_LABEL])]
+    image = Image.fromarray(overlay(picture, labels, classes, palette))
+    names, colours = _names(classes), palette.copy()
+    colours[: is_background(classes[0])] = 255
+    key = [(names[c], colours[c].tolist()) for c in np.unique(labels[labels != IGNORE_LABEL])]
     legend = _legend(key, image.width, max(1, max(image.size) / 1000))
     canvas = Image.new("RGB", (legend.width, image.height + legend.height), "white")
     canvas.paste(image, ((legend.width - image.width) // 2, 0))
     canvas.paste(legend, (0, image.height))
-    _save(path, canvas)
+    _save(path, canvas.save)
 
 
 def save_label_png(path: str | os.PathLike, labels: np.ndarray, palette: np.ndarray) -> None:
@@ -82,14 +84,13 @@ def save_label_png(path: str | os.PathLike, labels: np.ndarray, palette: np.ndar
 
     Raises ValueError as colourise does, and OSError, which names `path`, where the file could not be written.
     """
-    image = Image.fromarray(labels.astype(np.uint8))
-    image.putpalette(colours_of_bytes(labels, palette).tobytes())
-    _save(path, image)
+    _save(path, label_image(labels, palette).save)
 
 
-def _save(path: str | os.PathLike, image: Image.Image) -> None:
+def _save(path: str | os.PathLike, save: Callable) -> None:
+    """Write an image, or a figure, by its own function."""
     with atomic_file(path) as file:
-        image.save(file, format="PNG")
+        save(file, format="png")
 
 
 # --- the table of samples ---
@@ -111,13 +112,12 @@ def samples(path: str | os.PathLike, rows: list[list], titles: list[str], classe
     cell = min(420, max(180, 1320 // len(titles)))  # the width of a column: a multiple of the widest cell's, if it can
     cell = cell // widest * widest or cell
     legend = _legend(key, len(titles) * (cell + GAP) - GAP + 2 * MARGIN)
-    width = legend.width
-    columns = [(width + GAP + (2 * c - len(titles)) * (cell + GAP)) // 2 for c in range(len(titles))]
+    columns = [(legend.width + GAP + (2 * c - len(titles)) * (cell + GAP)) // 2 for c in range(len(titles))]
     table = [[_fit(x, cell, palette) for x in row] for row in rows]
     heights = [max(image.height for image in row) + GAP for row in table]
     y = MARGIN + TITLE_LINE * max(1 + title.count("\n") for title in titles)
 
-    canvas = Image.new("RGB", (width, y + sum(heights) + legend.height), "white")
+    canvas = Image.new("RGB", (legend.width, y + sum(heights) + legend.height), "white")
     draw = ImageDraw.Draw(canvas)
     for x, title in zip(columns, titles, strict=True):
         longest = max(_font(TITLE_SIZE).getlength(line) for line in title.split("\n"))
@@ -128,14 +128,13 @@ def samples(path: str | os.PathLike, rows: list[list], titles: list[str], classe
             canvas.paste(image, (x + (cell - image.width) // 2, y + (height - GAP - image.height) // 2))
         y += height
     canvas.paste(legend, (0, y))
-    _save(path, canvas)
+    _save(path, canvas.save)
 
 
-def compare(path: str | os.PathLike, picture: np.ndarray, truth: np.ndarray, labels: np.ndarray, classes, palette):
-    """Write a PNG with a picture (H, W, 3), its true labels (H, W), those predicted, and the errors side by side."""
-    wrong = 100 * np.mean((truth != labels)[truth != IGNORE_LABEL]) if (truth != IGNORE_LABEL).any() else 0
-    titles = ["picture", "truth", "prediction", f"errors: {wrong:.1f} % of pixels"]
-    samples(path, [[picture, truth, labels, errors(picture, truth, labels)]], titles, classes, palette)
+def compare(path: str | os.PathLike, examples: list[tuple], classes: list[str], palette: np.ndarray) -> None:
+    """Write a PNG with a row for each example: picture (H, W, 3), true labels (H, W), those predicted, the errors."""
+    rows = [[*example, errors(*example)] for example in examples]
+    samples(path, rows, ["picture", "truth", "prediction", "errors"], classes, palette)
 
 
 def errors(picture: np.ndarray, truth: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -172,8 +171,8 @@ def _fit(x: np.ndarray, cell: int, palette: np.ndarray) -> Image.Image:
     H, W = x.shape[:2]
     scale = min(cell / W, 1.25 * cell / H)
     size = max(1, round(W * scale)), max(1, round(H * scale))
-    drawn, how = (x, Image.Resampling.BILINEAR) if x.ndim == 3 else (colourise(x, palette), Image.Resampling.NEAREST)
-    return Image.fromarray(drawn).resize(size, how)
+    image = Image.fromarray(x) if x.ndim == 3 else label_image(x, palette)
+    return image.resize(size, Image.Resampling.BILINEAR)  # of an image with a palette Pillow takes the nearest pixels
 
 
 def _legend(key: list[tuple], width: int, scale: float = 1) -> Image.Image:
@@ -215,8 +214,7 @@ def confusion(path: str | os.PathLike, counts: np.ndarray, classes: list[str]) -
     for i, j in np.argwhere(counts) if L <= 35 else ():  # a number would not fit a smaller cell
         colour = "white" if per_cent[i, j] > 55 else TEXT
         axes.text(j, i, f"{per_cent[i, j]:.0f}", color=colour, fontsize=8, ha="center", va="center")
-    with atomic_file(path) as file:
-        figure.savefig(file, format="png", dpi=figure.dpi)
+    _save(path, figure.savefig)
 
 
 # --- the training curves ---
@@ -234,32 +232,26 @@ def curves(path: str | os.PathLike, log: dict[str, list[float]], score: str = "J
     names = ("step", "loss", "lr", "val_step", "score")
     steps, loss, lr, val_steps, scores = (np.array(log.get(name, []), np.float64) for name in names)
     figure = Figure(figsize=(8, 7), dpi=130, facecolor="white", layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.12, h_pad=0.12)
     top, middle, bottom = figure.subplots(3, 1, sharex=True, height_ratios=[3, 3, 1])
     _draw_loss(top, steps, loss)
     _draw_scores(middle, val_steps, 100 * scores, score)
     bottom.plot(steps, lr, color=GREY, linewidth=1.4)
-    bottom.set_ylabel("learning rate", color=TEXT)
-    bottom.set_ylim(0, 1.15 * np.nanmax(lr, initial=0) or 1)
+    bottom.set(xlabel="step", ylabel="learning rate", ylim=(0, 1.15 * np.nanmax(lr, initial=0) or 1))
     bottom.ticklabel_format(axis="y", style="sci", scilimits=(-2, 3))
-    bottom.set_xlabel("step", color=TEXT)
     bottom.xaxis.get_major_locator().set_params(integer=True)
     for axes in (top, middle, bottom):
         axes.grid(color="#e6e6e6", linewidth=0.8)
-        axes.set_axisbelow(True)
         axes.spines[["top", "right"]].set_visible(False)
-        axes.spines[["left", "bottom"]].set_color(FAINT)
         axes.tick_params(colors=GREY, labelsize=9)
     figure.align_ylabels()
-    with atomic_file(path) as file:
-        figure.savefig(file, format="png", dpi=figure.dpi)
+    _save(path, figure.savefig)
 
 
 def _draw_loss(axes, steps: np.ndarray, loss: np.ndarray) -> None:
     """Raw and smoothed training loss; the range leaves out the few highest spikes, which would flatten the rest."""
     axes.plot(steps, loss, color="#4878a8", alpha=0.3, linewidth=0.8, label="raw")
     axes.plot(steps, smoothed(loss, max(5, len(loss) // 50)), color=BLUE, linewidth=1.8, label="running mean")
-    axes.set_ylabel("training loss", color=TEXT)
+    axes.set_ylabel("training loss")
     finite = loss[np.isfinite(loss)]
     if finite.size:
         axes.set_ylim(min(0, finite.min()), 1.1 * np.quantile(finite, 0.995) or 1)
@@ -267,15 +259,13 @@ def _draw_loss(axes, steps: np.ndarray, loss: np.ndarray) -> None:
 
 
 def _draw_scores(axes, steps: np.ndarray, per_cent: np.ndarray, name: str) -> None:
-    """A validation score, its best value marked."""
-    axes.set_ylabel(f"validation {name} (%)", color=TEXT)
-    axes.set_ylim(0, min(100, max(10, 1.2 * np.nanmax(per_cent, initial=0))))
+    """A validation score, and its best value."""
+    axes.set(ylabel=f"validation {name} (%)", ylim=(0, min(100, max(10, 1.2 * np.nanmax(per_cent, initial=0)))))
     if np.isnan(per_cent).all():  # also when empty
         axes.text(0.5, 0.5, "no validation yet", transform=axes.transAxes, ha="center", va="center", color=FAINT)
         return
     axes.plot(steps, per_cent, color=ORANGE, linewidth=1.4, marker="o", markersize=4)
     best = int(np.nanargmax(per_cent))
-    axes.plot(steps[best], per_cent[best], marker="o", markersize=9, markerfacecolor="none", color=ORANGE)
     axes.set_title(f"best {per_cent[best]:.1f} at step {steps[best]:.0f}", loc="right", fontsize=10, color=ORANGE)
 
 

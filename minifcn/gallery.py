@@ -20,7 +20,7 @@ from PIL import Image
 
 from .datasets.colours import is_background
 from .datasets.pictures import IGNORE_LABEL
-from .figures import colours_of_bytes
+from .figures import label_image
 from .files import atomic_file
 from .metrics import ConfusionMatrix
 
@@ -47,47 +47,42 @@ class _Page:
     """The page's parts, and the classes that it shows."""
 
     def __init__(self, classes: list[str], palette: np.ndarray):
-        _, *parts = re.split(r"<!-- part: (\w+) -->\n", Path(__file__).with_suffix(".html").read_text("utf-8"))
-        self.parts = dict(zip(parts[::2], map(Template, parts[1::2]), strict=True))
+        whole = Path(__file__).with_suffix(".html").read_text("utf-8")
+        self.parts = dict(re.findall(r"<!-- part: (\w+) -->\n(.*?)(?=<!-- part|\Z)", whole, re.DOTALL))
         self.palette, self.clear = palette, {IGNORE_LABEL, 0} if is_background(classes[0]) else {IGNORE_LABEL}
         self.names = dict(enumerate(classes)) | {IGNORE_LABEL: "void"}
         self.colours = dict(enumerate(map(tuple, palette.tolist()))) | dict.fromkeys(self.clear, (0, 0, 0, 0))
 
     def fill(self, part: str, **values) -> bytes:
-        """A part with its names filled in: bytes are HTML already, all else is text."""
+        """A part with its names filled in: bytes are HTML already, all else is text, even no Unicode."""
         known = {name: x.decode() if isinstance(x, bytes) else escape(str(x)) for name, x in values.items()}
-        return self.parts[part].substitute(known).encode("utf-8", "replace")  # not every file's name is Unicode
+        return Template(self.parts[part]).substitute(known).encode("utf-8", "replace")
 
     def listed(self, shares: dict[int, str]) -> bytes:
         """Classes, each with its colour and its share."""
-        rows = [{"name": self.names[c], "colour": self.colours[c], "share": shares[c]} for c in shares]
-        return b"".join(self.fill("class", **row) for row in rows)
+        known = [{"name": self.names[c], "colour": self.colours[c], "share": share} for c, share in shares.items()]
+        return b"".join(self.fill("class", **row) for row in known)
 
     def picture(self, place: int, name: str, picture: np.ndarray, networks: dict, truth: np.ndarray | None) -> bytes:
         """A picture under its layers."""
-        layers, jaccard = b"", ""
-        if truth is not None:
-            layers = self.layer(place, "truth", truth, "")
+        jaccard, layers = "", b"" if truth is None else self.layer(place, "truth", truth, "")
         for title, labels in networks.items():
             if truth is not None and (truth != IGNORE_LABEL).any():
                 counts = ConfusionMatrix(len(self.palette))
                 counts.update(truth, labels)
                 jaccard = f"{100 * counts.jaccard():.1f} %"
             layers += self.layer(place, title, labels, jaccard)
-        address = _address(Image.fromarray(picture), "jpeg", quality=85)
-        shape = f"{picture.shape[1]} / {picture.shape[0]}"
-        return self.fill("picture", name=name, jaccard=jaccard, shape=shape, picture=address, layers=layers)
+        (H, W, _), address = picture.shape, _address(Image.fromarray(picture), "jpeg", quality=85)
+        return self.fill("picture", name=name, jaccard=jaccard, shape=f"{W} / {H}", picture=address, layers=layers)
 
     def layer(self, place: int, title: str, labels: np.ndarray, jaccard: str) -> bytes:
         """Labels (H, W) as a mask, clear at void and background, and their classes, the largest first."""
         values, counts = np.unique(labels, return_counts=True)
         shares = {values[i]: f"{100 * counts[i] / labels.size:.1f} %" for i in np.argsort(-counts)}
-        image = Image.fromarray(labels)
-        image.putpalette(colours_of_bytes(labels, self.palette).tobytes())
         opaque = bytes(0 if c in self.clear else 255 for c in range(256))
-        mask = _address(image, "png", transparency=opaque)
-        known = {"place": place, "title": title, "mask": mask, "jaccard": jaccard and f"Jaccard {jaccard}"}
-        return self.fill("layer", classes=self.listed(shares), **known)
+        mask = _address(label_image(labels, self.palette), "png", transparency=opaque)
+        jaccard = jaccard and f"Jaccard {jaccard}"
+        return self.fill("layer", place=place, title=title, mask=mask, jaccard=jaccard, classes=self.listed(shares))
 
 
 def _address(image: Image.Image, kind: str, **options) -> str:

@@ -104,10 +104,8 @@ class ConfusionMatrix:
         A class that occurs neither in the labels nor in the predictions is shown as "absent". Raises ValueError unless
         each class has a name.
         """
-        if len(class_names) != self.num_classes:
-            raise ValueError(f"class_names: expected {self.num_classes} names, received {len(class_names)}")
-        jaccards = zip(class_names, self.class_jaccard(), strict=True)
-        classes = [(name, _per_cent(score, "absent")) for name, score in jaccards]
+        found = zip(class_names, self.class_jaccard(), strict=True)
+        classes = [(name, _per_cent(score, "absent")) for name, score in found]
         scores = [(title, _per_cent(getattr(self, name)(), "-")) for name, title in SCORES.items()]
         left = max(len(name) for name, _ in classes + scores)
         header, *lines = (f"{name:<{left}}  {text:>9}" for name, text in [("class", "Jaccard %"), *classes, *scores])

@@ -14,11 +14,9 @@ such as "holiday/**/*.jpg". Preprocessing, classes, colours and label values com
 A picture that cannot be read is told at the end, and does not stop the others; the exit status is then 1.
 """
 
-import argparse
 import math
 import sys
 import time
-from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from glob import glob, has_magic
 from itertools import chain, takewhile
@@ -29,15 +27,14 @@ from PIL import Image
 from tqdm import tqdm
 
 from . import figures, gallery
-from .command import add_device_option, command_line, command_parser, describe
+from .command import add_network_options, command_line, command_parser, describe
 from .datasets.labels import LabelCoding, read_example
-from .datasets.pictures import EXTENSIONS, read_picture, reading, several
+from .datasets.pictures import EXTENSIONS, read_picture, several
 from .errors import InputError
-from .nn import Module
-from .training.evaluation import MARGIN, TILE, load, predict, seen_size
-from .weights.shipped import find_model, shipped_files
+from .training.evaluation import MARGIN, TILE, check_classes, load, predict, seen_size
+from .weights.shipped import find_model
 
-LARGE, LONG = 1_500_000, 60  # pixels of a picture, seconds of all: more of either is announced
+LARGE, LONG = 1_500_000, 20  # pixels of all pictures that are worth a look at the clock, seconds worth telling
 PIECE = 256  # rows and columns of what is timed for that
 
 
@@ -46,13 +43,12 @@ def main(argv=None) -> int:
     networks = {name: load(name, args.device) for name in (*args.also, args.checkpoint)}
     model = networks[args.checkpoint] = networks.pop(args.checkpoint)  # the last one
     for name, other in networks.items():
-        if other.meta["classes"] != model.meta["classes"]:
-            raise InputError(f"{name}: its classes are not those of {args.checkpoint}; leave it out of --also")
+        check_classes(name, other.meta, args.checkpoint, model.meta["classes"])
     places = find_pictures(args.files, args.out)
     truths = find_truths(places, args.compare) if args.compare else {}
-    check_targets({path: files_of(args.out / place, path in truths) for path, place in places.items()}, truths)
-    args.out.mkdir(parents=True, exist_ok=True)
+    check_targets(places, truths, args.out)
     announce(networks.values(), places, args.side)
+    args.out.mkdir(parents=True, exist_ok=True)
     bad: dict[str, list[str]] = {}
     entries = segmented(networks, places, truths, args, bad)
     if args.page or args.also:
@@ -66,28 +62,24 @@ def main(argv=None) -> int:
     return bool(bad) + (sum(map(len, bad.values())) == len(places))
 
 
-def options(argv: list[str] | None) -> argparse.Namespace:
+def options(argv):
     """The command line's options, the checkpoint apart from the pictures."""
     parser = command_parser("predict", "[CHECKPOINT | --model NAME] PICTURE ... [options]", "Segment pictures.")
     add = parser.add_argument
     add("files", nargs="+", metavar="FILE", help="a run's last.safetensors, then pictures, folders, patterns")
-    add("--model", metavar="NAME", help=f"instead of one: a shipped network ({', '.join(shipped_files('models'))})")
-    add("--side", type=int, help="longer side of the pictures that the network sees, 0: theirs (default: checkpoint's)")
+    add_network_options(parser)
     add("--out", type=Path, default=Path("predictions"), help="folder to write to (default: %(default)s)")
     add("--compare", type=Path, metavar="LABELS", help="also draw predictions beside the label PNGs of this folder")
     add("--page", action="store_true", help="also write gallery.html, to look at all of it in a browser")
     add("--also", action="append", default=[], metavar="CHECKPOINT", help="another network on that page, to switch to")
-    add_device_option(parser)
     args = parser.parse_args(argv)
     args.checkpoint = find_model(args.model).stem if args.model else args.files.pop(0)
     if not args.files:
         raise InputError(f"{args.checkpoint}: no picture given after it; give some (or --model and pictures alone)")
-    if args.side is not None and args.side < 0:
-        raise InputError(f"--side: expected 0 or more, received {args.side}")
     return args
 
 
-def segmented(networks: dict[str, Module], places: dict, truths: dict, args, bad: dict) -> Iterator[tuple]:
+def segmented(networks: dict, places: dict, truths: dict, args, bad: dict):
     """Write each picture's files, of what args.checkpoint says, and yield its entry in the gallery.
 
     bad: gets what is wrong with those that cannot be read, {what: pictures}.
@@ -97,19 +89,20 @@ def segmented(networks: dict[str, Module], places: dict, truths: dict, args, bad
     palette = np.array(meta["palette"], np.uint8)
     for path, place in tqdm(places.items(), "predict", unit="picture", leave=False, disable=None):
         try:
-            example = read_example(path, truths[path], coding) if path in truths else (read_picture(path), None)
+            picture, truth = read_example(path, truths[path], coding) if path in truths else (read_picture(path), None)
             start = time.perf_counter()
-            found = {title: predict(model, example[0], args.side) for title, model in networks.items()}
+            found = {title: predict(model, picture, args.side) for title, model in networks.items()}
         except (InputError, MemoryError) as error:
             bad.setdefault(describe(error).removeprefix(f"{path}: "), []).append(str(path))
             continue
-        seconds, (picture, truth), labels = time.perf_counter() - start, example, found[args.checkpoint]
-        files = files_of(args.out / place, truth is not None)
+        seconds, labels, files = time.perf_counter() - start, found[args.checkpoint], files_of(args.out / place)
         files[0].parent.mkdir(parents=True, exist_ok=True)
         figures.save_label_png(files[0], np.array(coding.values)[labels], coding.colours)
         figures.save_overlay(files[1], picture, labels, classes, palette)
-        if truth is not None:
-            figures.compare(files[2], picture, truth, labels, classes, palette)
+        if truth is None:
+            files.pop()
+        else:
+            figures.compare(files[2], [(picture, truth, labels)], classes, palette)
         names = ", ".join(classes[label] for label in np.unique(labels))
         tqdm.write(f"{path}: {seconds:.2f} s, {names} -> {', '.join(map(str, files))}")
         yield f"{place}{path.suffix}", picture, found, truth
@@ -130,33 +123,29 @@ def coding_of(meta: dict) -> LabelCoding:
 def find_pictures(given: list[str], out: Path) -> dict[Path, Path]:
     """Return {picture: its place below the folder that was given, without extension}; say which files are no pictures.
 
-    given: files, folders and patterns. In folders, hidden files are left out, and `out` if it is below them. Raises
-    InputError where no picture is.
+    given: files, folders and patterns. In folders, hidden files are left out, and `out` if it is below them, with what
+    an earlier call wrote. Raises InputError where no picture is.
     """
     places, others, out = {}, [], out.resolve()
     for name in given:
-        path = Path(name)
-        if path.is_file():
-            places[path] = Path(path.stem)
+        root = Path(name)
+        if root.is_file():
+            places[root] = Path(root.stem)
             continue
-        root = path if path.is_dir() else Path(*takewhile(lambda part: not has_magic(part), path.parts))
-        files = path.rglob("*") if path.is_dir() else map(Path, glob(name, recursive=True))
-        files = [file for file in sorted(files) if not file.is_dir() and is_shown(file, root, out)]
-        pictures = [file for file in files if file.suffix.lower() in EXTENSIONS]
+        files = root.rglob("*") if root.is_dir() else map(Path, glob(name, recursive=True))
+        root = root if root.is_dir() else Path(*takewhile(lambda part: not has_magic(part), root.parts))
+        files = [x for x in sorted(files) if not x.is_dir() and "/." not in f"/{x.relative_to(root).as_posix()}"]
+        if root.resolve() in out.parents:
+            files = [x for x in files if out not in x.resolve().parents]
+        pictures = {x: x.relative_to(root).with_suffix("") for x in files if x.suffix.lower() in EXTENSIONS}
         if not pictures:
             missing = "no picture is there; give a file (.png, .jpg, ...), or a folder with some"
             raise InputError(f"{name}: {'a URL; download it first, then give the file' if '://' in name else missing}")
-        places |= {file: file.relative_to(root).with_suffix("") for file in pictures}
-        others += [file for file in files if file.suffix.lower() not in EXTENSIONS]
+        places |= pictures
+        others += [x for x in files if x not in pictures]
     if others:
         print(f"left out, as no picture: {several(others, 'file')}", file=sys.stderr)
     return places
-
-
-def is_shown(file: Path, root: Path, out: Path) -> bool:
-    """Whether a file below a folder is neither hidden nor a prediction of an earlier call."""
-    hidden = any(part.startswith(".") for part in file.relative_to(root).parts)
-    return not hidden and not (root.resolve() in out.parents and out in file.resolve().parents)
 
 
 def find_truths(places: dict[Path, Path], labels: Path) -> dict[Path, Path]:
@@ -174,18 +163,15 @@ def find_truths(places: dict[Path, Path], labels: Path) -> dict[Path, Path]:
     return found
 
 
-def files_of(stem: Path, compared: bool) -> list[Path]:
+def files_of(stem: Path) -> list[Path]:
     """The files that are written for a picture."""
-    return [Path(f"{stem}{kind}.png") for kind in ("", "_overlay", "_compare")[: 2 + compared]]
+    return [Path(f"{stem}{kind}.png") for kind in ("", "_overlay", "_compare")]
 
 
-def check_targets(targets: dict[Path, list[Path]], truths: dict[Path, Path]) -> None:
-    """Raise InputError where a prediction would overwrite a picture, a label file or another prediction.
-
-    targets: {picture: the files that are written for it}.
-    """
-    taken = {path.resolve() for path in chain(targets, truths.values())}
-    for target in chain(*targets.values()):
+def check_targets(places: dict[Path, Path], truths: dict[Path, Path], out: Path) -> None:
+    """Raise InputError where a prediction would overwrite a picture, a label file or another prediction."""
+    taken = {path.resolve() for path in (*places, *truths.values())}
+    for target in chain(*(files_of(out / place) for place in places.values())):
         if target.resolve() in taken:
             raise InputError(f"{target}: would overwrite a picture or prediction; choose another --out, or rename one")
         taken.add(target.resolve())
@@ -194,24 +180,22 @@ def check_targets(targets: dict[Path, list[Path]], truths: dict[Path, Path]) -> 
 # --- how long it will take ---
 
 
-def announce(networks: Iterable[Module], paths: Iterable[Path], side: int | None) -> None:
-    """Say how long it will take and what helps, where that is long or a picture is large as a network sees it."""
-    shapes, seconds, largest = [], 0.0, (0, 0)
+def announce(networks, paths, side: int | None) -> None:
+    """Say how long it will take and what helps, where that is long."""
+    shapes, seconds, longest = [], 0.0, 0
     for path in paths:
-        with suppress(InputError), reading(path, "picture"), Image.open(path) as image:
+        with suppress(Exception), Image.open(path) as image:  # told when it is read
             shapes.append((image.height, image.width))
     for model in networks:
         seen = [seen_size(model.meta, *shape, side) for shape in shapes]
         if sum(map(math.prod, seen)) > LARGE:
             seconds += pace(model) * sum(work(model, *size) for size in seen)
-            largest = max(largest, *seen, key=math.prod)
-    if seconds > LONG or math.prod(largest) > LARGE:
-        about = f"{seconds / 60:.0f} minutes" if seconds > 90 else f"{seconds:.0f} seconds"
-        what = f"the largest picture is seen as {largest[1]} x {largest[0]} pixels"
-        print(f"about {about}: {what}; --side {max(largest) // 2} takes a quarter of it", file=sys.stderr)
+            longest = max(longest, *map(max, seen))
+    if seconds > LONG:
+        print(f"about {seconds / 60:.1f} minutes; --side {longest // 2} takes a quarter of it", file=sys.stderr)
 
 
-def pace(model: Module) -> float:
+def pace(model) -> float:
     """Seconds that a network takes for a pixel of its work, measured on a small piece."""
     for _ in range(2):  # the first time sets things up
         start = time.perf_counter()
@@ -219,7 +203,7 @@ def pace(model: Module) -> float:
     return (time.perf_counter() - start) / work(model, PIECE, PIECE)
 
 
-def work(model: Module, h: int, w: int) -> float:
+def work(model, h: int, w: int) -> float:
     """About how many pixels go through a network for a picture (h, w), padding and the margins of windows included."""
     margins = 2 * MARGIN / TILE if max(h, w) > TILE + 2 * MARGIN else 0
     return math.prod((n + 2 * model.conv1_padding) * (1 + margins) for n in (h, w))

@@ -229,7 +229,7 @@ def writers():
     x, labels = picture(2, 2), np.zeros((2, 2), np.uint8)
     return {
         "samples": lambda path: figures.samples(path, [[x]], ["a"], CLASSES, PALETTE),
-        "compare": lambda path: figures.compare(path, x, labels, labels, CLASSES, PALETTE),
+        "compare": lambda path: figures.compare(path, [(x, labels, labels)], CLASSES, PALETTE),
         "overlay": lambda path: figures.save_overlay(path, x, labels, CLASSES, PALETTE),
         "confusion": lambda path: figures.confusion(path, np.ones((3, 3), int), CLASSES),
         "curves": lambda path: figures.curves(path, training_log()),

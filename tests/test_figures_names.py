@@ -12,7 +12,7 @@ LABELS = np.arange(6, dtype=np.uint8).reshape(2, 3) % 3
 WRITERS = {
     "samples": lambda path, classes: figures.samples(path, [[picture(20, 30)]], ["x"], classes, PALETTE),
     "overlay": lambda path, classes: figures.save_overlay(path, picture(2, 3), LABELS, classes, PALETTE),
-    "compare": lambda path, classes: figures.compare(path, picture(2, 3), LABELS, LABELS, classes, PALETTE),
+    "compare": lambda path, classes: figures.compare(path, [(picture(2, 3), LABELS, LABELS)], classes, PALETTE),
     "confusion": lambda path, classes: figures.confusion(path, np.arange(9).reshape(3, 3), classes),
 }
 

@@ -3,8 +3,11 @@
 import numpy as np
 import pytest
 from PIL import Image
+from small_data import make_set
 
 from minifcn import figures
+from minifcn.datasets import open_dataset
+from minifcn.training import segmentation
 
 PALETTE = np.array([[0, 0, 0], [200, 30, 40], [10, 220, 50]], np.uint8)
 CLASSES = ["ground", "car", "sign"]
@@ -44,7 +47,7 @@ def test_half_of_the_colour_inside():
         1: [[150, 65, 70], [228, 142, 148], [100, 15, 20]],
         255: x[0],
     }.items():
-        found = figures.overlay(x, np.full((1, 3), label, np.uint8), PALETTE)
+        found = figures.overlay(x, np.full((1, 3), label, np.uint8), CLASSES, PALETTE)
         assert found.dtype == np.uint8
         np.testing.assert_array_equal(found[0], expected)
 
@@ -53,7 +56,7 @@ def test_half_of_the_colour_inside():
 @pytest.mark.parametrize("background", [False, True])
 def test_borders_have_the_whole_colour_and_the_background_none(H, W, line, background):
     x, labels = picture(H, W), blocks(H, W)
-    found = figures.overlay(x, labels, PALETTE, background)
+    found = figures.overlay(x, labels, ["_Background_" if background else "back", "car", "sign"], PALETTE)
     border, clear = border_by_hand(labels, line), (labels == 255) | ((labels == 0) & background)
     assert (border & ~clear).any() and (~border & ~clear).any()
     np.testing.assert_array_equal(found[clear], x[clear])
@@ -77,16 +80,17 @@ def test_the_legend_shows_the_classes_that_occur(tmp_path):
     figures.save_overlay(tmp_path / "a.png", x, labels, CLASSES, PALETTE)
     canvas = read(tmp_path / "a.png")
     assert canvas.shape == (200 + 28 + 16, 300, 3)
-    np.testing.assert_array_equal(canvas[:200], figures.overlay(x, labels, PALETTE))
+    np.testing.assert_array_equal(canvas[:200], figures.overlay(x, labels, CLASSES, PALETTE))
     assert [has_swatch(canvas[200:], colour) for colour in PALETTE] == [True, True, False]
     assert (canvas[[200, -1]] == 255).all()
 
 
 def test_the_legend_of_a_background_is_white(tmp_path):
     x, labels = picture(200, 300), blocks(200, 300)
-    figures.save_overlay(tmp_path / "a.png", x, labels, ["Background", "car", "sign"], PALETTE)
+    classes = ["Background", "car", "sign"]
+    figures.save_overlay(tmp_path / "a.png", x, labels, classes, PALETTE)
     canvas = read(tmp_path / "a.png")
-    np.testing.assert_array_equal(canvas[:200], figures.overlay(x, labels, PALETTE, background=True))
+    np.testing.assert_array_equal(canvas[:200], figures.overlay(x, labels, classes, PALETTE))
     assert not has_swatch(canvas[200:], PALETTE[0]) and has_swatch(canvas[200:], PALETTE[1])
 
 
@@ -102,7 +106,7 @@ def test_the_legend_fits_pictures_of_any_size(tmp_path, H, W, scale):
 
 
 def read_overlay(H, W):
-    return figures.overlay(picture(H, W), np.ones((H, W), np.uint8), PALETTE)
+    return figures.overlay(picture(H, W), np.ones((H, W), np.uint8), CLASSES, PALETTE)
 
 
 def test_labels_without_any_class_have_no_legend_entry(tmp_path):
@@ -110,6 +114,16 @@ def test_labels_without_any_class_have_no_legend_entry(tmp_path):
     canvas = read(tmp_path / "a.png")
     np.testing.assert_array_equal(canvas[:50], picture(50, 90))
     assert (canvas[50:] == 255).all()
+
+
+def test_samples_of_a_run_leave_the_background_clear(tmp_path, monkeypatch):
+    data, drawn = open_dataset(make_set(tmp_path / "shapes", classes=("background", "square", "disc")), "test"), []
+    monkeypatch.setattr(segmentation, "predict", lambda model, x: np.zeros(x.shape[:2], np.uint8))
+    monkeypatch.setattr(figures, "samples", lambda path, rows, *_: drawn.extend(rows))
+    segmentation.draw_samples(tmp_path / "samples.png", data, {"FCN": None}, blend=True)
+    for x, _, _, blend in drawn:
+        np.testing.assert_array_equal(blend, x)
+    assert len(drawn) == 3
 
 
 # --- errors ---
@@ -126,20 +140,22 @@ def test_errors_are_red_and_void_is_grey():
     np.testing.assert_array_equal(found[right], (100 + x[right].mean(1) / 2).astype(int)[:, None].repeat(3, 1))
 
 
-def test_compare_puts_four_side_by_side(tmp_path, monkeypatch):
+def test_compare_puts_four_side_by_side_in_each_row(tmp_path, monkeypatch):
     x, truth = picture(20, 30), blocks(20, 30)
     labels = np.zeros_like(truth)
     drawn = []
     monkeypatch.setattr(figures, "samples", lambda *given: drawn.append(given))
-    figures.compare(tmp_path / "a.png", x, truth, labels, CLASSES, PALETTE)
-    ((path, ((*cells,),), titles, classes, palette),) = drawn
+    figures.compare(tmp_path / "a.png", [(x, truth, labels), (x, labels, truth)], CLASSES, PALETTE)
+    ((path, (cells, (_, *others)), titles, classes, palette),) = drawn
     assert (path, classes, palette is PALETTE) == (tmp_path / "a.png", CLASSES, True)
     for cell, expected in zip(cells, (x, truth, labels, figures.errors(x, truth, labels)), strict=True):
         np.testing.assert_array_equal(cell, expected)
-    assert titles == ["picture", "truth", "prediction", f"errors: {100 * 54 / (600 - 24):.1f} % of pixels"]
+    for cell, expected in zip(others, (labels, truth, figures.errors(x, labels, truth)), strict=True):
+        np.testing.assert_array_equal(cell, expected)
+    assert titles == ["picture", "truth", "prediction", "errors"]
 
 
 def test_compare_where_nothing_is_labelled(tmp_path):
     void = np.full((20, 30), 255, np.uint8)
-    figures.compare(tmp_path / "a.png", picture(20, 30), void, np.zeros_like(void), CLASSES, PALETTE)
+    figures.compare(tmp_path / "a.png", [(picture(20, 30), void, np.zeros_like(void))], CLASSES, PALETTE)
     assert read(tmp_path / "a.png").shape[1] == 2 * 16 + 4 * 330 + 3 * 10

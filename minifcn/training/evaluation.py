@@ -47,16 +47,17 @@ def segment(model: Module, picture: np.ndarray, side: int | None = None):
     """The same, where the model is or on the host."""
     H, W, _ = picture.shape
     h, w = seen_size(model.meta, H, W, side)
-    seen = picture if (h, w) == (H, W) else _resized(picture, h, w, Image.Resampling.BILINEAR)
+    same = (h, w) == (H, W)
+    seen = picture if same else np.asarray(Image.fromarray(picture).resize((w, h), Image.Resampling.BILINEAR))
     preprocessing = Preprocessing.from_dict(model.meta.get("preprocessing", Preprocessing().to_dict()))
     labels = classify_in_tiles(model, preprocessing.apply(seen)[None])[0]  # (h, w)
-    if seen is picture:
-        return labels
-    return _resized(device.asnumpy(labels), H, W, Image.Resampling.NEAREST)
+    return labels if same else np.asarray(Image.fromarray(device.asnumpy(labels)).resize((W, H), Image.NEAREST))
 
 
 def seen_size(meta: dict, H: int, W: int, side: int | None = None) -> tuple[int, int]:
     """Height and width at which a network sees a picture (H, W); the arguments are predict's."""
+    if side is not None and side < 0:
+        raise InputError(f"--side: expected 0 or more, received {side}")
     longest = max(H, W)
     if side is None:
         side = meta.get("side") or min(longest, meta.get("longest", longest))
@@ -91,12 +92,10 @@ def classify(model: Module, x):
     return device.of(scores).argmax(scores)
 
 
-def evaluate(
-    model: Module, dataset: Dataset, progress: str = "", each: list | None = None, side: int | None = None
-) -> ConfusionMatrix:
+def evaluate(model: Module, dataset: Dataset, progress="", each=None, side: int | None = None) -> ConfusionMatrix:
     """Count a network's predictions on a data set, picture by picture, each at its own size.
 
-    progress: the name of a bar. each: a list to which every picture's own Jaccard is added. side: as predict's.
+    progress: the name of a bar. each: a list that gets every picture's own Jaccard, or NaN. side: as predict's.
     """
     from tqdm import tqdm  # only here: import minifcn does without its modules
 
@@ -111,13 +110,8 @@ def evaluate(
     return counts
 
 
-def check_classes(path, meta: dict, dataset: Dataset) -> None:
-    """Raise InputError unless a checkpoint predicts the data set's classes."""
-    theirs, ours = (f"{len(classes)} classes ({', '.join(classes)})" for classes in (meta["classes"], dataset.classes))
-    if meta["classes"] != dataset.classes:
-        what = f"trained on {theirs}, but {dataset.name} has {ours}"
-        raise InputError(f"{path}: {what}; evaluate on data with the same classes")
-
-
-def _resized(x: np.ndarray, height: int, width: int, kind) -> np.ndarray:
-    return np.asarray(Image.fromarray(x).resize((width, height), kind))
+def check_classes(path, meta: dict, other, classes: list[str]) -> None:
+    """Raise InputError unless a checkpoint predicts these classes, which are those of `other`."""
+    if meta["classes"] != classes:
+        theirs, ours = (f"{len(names)} classes ({', '.join(names)})" for names in (meta["classes"], classes))
+        raise InputError(f"{path}: trained on {theirs}, but {other} has {ours}; choose one with the same classes")

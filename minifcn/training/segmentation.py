@@ -97,6 +97,7 @@ def draw_samples(path: Path, dataset: Dataset, networks: dict, blend: bool = Fal
     rows, count = [], min(SAMPLE_ROWS, len(dataset))
     for picture, labels in (dataset[i * len(dataset) // count] for i in range(count)):
         found = [predict(model, picture) for model in networks.values()]
-        rows.append([picture, labels, *found] + [figures.overlay(picture, found[-1], dataset.palette)] * blend)
+        drawn = [figures.overlay(picture, found[-1], dataset.classes, dataset.palette)] * blend
+        rows.append([picture, labels, *found, *drawn])
     titles = ["picture", "truth", *networks] + ["overlay"] * blend
     figures.samples(path, rows, titles, dataset.classes, dataset.palette)

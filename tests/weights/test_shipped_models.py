@@ -82,8 +82,11 @@ def test_the_picture_is_where_it_was(tmp_path, monkeypatch):
         (["--model", NAME, "a.png", "--side", "-1"], "--side: expected 0 or more, received -1"),
     ],
 )
-def test_bad_options_of_predict(argv, message, capsys):
+def test_bad_options_of_predict(argv, message, tmp_path, monkeypatch, capsys):
+    Image.fromarray(draw(3, 60, 90)[0]).save(tmp_path / "a.png")
+    monkeypatch.chdir(tmp_path)
     assert message in fails(capsys, predict.main, *argv)
+    assert not (tmp_path / "predictions").exists()
 
 
 @pytest.mark.parametrize("argv", [[], ["runs/last.safetensors", "--model", NAME]])
