@@ -52,18 +52,17 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("data", metavar="DATA", help="a folder with a data set, toytown, or toytown_sizes")
     parser.add_argument("--allow-absent", action="store_true", help="classes may be in no training picture")
     opts = parser.parse_args(argv)
-    datasets, bad = [], []
+    surveys, bad = [], []
     for split in list_splits(opts.data):
         try:
-            datasets.append(open_dataset(opts.data, split))
+            surveys.append(open_dataset(opts.data, split).survey)
         except InputError as error:
             bad.append(f"{split}: {error}")
-    if not datasets:
+    if not surveys:
         raise InputError(bad[0])
-    surveys = [dataset.survey for dataset in datasets]
     bad += [f"{survey.split}: {problem}" for survey in surveys for problem in survey.problems(opts.allow_absent)]
     remarks = notes(surveys, opts.allow_absent)
-    for one, other in itertools.combinations(datasets, 2):
+    for one, other in itertools.combinations(surveys, 2):
         if both := sorted(set(one.names) & set(other.names)):
             remarks.append(f"{len(both)} names are in both {one.split} and {other.split}, such as {both[0]}")
     lines = [f"bad: {problem}" for problem in bad] + [table(surveys)] + [f"note: {remark}" for remark in remarks]

@@ -19,8 +19,7 @@ COLOURS = {
     "car": (64, 0, 128), "pedestrian": (64, 64, 0), "bicyclist": (0, 128, 192),
 }  # fmt: skip
 CLASSES = tuple(COLOURS)
-_REMEDY = "CamVid labels hold 0 to 10 and 11 for void, one byte a pixel"
-_CODING = LabelCoding((*CLASSES, "void"), (*COLOURS.values(), (0, 0, 0)), _REMEDY)
+_CODING = LabelCoding((*CLASSES, "void"), (*COLOURS.values(), (0, 0, 0)))
 
 
 def open_split(folder: Path, split: str) -> Dataset:

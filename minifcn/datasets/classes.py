@@ -60,10 +60,8 @@ def read_classes(path: Path) -> LabelCoding:
         del colours[lines[0][1]]
     if not {name.lower() for name in colours} - VOID_NAMES or len(colours) > 255:
         raise InputError(f"{path}: {len(colours)} lines, expected 1 to 255, at least one a class; list each in a line")
-    if None in colours.values():
-        return LabelCoding(list(colours), None, f"correct the file, or list its class in {path}")
-    remedy = f"correct the file; {path} must list all colours of RGB files, and all greys unless they are numbers"
-    return LabelCoding(list(colours), [*colours.values()], remedy)
+    given = None if None in colours.values() else [*colours.values()]
+    return LabelCoding(list(colours), given, f"correct the file, or {path}, which must list all values or all colours")
 
 
 def read_lines(path: Path) -> list[tuple[int, str]]:

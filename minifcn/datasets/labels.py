@@ -128,33 +128,32 @@ class LabelCoding:
 
         colours = enumerate(() if self.colours is None else self.colours.tolist())
         greys = {c[0]: self._class_of[entry] for entry, c in colours if len(set(c)) == 1}
-        numbers, levels = set(range(len(self.entries))), greys.keys() | {IGNORE_LABEL}
+        numbers, levels = set(range(len(self.entries))), {IGNORE_LABEL, None, *greys}
         mask = len(self.classes) == 2 and self.values[0] == 0
-        found, coloured, self._bit = set(), False, 1
+        found, told, self._bit = set(), set(), 1
         for _, path in tqdm(self.files if mask or greys else (), "what labels mean", leave=False, delay=1):
-            values = self._grey_values(path)
-            coloured |= values is None
-            found |= values or set()
-            mask = mask and 1 not in found and len(found) < 3
+            found |= self._values(path)
+            told = found - {None}
+            mask = mask and 1 not in told and len(told) < 3
             if not mask and not found <= levels:
                 break
-        if found and found <= levels and (coloured or (found - numbers) & greys.keys()):
+        if told and found <= levels and (found - numbers) & {None, *greys}:
             self._use(greys, f"expected the classes' greys, {', '.join(map(str, sorted(greys)))}, or 255 for void")
             self.notes.append("grey values in label files are taken as the classes' grey colours, not as their numbers")
             if len(greys) == len(self.entries):
                 self.values = self.colours[self.values, 0].tolist()
-        elif mask and 0 in found and len(found) == 2 and not found <= numbers:
-            self.values, high = sorted(found), max(found)
+        elif mask and 0 in told and len(told) == 2 and not told <= numbers:
+            self.values, high = sorted(told), max(told)
             self._use({0: 0, high: 1}, f"expected 0 or {high}, as in the set's other files")
             self.notes.append(f"label files hold only 0 and {high}: taken as {' and '.join(map(repr, self.classes))}")
         else:
             self._bit = 255
 
-    def _grey_values(self, path: Path) -> set[int] | None:
-        """The values in a grey label file, or None if it is in colours; none of a palette, where the index counts."""
+    def _values(self, path: Path) -> set[int | None]:
+        """The values in a label file; None stands for colours."""
         with suppress(Exception), Image.open(path) as image:
-            if self.colours is not None and image.mode in ("RGB", "RGBA", "P"):
-                return set() if image.mode == "P" else None
+            if self.colours is not None and image.mode in ("RGB", "RGBA"):
+                return {None}
             image = self._open(path)
             values = np.flatnonzero(image.histogram()) if image.mode in ("L", "P") else np.unique(image)
             return set((values // image.info["step"]).tolist())

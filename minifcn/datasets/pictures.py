@@ -8,7 +8,7 @@ import glob
 import math
 import re
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
@@ -20,9 +20,7 @@ from ..errors import InputError
 
 IGNORE_LABEL = 255
 Example = tuple[np.ndarray, np.ndarray]  # a picture uint8 (H, W, 3) in RGB and its labels uint8 (H, W)
-EXTENSIONS = (
-    ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm"
-)  # fmt: skip
+EXTENSIONS = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
 
 _ORIENTATION = 0x0112  # the EXIF tag
 _T = Image.Transpose
@@ -102,22 +100,17 @@ def _opened(path: str | Path) -> Image.Image:
     """Open an image, without a PNG's EXIF if that makes Pillow refuse all of it."""
     try:
         return Image.open(path)
-    except UnidentifiedImageError:
-        data = Path(path).read_bytes()
-        start = data.find(b"eXIf") - 4  # a chunk: the content's length (4 bytes), a name (4), content, checksum (4)
-        if start < 0:
-            raise
-        end = start + 12 + int.from_bytes(data[start : start + 4], "big")
-        return Image.open(BytesIO(data[:start] + data[end:]))
+    except UnidentifiedImageError:  # a chunk: the content's length (4 bytes), a name (4), content, checksum (4)
+        head, _, tail = Path(path).read_bytes().partition(b"eXIf")
+        return Image.open(BytesIO(head[:-4] + tail[int.from_bytes(head[-4:], "big") + 4 :]))
 
 
 def orientation_of(image: Image.Image) -> int:
     """EXIF's orientation of an open image, 1 to 8; 1 where there is none, or what is there is damaged."""
-    try:
-        orientation = image.getexif().get(_ORIENTATION)
-    except Exception:  # Pillow raises errors of many kinds; the pixels are good all the same
-        orientation = None
-    return orientation if orientation in _TURN else 1
+    with suppress(Exception):  # Pillow raises errors of many kinds; the pixels are good all the same
+        found = image.getexif().get(_ORIENTATION)
+        return found if found in _TURN else 1
+    return 1
 
 
 def turned(image: Image.Image, orientation: int) -> Image.Image:

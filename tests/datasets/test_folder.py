@@ -141,7 +141,7 @@ def test_bad_labels_are_named_on_reading(tmp_path):
     expected = [
         r"labels.a.png: this label picture is missing; add",
         r"labels.c.png: this label picture is missing; there is labels.c.jpg: rename it",
-        r"labels.d.png: value 3 at 42 pixels, first at row 0, column 0: expected 0 to 2 .*list its class in",
+        r"labels.d.png: value 3 at 42 pixels, first at row 0, column 0: expected 0 to 2 .*classes.txt, which must list",
         r"labels.e.png: 3 x 3 pixels .* 5 x 8",
         r"labels.f.png: an RGB label picture.*give each class a colour",
     ]

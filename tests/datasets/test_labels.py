@@ -150,7 +150,7 @@ def test_a_grey_that_is_listed_is_not_advised_to_be_listed(tmp_path):
     make(tmp_path, {"a": [[0, 128]], "b": [[1, 1]]}, GREYS)
     with pytest.raises(InputError, match=r"a.png: value 128") as caught:
         open_dataset(tmp_path, "train")[0]
-    assert "list its class" not in str(caught.value) and "must list all colours of RGB files" in str(caught.value)
+    assert "list its class" not in str(caught.value) and "must list all values or all colours" in str(caught.value)
 
 
 # --- palettes ---
