@@ -25,14 +25,13 @@ def table(surveys: list[Survey]) -> str:
         ends = (np.min(s.shapes, axis=0), np.max(s.shapes, axis=0)) if s.shapes else ()
         sizes = " .. ".join(dict.fromkeys(f"{H} x {W}" for H, W in ends)) or "-"
         lines.append(f"{s.split:10}{len(s.shapes):10}{len(s.errors):6}  {sizes}")
-    if counted := [survey for survey in surveys if survey.shapes]:
-        names = [*counted[0].classes, "void"]
-        width = max(map(len, ["class", *names])) + 2
-        lines += ["", " " * width + "".join(f"{survey.split:>20}" for survey in counted)]
-        lines += ["class".ljust(width) + f"{'share':>10}{'pictures':>10}" * len(counted)]
-        lines += [name.ljust(width) + "".join(cell(s, i) for s in counted) for i, name in enumerate(names)]
-        lines += ["", "share: of the labelled pixels; void: of all pixels. pictures: in how many the class occurs."]
-    return "\n".join(lines)
+    names = [*surveys[0].classes, "void"]
+    width = max(map(len, ["class", *names])) + 2
+    lines += ["", " " * width + "".join(f"{survey.split:>20}" for survey in surveys)]
+    lines += ["class".ljust(width) + f"{'share':>10}{'pictures':>10}" * len(surveys)]
+    lines += [name.ljust(width) + "".join(cell(s, i) for s in surveys) for i, name in enumerate(names)]
+    about = "share: of the labelled pixels; void: of all pixels. pictures: in how many the class occurs."
+    return "\n".join([*lines, "", about])
 
 
 def cell(survey: Survey, i: int) -> str:

@@ -35,5 +35,5 @@ def open_split(folder: Path, split: str) -> Dataset:
 
 def splits(folder: Path) -> list[str]:
     """Return the splits whose two folders are there; none where the layout is another."""
-    whole = ("train", "val", "test")
-    return [split for split in whole if (folder / split).is_dir() and (folder / f"{split}annot").is_dir()]
+    found = ("train", "val", "test")
+    return [split for split in found if all((folder / f"{split}{end}").is_dir() for end in ("", "annot"))]

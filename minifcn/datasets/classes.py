@@ -46,14 +46,12 @@ def read_classes(path: Path) -> LabelCoding:
         if colour:
             colour = tuple(bytes.fromhex(colour[1:]) if colour[0] == "#" else map(int, re.findall(r"\d+", colour)))
         numbered = bool(given) if numbered is None else numbered
-        wanted = None
-        if _NO_NAME.fullmatch(name) or numbered != bool(given) or (given and int(given[1]) != position):
-            wanted = "a class's name alone, with a colour, or after its value (then all lines so, from 0 in order)"
+        named = not _NO_NAME.fullmatch(name) and numbered == bool(given) and (not given or int(given[1]) == position)
         new = name not in colours and (colour is None or colour not in colours.values())
         alike = not colours or (colour is None) == (None in colours.values())
-        if not new or not alike or (colour and max(colour) > 255):
-            wanted = "a name that is new, and if the other lines have colours, a new one of three numbers from 0 to 255"
-        if wanted:
+        if not (named and new and alike and max(colour or (0,)) < 256):
+            wanted = "a new name, alone or after its value (all lines so, from 0 in order), and if the other lines have"
+            wanted += " colours, a new one of three numbers from 0 to 255"
             raise InputError(f"{path}, line {number}: expected {wanted}, received {line!r}; correct the line")
         colours[name] = colour
     if lines and lines[0][1].lower() == "__ignore__":

@@ -210,10 +210,9 @@ def test_two_epochs_at_once():
         np.testing.assert_array_equal(x, y)
 
 
-@pytest.mark.parametrize(("batch_size", "drop_last"), [(0, False), (4, True)])
-def test_bad_arguments(batch_size, drop_last):
-    with pytest.raises(ValueError, match=r"batch_size|drop_last"):
-        Loader(Pictures(3), batch_size, PLAIN, drop_last=drop_last)
+def test_no_full_batch():
+    with pytest.raises(ValueError, match="drop_last"):
+        Loader(Pictures(3), 4, PLAIN, drop_last=True)
 
 
 @pytest.mark.parametrize("start", [-1, 3])
