@@ -26,7 +26,7 @@ from PIL import Image
 
 from ..errors import InputError
 from .pictures import EXTENSIONS, read_picture, reading
-from .transforms import Preprocessing
+from .transforms import Augmentation, Preprocessing
 
 ANNOTATIONS = ("val", "val_annotations.txt")
 LONGEST = 10  # times a picture's shorter side
@@ -156,16 +156,11 @@ class Resized:
     """
 
     def __init__(self, size: int, crop: int, flip: bool):
-        self.size, self.crop, self.flip = size, crop, flip
+        self.size, self.change = size, Augmentation((crop, crop), flip)
 
     def __call__(self, picture: np.ndarray, label: int, rng: np.random.Generator, _) -> tuple[np.ndarray, int]:
         picture = scale_shorter_side(picture, self.size)
-        H, W, _ = picture.shape
-        top, left = rng.integers(0, H - self.crop + 1), rng.integers(0, W - self.crop + 1)
-        picture = picture[top : top + self.crop, left : left + self.crop]
-        if self.flip and rng.random() < 0.5:
-            picture = picture[:, ::-1]
-        return picture, label
+        return self.change(picture, picture[..., 0], rng)[0], label  # any numbers (H, W): a label that has no pixels
 
 
 def centred(picture: np.ndarray, label: int, *_, size: int) -> tuple[np.ndarray, int]:
