@@ -41,10 +41,6 @@ class Loader:
     place: Callable | None = None
     collate: Callable = collate
 
-    def __post_init__(self):
-        if self.drop_last and self.batch_size > len(self.dataset):
-            raise ValueError(f"drop_last: no batch of {self.batch_size} is left of {len(self.dataset)} pictures")
-
     def __len__(self) -> int:
         """Batches an epoch."""
         full, rest = divmod(len(self.dataset), self.batch_size)

@@ -210,11 +210,6 @@ def test_two_epochs_at_once():
         np.testing.assert_array_equal(x, y)
 
 
-def test_no_full_batch():
-    with pytest.raises(ValueError, match="drop_last"):
-        Loader(Pictures(3), 4, PLAIN, drop_last=True)
-
-
 @pytest.mark.parametrize("start", [-1, 3])
 def test_start_beyond_the_epoch(start):
     with pytest.raises(ValueError, match=f"start: expected 0 to 2 .*received {start}"):
