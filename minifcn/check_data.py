@@ -25,14 +25,13 @@ def table(surveys: list[Survey]) -> str:
         ends = (np.min(s.shapes, axis=0), np.max(s.shapes, axis=0)) if s.shapes else ()
         sizes = " .. ".join(dict.fromkeys(f"{H} x {W}" for H, W in ends)) or "-"
         lines.append(f"{s.split:10}{len(s.shapes):10}{len(s.errors):6}  {sizes}")
-    if counted := [survey for survey in surveys if survey.shapes]:
-        names = [*counted[0].classes, "void"]
-        width = max(map(len, ["class", *names])) + 2
-        lines += ["", " " * width + "".join(f"{survey.split:>20}" for survey in counted)]
-        lines += ["class".ljust(width) + f"{'share':>10}{'pictures':>10}" * len(counted)]
-        lines += [name.ljust(width) + "".join(cell(s, i) for s in counted) for i, name in enumerate(names)]
-        lines += ["", "share: of the labelled pixels; void: of all pixels. pictures: in how many the class occurs."]
-    return "\n".join(lines)
+    names = [*surveys[0].classes, "void"]
+    width = max(map(len, ["class", *names])) + 2
+    lines += ["", " " * width + "".join(f"{survey.split:>20}" for survey in surveys)]
+    lines += ["class".ljust(width) + f"{'share':>10}{'pictures':>10}" * len(surveys)]
+    lines += [name.ljust(width) + "".join(cell(s, i) for s in surveys) for i, name in enumerate(names)]
+    about = "share: of the labelled pixels; void: of all pixels. pictures: in how many the class occurs."
+    return "\n".join([*lines, "", about])
 
 
 def cell(survey: Survey, i: int) -> str:
@@ -52,18 +51,17 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("data", metavar="DATA", help="a folder with a data set, toytown, or toytown_sizes")
     parser.add_argument("--allow-absent", action="store_true", help="classes may be in no training picture")
     opts = parser.parse_args(argv)
-    datasets, bad = [], []
+    surveys, bad = [], []
     for split in list_splits(opts.data):
         try:
-            datasets.append(open_dataset(opts.data, split))
+            surveys.append(open_dataset(opts.data, split).survey)
         except InputError as error:
             bad.append(f"{split}: {error}")
-    if not datasets:
+    if not surveys:
         raise InputError(bad[0])
-    surveys = [dataset.survey for dataset in datasets]
     bad += [f"{survey.split}: {problem}" for survey in surveys for problem in survey.problems(opts.allow_absent)]
     remarks = notes(surveys, opts.allow_absent)
-    for one, other in itertools.combinations(datasets, 2):
+    for one, other in itertools.combinations(surveys, 2):
         if both := sorted(set(one.names) & set(other.names)):
             remarks.append(f"{len(both)} names are in both {one.split} and {other.split}, such as {both[0]}")
     lines = [f"bad: {problem}" for problem in bad] + [table(surveys)] + [f"note: {remark}" for remark in remarks]

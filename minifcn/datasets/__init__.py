@@ -1,5 +1,6 @@
 """Data sets: pictures and a class for each of their pixels."""
 
+from importlib import import_module
 from pathlib import Path
 
 from ..errors import InputError
@@ -32,7 +33,7 @@ def open_dataset(where: str | Path, split: str) -> Dataset:
     it has no such split (the message lists those it has), or the split is empty.
     """
     if str(where) in DRAWN:
-        town = getattr(_toytown(), DRAWN[str(where)])(split)
+        town = getattr(import_module(".toytown", __name__), DRAWN[str(where)])(split)  # others' sets do not need it
         return Dataset(town.name, split, town.classes, town.palette, town.names, town.__getitem__, drawn=True)
     there, open_split, files = _recognise(Path(where))
     if split not in there:
@@ -42,7 +43,7 @@ def open_dataset(where: str | Path, split: str) -> Dataset:
 
 def list_splits(where: str | Path) -> list[str]:
     """Return the splits that a data set has, such as ["train", "val"]. Raises InputError as open_dataset does."""
-    return list(_toytown().SPLITS) if str(where) in DRAWN else _recognise(Path(where))[0]
+    return list(import_module(".toytown", __name__).SPLITS) if str(where) in DRAWN else _recognise(Path(where))[0]
 
 
 def has_split(where: str | Path, split: str) -> bool:
@@ -53,12 +54,6 @@ def has_split(where: str | Path, split: str) -> bool:
 def lasting_name(where: str | Path) -> str:
     """Return how a configuration names a data set, wherever it is read: a drawn one's name, a folder's full path."""
     return str(where) if str(where) in DRAWN else str(Path(where).resolve())
-
-
-def _toytown():
-    from . import toytown  # only here: users' sets do not need the code that draws it
-
-    return toytown
 
 
 def _recognise(path: Path) -> tuple:

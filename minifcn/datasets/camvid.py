@@ -19,8 +19,7 @@ COLOURS = {
     "car": (64, 0, 128), "pedestrian": (64, 64, 0), "bicyclist": (0, 128, 192),
 }  # fmt: skip
 CLASSES = tuple(COLOURS)
-_REMEDY = "CamVid labels hold 0 to 10 and 11 for void, one byte a pixel"
-_CODING = LabelCoding((*CLASSES, "void"), (*COLOURS.values(), (0, 0, 0)), _REMEDY)
+_CODING = LabelCoding((*CLASSES, "void"), (*COLOURS.values(), (0, 0, 0)))
 
 
 def open_split(folder: Path, split: str) -> Dataset:
@@ -36,5 +35,5 @@ def open_split(folder: Path, split: str) -> Dataset:
 
 def splits(folder: Path) -> list[str]:
     """Return the splits whose two folders are there; none where the layout is another."""
-    whole = ("train", "val", "test")
-    return [split for split in whole if (folder / split).is_dir() and (folder / f"{split}annot").is_dir()]
+    found = ("train", "val", "test")
+    return [split for split in found if all((folder / f"{split}{end}").is_dir() for end in ("", "annot"))]

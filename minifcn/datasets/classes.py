@@ -46,24 +46,20 @@ def read_classes(path: Path) -> LabelCoding:
         if colour:
             colour = tuple(bytes.fromhex(colour[1:]) if colour[0] == "#" else map(int, re.findall(r"\d+", colour)))
         numbered = bool(given) if numbered is None else numbered
-        wanted = None
-        if _NO_NAME.fullmatch(name) or numbered != bool(given) or (given and int(given[1]) != position):
-            wanted = "a class's name alone, with a colour, or after its value (then all lines so, from 0 in order)"
+        named = not _NO_NAME.fullmatch(name) and numbered == bool(given) and (not given or int(given[1]) == position)
         new = name not in colours and (colour is None or colour not in colours.values())
         alike = not colours or (colour is None) == (None in colours.values())
-        if not new or not alike or (colour and max(colour) > 255):
-            wanted = "a name that is new, and if the other lines have colours, a new one of three numbers from 0 to 255"
-        if wanted:
+        if not (named and new and alike and max(colour or (0,)) < 256):
+            wanted = "a new name, alone or after its value (all lines so, from 0 in order), and if the other lines have"
+            wanted += " colours, a new one of three numbers from 0 to 255"
             raise InputError(f"{path}, line {number}: expected {wanted}, received {line!r}; correct the line")
         colours[name] = colour
     if lines and lines[0][1].lower() == "__ignore__":
         del colours[lines[0][1]]
     if not {name.lower() for name in colours} - VOID_NAMES or len(colours) > 255:
         raise InputError(f"{path}: {len(colours)} lines, expected 1 to 255, at least one a class; list each in a line")
-    if None in colours.values():
-        return LabelCoding(list(colours), None, f"correct the file, or list its class in {path}")
-    remedy = f"correct the file; {path} must list all colours of RGB files, and all greys unless they are numbers"
-    return LabelCoding(list(colours), [*colours.values()], remedy)
+    given = None if None in colours.values() else [*colours.values()]
+    return LabelCoding(list(colours), given, f"correct the file, or {path}, which must list all values or all colours")
 
 
 def read_lines(path: Path) -> list[tuple[int, str]]:

@@ -17,6 +17,7 @@ import os
 import threading
 import zipfile
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from operator import itemgetter
 from pathlib import Path
 
@@ -25,7 +26,7 @@ from PIL import Image
 
 from ..errors import InputError
 from .pictures import EXTENSIONS, read_picture, reading
-from .transforms import Preprocessing
+from .transforms import Augmentation, Preprocessing
 
 ANNOTATIONS = ("val", "val_annotations.txt")
 LONGEST = 10  # times a picture's shorter side
@@ -155,28 +156,16 @@ class Resized:
     """
 
     def __init__(self, size: int, crop: int, flip: bool):
-        if not 1 <= crop <= size:
-            raise ValueError(f"crop: expected 1 to {size} (the size), received {crop}")
-        self.size, self.crop, self.flip = size, crop, flip
+        self.size, self.change = size, Augmentation((crop, crop), flip)
 
     def __call__(self, picture: np.ndarray, label: int, rng: np.random.Generator, _) -> tuple[np.ndarray, int]:
         picture = scale_shorter_side(picture, self.size)
-        H, W, _ = picture.shape
-        top, left = rng.integers(0, H - self.crop + 1), rng.integers(0, W - self.crop + 1)
-        picture = picture[top : top + self.crop, left : left + self.crop]
-        if self.flip and rng.random() < 0.5:
-            picture = picture[:, ::-1]
-        return picture, label
+        return self.change(picture, picture[..., 0], rng)[0], label  # any numbers (H, W): a label that has no pixels
 
 
-class Centred:
+def centred(picture: np.ndarray, label: int, *_, size: int) -> tuple[np.ndarray, int]:
     """The middle square of a picture whose shorter side is scaled to `size`; takes and ignores the random draws."""
-
-    def __init__(self, size: int):
-        self.size = size
-
-    def __call__(self, picture: np.ndarray, label: int, *_) -> tuple[np.ndarray, int]:
-        return middle(scale_shorter_side(picture, self.size), self.size, self.size), label
+    return middle(scale_shorter_side(picture, size), size, size), label
 
 
 def scale_shorter_side(picture: np.ndarray, size: int) -> np.ndarray:
@@ -216,11 +205,10 @@ def _walk(where: Path) -> Iterator[str]:
     entries = sorted(where.iterdir())
     yield from (f"{entry.name}{'/' * entry.is_dir()}" for entry in entries)
     for root in [where] if (where / "train").is_dir() else entries:  # what else is there may be large
-        for top in (root / "train", root / "val"):
-            for folder, _, names in os.walk(top, onerror=refuse, followlinks=True) if top.is_dir() else ():
-                inside = Path(folder).relative_to(where).as_posix()
-                yield f"{inside}/"
-                yield from (f"{inside}/{name}" for name in names)
+        tops = [root / split for split in ("train", "val") if (root / split).is_dir()]
+        for folder, _, names in chain(*(os.walk(top, onerror=refuse, followlinks=True) for top in tops)):
+            inside = Path(folder).relative_to(where).as_posix()
+            yield from (f"{inside}/{name}" for name in ("", *names))
 
 
 def _root(where: Path, paths: Iterable[Parts]) -> Parts:

@@ -54,12 +54,9 @@ class Dataset:
 
 def from_files(name: str, split: str, coding: LabelCoding, files: dict) -> Dataset:
     """A split whose pictures are files: {name: (picture's path, labels' path)}."""
-    names, values, notes = list(files), coding.values, coding.notes
-
-    def read(i: int) -> Example:
-        return read_example(*files[names[i]], coding)
-
-    return Dataset(name, split, coding.classes, coding.palette, names, read, values, notes)
+    names, pairs = list(files), list(files.values())
+    known = coding.classes, coding.palette, names, lambda i: read_example(*pairs[i], coding), coding.values
+    return Dataset(name, split, *known, coding.notes)
 
 
 def part(dataset: Dataset, indices: range | list[int]) -> Dataset:
@@ -69,19 +66,14 @@ def part(dataset: Dataset, indices: range | list[int]) -> Dataset:
 
 def scaled(dataset: Dataset, scale: float) -> Dataset:
     """A split with all pictures at another scale > 0: bilinearly, labels by nearest neighbour."""
-    if scale == 1:
-        return dataset
-    return replace(dataset, read=lambda i: rescale(*dataset[i], scale))
+    return dataset if scale == 1 else replace(dataset, read=lambda i: rescale(*dataset[i], scale))
 
 
 def sided(dataset: Dataset, side: int) -> Dataset:
     """A split with all pictures scaled so that their longer side is `side`; 0: as they are."""
-
-    def read(i: int) -> Example:
-        picture, labels = dataset[i]
-        return rescale(picture, labels, side / max(labels.shape))
-
-    return replace(dataset, read=read) if side else dataset
+    if side == 0:
+        return dataset
+    return replace(dataset, read=lambda i: rescale(*(example := dataset[i]), side / max(example[1].shape)))
 
 
 def hold_out(dataset: Dataset) -> tuple[Dataset, Dataset]:

@@ -17,7 +17,7 @@ from pathlib import Path
 from ..errors import InputError
 from .classes import find_classes, read_classes, read_lines
 from .dataset import Dataset, from_files
-from .pictures import pair, several, unused, visible
+from .pictures import noted, pair, unused, visible
 
 _LIST = re.compile(r"(train|val|test)(ing|idation|id|s|set|_?list)?(\.(txt|csv|lst|list|json))?", re.IGNORECASE)
 
@@ -33,8 +33,8 @@ def open_split(folder: Path, split: str) -> Dataset:
             raise InputError(f"{path}: a list of pictures, one name a line, must be called {wanted.name}; rename it")
     if lists:
         listed = {name for path in lists for _, line in read_lines(path) for name in (line, Path(line).stem)}
-        if alone := [path for name, (path, _) in pairs.items() if name not in listed]:
-            notes.append(f"in no list, not used: {several(alone, 'picture')}")
+        alone = [path for name, (path, _) in pairs.items() if name not in listed]
+        notes += noted("in no list, not used", alone, "picture")
         pairs = {name: pairs[name] for name in pairs if name in listed}
     notes += unused(folder, [folder / "images", folder / "labels", classes, *lists])
     coding = read_classes(classes).for_set(pairs.values(), notes)
@@ -57,10 +57,9 @@ def _names(folder: Path, split: str, pictures: dict[str, Path]) -> list[str]:
     """The stems of a split's pictures."""
     path = folder / f"{split}.txt"
     if not path.is_file():
-        names = [name for i, name in enumerate(pictures) if (i % 5 == 1) == (split == "val")]
-        if not names:
-            raise InputError(f"{folder / 'images'}: {len(pictures)} picture is too few for train and val; add more")
-        return names
+        if len(pictures) == 1 and split == "val":
+            raise InputError(f"{folder / 'images'}: one picture is too few for train and val; add more")
+        return [name for i, name in enumerate(pictures) if (i % 5 == 1) == (split == "val")]
     found, bad = {}, []  # a dict: membership in a list of 10,000 names is slow
     for number, line in read_lines(path):
         name = line if line in pictures else Path(line).stem  # lists may give NAME or NAME.jpg

@@ -59,11 +59,11 @@ class LabelCoding:
 
     def for_set(self, files: Iterable[tuple[Path, Path]], notes: Iterable[str] = ()) -> "LabelCoding":
         """This coding for the pictures and label files of a set, all its splits: one object until a file changes."""
-        files, colours = tuple(files), self.colours
+        files = tuple(files)
         stats = [path.stat() for pair in files for path in pair if path.is_file()]
         stamps = tuple((stat.st_mtime_ns, stat.st_size, stat.st_ino) for stat in stats)
-        known = None if colours is None else tuple(map(tuple, colours.tolist()))
-        return _coding(tuple(self.entries), known, self.remedy, files, tuple(notes), stamps)
+        colours = None if self.colours is None else tuple(map(tuple, self.colours.tolist()))
+        return _coding(tuple(self.entries), colours, self.remedy, files, tuple(notes), stamps)
 
     def read(self, path: str | Path) -> tuple[np.ndarray, int]:
         """Read one label file -> uint8 (H, W) of class ids, 255 for void, and the EXIF orientation that was undone.
@@ -71,21 +71,15 @@ class LabelCoding:
         Raises InputError, which names the file and the values, where it cannot be read or a value has no meaning.
         """
         image = self._open(path)
-        pixels, orientation = np.asarray(image), image.info["orientation"]
-        if image.mode == "RGB":
-            return self._from_colours(path, pixels), orientation
-        if image.mode not in ("L", "P") and not image.mode.startswith("I"):
-            way_out = "save it as a paletted or grey PNG without transparency"
-            raise InputError(f"{path}: a label picture cannot be of mode {image.mode}; {way_out}")
-        values = pixels // image.info["step"]  # (H, W)
-        labels = self.labels_of(path, values)
+        values = np.asarray(image) // image.info["step"]  # (H, W), or (H, W, 3)
+        labels = self._from_colours(path, values) if image.mode == "RGB" else self.labels_of(path, values)
         if image.mode == "P":
-            self._check_palette(path, image, np.unique(values[values != IGNORE_LABEL]))
-        return labels, orientation
+            self._check_palette(path, image, np.unique(values[values != IGNORE_LABEL]).tolist())
+        return labels, image.info["orientation"]
 
     def _open(self, path: str | Path) -> Image.Image:
-        """Decode a label file: of one bit -> grey; without an alpha channel that hides nothing; grey if it looks so,
-        unless colours count. image.info["step"]: by what grey values must be divided."""
+        """Decode a label file -> grey, paletted, or RGB where colours count; one bit or equal channels become grey.
+        image.info["step"]: by what its values must be divided."""
         image = decode(path, "label picture")
         if image.info["lossy"]:
             way_out = "export them again as PNG, or: python -m minifcn.import_labels SOURCE --out mydata --snap 40"
@@ -93,24 +87,29 @@ class LabelCoding:
         if image.mode == "1":
             image = image.convert("L")  # 0 and 255
             image.info["step"] = self._bit
-        if image.mode in ("LA", "RGBA") and image.getchannel("A").getextrema()[0] == 255:
+        if image.mode in ("LA", "RGBA") and image.getchannel("A").getextrema()[0] == 255:  # nothing is hidden
             image = image.convert(image.mode[:-1])
-        bands = [band.tobytes() for band in image.split()] if image.mode == "RGB" and self.colours is None else ()
-        return image.getchannel(0) if len(set(bands)) == 1 else image
+        if image.mode == "RGB" and self.colours is None:
+            if len({band.tobytes() for band in image.split()}) > 1:
+                hint = "save it as a paletted or grey PNG of class ids, or give each class a colour in the list of them"
+                raise InputError(f"{path}: an RGB label picture, but the classes have no colours; {hint}")
+            image = image.getchannel(0)
+        if image.mode not in ("L", "P", "RGB") and image.mode[0] != "I":
+            way_out = "save it as a paletted or grey PNG without transparency"
+            raise InputError(f"{path}: a label picture cannot be of mode {image.mode}; {way_out}")
+        return image
 
     def labels_of(self, path: str | Path, values: np.ndarray) -> np.ndarray:
         """The values of a file, integers (H, W) -> uint8 (H, W) of class ids, 255 for void. Raises as read does."""
         places = values if values.dtype == np.uint8 else values.astype(np.int64).clip(-1, 256)  # both ends: the last
-        labels = self._table[places]  # (H, W)
-        _check(path, values, labels < 0, "value {}".format, f"{self._expected}; {self.remedy}")
-        return labels.astype(np.uint8)
+        return _checked(path, values, self._table[places], "value {}".format, f"{self._expected}; {self.remedy}")
 
     @cached_property
     def drawn_as_stored(self) -> bool:
         """Whether the set's labels are drawn on the pixels of turned pictures as they are stored."""
         votes, undecided = {True: 0, False: 0}, []
         for picture_path, labels_path in self.files:
-            with suppress(OSError), Image.open(picture_path) as picture, Image.open(labels_path) as labels:
+            with suppress(Exception), Image.open(picture_path) as picture, Image.open(labels_path) as labels:
                 orientation = orientation_of(picture) if orientation_of(labels) == 1 else 1
                 if orientation > 4 and picture.width != picture.height:  # Pillow has the sizes of TIFFs as displayed
                     votes[(labels.size == picture.size) != (picture.format == "TIFF")] += 1
@@ -129,41 +128,36 @@ class LabelCoding:
 
         colours = enumerate(() if self.colours is None else self.colours.tolist())
         greys = {c[0]: self._class_of[entry] for entry, c in colours if len(set(c)) == 1}
-        numbers, levels = set(range(len(self.entries))), greys.keys() | {IGNORE_LABEL}
+        numbers, levels = set(range(len(self.entries))), {IGNORE_LABEL, None, *greys}
         mask = len(self.classes) == 2 and self.values[0] == 0
-        found, coloured, self._bit = set(), False, 1 if mask or IGNORE_LABEL in greys else 255
+        found, told, self._bit = set(), set(), 1
         for _, path in tqdm(self.files if mask or greys else (), "what labels mean", leave=False, delay=1):
-            values = self._grey_values(path)
-            coloured |= values is None
-            found |= values or set()
-            mask = mask and 1 not in found and len(found) < 3
+            found |= self._values(path)
+            told = found - {None}
+            mask = mask and 1 not in told and len(told) < 3
             if not mask and not found <= levels:
                 break
-        if found and found <= levels and (coloured or (found - numbers) & greys.keys()):
+        if told and found <= levels and (found - numbers) & {None, *greys}:
             self._use(greys, f"expected the classes' greys, {', '.join(map(str, sorted(greys)))}, or 255 for void")
             self.notes.append("grey values in label files are taken as the classes' grey colours, not as their numbers")
             if len(greys) == len(self.entries):
                 self.values = self.colours[self.values, 0].tolist()
-        elif mask and 0 in found and len(found) == 2 and not found <= numbers:
-            self.values, high = sorted(found), max(found)
+        elif mask and 0 in told and len(told) == 2 and not told <= numbers:
+            self.values, high = sorted(told), max(told)
             self._use({0: 0, high: 1}, f"expected 0 or {high}, as in the set's other files")
             self.notes.append(f"label files hold only 0 and {high}: taken as {' and '.join(map(repr, self.classes))}")
         else:
             self._bit = 255
 
-    def _grey_values(self, path: Path) -> set[int] | None:
-        """The values in a grey label file, or None if it is in colours."""
-        try:
-            with Image.open(path) as image:
-                mode = image.mode
-            if self.colours is not None and mode in ("RGB", "RGBA", "P"):
-                return set() if mode == "P" else None  # of a palette the index counts
+    def _values(self, path: Path) -> set[int | None]:
+        """The values in a label file; None stands for colours."""
+        with suppress(Exception), Image.open(path) as image:
+            if self.colours is not None and image.mode in ("RGB", "RGBA"):
+                return {None}
             image = self._open(path)
-        except (InputError, OSError):  # named when it is read
-            return set()
-        eight = image.mode in ("L", "P")
-        values = np.flatnonzero(image.histogram()) if eight else np.unique(image)  # a histogram is far faster
-        return set((values // image.info["step"]).tolist()) if eight or image.mode.startswith("I") else set()
+            values = np.flatnonzero(image.histogram()) if image.mode in ("L", "P") else np.unique(image)
+            return set((values // image.info["step"]).tolist())
+        return set()  # what is wrong is told when it is read
 
     def _use(self, class_of: dict[int, int], expected: str) -> None:
         """Read values by {value: class id}; 255 is void unless it is there."""
@@ -173,36 +167,33 @@ class LabelCoding:
 
     def _from_colours(self, path: str | Path, pixels: np.ndarray) -> np.ndarray:
         """RGB pixels uint8 (H, W, 3) -> the class that each colour stands for, uint8 (H, W)."""
-        if self.colours is None:
-            hint = "save it as a paletted or grey PNG of class ids, or give each class a colour in the list of them"
-            raise InputError(f"{path}: an RGB label picture, but the classes have no colours; {hint}")
-        codes, known = _codes(pixels), _codes(self.colours)  # (H, W), (entries,)
-        order = np.argsort(known)
-        entries = order[np.searchsorted(known[order], codes).clip(max=len(known) - 1)]  # (H, W)
-        expected = f"not the colour of any class; {self.remedy}"
-        _check(path, codes, known[entries] != codes, lambda c: f"colour {(c >> 16, c >> 8 & 255, c & 255)}", expected)
-        return self._class_of[entries].astype(np.uint8)
+        codes, known = (x.astype(np.int64) @ np.array([1 << 16, 1 << 8, 1]) for x in (pixels, self.colours))
+        order = np.argsort(known)  # (entries,)
+        entries = order[np.searchsorted(known, codes, sorter=order).clip(max=len(known) - 1)]  # (H, W)
+        labels, expected = self._class_of[entries], f"not the colour of any class; {self.remedy}"
+        labels[known[entries] != codes] = -1
+        return _checked(path, codes, labels, lambda c: f"colour {(c >> 16, c >> 8 & 255, c & 255)}", expected)
 
-    def _check_palette(self, path: str | Path, image: Image.Image, used: np.ndarray) -> None:
+    def _check_palette(self, path: str | Path, image: Image.Image, used: list[int]) -> None:
         """Refuse a paletted file whose used indices have the colours of other classes, as PNG optimisers leave it, or
         other colours than they have elsewhere in the set. A ramp of greys is no palette that anyone chose."""
-        palette = np.array(image.getpalette("RGB")).reshape(-1, 3)
-        used = used[used < len(palette)]
+        palette = list(zip(*[iter(image.getpalette("RGB"))] * 3, strict=True))
+        used = [index for index in used if index < len(palette)]
         if self.colours is not None:
-            same = (palette[used][:, None] == self.colours).all(axis=2)  # (used, entries)
-            entries = same.argmax(axis=1)
-            wrong = self._class_of[entries] != self._table[used]  # by its colour, by its value
-            if same.any(axis=1).all() and wrong.any():
-                value, entry = used[wrong][0], entries[wrong][0]
-                known = [*self.classes, "void"][min(self._table[value], len(self.classes))]
-                clash = f"index {value} is {known!r} but has the colour of {self.entries[entry]!r}"
-                raise InputError(f"{path}: {clash}; save it as RGB, or with the palette in the order of the classes")
-        elif len(palette) == 1 or (palette != np.arange(len(palette))[:, None]).any():
-            for index in used.tolist():
-                colour = tuple(palette[index].tolist())
-                known, first = self._colour_of.setdefault(index, (colour, path))
-                if colour != known:
-                    clash = f"index {index} has the colour {colour}, in {first} {known}"
+            known = list(map(tuple, self.colours.tolist()))
+            entries = [known.index(palette[index]) for index in used if palette[index] in known]
+            if len(entries) == len(used):
+                for value, entry in zip(used, entries, strict=True):
+                    if self._class_of[entry] != self._table[value]:  # by its colour, by its value
+                        name = [*self.classes, "void"][min(self._table[value], len(self.classes))]
+                        clash = f"index {value} is {name!r} but has the colour of {self.entries[entry]!r}"
+                        way_out = "save it as RGB, or with the palette in the order of the classes"
+                        raise InputError(f"{path}: {clash}; {way_out}")
+        elif len(palette) == 1 or palette != [(i, i, i) for i in range(len(palette))]:
+            for index in used:
+                known, first = self._colour_of.setdefault(index, (palette[index], path))
+                if palette[index] != known:
+                    clash = f"index {index} has the colour {palette[index]}, in {first} {known}"
                     way_out = "save all with one palette, or as RGB with the classes' colours in the list of classes"
                     raise InputError(f"{path}: {clash}: which class is it? {way_out}")
 
@@ -224,20 +215,16 @@ def read_example(picture_path: Path, labels_path: Path, coding: LabelCoding) -> 
     return picture, labels
 
 
-def _codes(colours: np.ndarray) -> np.ndarray:
-    """Colours uint8 (..., 3) -> one int64 each, (...)."""
-    return colours.astype(np.int64) @ np.array([1 << 16, 1 << 8, 1])
-
-
-def _check(path: str | Path, values: np.ndarray, bad: np.ndarray, describe: Callable, expected: str) -> None:
-    """Raise InputError if any values (H, W) are `bad`: how many pixels each has, and where its first one is."""
+def _checked(path: str | Path, values: np.ndarray, labels: np.ndarray, describe: Callable, expected: str) -> np.ndarray:
+    """Return labels (H, W) as uint8. Raises InputError where any is negative: for each of these values (H, W), how many
+    pixels have it, and where the first one is."""
+    bad = labels < 0
     if not bad.any():
-        return
+        return labels.astype(np.uint8)
     found, first, counts = np.unique(values[bad], return_index=True, return_counts=True)
-    rows, columns = np.nonzero(bad)  # in the order of values[bad]
     places = [
-        f"{describe(value)} at {count} pixel{'s' * (count > 1)}, first at row {rows[i]}, column {columns[i]}"
-        for value, i, count in zip(found.tolist()[:_SHOWN], first, counts.tolist(), strict=False)
+        f"{describe(value)} at {count} pixel{'s' * (count > 1)}, first at row {row}, column {column}"
+        for value, count, (row, column) in zip(found.tolist(), counts.tolist(), np.argwhere(bad)[first], strict=True)
     ]
-    places += [f"and {len(found) - _SHOWN} more values"] * (len(found) > _SHOWN)
+    places[_SHOWN:] = [f"and {len(found) - _SHOWN} more values"] * (len(found) > _SHOWN)
     raise InputError(f"{path}: {'; '.join(places)}: {expected}")

@@ -41,12 +41,6 @@ class Loader:
     place: Callable | None = None
     collate: Callable = collate
 
-    def __post_init__(self):
-        if self.batch_size < 1:
-            raise ValueError(f"batch_size: expected at least 1, received {self.batch_size}")
-        if self.drop_last and self.batch_size > len(self.dataset):
-            raise ValueError(f"drop_last: no batch of {self.batch_size} is left of {len(self.dataset)} pictures")
-
     def __len__(self) -> int:
         """Batches an epoch."""
         full, rest = divmod(len(self.dataset), self.batch_size)

@@ -8,23 +8,20 @@ import glob
 import math
 import re
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from ..errors import InputError
 
 IGNORE_LABEL = 255
 Example = tuple[np.ndarray, np.ndarray]  # a picture uint8 (H, W, 3) in RGB and its labels uint8 (H, W)
-EXTENSIONS = (
-    ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm"
-)  # fmt: skip
+EXTENSIONS = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
 
-_ORIENTATION = 0x0112  # the EXIF tag
 _T = Image.Transpose
 _TURN = {
     2: _T.FLIP_LEFT_RIGHT, 3: _T.ROTATE_180, 4: _T.FLIP_TOP_BOTTOM, 5: _T.TRANSPOSE, 6: _T.ROTATE_270,
@@ -102,22 +99,17 @@ def _opened(path: str | Path) -> Image.Image:
     """Open an image, without a PNG's EXIF if that makes Pillow refuse all of it."""
     try:
         return Image.open(path)
-    except UnidentifiedImageError:
-        data = Path(path).read_bytes()
-        start = data.find(b"eXIf") - 4  # a chunk: the content's length (4 bytes), a name (4), content, checksum (4)
-        if start < 0:
-            raise
-        end = start + 12 + int.from_bytes(data[start : start + 4], "big")
-        return Image.open(BytesIO(data[:start] + data[end:]))
+    except UnidentifiedImageError:  # a chunk: the content's length (4 bytes), a name (4), content, checksum (4)
+        head, _, tail = Path(path).read_bytes().partition(b"eXIf")
+        return Image.open(BytesIO(head[:-4] + tail[int.from_bytes(head[-4:], "big") + 4 :]))
 
 
 def orientation_of(image: Image.Image) -> int:
     """EXIF's orientation of an open image, 1 to 8; 1 where there is none, or what is there is damaged."""
-    try:
-        orientation = image.getexif().get(_ORIENTATION)
-    except Exception:  # Pillow raises errors of many kinds; the pixels are good all the same
-        orientation = None
-    return orientation if orientation in _TURN else 1
+    with suppress(Exception):  # Pillow raises errors of many kinds; the pixels are good all the same
+        found = image.getexif().get(ExifTags.Base.Orientation)
+        return found if found in _TURN else 1
+    return 1
 
 
 def turned(image: Image.Image, orientation: int) -> Image.Image:
@@ -130,6 +122,11 @@ def visible(folder: Path) -> list[Path]:
     return sorted(p for p in folder.iterdir() if not p.name.startswith(".") and p.name.lower() not in _CLUTTER)
 
 
+def noted(text: str, things: list, what: str) -> list[str]:
+    """A note on these things, if there are any; what: the word for one."""
+    return [f"{text}: {several(things, what)}"] if things else []
+
+
 def several(things: list, what: str) -> str:
     """ "3 files, the first: a.txt" for three things in order; what: the word for one."""
     return f"{len(things)} {what}s, the first: {things[0]}" if len(things) > 1 else f"{what} {things[0]}"
@@ -137,8 +134,7 @@ def several(things: list, what: str) -> str:
 
 def unused(folder: Path, used: Iterable[Path]) -> list[str]:
     """A note on what else is in a folder, if there is anything."""
-    others = [path for path in visible(folder) if path not in used]
-    return [f"not used: {several(others, 'item')}"] if others else []
+    return noted("not used", [path for path in visible(folder) if path not in used], "item")
 
 
 def list_pictures(folder: Path, extensions: tuple[str, ...] = EXTENSIONS) -> tuple[dict[str, Path], list[Path]]:
@@ -146,8 +142,7 @@ def list_pictures(folder: Path, extensions: tuple[str, ...] = EXTENSIONS) -> tup
 
     Raises InputError where two share a stem, or pictures lie in folders of their own.
     """
-    found: dict[str, Path] = {}
-    others = []
+    found, others = {}, []
     for path in visible(folder):
         if path.is_dir() and any(inner.suffix.lower() in extensions for inner in path.rglob("*")):
             way_out = "move them up, and list each split's names in train.txt, val.txt, test.txt beside that folder"
@@ -172,8 +167,8 @@ def pair(images: Path, labels: Path) -> tuple[dict[str, tuple[Path, Path]], list
     if not pictures:
         raise InputError(f"{images}: no pictures (.png, .jpg, ...) in this folder; put them there")
     alone = [path for name, path in annotations.items() if name not in pictures]
-    notes = [f"without a picture, not used: {several(alone, 'label file')}"] if alone else []
-    notes += [f"not used: {several(rest, 'file')}" for rest in (others, more) if rest]
+    notes = noted("without a picture, not used", alone, "label file")
+    notes += noted("not used", others, "file") + noted("not used", more, "file")
     return {name: (path, annotations.get(name, labels / f"{name}.png")) for name, path in pictures.items()}, notes
 
 

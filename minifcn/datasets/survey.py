@@ -22,7 +22,7 @@ class Survey:
         """Read all of a Dataset, with a progress bar; errors are collected, not raised."""
         from tqdm import tqdm  # only here: it brings 2 MB of modules, which import minifcn alone does not need
 
-        self.split, self.classes, self.notes = dataset.split, dataset.classes, dataset.notes
+        self.split, self.names, self.classes, self.notes = dataset.split, dataset.names, dataset.classes, dataset.notes
         self.shapes, self.errors, counts, L = [], [], [], len(dataset.classes)
         for index in tqdm(range(len(dataset)), f"checking {dataset.split}", unit="picture", leave=False, disable=None):
             try:
@@ -36,8 +36,8 @@ class Survey:
         self.counts = np.array(counts, np.int64).reshape(-1, L + 1)
         self.pixels, self.occurs = self.counts.sum(axis=0), (self.counts > 0).sum(axis=0)
         there = [name for name, n in zip(self.classes, self.pixels[:-1], strict=True) if n]
-        excused = self.classes[:1] if is_background(self.classes[0]) else []
-        self.absent = [name for name in self.classes if name not in [*there, *excused]]
+        excused = self.classes[: is_background(self.classes[0])]
+        self.absent = [name for name in self.classes if name not in there + excused]
         self.only, self.absence = there[0] if len(there) == 1 else None, f"in no picture: {', '.join(self.absent)}"
 
     def largest(self, batch: int) -> tuple[int, int]:
@@ -48,16 +48,16 @@ class Survey:
 
     def problems(self, allow_absent: bool) -> list[str]:
         """What must be mended before training, equal faults of many files in one sentence."""
-        groups = defaultdict(list)
+        groups, training = defaultdict(list), self.split == "train" and not self.errors
         for error in self.errors:
             groups[re.match(r"[^\d;('\"]*", error.partition(": ")[2])[0]].append(error)
         found = [f"{len(same)} files, the first: {same[0]}" if len(same) > 1 else same[0] for same in groups.values()]
         if self.shapes and not self.pixels[:-1].any():
             found.append("every pixel of the labels is void; write the classes' values into the label files, not 255")
-        elif self.split == "train" and self.only and not self.errors:
+        elif training and self.only:
             way_out = "the label files must hold another value for each class (data/README.md, Your own pictures)"
             found.append(f"all labelled pixels are of one class, {self.only!r}: nothing could be learnt; {way_out}")
-        elif self.split == "train" and self.absent and not allow_absent and not self.errors:
+        elif training and self.absent and not allow_absent:
             way_out = "take their lines out of classes.txt (if they are the last), add pictures, or give --allow-absent"
             found.append(f"{self.absence}; {way_out}")
         return found

@@ -1,5 +1,6 @@
 """From a picture file's pixels to a network's input: augmentation, preprocessing, and batches of several sizes."""
 
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -21,12 +22,10 @@ class Preprocessing:
     std: tuple[float, float, float] = (58.395, 57.12, 57.375)
 
     def __post_init__(self):
-        try:
+        sound, numbers = self.order in ("RGB", "BGR"), np.zeros((2, 3))
+        with suppress(TypeError, ValueError):
             numbers = np.array([self.mean, self.std], np.float64)
-        except (TypeError, ValueError):
-            numbers = np.zeros(0)
-        sound = numbers.shape == (2, 3) and np.isfinite(numbers).all() and numbers[1].min() > 0
-        if not sound or self.order not in ("RGB", "BGR"):
+        if not sound or numbers.shape != (2, 3) or not np.isfinite(numbers).all() or numbers[1].min() <= 0:
             expected = "expected RGB or BGR, three finite numbers (mean) and three > 0 (std)"
             raise ValueError(f"preprocessing: {expected}, received {self.order!r}, {self.mean!r}, {self.std!r}")
         for name, values in zip(("mean", "std"), numbers.tolist(), strict=True):
@@ -80,12 +79,6 @@ class Augmentation:
     flip: bool = False
     scale_jitter: float = 0.0
 
-    def __post_init__(self):
-        sides = (1, 1) if self.crop is None else self.crop
-        cropped = np.shape(sides) == (2,) and all(isinstance(side, int) and side > 0 for side in sides)
-        if not cropped or not 0 <= self.scale_jitter < 1:
-            raise ValueError(f"expected crop=(height, width), both > 0, and 0 <= scale_jitter < 1, received {self}")
-
     def __call__(
         self, picture: np.ndarray, labels: np.ndarray, rng: np.random.Generator, fill=Preprocessing().fill
     ) -> Example:
@@ -93,9 +86,6 @@ class Augmentation:
 
         The inputs are left alone; the outputs may be views of them.
         """
-        if labels.dtype != np.uint8 or labels.shape != picture.shape[:2]:
-            expected = f"uint8 {picture.shape[:2]}"
-            raise ValueError(f"labels: expected {expected} as the picture, received {labels.dtype} {labels.shape}")
         if self.scale_jitter:
             picture, labels = rescale(picture, labels, rng.uniform(1 - self.scale_jitter, 1 + self.scale_jitter))
         if self.crop is not None:

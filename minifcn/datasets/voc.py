@@ -37,11 +37,11 @@ from typing import NamedTuple
 import numpy as np
 
 from ..errors import InputError
-from .classes import find_classes, read_classes
+from .classes import find_classes, read_classes, read_lines
 from .dataset import Dataset, from_files, part
 from .labels import LabelCoding
 from .matlab import read_variables, struct_of
-from .pictures import reading, several
+from .pictures import reading, unused
 
 CLASSES = (
     "background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable",
@@ -83,42 +83,38 @@ class Archive(NamedTuple):
     labels: str
     coding: LabelCoding
 
-    def root(self, folder: Path) -> Path | None:
-        """Return the folder of the set: `folder` itself or the one in it. Raises InputError where there are more."""
+    def root(self, folder: Path) -> tuple[Path | None, Path | None]:
+        """Return the folder of the set, `folder` itself or the one in it, and the list of classes if they are one's own
+        (SBD's files know its own alone). Raises InputError where there are more such folders."""
         parts = {Path(files).parent for files in (self.lists, self.pictures, self.labels)}
         places = [folder, *(path for place in self.places for path in sorted(folder.glob(place)))]
         found = [path for path in places if all((path / part).is_dir() for part in parts)]
         if len(found) > 1 and folder not in found:
             there = " and ".join(str(path.relative_to(folder)) for path in found)
             raise InputError(f"{folder}: holds {there}; give the folder of one of them, or move the others elsewhere")
-        return found[0] if found else None
+        own = find_classes(folder, *found[:1]) if found and self.name == "voc" else None
+        return (found[0] if found else None), own
 
     def splits(self, folder: Path) -> list[str]:
         """Return the splits that have a list; none where the layout is another."""
-        root = self.root(folder)
-        known = ("train", "val", "test") if root and self.classes(folder) else ("train", "val")
+        root, classes = self.root(folder)
+        known = ("train", "val", "test")[: 3 if classes else 2]
         return [split for split in known if root and (root / self.lists.format(split)).is_file()]
-
-    def classes(self, folder: Path) -> Path | None:
-        """Return the list of classes of a set of one's own in VOC's layout; SBD's files know its own classes only."""
-        return find_classes(folder, self.root(folder)) if self.name == "voc" else None
 
     def open(self, folder: Path, split: str) -> Dataset:
         """Open one of its splits."""
-        root, classes = self.root(folder), self.classes(folder)
+        root, classes = self.root(folder)
         files = self.files(root, split)
         if not classes:
             return from_files(self.name, split, self.coding, files)
         of_set = {name: pair for other in self.splits(folder) for name, pair in self.files(root, other).items()}
-        alone = [path for path in sorted((root / self.labels).parent.glob("*.png")) if path.stem not in of_set]
-        notes = [f"in no list, not used: {several(alone, 'label file')}"] if alone else []
+        notes = unused((root / self.labels).parent, [labels for _, labels in of_set.values()])
         return from_files(root.resolve().name, split, read_classes(classes).for_set(of_set.values(), notes), files)
 
     def files(self, root: Path, split: str) -> dict[str, tuple[Path, Path]]:
         """The pictures and label files in the list of a split, by name."""
         path = root / self.lists.format(split)
-        lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
-        names = [line.split()[0] for line in lines if line.strip()]  # other lists of VOC have a number after it
+        names = [line.split()[0] for _, line in read_lines(path)]  # other lists of VOC have a number after it
         if not names:
             raise InputError(f"{path}: the list is empty; unpack the archive again")
         return {name: (root / self.pictures.format(name), root / self.labels.format(name)) for name in names}

@@ -1,5 +1,7 @@
 """Training the VGG trunk as a classifier of whole pictures, scored by top-1 and top-5 accuracy."""
 
+from functools import partial
+
 import numpy as np
 from tqdm import tqdm
 
@@ -54,7 +56,7 @@ def accuracy(model: VGGClassifier, dataset, preprocessing, size: int, progress: 
     A picture counts for top-k if fewer than k other classes score as high as its own or higher: a tie is a mistake.
     """
     how = {"shuffle": False, "place": model.loops.asarray, "collate": pictures.collate}
-    batches = Loader(dataset, BATCH, preprocessing, pictures.Centred(size), **how)
+    batches = Loader(dataset, BATCH, preprocessing, partial(pictures.centred, size=size), **how)
     ranks = []
     with no_grad():
         model.eval()

@@ -5,7 +5,7 @@ import pytest
 from helpers import assert_close
 from PIL import Image
 
-from minifcn.datasets.classification import Centred, Resized, collate, scale_shorter_side
+from minifcn.datasets.classification import Resized, centred, collate, scale_shorter_side
 from minifcn.datasets.loader import Loader
 from minifcn.datasets.transforms import Preprocessing
 
@@ -115,24 +115,18 @@ def test_crops_are_of_the_scaled_picture():
     assert sum(np.array_equal(cut, window) for window in windows) == 1
 
 
-@pytest.mark.parametrize("crop", [0, -1, 13])
-def test_crops_larger_than_the_picture_are_refused(crop):
-    with pytest.raises(ValueError, match=rf"crop: expected 1 to 12 \(the size\), received {crop}"):
-        Resized(12, crop, True)
-
-
 # --- validation ---
 
 
 @pytest.mark.parametrize(("shape", "start"), [((5, 5), (0, 0)), ((5, 8), (0, 1)), ((5, 9), (0, 2)), ((11, 5), (3, 0))])
 def test_the_middle_square(shape, start):
-    cut, label = Centred(5)(numbered(*shape), 7, None, None)
+    cut, label = centred(numbered(*shape), 7, None, None, size=5)
     assert label == 7 and place(cut) == (*start, False) and cut.shape == (5, 5, 3)
 
 
 def test_the_middle_square_of_the_scaled_picture():
     picture = np.random.default_rng(0).integers(0, 256, (6, 10, 3), dtype=np.uint8)
-    np.testing.assert_array_equal(Centred(12)(picture, 0)[0], scale_shorter_side(picture, 12)[:, 4:16])  # 12 x 20
+    np.testing.assert_array_equal(centred(picture, 0, size=12)[0], scale_shorter_side(picture, 12)[:, 4:16])  # 12 x 20
 
 
 # --- batches ---

@@ -109,7 +109,7 @@ def test_classes_with_colours(tmp_path):
         ("", "0 lines, expected 1 to 255"),
         ("void\n", "1 lines, expected 1 to 255, at least one a class"),
         ("".join(f"c{i}\n" for i in range(256)), "256 lines, expected 1 to 255"),
-        ("sky\nroad\nsky\n", "line 3: expected a name that is new, .* received 'sky'; correct"),
+        ("sky\nroad\nsky\n", "line 3: expected a new name, .* received 'sky'; correct"),
         ("sky 1 2 3\nroad\n", "line 2: expected .* if the other lines have colours, .* received 'road'"),
         ("sky 1 2 3\nroad 1 2 3\n", "line 2: expected .* a new one .* received 'road 1 2 3'"),
         ("sky 1 2 256\n", "line 1: expected .* three numbers from 0 to 255, received 'sky 1 2 256'"),
@@ -141,7 +141,7 @@ def test_bad_labels_are_named_on_reading(tmp_path):
     expected = [
         r"labels.a.png: this label picture is missing; add",
         r"labels.c.png: this label picture is missing; there is labels.c.jpg: rename it",
-        r"labels.d.png: value 3 at 42 pixels, first at row 0, column 0: expected 0 to 2 .*list its class in",
+        r"labels.d.png: value 3 at 42 pixels, first at row 0, column 0: expected 0 to 2 .*classes.txt, which must list",
         r"labels.e.png: 3 x 3 pixels .* 5 x 8",
         r"labels.f.png: an RGB label picture.*give each class a colour",
     ]

@@ -98,6 +98,21 @@ def test_files_that_cannot_be_read_do_not_stop_the_decision(tmp_path, capsys):
     assert status == 1 and "b.png: unreadable" in out and "c.png: this label picture is missing" in out
 
 
+def test_a_label_file_that_is_too_large_does_not_stop_the_decision(tmp_path, monkeypatch):
+    make(tmp_path, {"a": [[0, 255]], "b": np.zeros((9, 9))})
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 20)
+    data = open_dataset(tmp_path, "train")
+    assert data[0][1].tolist() == [[0, 1]]
+    with pytest.raises(InputError, match=r"b.jpg: this picture has more than 20 pixels"):
+        data[1]
+
+
+def test_a_palette_of_greys_goes_by_grey_colours_too(tmp_path):
+    ramp = Image.fromarray(np.array([[0, 128]], np.uint8)).convert("P")
+    make(tmp_path, {"a": [[0, 128]], "b": ramp}, "background 0 0 0\nobject 128 128 128\n")
+    assert read(tmp_path) == {"a": [[0, 1]], "b": [[0, 1]]}
+
+
 def test_a_changed_file_is_seen(tmp_path):
     make(tmp_path, {"a": [[0, 255]]})
     assert read(tmp_path) == {"a": [[0, 1]]}
@@ -150,7 +165,7 @@ def test_a_grey_that_is_listed_is_not_advised_to_be_listed(tmp_path):
     make(tmp_path, {"a": [[0, 128]], "b": [[1, 1]]}, GREYS)
     with pytest.raises(InputError, match=r"a.png: value 128") as caught:
         open_dataset(tmp_path, "train")[0]
-    assert "list its class" not in str(caught.value) and "must list all colours of RGB files" in str(caught.value)
+    assert "list its class" not in str(caught.value) and "must list all values or all colours" in str(caught.value)
 
 
 # --- palettes ---

@@ -175,7 +175,7 @@ def test_own_classes_in_vocs_layout(tmp_path, place):
     assert (data.classes, data.palette.tolist()) == (["background", "crack"], [[0, 0, 0], [250, 50, 80]])
     assert read(tmp_path) == {"a": [[0, 1]], "b": [[0, 1]]}
     shutil.copy(root / "SegmentationClass" / "a.png", root / "SegmentationClass" / "z.png")
-    assert "in no list, not used: label file " in open_dataset(tmp_path, "train").notes[0]
+    assert open_dataset(tmp_path, "train").notes == [f"not used: item {root / 'SegmentationClass' / 'z.png'}"]
 
 
 def test_vocs_own_classes_stay(tmp_path):

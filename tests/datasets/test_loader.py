@@ -210,12 +210,6 @@ def test_two_epochs_at_once():
         np.testing.assert_array_equal(x, y)
 
 
-@pytest.mark.parametrize(("batch_size", "drop_last"), [(0, False), (4, True)])
-def test_bad_arguments(batch_size, drop_last):
-    with pytest.raises(ValueError, match=r"batch_size|drop_last"):
-        Loader(Pictures(3), batch_size, PLAIN, drop_last=drop_last)
-
-
 @pytest.mark.parametrize("start", [-1, 3])
 def test_start_beyond_the_epoch(start):
     with pytest.raises(ValueError, match=f"start: expected 0 to 2 .*received {start}"):

@@ -186,30 +186,6 @@ def test_augmentation_depends_on_the_key_alone_and_leaves_its_input_alone():
     np.testing.assert_array_equal(labels, before[1])
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        {"crop": 0},
-        {"crop": 5},
-        {"crop": (0, 1)},
-        {"crop": (3, -1)},
-        {"crop": (1, 2, 3)},
-        {"crop": (1.5, 2)},
-        {"scale_jitter": 1.0},
-        {"scale_jitter": -0.1},
-    ],
-)
-def test_bad_augmentation(arguments):
-    with pytest.raises(ValueError, match=r"expected .*received"):
-        Augmentation(**arguments)
-
-
-def test_labels_must_fit_the_picture():
-    picture, labels = example()
-    with pytest.raises(ValueError, match=r"labels: expected uint8 \(11, 7\) as the picture, received uint8 \(7, 11\)"):
-        Augmentation()(picture, labels.T, counted_rng(0))
-
-
 # --- collate ---
 
 
