@@ -12,7 +12,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections import Counter
+from collections import Counter, defaultdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -53,7 +53,7 @@ def main(argv: list[str] | None = None) -> int:
         splits = build(root, source, items, coding.palette)
         classes = number(root, source, coding, args.classes is not None)
         os.replace(root, out)
-    counts = ", ".join(f"{count} {split or 'in no split'}" for split, count in splits.items())
+    counts = ", ".join(f"{len(names)} {split or 'in no split'}" for split, names in splits.items())
     print(f"found      {kind}\npictures   {counts}\nclasses    {', '.join(classes)}")
     print(*coding.notes, *source.told(), f"\npython -m minifcn.check_data {args.out}", sep="\n", flush=True)
     checked = subprocess.run([sys.executable, "-m", "minifcn.check_data", str(args.out)])
@@ -71,11 +71,11 @@ def nothing_fits(source: Source) -> None:
     raise InputError("; ".join(parts))
 
 
-def build(root: Path, source: Source, items: list[tuple], palette: np.ndarray) -> Counter:
-    """Copy the pictures byte for byte and write labels and lists; return the number in each split, or in None."""
+def build(root: Path, source: Source, items: list[tuple], palette: np.ndarray) -> dict[str | None, list[str]]:
+    """Copy the pictures byte for byte and write labels and lists; return the names in each split, or in None."""
     (root / "images").mkdir(parents=True)
     (root / "labels").mkdir()
-    same, taken, counts = Counter(picture.stem.lower() for picture, *_ in items), set(), Counter()
+    same, taken, names = Counter(picture.stem.lower() for picture, *_ in items), set(), defaultdict(list)
     splits = [source.split(picture, where) for picture, where, _ in items]
     for (picture, where, read), split in zip(tqdm(items, "importing", leave=False), splits, strict=True):
         if split is None and "train" in splits:
@@ -90,17 +90,16 @@ def build(root: Path, source: Source, items: list[tuple], palette: np.ndarray) -
             save_label_png(root / "labels" / f"{name}.png", read()[1], palette)
             shutil.copyfile(picture, root / "images" / f"{name}{picture.suffix}")
             taken.add(name.lower())
-            counts[split] += 1
-            if "train" in splits:
-                with open(root / f"{split}.txt", "a", encoding="utf-8") as file:
-                    file.write(f"{name}\n")
-    if not counts:
+            names[split].append(name)
+    if not names:
         raise InputError("; ".join([f"{source.folder}: no picture could be used", *source.told()]))
-    return counts
+    for split in names if "train" in names else ():
+        (root / f"{split}.txt").write_text("\n".join([*names[split], ""]), encoding="utf-8")
+    return names
 
 
 def number(root: Path, source: Source, coding: LabelCoding, all_of_them: bool) -> list[str]:
-    """Write classes.txt, unless it is to hold all of them without those that occur nowhere; return the names."""
+    """Write classes.txt, and if not all of them are to stay, without those that occur nowhere; return the names."""
     paths, kept = [*(root / "labels").iterdir()], [*range(len(coding.classes))]
     if not all_of_them:
         found = set().union(*(np.unique(Image.open(path)).tolist() for path in paths))

@@ -249,7 +249,7 @@ def test_jpeg_masks_are_snapped_to_the_colours_that_the_user_names(here, capfd):
     (here / "mydata-colours.txt").write_text("ground 0 0 0\ncar 200 30 40\ntree 20 120 60\n")
     assert main(["raw", "--out", "mydata", "--classes", "mydata-colours.txt", "--snap", "60"]) == 0
     out = capfd.readouterr().out
-    assert " % of the pixels snapped to a listed colour, by up to " in out and " farther than 60 off: void" in out
+    assert "of the pixels snapped to a listed colour, up to 60 away; " in out and " % are farther off: void" in out
     labels = open_dataset("mydata", "train")[0][1]
     assert ((labels == labels_of(0)) | (labels == 255)).mean() > 0.97 and set(np.unique(labels)) >= {0, 1, 2}
 

@@ -144,7 +144,7 @@ def draw_shape(kind: str, points: list, more, H: int, W: int) -> np.ndarray | No
     image, points = Image.new("1", (W, H)), corners(points)
     pen = ImageDraw.Draw(image)
     if kind in ("bitmap", "mask"):
-        image.paste(Image.fromarray(bitmap(more, H, W)), tuple(points[0].astype(int).tolist()))
+        image.paste(Image.fromarray(bitmap(more)), tuple(points[0].astype(int).tolist()))
     elif kind == "polygon" and len(points) > 2:
         pen.polygon(points.ravel().tolist(), 1)
         for hole in more:
@@ -167,11 +167,9 @@ def corners(points: list) -> np.ndarray:
     return array.clip(-_FARTHEST, _FARTHEST)
 
 
-def bitmap(data: bytes, H: int, W: int) -> np.ndarray:
-    """A small picture of at most H x W: bool where it is not transparent or, if it is opaque, not black."""
+def bitmap(data: bytes) -> np.ndarray:
+    """A small picture: bool where it is not transparent or, if it is opaque, not black."""
     with Image.open(BytesIO(data)) as image:
-        if image.width > W or image.height > H:
-            raise ValueError(f"a bitmap of {image.width} x {image.height} pixels in a picture of {W} x {H}")
         clear = image.mode.endswith("A") or "transparency" in image.info
         return np.asarray(image.convert("RGBA").getchannel("A") if clear else image.convert("L")) > 0
 

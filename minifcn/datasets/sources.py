@@ -23,6 +23,7 @@ import numpy as np
 from tqdm import tqdm
 
 from ..errors import InputError
+from ..files import atomic_file
 from .classes import CLASS_FILES, read_classes, read_lines
 from .labels import LabelCoding, read_example
 from .pictures import EXTENSIONS, IGNORE_LABEL, decode
@@ -33,7 +34,7 @@ _PICTURES = re.compile(r"images?|imgs?|jpegimages|photos?|pictures?", re.IGNOREC
 _OTHER = re.compile(r"segmentation(object|classvisualization)", re.IGNORECASE)  # neither: objects, drawings
 _SUFFIX = re.compile(r"(?<=.)([_-](masks?|gt|labels?|L)|annot)$", re.IGNORECASE)
 _SPLIT = re.compile(r"(?<![a-z])(train|val|test)(?:ing|id|idation)?(?![a-z])")
-_RARE = 9  # pixels in a picture: colours of fewer are noise if most are so
+_RARE = 9  # pixels a picture: colours of fewer are noise, if most are so
 
 
 class Source:
@@ -47,8 +48,8 @@ class Source:
     def __init__(self, folder: Path, classes: Path | None, snap: float | None, ask: Path):
         self.folder, self.snap, self.ask = folder, snap, ask
         self.notes, self.faults, self.pictures = defaultdict(list), 0, defaultdict(list)
-        inside = [path.relative_to(folder) for path in sorted(folder.rglob("*")) if path.is_file()]
-        self.files = [folder / path for path in inside if not any(part[0] == "." for part in path.parts)]
+        files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+        self.files = [path for path in files if "/." not in f"/{path.relative_to(folder).as_posix()}"]
         lists = [path for name in CLASS_LISTS for path in self.files if path.name.lower() == name]
         self.coding = next(map(read_classes, [classes] if classes else lists), None)
         self.lists = self.read_lists()
@@ -95,7 +96,7 @@ class Source:
         lists = [path for path in self.files if path.suffix == ".txt" and _SPLIT.fullmatch(path.stem.lower())]
         lists = [path for path in lists if path.parent.name == "Segmentation"] or lists  # VOC has other tasks
         rows = [(line, _SPLIT.fullmatch(path.stem.lower())[1]) for path in lists for _, line in read_lines(path)]
-        return {name: split for line, split in rows for name in (PurePath(line).stem, PurePath(line.split()[0]).stem)}
+        return {s: split for line, split in rows for s in (line, PurePath(line).stem, PurePath(line.split()[0]).stem)}
 
     def find_picture(self, name: str, where: Path) -> Path | None:
         """Return the picture that a label file calls `name`, or None.
@@ -129,7 +130,6 @@ def pictures_of_labels(source: Source) -> tuple | None:
             pairs.append((picture, path))
     if not pairs:
         return None
-    pairs.sort()
     if coding is None or (source.snap is not None and coding.colours is None):
         coding = guess(source, [path for _, path in pairs])
     if source.snap is None or coding.colours is None:
@@ -157,7 +157,8 @@ def guess(source: Source, paths: list[Path]) -> LabelCoding:
         shown = enumerate(pixels.most_common(255))
         lines = [f"# {n:,} pixels in {pictures[c]} pictures\nclass {i} {c[0]} {c[1]} {c[2]}\n" for i, (c, n) in shown]
         if not source.ask.exists():
-            source.ask.write_text("".join(lines))
+            with atomic_file(source.ask) as file:
+                file.write("".join(lines).encode())
         reason = f"{len(found)} colours, {rare} of fewer than {_RARE} pixels a picture, as JPEG and smoothed edges have"
         way_out = "take out the colours that are no classes and name the others, then add"
         raise InputError(f"{source.folder}: {reason}; in {source.ask} {way_out} --classes {source.ask} --snap 60")
@@ -175,19 +176,18 @@ class Snapping(LabelCoding):
 
     def __init__(self, coding: LabelCoding, files: list, bound: float):
         super().__init__(coding.entries, coding.colours, notes=[""])
-        self.files, self.bound, self.counts, self.longest = files, bound, np.zeros(3), 0.0
+        self.files, self.bound, self.shares = files, bound, []
 
     def read(self, path: str | Path) -> tuple[np.ndarray, int]:
         image = decode(path, "label picture")
         codes = np.asarray(image.convert("RGB")).astype(np.int64) @ np.array([1 << 16, 1 << 8, 1])  # (H, W)
-        found, places, counts = np.unique(codes, return_inverse=True, return_counts=True)
+        found, places = np.unique(codes, return_inverse=True)
         colours = found[:, None] >> np.array([16, 8, 0]) & 255  # (U, 3)
         gaps = np.stack([np.linalg.norm(colours - colour, axis=1) for colour in self.colours])  # (entries, U)
-        gap, far = gaps.min(axis=0), gaps.min(axis=0) > self.bound
-        self.counts += counts.sum(), counts[(gap > 0) & ~far].sum(), counts[far].sum()
-        self.longest = max([self.longest, *gap[~far]])
-        _, moved, void = 100 * self.counts / self.counts[0]
-        text = f"{moved:.2f} % of the pixels snapped to a listed colour, by up to {self.longest:.0f}"
-        self.notes[0] = f"{text}; {void:.2f} % are farther than {self.bound:g} off: void"
-        labels = np.where(far, IGNORE_LABEL, self._class_of[gaps.argmin(axis=0)]).astype(np.uint8)
-        return labels[places].reshape(codes.shape), image.info["orientation"]
+        labels, gap = self._class_of[gaps.argmin(axis=0)], gaps.min(axis=0)
+        labels[gap > self.bound] = IGNORE_LABEL
+        self.shares.append([(gap > 0)[places].mean(), (gap > self.bound)[places].mean()])
+        other, void = 100 * np.mean(self.shares, axis=0)
+        text = f"{other - void:.2f} % of the pixels snapped to a listed colour, up to {self.bound:g} away"
+        self.notes[0] = f"{text}; {void:.2f} % are farther off: void"
+        return labels.astype(np.uint8)[places].reshape(codes.shape), image.info["orientation"]

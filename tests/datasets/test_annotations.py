@@ -237,5 +237,5 @@ def test_supervisely_bitmaps_opaque_and_transparent(raw):
     write_json(raw / "a.jpg.json", supervisely(bitmap(grey, [50, 3]), bitmap(clear, [W - 1, H - 2])))
     expected = np.zeros((H, W), np.uint8)
     expected[3:6, 50:52] = grey > 0
-    expected[H - 2 :, W - 1] = [1, 1]
+    expected[H - 2 :, W - 1] = [1, 1]  # the rest lies outside of the picture
     np.testing.assert_array_equal(draw(raw)[1], expected)

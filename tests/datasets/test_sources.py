@@ -232,7 +232,7 @@ def test_snapping_is_bounded_and_counted(raw):
     expected = labels_of(0, (("car", 2), ("tree", 1)))
     expected[0, :4], expected[1, :2] = 2, 255
     np.testing.assert_array_equal(labels, expected)
-    text = "0.18 % of the pixels snapped to a listed colour, by up to 5; 0.09 % are farther than 5 off: void"
+    text = "0.18 % of the pixels snapped to a listed colour, up to 5 away; 0.09 % are farther off: void"
     assert coding.notes == [text]
     assert (drawn(opened(raw, LISTED, snap=4.9))[1]["images/0.jpg"][0, :4] == 255).all()
 
