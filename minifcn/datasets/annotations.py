@@ -110,8 +110,7 @@ def clean(label: object) -> str:
     name = " ".join(re.sub(r"[,;:{}\[\]]", " ", str(label)).split()).lstrip("#- ")
     if name.lower() in VOID_NAMES:
         return "void"
-    if name.lower() in ("background", "_background_"):
-        return "background"
+    name = "background" if name.lower().strip("_") == "background" else name
     return name if name and not name[0].isdigit() else f"class {name}".rstrip()
 
 
