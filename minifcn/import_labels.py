@@ -75,25 +75,20 @@ def build(root: Path, source: Source, items: list[tuple], palette: np.ndarray) -
     """Copy the pictures byte for byte and write labels and lists; return the names in each split, or in None."""
     (root / "images").mkdir(parents=True)
     (root / "labels").mkdir()
-    same, taken, names = Counter(picture.stem.lower() for picture, *_ in items), set(), defaultdict(list)
-    splits = [source.split(picture, where) for picture, where, _ in items]
-    for (picture, where, read), split in zip(tqdm(items, "importing", leave=False), splits, strict=True):
-        if split is None and "train" in splits:
-            source.note(picture, "in no split, left out")
-            continue
+    same, names = Counter(picture.stem.lower() for picture, *_ in items), defaultdict(list)
+    for picture, where, read in tqdm(items, "importing", leave=False):
         with source.leaving_out(where):
             below = picture.relative_to(source.folder).with_suffix("").parts
             name = "_".join(below) if same[below[-1].lower()] > 1 else below[-1]
             name = re.sub(r"^[#\s]|\s$|[^\S ]|[\ud800-\udfff]", "_", name)  # a line of a list cannot hold these
-            while name.lower() in taken:
+            while (root / "labels" / f"{name}.png").exists():
                 name += "_"
             save_label_png(root / "labels" / f"{name}.png", read()[1], palette)
             shutil.copyfile(picture, root / "images" / f"{name}{picture.suffix}")
-            taken.add(name.lower())
-            names[split].append(name)
+            names[source.split(picture, where)].append(name)
     if not names:
         raise InputError("; ".join([f"{source.folder}: no picture could be used", *source.told()]))
-    for split in names if "train" in names else ():
+    for split in names.keys() - {None} if "train" in names else ():
         (root / f"{split}.txt").write_text("\n".join([*names[split], ""]), encoding="utf-8")
     return names
 

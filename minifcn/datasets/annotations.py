@@ -32,7 +32,6 @@ from .pictures import IGNORE_LABEL, reading
 from .sources import Source
 
 _LONGEST = 1 << 26  # bytes of a bitmap, unpacked
-_FARTHEST = 1e6  # pixels from the picture: Pillow counts in 32 bits
 
 # --- the formats: (picture's name, labels' size, shapes) for each picture that a file tells of ---
 # A shape is (label, kind, points, more), as draw_shape takes them.
@@ -98,8 +97,6 @@ def pictures_of_json(source: Source) -> tuple | None:
     for where, name, size, shapes in found:
         with source.leaving_out(where):
             picture = source.find_picture(str(name), where)
-            if picture is None:
-                raise InputError(f"{where}: its picture {name!r} is not in {source.folder}; put it there")
             drawing = SimpleNamespace(read=partial(draw, source, size, shapes, ids), drawn_as_stored=False)
             items.append((picture, where, partial(read_example, picture, where, drawing)))
     return f"JSON of {kind}", LabelCoding(names), items
@@ -163,7 +160,7 @@ def corners(points: list) -> np.ndarray:
     array = np.asarray(points, np.float64).reshape(-1, 2)
     if np.isnan(array).any():
         raise ValueError("a corner is not a number")
-    return array.clip(-_FARTHEST, _FARTHEST)
+    return array.clip(-1e6, 1e6)  # Pillow counts in 32 bits
 
 
 def bitmap(data: bytes) -> np.ndarray:

@@ -26,7 +26,7 @@ from ..errors import InputError
 from ..files import atomic_file
 from .classes import CLASS_FILES, read_classes, read_lines
 from .labels import LabelCoding, read_example
-from .pictures import EXTENSIONS, IGNORE_LABEL, decode
+from .pictures import EXTENSIONS, IGNORE_LABEL, decode, several
 
 CLASS_LISTS = (*CLASS_FILES, "labels.txt", "class_names.txt", "label_colors.txt")
 _LABELS = re.compile(r"masks?|ann|annotations?|labels?|gt|ground_?truth|segmentationclass(png)?", re.IGNORECASE)
@@ -62,8 +62,7 @@ class Source:
 
     def told(self) -> list[str]:
         """A line for each group of notes."""
-        groups = self.notes.values()
-        return [f"{len(texts)} times, the first: {texts[0]}" if texts[1:] else texts[0] for texts in groups]
+        return [several(texts, "note") for texts in self.notes.values()]
 
     @contextmanager
     def leaving_out(self, where: Path) -> Iterator[None]:
@@ -98,11 +97,11 @@ class Source:
         rows = [(line, _SPLIT.fullmatch(path.stem.lower())[1]) for path in lists for _, line in read_lines(path)]
         return {s: split for line, split in rows for s in (line, PurePath(line).stem, PurePath(line.split()[0]).stem)}
 
-    def find_picture(self, name: str, where: Path) -> Path | None:
-        """Return the picture that a label file calls `name`, or None.
+    def find_picture(self, name: str, where: Path) -> Path:
+        """Return the picture that a label file calls `name`. Raises InputError if there is none, or several fit alike.
 
-        Of several with its stem that one is taken which lies in no folder of labels, has the whole name, its folders,
-        or is in the label file's folder or split. Raises InputError where two are equally near.
+        Of those with its stem that one is taken which lies in no folder of labels, has the whole name, its folders, or
+        is in the label file's folder or split.
         """
         wanted = PurePath(name.replace("\\", "/"))
         key = self.key(wanted)[0]
@@ -112,10 +111,13 @@ class Source:
             near = path.parent == where.parent, self.split(path) == self.split(where)
             return not marked, path.name == wanted.name, names == key, *near
 
-        found = sorted(self.pictures[key[-1]], key=likeness)
-        if len(found) > 1 and likeness(found[-1]) == likeness(found[-2]):
-            raise InputError(f"{where}: both {found[-2]} and {found[-1]} may be its picture; rename one")
-        return found[-1] if found else None
+        found = [p for p in self.pictures[key[-1]] if where.suffix.lower() == ".json" or not self.key(p)[1]]
+        if not found:
+            raise InputError(f"{where}: its picture {key[-1]!r} is not in {self.folder}; put it there, into images/")
+        *others, best = sorted(found, key=likeness)
+        if others and likeness(others[-1]) == likeness(best):
+            raise InputError(f"{where}: both {others[-1]} and {best} may be its picture; rename one")
+        return best
 
 
 def pictures_of_labels(source: Source) -> tuple | None:
@@ -124,10 +126,7 @@ def pictures_of_labels(source: Source) -> tuple | None:
     pairs, coding = [], source.coding
     for path in [path for paths in source.pictures.values() for path in paths if source.key(path)[1]]:
         with source.leaving_out(path):
-            picture = source.find_picture(str(path.relative_to(source.folder)), path)
-            if picture is None or source.key(picture)[1]:
-                raise InputError(f"{path}: no picture has its name; put it into images/")
-            pairs.append((picture, path))
+            pairs.append((source.find_picture(str(path.relative_to(source.folder)), path), path))
     if not pairs:
         return None
     if coding is None or (source.snap is not None and coding.colours is None):

@@ -104,7 +104,7 @@ def test_a_list_of_classes_gives_the_order_and_leaves_the_others_out(raw):
     assert names == ["background", "z", "b"]
     np.testing.assert_array_equal(labels, box(10, 5, 20, 15, 2))
     text = "left as background, since the list of classes does not have it: o'ther"
-    assert source.told() == [f"{raw}: {text}"]
+    assert source.told() == [f"note {raw}: {text}"]
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,7 @@ def test_labels_without_a_picture_and_the_split_of_equal_names(raw):
     labels = drawn(source)[1]
     assert list(labels) == ["train/images/a.jpg", "val/images/a.jpg"]
     assert [source.split(raw / path) for path in labels] == ["train", "val"]
-    assert source.faults == 1 and "b.png: no picture has its name; put it into images/" in "".join(notes(source))
+    assert source.faults == 1 and "b.png: its picture 'b' is not in " in "".join(notes(source))
 
 
 def test_splits_are_whole_words(raw):
