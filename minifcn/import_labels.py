@@ -13,18 +13,18 @@ import shutil
 import subprocess
 import sys
 from collections import Counter, defaultdict
-from io import BytesIO
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
 from .command import command_line, command_parser
-from .datasets import voc
 from .datasets.annotations import pictures_of_json
-from .datasets.pictures import read_picture, reading
-from .datasets.sources import Labelled, Source, channels, pictures_of_labels
+from .datasets.labels import LabelCoding
+from .datasets.pictures import IGNORE_LABEL
+from .datasets.sources import Source, pictures_of_labels
 from .errors import InputError
 from .figures import save_label_png
 
@@ -47,26 +47,17 @@ def main(argv: list[str] | None = None) -> int:
         raise InputError(f"{args.out}: lies in {args.source}, which stays as it is; choose another --out")
     out.parent.mkdir(parents=True, exist_ok=True)
     source = Source(args.source, args.classes, args.snap, out.with_name(f"{out.name}-colours.txt"))
-    kind, classes, items = pictures_of_json(source) or pictures_of_labels(source) or nothing_fits(source)
-    temporary = out.with_name(f".{out.name}.{os.getpid()}.tmp")
-    try:
-        names = build(temporary, source, classes, items)
-        if out.exists():
-            out.rmdir()
-        os.replace(temporary, out)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-    counts = ", ".join(f"{len(some)} {split or 'in no split'}" for split, some in names.items())
-    about = f"found      {kind}", f"pictures   {counts}", f"classes    {', '.join(classes)}"
-    print(*about, *lines(source.notes), sep="\n")
-    command = ["-m", "minifcn.check_data", str(args.out)]
-    print("\npython", *command, flush=True)
-    return max(subprocess.run([sys.executable, *command]).returncode, source.faults > 0)
-
-
-def lines(notes: dict[str, list[str]]) -> list[str]:
-    """A line for each group."""
-    return [f"{len(texts)} times, the first: {texts[0]}" if texts[1:] else texts[0] for texts in notes.values()]
+    kind, coding, items = pictures_of_json(source) or pictures_of_labels(source) or nothing_fits(source)
+    with TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as temporary:
+        root = Path(temporary, out.name)
+        splits = build(root, source, items, coding.palette)
+        classes = number(root, source, coding, args.classes is not None)
+        os.replace(root, out)
+    counts = ", ".join(f"{len(names)} {split or 'in no split'}" for split, names in splits.items())
+    print(f"found      {kind}\npictures   {counts}\nclasses    {', '.join(classes)}")
+    print(*coding.notes, *source.told(), f"\npython -m minifcn.check_data {args.out}", sep="\n", flush=True)
+    checked = subprocess.run([sys.executable, "-m", "minifcn.check_data", str(args.out)])
+    return max(checked.returncode, source.faults > 0)
 
 
 def nothing_fits(source: Source) -> None:
@@ -76,56 +67,48 @@ def nothing_fits(source: Source) -> None:
     way_out = "put label pictures into masks/, with the pictures' names, or call them NAME_mask.png"
     if kinds.keys() & {".json", ".xml", ".txt", ".npy", ".zip"}:
         way_out = "unpack archives; export other labels as labelme or COCO JSON, or as CVAT's 'Segmentation mask'"
-    parts = f"{source.folder}: no labels among {found}", *lines(source.notes), way_out, "see data/README.md"
+    parts = f"{source.folder}: no labels among {found}", *source.told(), way_out, "see data/README.md"
     raise InputError("; ".join(parts))
 
 
-def build(root: Path, source: Source, classes: dict, items: list[Labelled]) -> dict[str | None, list[str]]:
-    """Write the set; return the names in each split, or in None."""
-    if not 0 < len(classes) <= 255:
-        raise InputError(f"{source.folder}: {len(classes)} classes, expected 1 to 255; merge some with --classes")
-    palette = voc.palette(len(classes))
-    if None not in classes.values():
-        palette = channels(np.array([*classes.values()])).astype(np.uint8)
-    for folder in ("images", "labels"):
-        (root / folder).mkdir(parents=True)
-    text = "".join(f"{name} {' '.join(map(str, rgb))}\n" for name, rgb in zip(classes, palette.tolist(), strict=True))
-    (root / "classes.txt").write_text(text, encoding="utf-8")
-    listed, same = source.split_lists(), Counter(item.picture.stem.lower() for item in items)
-    splits = [listed.get(i.picture.stem) if listed else source.split(i.picture) or source.split(i.where) for i in items]
-    names, taken = defaultdict(list), set()
-    for item, split in zip(tqdm(items, "importing", unit="picture", leave=False), splits, strict=True):
-        if split is None and "train" in splits:
-            source.note(item.picture, "in no split, left out")
-            continue
-        with source.leaving_out(item.where):
-            below = item.picture.relative_to(source.folder).with_suffix("").parts
+def build(root: Path, source: Source, items: list[tuple], palette: np.ndarray) -> dict[str | None, list[str]]:
+    """Copy the pictures byte for byte and write labels and lists; return the names in each split, or in None."""
+    (root / "images").mkdir(parents=True)
+    (root / "labels").mkdir()
+    same, names = Counter(picture.stem.lower() for picture, *_ in items), defaultdict(list)
+    for picture, where, read in tqdm(items, "importing", leave=False):
+        with source.leaving_out(where):
+            below = picture.relative_to(source.folder).with_suffix("").parts
             name = "_".join(below) if same[below[-1].lower()] > 1 else below[-1]
             name = re.sub(r"^[#\s]|\s$|[^\S ]|[\ud800-\udfff]", "_", name)  # a line of a list cannot hold these
-            if name.lower() in taken:
-                raise InputError(f"{item.where}: another picture is called {name!r} already; rename one")
-            write_pair(root, name, item, palette)
-            taken.add(name.lower())
-            names[split].append(name)
+            while (root / "labels" / f"{name}.png").exists():
+                name += "_"
+            save_label_png(root / "labels" / f"{name}.png", read()[1], palette)
+            shutil.copyfile(picture, root / "images" / f"{name}{picture.suffix}")
+            names[source.split(picture, where)].append(name)
     if not names:
-        raise InputError("; ".join([f"{source.folder}: no picture could be used", *lines(source.notes)]))
-    for split in names if "train" in names else ():
-        (root / f"{split}.txt").write_text("".join(f"{name}\n" for name in names[split]), encoding="utf-8")
+        raise InputError("; ".join([f"{source.folder}: no picture could be used", *source.told()]))
+    for split in names.keys() - {None} if "train" in names else ():
+        (root / f"{split}.txt").write_text("\n".join([*names[split], ""]), encoding="utf-8")
     return names
 
 
-def write_pair(root: Path, name: str, item: Labelled, palette: np.ndarray) -> None:
-    """Copy a picture byte for byte, and write its labels at the size that it is shown or, if EXIF turns it, stored."""
-    data = item.content or item.picture.read_bytes()
-    H, W = read_picture(item.picture, BytesIO(data)).shape[:2]
-    with reading(item.picture, "picture"), Image.open(BytesIO(data)) as image:
-        size, suffix, sizes = item.size or (H, W), f".{image.format.lower()}", [(H, W), image.size[::-1]]
-    if size not in sizes:
-        sides = f"labels of {size[1]} x {size[0]} pixels, but its picture has {W} x {H}"
-        raise InputError(f"{item.where}: {sides}; export both at one size")
-    labels = item.draw(*sizes[sizes.index(size)])
-    (root / "images" / f"{name}{suffix if item.content else item.picture.suffix}").write_bytes(data)
-    save_label_png(root / "labels" / f"{name}.png", labels, palette)
+def number(root: Path, source: Source, coding: LabelCoding, all_of_them: bool) -> list[str]:
+    """Write classes.txt, and if not all of them are to stay, without those that occur nowhere; return the names."""
+    paths, kept = [*(root / "labels").iterdir()], [*range(len(coding.classes))]
+    if not all_of_them:
+        found = set().union(*(np.unique(Image.open(path)).tolist() for path in paths))
+        kept = [i for i in kept if i in found] or [0]
+    names, palette = [coding.classes[i] for i in kept], coding.palette[kept]
+    if absent := ", ".join(name for name in coding.classes if name not in names):
+        source.note(source.folder, f"classes that occur nowhere, left out: {absent}")
+        ids = np.full(256, IGNORE_LABEL, np.uint8)
+        ids[kept] = np.arange(len(kept))
+        for path in paths:
+            save_label_png(path, ids[np.asarray(Image.open(path))], palette)
+    lines = [f"{name} {r} {g} {b}\n" for name, (r, g, b) in zip(names, palette, strict=True)]
+    (root / "classes.txt").write_text("".join(lines), encoding="utf-8", errors="replace")
+    return names
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import pytest
 from labelled_data import H, W, bitmap, coco, labelme, picture, png, shape, supervisely, text, thing, write_json
 
 from minifcn.datasets.annotations import pictures_of_json, run_lengths, unpack
+from minifcn.datasets.classes import read_classes
 from minifcn.datasets.sources import Source
 
 SQUARE = [[10, 5], [20, 5], [20, 15], [10, 15]]
@@ -24,8 +25,8 @@ def opened(raw, classes=None):
 def draw(raw, classes=None):
     """The classes, the labels of the only picture, and the source."""
     source = opened(raw, classes)
-    _, names, [item] = pictures_of_json(source)
-    return list(names), item.draw(H, W), source
+    _, coding, [(_, _, read)] = pictures_of_json(source)
+    return coding.classes, read()[1], source
 
 
 def box(x0, y0, x1, y1, label=1, labels=None):
@@ -85,15 +86,6 @@ def test_polygons_outside_of_the_picture_are_cut(raw):
     np.testing.assert_array_equal(draw(raw)[1], box(0, 0, W - 1, 4))
 
 
-def test_labelme_takes_the_picture_from_image_data_where_it_is_not_there(raw):
-    (raw / "sub").mkdir()
-    data = (raw / "a.jpg").read_bytes()
-    (raw / "a.jpg").unlink()
-    write_json(raw / "sub" / "b.json", labelme(shape("b", SQUARE), imagePath="b.jpg", imageData=text(data)))
-    _, _, [item] = pictures_of_json(opened(raw))
-    assert item.content == data and item.picture.stem == "b"
-
-
 @pytest.mark.parametrize(
     "path", ["..\\photos\\a.jpg", "C:\\Users\\me\\a.jpg", "/home/me/a.jpg", "A.png", "../../a.jpg"]
 )
@@ -101,8 +93,8 @@ def test_pictures_are_found_by_their_names_in_the_source_only(raw, path):
     picture(raw.parent / "a.jpg")
     picture(raw.parent / "photos" / "a.jpg")
     write_json(raw / "a.json", labelme(shape("b", SQUARE), imagePath=path))
-    _, _, [item] = pictures_of_json(opened(raw))
-    assert item.picture == raw / "a.jpg"
+    _, _, [(found, _, _)] = pictures_of_json(opened(raw))
+    assert found == raw / "a.jpg"
 
 
 def test_a_list_of_classes_gives_the_order_and_leaves_the_others_out(raw):
@@ -111,7 +103,28 @@ def test_a_list_of_classes_gives_the_order_and_leaves_the_others_out(raw):
     names, labels, source = draw(raw, raw.parent / "names.txt")
     assert names == ["background", "z", "b"]
     np.testing.assert_array_equal(labels, box(10, 5, 20, 15, 2))
-    assert "names.txt does not list" in next(iter(source.notes.values()))[0]
+    text = "left as background, since the list of classes does not have it: o'ther"
+    assert source.told() == [f"note {raw}: {text}"]
+
+
+@pytest.mark.parametrize(
+    ("label", "name"),
+    [
+        ("a\n\u2028b", "a b"),
+        ("# a", "a"),
+        ("", "class"),
+        (5, "class 5"),
+        ("2 wheels", "class 2 wheels"),
+        ("tree, big: {old}", "tree big old"),
+        ("- a", "a"),
+    ],
+)
+def test_names_are_read_again_from_the_list(raw, label, name):
+    write_json(raw / "a.json", labelme(shape(label, SQUARE)))
+    names = draw(raw)[0]
+    assert names == ["background", name]
+    (raw / "classes.txt").write_text("".join(f"{name} {i} 0 0\n" for i, name in enumerate(names)), encoding="utf-8")
+    assert read_classes(raw / "classes.txt").classes == names
 
 
 def test_names_in_any_script(raw):
@@ -124,8 +137,8 @@ def test_names_in_any_script(raw):
 def test_the_whole_name_counts_before_the_folder(raw):
     picture(raw / "photos" / "a.png")
     write_json(raw / "a.json", labelme(shape("b", SQUARE), imagePath="a.png"))
-    _, _, [item] = pictures_of_json(opened(raw))
-    assert item.picture == raw / "photos" / "a.png"
+    _, _, [(found, _, _)] = pictures_of_json(opened(raw))
+    assert found == raw / "photos" / "a.png"
 
 
 # --- COCO ---
@@ -224,5 +237,5 @@ def test_supervisely_bitmaps_opaque_and_transparent(raw):
     write_json(raw / "a.jpg.json", supervisely(bitmap(grey, [50, 3]), bitmap(clear, [W - 1, H - 2])))
     expected = np.zeros((H, W), np.uint8)
     expected[3:6, 50:52] = grey > 0
-    expected[H - 2 :, W - 1] = [1, 1]
+    expected[H - 2 :, W - 1] = [1, 1]  # the rest lies outside of the picture
     np.testing.assert_array_equal(draw(raw)[1], expected)

@@ -29,9 +29,9 @@ def faults(raw):
     """What was left out, one line."""
     source = opened(raw)
     _, _, items = pictures_of_json(source) or (None, None, [])
-    for item in items:
-        with source.leaving_out(item.where):
-            item.draw(H, W)
+    for _, where, read in items:
+        with source.leaving_out(where):
+            read()
     [texts] = source.notes.values()
     assert source.faults == 1 and len(texts) == 1 and "\n" not in texts[0]
     return texts[0]
@@ -54,15 +54,13 @@ def faults(raw):
 )
 def test_bad_run_lengths(raw, rle):
     write_json(raw / "a.json", coco(thing(rle)))
-    assert faults(raw).startswith(f"{raw / 'a.json'}: unreadable labels (")
+    assert faults(raw).startswith(f"{raw / 'a.json'}: unreadable drawing (")
 
 
-def test_a_bitmap_larger_than_the_picture_and_a_bomb(raw, monkeypatch):
-    write_json(raw / "a.jpg.json", supervisely(bitmap(np.ones((H + 1, W), np.uint8), [0, 0])))
-    assert "a bitmap of 56 x 41 pixels in a picture of 56 x 40" in faults(raw)
+def test_bitmaps_that_are_bombs(raw, monkeypatch):
     monkeypatch.setattr(annotations, "_LONGEST", 30)
     write_json(raw / "a.jpg.json", supervisely(bitmap(np.ones((2, 2), np.uint8), [0, 0])))
-    assert "unreadable labels (" in faults(raw)
+    assert "unreadable drawing (" in faults(raw)
     bomb = {"data": text(zlib.compress(bytes(1 << 28))), "origin": [0, 0]}
     write_json(raw / "a.jpg.json", supervisely({"geometryType": "bitmap", "classTitle": "cat", "bitmap": bomb}))
     assert "cannot identify image file" in faults(raw)
@@ -74,18 +72,20 @@ def test_a_bitmap_larger_than_the_picture_and_a_bomb(raw, monkeypatch):
         (b"", "unreadable JSON file (Expecting value"),
         (b"\xff\xd8\xff", "unreadable JSON file"),
         (b"[" * 100_000, "unreadable JSON file (maximum recursion depth"),
-        (json.dumps(labelme(shape("b", [["x", 1]] * 3))).encode(), "unreadable labels (could not convert string"),
-        (json.dumps(labelme(shape("b", [[1, float("nan")]] * 3))).encode(), "a corner is not a finite number"),
-        (json.dumps(labelme(shape("b", [[1, 2], [3]] * 3))).encode(), "unreadable labels ("),
+        (json.dumps(labelme(shape("b", [["x", 1]] * 3))).encode(), "unreadable drawing (could not convert string"),
+        (json.dumps(labelme(shape("b", [[1, float("nan")]] * 3))).encode(), "a corner is not a number"),
+        (json.dumps(labelme(shape("b", [[1, 2], [3]] * 3))).encode(), "unreadable drawing ("),
         (json.dumps(labelme({"points": SQUARE})).encode(), "unreadable JSON file ('label')"),
-        (json.dumps(labelme(imagePath="z.jpg")).encode(), "its picture 'z.jpg' is not in"),
-        (json.dumps(labelme(imagePath=5)).encode(), "its picture 5 is not in"),
+        (json.dumps(labelme(imagePath="z.jpg")).encode(), "its picture 'z' is not in"),
+        (json.dumps(labelme(imagePath=5)).encode(), "its picture '5' is not in"),
         (json.dumps({"shapes": 5}).encode(), "unreadable JSON file"),
         (json.dumps(coco(thing([FLAT], kind=8))).encode(), "unreadable JSON file (8)"),
-        (json.dumps(coco(file_name=None)).encode(), "its picture None is not in"),
-        (json.dumps(coco(file_name="/")).encode(), "its picture '/' is not in"),
+        (json.dumps(coco(file_name=None)).encode(), "its picture 'none' is not in"),
+        (json.dumps(coco(file_name="/")).encode(), "its picture '' is not in"),
         (json.dumps(coco(file_name="\0")).encode(), "its picture '\\x00' is not in"),
-        (json.dumps(labelme(imagePath="z.jpg", imageData=5)).encode(), "unreadable embedded picture"),
+        (json.dumps(labelme(imageHeight=W, imageWidth=H)).encode(), "40 x 56 pixels (width x height), but its picture"),
+        (json.dumps(labelme(imageHeight=10**9)).encode(), "this drawing has more than 89,478,485 pixels"),
+        (json.dumps(labelme(imageHeight="40", imageWidth=[])).encode(), "unreadable drawing ("),
     ],
 )
 def test_one_line_for_a_bad_file(raw, content, expected):

@@ -3,8 +3,7 @@
 import pytest
 from labelled_data import label_picture, labels_of, picture
 
-from minifcn.datasets.sources import Source, clean, pictures_of_labels, read_class_list
-from minifcn.errors import InputError
+from minifcn.datasets.sources import Source, pictures_of_labels
 
 
 @pytest.fixture
@@ -22,9 +21,9 @@ def opened(raw, classes=None, snap=None):
 
 
 def drawn(source):
-    """What is found: the classes, and the labels of each picture by its path in the source."""
-    _, classes, items = pictures_of_labels(source)
-    return classes, {str(item.picture.relative_to(source.folder)): item.draw(*item.size) for item in items}
+    """What is found: the coding, and the labels of each picture by its path in the source."""
+    _, coding, items = pictures_of_labels(source)
+    return coding, {str(picture.relative_to(source.folder)): read()[1] for picture, _, read in items}
 
 
 def notes(source):
@@ -62,9 +61,9 @@ def test_names_and_folders(raw, photo, mask):
     (raw / ".trash" / "masks").mkdir(parents=True)
     (raw / ".trash" / "masks" / "b.png").write_bytes(b"x")
     source = opened(raw)
-    classes, labels = drawn(source)
+    coding, labels = drawn(source)
     assert source.faults == 0
-    assert list(labels) == [photo] and len(classes) == 3
+    assert list(labels) == [photo] and len(coding.classes) == 3
 
 
 def test_labels_without_a_picture_and_the_split_of_equal_names(raw):
@@ -76,7 +75,7 @@ def test_labels_without_a_picture_and_the_split_of_equal_names(raw):
     labels = drawn(source)[1]
     assert list(labels) == ["train/images/a.jpg", "val/images/a.jpg"]
     assert [source.split(raw / path) for path in labels] == ["train", "val"]
-    assert source.faults == 1 and "b.png: no picture has its name; put it into images/" in "".join(notes(source))
+    assert source.faults == 1 and "b.png: its picture 'b' is not in " in "".join(notes(source))
 
 
 def test_splits_are_whole_words(raw):
@@ -85,40 +84,12 @@ def test_splits_are_whole_words(raw):
     assert {path: source.split(raw / path) for path in paths} == paths
 
 
-# --- lists of classes ---
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "road 128 64 128\ntraffic light 250 10 0\n",
-        "\ufeff# id = line\r\n\r\nroad #804080\r\ntraffic light #fa0a00",
-        "128 64 128 road\n250 10 0\ttraffic light\n",
-        "name,r,g,b\nroad,128,64,128\ntraffic light,250,10,0\n",
-        'name, r, g, b\n"road", 128, 64, 128\n"traffic light", 250, 10, 0\n',
-        "# label:color_rgb:parts:actions\nroad:128,64,128::\ntraffic light:250,10,0:a,b:c\n",
-    ],
-)
-def test_lists_in_the_forms_that_people_have(raw, text):
-    assert opened(raw, text).listed == [("road", 0x804080), ("traffic light", 0xFA0A00)]
-
-
-def test_a_list_of_names(raw):
-    assert opened(raw, "background:::\n 猫 \n").listed == [("background", None), ("猫", None)]
-
-
-@pytest.mark.parametrize("text", ["", "# nothing\n", "a 1 2 3\nb\n", "a 1 2 300\n", "a\n" * 256])
-def test_bad_lists(raw, text):
-    with pytest.raises(InputError, match=r"names.txt: unreadable list of classes"):
-        opened(raw, text)
-
-
-def test_a_list_that_is_no_text_or_not_there(raw):
-    (raw.parent / "bytes.txt").write_bytes(b"\xff\xfe\x00")
-    for name, reason in (("bytes.txt", "unreadable list of classes"), ("none.txt", "this list of classes is missing")):
-        with pytest.raises(InputError, match=reason):
-            read_class_list(raw.parent / name)
-
-
-def test_clean_names_fit_a_line():
-    assert [clean(name) for name in ("a\n\u2028b", "# a", "", 5, None)] == ["a b", "a", "unnamed", "5", "None"]
+def test_the_lists_that_tools_write_are_found_and_given_ones_go_before(raw):
+    for name in ("labels.txt", "class_names.txt", "label_colors.txt", "labelmap.txt"):
+        path = raw / "sub" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("road\ncar\n")
+        assert opened(raw).coding.classes == ["road", "car"]
+        path.unlink()
+    path.write_text("road\ncar\n")
+    assert opened(raw, "sky\n").coding.classes == ["sky"]

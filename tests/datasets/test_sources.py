@@ -31,9 +31,9 @@ def opened(raw, classes=None, snap=None):
 
 
 def drawn(source):
-    """What is found: the classes, and the labels of each picture by its path in the source."""
-    _, classes, items = pictures_of_labels(source)
-    return classes, {str(item.picture.relative_to(source.folder)): item.draw(*item.size) for item in items}
+    """What is found: the coding, and the labels of each picture by its path in the source."""
+    _, coding, items = pictures_of_labels(source)
+    return coding, {str(picture.relative_to(source.folder)): read()[1] for picture, _, read in items}
 
 
 def notes(source):
@@ -54,33 +54,33 @@ def test_two_values_are_background_and_object(raw, value, form):
     image = np.repeat(mask[..., None], 3, axis=2) if form == "rgb" else mask
     make(raw, image, np.zeros_like(image), **({"palette": INDICES} if form == "paletted" else {}))
     source = opened(raw)
-    classes, labels = drawn(source)
-    assert classes == {"background": None, "object": None}
+    coding, labels = drawn(source)
+    assert coding.classes == ["background", "object"]
     np.testing.assert_array_equal(labels["images/0.jpg"], mask > 0)
     assert not labels["images/1.jpg"].any()
-    assert len(notes(source)) == (value != 1)
-    assert value == 1 or f"labels of 0 and {value} {value} {value}: background and object" in notes(source)[0]
+    text = f"label files hold only 0 and {value}: taken as 'background' and 'object'"
+    assert coding.notes == [text] * (value != 1) and not notes(source)
 
 
 def test_two_values_without_0_are_two_classes(raw):
     make(raw, labels_of(0) // 2 * 4 + 3)
-    classes, labels = drawn(opened(raw))
-    assert list(classes) == ["class 3", "class 7"]
+    coding, labels = drawn(opened(raw))
+    assert coding.classes == ["class 3", "class 7"]
     np.testing.assert_array_equal(labels["images/0.jpg"], labels_of(0) // 2)
 
 
 def test_two_values_take_the_two_names_of_a_list(raw):
     make(raw, labels_of(0, (("car", 255), ("tree", 0))))
-    classes, labels = drawn(opened(raw, "ground\nunlabeled\ncrack\n"))
-    assert list(classes) == ["ground", "crack"]
+    coding, labels = drawn(opened(raw, "ground\nunlabeled\ncrack\n"))
+    assert coding.classes == ["ground", "crack"]
     np.testing.assert_array_equal(labels["images/0.jpg"], labels_of(0, (("car", 1), ("tree", 0))))
 
 
 def test_black_and_one_colour_are_background_and_object(raw):
     mask = coloured(0) * (labels_of(0) == 1)[..., None]
     make(raw, mask)
-    classes, labels = drawn(opened(raw))
-    assert classes == {"background": 0, "object": 0xC81E28}
+    coding, labels = drawn(opened(raw))
+    assert coding.classes == ["background", "object"] and coding.palette.tolist() == [[0, 0, 0], [*CAR]]
     np.testing.assert_array_equal(labels["images/0.jpg"], labels_of(0, (("car", 1), ("tree", 0))))
 
 
@@ -89,8 +89,8 @@ def test_ids_with_void_and_without_a_list(raw):
     mask[0] = 1
     make(raw, mask)
     source = opened(raw)
-    classes, labels = drawn(source)
-    assert classes == {"class 0": None, "class 1": None, "class 4": None}  # by their values
+    coding, labels = drawn(source)
+    assert coding.classes == ["class 0", "class 1", "class 4"]  # by their values
     expected = labels_of(0, (("car", 2), ("tree", 255)))
     expected[0] = 1
     np.testing.assert_array_equal(labels["images/0.jpg"], expected)
@@ -110,8 +110,8 @@ def test_grey_pictures_of_4_bits_hold_small_values(raw):
 
 def test_all_void(raw):
     make(raw, np.full((H, W), 255, np.uint8))
-    classes, labels = drawn(opened(raw))
-    assert not classes and (labels["images/0.jpg"] == 255).all()
+    coding, labels = drawn(opened(raw))
+    assert coding.classes == ["class 0"] and (labels["images/0.jpg"] == 255).all()
 
 
 def test_notes_are_in_groups_of_one_line_each(raw):
@@ -121,58 +121,58 @@ def test_notes_are_in_groups_of_one_line_each(raw):
     assert list(source.notes.values()) == [[f"{raw}/a b: value 3 of 'a b'", f"{raw}/c: value 1 of 'c'"]]
 
 
-def test_greys_that_are_no_ids_are_classes_to_255(raw):
+def test_255_is_void_where_there_are_other_greys(raw):
     make(raw, labels_of(0, (("car", 128), ("tree", 255))))
-    classes, labels = drawn(opened(raw))
-    assert len(classes) == 3
-    np.testing.assert_array_equal(labels["images/0.jpg"], labels_of(0))
+    coding, labels = drawn(opened(raw))
+    assert coding.classes == ["class 0", "class 128"]
+    np.testing.assert_array_equal(labels["images/0.jpg"], labels_of(0, (("car", 1), ("tree", 255))))
 
 
 @pytest.mark.parametrize("palette", [None, INDICES])
 def test_a_list_of_names_is_of_values_or_indices(raw, palette):
     make(raw, labels_of(0, (("car", 2), ("tree", 255))), palette=palette)
     (raw / "classes.txt").write_text("sky\nnever\ncar\n")
-    source = opened(raw)
-    classes, labels = drawn(source)
-    assert list(classes) == ["sky", "car"] and "classes that occur nowhere, left out: never" in notes(source)[0]
-    np.testing.assert_array_equal(labels["images/0.jpg"], labels_of(0, (("car", 1), ("tree", 255))))
-    assert list(drawn(opened(raw, "sky\nnever\ncar\n"))[0]) == ["sky", "never", "car"]  # asked for, kept
+    coding, labels = drawn(opened(raw))
+    assert coding.classes == ["sky", "never", "car"]
+    np.testing.assert_array_equal(labels["images/0.jpg"], labels_of(0, (("car", 2), ("tree", 255))))
 
 
 def test_a_value_without_a_class_is_a_fault(raw):
     make(raw, labels_of(0), labels_of(1, (("car", 7), ("tree", 1))))
-    source = opened(raw, "sky\ntree\ncar\n")
-    _, _, items = pictures_of_labels(source)
-    items[0].draw(H, W)
-    with pytest.raises(InputError, match=r"1.png: colour 7 7 7 at 273 pixels is no class; list it in .*names.txt"):
-        items[1].draw(H, W)
+    _, [(_, _, good), (_, _, bad)] = pictures_of_labels(opened(raw, "sky\ntree\ncar\n"))[1:]
+    good()
+    with pytest.raises(InputError, match=r"1.png: value 7 at 273 pixels, .* list its class in .*names.txt"):
+        bad()
 
 
-def test_colours_count_whatever_the_palettes_order(raw):
-    plain, turned = [(0, 0, 0), CAR, TREE], [TREE, (0, 0, 0), CAR]
+def test_colours_and_indices_beside_a_list_and_a_palette_in_another_order(raw):
     make(raw, coloured(0))
-    for i, (palette, order) in enumerate(((plain, [0, 1, 2]), (turned, [1, 2, 0])), 1):
+    for i, palette in enumerate((["0", "tree", "car"], ["tree", "0", "car"]), 1):
         picture(raw / "images" / f"{i}.jpg", i)
-        label_picture(raw / "masks" / f"{i}.png", np.array(order, np.uint8)[labels_of(i)], palette=palette)
-    classes, labels = drawn(opened(raw, LISTED))
-    assert classes == {"background": 0, "tree": 0x14783C, "car": 0xC81E28}
-    for i in range(3):
-        np.testing.assert_array_equal(labels[f"images/{i}.jpg"], labels_of(i, (("car", 2), ("tree", 1))))
+        mask = labels_of(i, (("car", 2), ("tree", 1)))
+        colours = {"0": (0, 0, 0), "tree": TREE, "car": CAR}
+        label_picture(raw / "masks" / f"{i}.png", mask, palette=[colours[name] for name in palette])
+    coding, [*good, (_, _, bad)] = pictures_of_labels(opened(raw, LISTED))[1:]
+    assert coding.classes == ["background", "tree", "car"] and coding.palette.tolist() == [[0, 0, 0], [*TREE], [*CAR]]
+    for i, (_, _, read) in enumerate(good):
+        np.testing.assert_array_equal(read()[1], labels_of(i, (("car", 2), ("tree", 1))))
+    with pytest.raises(InputError, match=r"2.png: index 0 is 'background' but has the colour of 'tree'"):
+        bad()
 
 
-def test_palettes_that_disagree_are_named_where_indices_count(raw):
+def test_palettes_that_disagree_are_named(raw):
     for i, palette in enumerate(([(0, 0, 0), CAR, TREE], [(0, 0, 0), TREE, CAR])):
         picture(raw / "images" / f"{i}.jpg", i)
         label_picture(raw / "masks" / f"{i}.png", labels_of(i), palette=palette)
-    source = opened(raw, "background\ntree\ncar\n")
-    drawn(source)
-    assert notes(source) == [f"{raw}/masks/1.png: its palette gives 1 another colour than files before; save it as RGB"]
+    for listed in (None, "background\ntree\ncar\n"):
+        with pytest.raises(InputError, match=r"1.png: index 1 has the colour .*: which class is it\?"):
+            drawn(opened(raw, listed))
 
 
 def test_grey_ids_beside_a_list_with_colours(raw):
     make(raw, labels_of(0))
-    classes, labels = drawn(opened(raw, LISTED))
-    assert classes["tree"] == 0x14783C
+    coding, labels = drawn(opened(raw, LISTED))
+    assert coding.palette[1].tolist() == [*TREE]
     np.testing.assert_array_equal(labels["images/0.jpg"], labels_of(0))
 
 
@@ -182,11 +182,11 @@ def test_grey_colours_in_grey_pictures(raw):
     np.testing.assert_array_equal(labels["images/0.jpg"], labels_of(0))
 
 
-def test_void_and_merged_colours(raw):
+def test_void_colours(raw):
     make(raw, coloured(0))
-    classes, labels = drawn(opened(raw, "Unlabeled 0 0 0\nthing 20 120 60\nthing 200 30 40\n"))
-    assert list(classes) == ["thing"]
-    np.testing.assert_array_equal(labels["images/0.jpg"], np.where(labels_of(0) > 0, 0, 255))
+    coding, labels = drawn(opened(raw, "Unlabeled 0 0 0\ntree 20 120 60\ncar 200 30 40\n"))
+    assert coding.classes == ["tree", "car"]
+    np.testing.assert_array_equal(labels["images/0.jpg"], np.array([255, 1, 0])[labels_of(0)])
 
 
 # --- noise ---
@@ -200,7 +200,7 @@ def smoothed(i):
 def test_smoothed_edges_are_refused_and_their_colours_listed(raw):
     make(raw, smoothed(0), smoothed(1))
     with pytest.raises(
-        InputError, match=r"colours, \d+ of fewer than 9 pixels a picture, as at smoothed edges"
+        InputError, match=r"colours, \d+ of fewer than 9 pixels a picture, as JPEG and smoothed edges have"
     ) as error:
         drawn(opened(raw))
     ask = raw.parent / "mydata-colours.txt"
@@ -214,9 +214,11 @@ def test_smoothed_edges_are_refused_and_their_colours_listed(raw):
     assert ask.read_text() == "mine"
 
 
-def test_colours_where_a_list_has_none_are_asked_for(raw):
+def test_colours_where_a_list_has_none_are_refused(raw):
     make(raw, coloured(0))
-    with pytest.raises(InputError, match=r"the labels have colours, and .*names.txt has none"):
+    with pytest.raises(
+        InputError, match=r"an RGB label picture, but the classes have no colours; .* give each class a"
+    ):
         drawn(opened(raw, "background\ntree\ncar\n"))
 
 
@@ -225,12 +227,13 @@ def test_snapping_is_bounded_and_counted(raw):
     mask[0, :4], mask[1, :2] = (203, 34, 40), (0, 0, 255)  # 5 from car; far from all
     make(raw, mask)
     source = opened(raw, LISTED, snap=5)
-    labels = drawn(source)[1]["images/0.jpg"]
+    coding, labels = drawn(source)
+    labels = labels["images/0.jpg"]
     expected = labels_of(0, (("car", 2), ("tree", 1)))
     expected[0, :4], expected[1, :2] = 2, 255
     np.testing.assert_array_equal(labels, expected)
-    text = "0.18 % of the pixels snapped to a listed colour, by up to 5; 0.09 % are farther than 5 off: void"
-    assert notes(source) == [f"{raw}: {text}"]
+    text = "0.18 % of the pixels snapped to a listed colour, up to 5 away; 0.09 % are farther off: void"
+    assert coding.notes == [text]
     assert (drawn(opened(raw, LISTED, snap=4.9))[1]["images/0.jpg"][0, :4] == 255).all()
 
 
@@ -240,9 +243,8 @@ def test_lossy_labels_are_refused_by_their_content(raw, kind, name):
     (raw / "masks" / "0.png").unlink()
     options = {"compression": "jpeg"} if kind == "TIFF" else {}
     Image.fromarray(coloured(0)).save(raw / "masks" / f"0.{name}", format=kind, quality=95, **options)
-    source = opened(raw, LISTED)
-    assert pictures_of_labels(source) is None and source.faults == 1
-    assert f"0.{name}: {kind} by its content, which blurs the values of labels; export PNG" in notes(source)[0]
+    with pytest.raises(InputError, match=rf"0.{name}: labels in a {kind} file, which blurs their values; export them"):
+        drawn(opened(raw, LISTED))
     labels = drawn(opened(raw, LISTED, snap=90))[1]["images/0.jpg"]
     inside = np.zeros((H, W), bool)
     inside[10:19, 13:28] = True
@@ -255,5 +257,7 @@ def test_damaged_label_pictures_are_faults(raw, size):
     stream = io.BytesIO()
     Image.new("I;16", size, 300).save(stream, format="PNG")
     (raw / "masks" / "1.png").write_bytes(stream.getvalue() if size == (W, H) else b"\x89PNG")
-    source = opened(raw)
-    assert list(drawn(source)[1]) == ["images/0.jpg"] and source.faults == 1
+    _, [(_, _, good), (_, _, bad)] = pictures_of_labels(opened(raw))[1:]
+    np.testing.assert_array_equal(good()[1], labels_of(0))
+    with pytest.raises(InputError, match=r"1.png: (unreadable label picture|value 300)"):
+        bad()
