@@ -77,10 +77,8 @@ def resume(run) -> None:
     other = sorted(name for name in (then | now).keys() - MOVABLE if then.get(name) != now.get(name))
     if other:
         told = ", ".join(f"{name} {then.get(name)}, now {now.get(name)}" for name in other)
-        raise InputError(
-            f"{run.last}: of a run with other settings or data: {told}; restore config.json and {s.data}, "
-            f"or start a new run from its weights: --init {run.last}"
-        )
+        way_out = f"restore config.json and {s.data}, or start a new run from its weights: --init {run.last}"
+        raise InputError(f"{run.last}: of a run with other settings or data: {told}; {way_out}")
     restore(run.model, run.last, file)
     for x in (array.stored for array in file.arrays):
         if x.name.startswith("momentum/"):
