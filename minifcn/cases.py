@@ -97,9 +97,9 @@ def layer_cases(seed: int) -> Iterator[Case]:
     draw = rng.standard_normal
     for i, (x, w, stride, padding) in enumerate(CONVOLUTIONS):
         y, rule = (x[0], *sizes.conv_size(x[1:3], w[:2], stride, padding), w[3]), dict(stride=stride, padding=padding)
-        with_bias = i % 4 != 3
-        yield layer("conv2d", [draw(x), draw(w), draw(w[3])][: 2 + with_bias], **rule)
-        yield layer("conv_transpose2d", [draw(y), draw(w), draw(w[2])][: 2 + with_bias], **rule)
+        given = 2 if i % 4 == 3 else 3  # without or with a bias
+        yield layer("conv2d", [draw(x), draw(w), draw(w[3])][:given], **rule)
+        yield layer("conv_transpose2d", [draw(y), draw(w), draw(w[2])][:given], **rule)
         if i % 5 == 0:
             yield layer("conv2d", [draw(x), draw(w), draw(w[3])], linear=False, **rule, relu=True)
     for x, kernel, stride, padding, ceil_mode in POOLS:

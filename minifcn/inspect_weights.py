@@ -19,15 +19,11 @@ def describe(path, file: WeightFile) -> str:
         there = f"{plain(array.name)} {by_x(array.shape)}" if array.name else f"skipped: {array.why}"
         rows.append((plain(x.name), by_x(x.shape), x.dtype, there))
         size += math.prod(x.shape) * itemsize(x.dtype)
-    name, shape, dtype = (max(len(row[i]) for row in rows) for i in range(3))
-    lines = [
-        f"{path}: {file.format}",
-        f"preprocessing: {file.preprocessing.describe() if file.preprocessing else 'not said'}",
-        f"classes: {', '.join(map(plain, file.classes)) if file.classes else 'not said'}",
-        f"{len(file.arrays)} arrays, {size / 1e6:.1f} MB\n",
-        *(f"{row[0]:<{name}}  {row[1]:<{shape}}  {row[2]:<{dtype}}  {row[3]}" for row in rows),
-    ]
-    return "\n".join(lines)
+    preprocessing = file.preprocessing.describe() if file.preprocessing else "not said"
+    head = f"{path}: {file.format}\npreprocessing: {preprocessing}\nclasses: "
+    head += f"{', '.join(map(plain, file.classes or [])) or 'not said'}\n{len(rows) - 1} arrays, {size / 1e6:.1f} MB\n"
+    name, shape, dtype, _ = (max(map(len, column)) for column in zip(*rows, strict=True))
+    return "\n".join([head, *(f"{a:<{name}}  {b:<{shape}}  {c:<{dtype}}  {d}" for a, b, c, d in rows)])
 
 
 def by_x(shape: tuple[int, ...]) -> str:

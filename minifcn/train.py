@@ -82,7 +82,9 @@ def begun_with(file: WeightFile | None, num_classes: int) -> dict | None:
 def report(folder: Path, folders: list[Path], stages: list, metrics: list[dict], where: str) -> None:
     """Draw what a chain predicts side by side; the last lines: each network's Jaccard, and every file written."""
     if len(folders) > 1:
-        compare(folder, folders, stages[0].data, where)
+        data, networks = stages[0].data, {place.name: load(place / "last.safetensors", where) for place in folders}
+        dataset = open_dataset(data, next(split for split in ("test", "val", "train") if has_split(data, split)))
+        draw_samples(folder / "samples.png", dataset, networks)
         write_json(folder / "metrics.json", {m["model"]: m for m in metrics})
     print()
     for m in metrics:
@@ -94,13 +96,6 @@ def report(folder: Path, folders: list[Path], stages: list, metrics: list[dict],
     for place in dict.fromkeys([*folders, folder]):
         print(f"wrote {', '.join(str(path) for path in sorted(place.iterdir()) if path.is_file())}")
     print(f"look at {folder / 'samples.png'}")
-
-
-def compare(folder: Path, folders: list[Path], data: str, where: str) -> None:
-    """samples.png of a chain: picture, truth, and each network's prediction."""
-    networks = {place.name: load(place / "last.safetensors", where) for place in folders}
-    dataset = open_dataset(data, next(split for split in ("test", "val", "train") if has_split(data, split)))
-    draw_samples(folder / "samples.png", dataset, networks)
 
 
 if __name__ == "__main__":

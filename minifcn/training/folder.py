@@ -28,7 +28,7 @@ from .settings import Settings, revived
 LAST = "last.safetensors"
 POSITION = ("step", "seconds", "best_score", "validations")  # how far a run is, as its checkpoint has it
 MOVABLE = {"data", "init"}  # settings that may differ when a run goes on: where files are
-LOGGED = ["step", "epoch", "lr", "loss"]
+LOGGED = {"step": int, "epoch": int, "lr": float, "loss": float}  # columns, and what their cells are
 
 
 def new_folder(out: Path, name: str) -> Path:
@@ -77,10 +77,8 @@ def resume(run) -> None:
     other = sorted(name for name in (then | now).keys() - MOVABLE if then.get(name) != now.get(name))
     if other:
         told = ", ".join(f"{name} {then.get(name)}, now {now.get(name)}" for name in other)
-        raise InputError(
-            f"{run.last}: of a run with other settings or data: {told}; restore config.json and {s.data}, "
-            f"or start a new run from its weights: --init {run.last}"
-        )
+        way_out = f"restore config.json and {s.data}, or start a new run from its weights: --init {run.last}"
+        raise InputError(f"{run.last}: of a run with other settings or data: {told}; {way_out}")
     restore(run.model, run.last, file)
     for x in (array.stored for array in file.arrays):
         if x.name.startswith("momentum/"):
@@ -122,21 +120,15 @@ class Log(csv.DictWriter):
     close = flush
 
 
-def number(name: str, text: str) -> int | float:
-    """A cell of log.csv. Raises ValueError for what is no number, or of a column that is not the log's."""
-    if name not in LOGGED and not name.startswith("val_"):
-        raise ValueError(name)
-    return int(text) if name in ("step", "epoch") else float(text)
-
-
 def read_log(path: Path, step: int) -> list[dict]:
     """Read the rows up to a step. Raises InputError where some are missing or damaged."""
     try:
         with open(path, newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))[:step]
-        rows = [{name: number(name, value) for name, value in row.items() if value} for row in rows]
-        steps = [row["step"] for row in rows if row.keys() >= {*LOGGED}]
-    except (ValueError, TypeError, AttributeError, csv.Error):
+        kinds = LOGGED | {name: float for name in rows[0] if name.startswith("val_")} if rows else {}
+        rows = [{name: kinds[name](value) for name, value in row.items() if value} for row in rows]
+        steps = [row["step"] for row in rows if row.keys() >= LOGGED.keys()]
+    except (ValueError, TypeError, AttributeError, KeyError, csv.Error):
         steps = None
     if steps != list(range(1, step + 1)):
         raise InputError(f"{path}: expected the rows of steps 1 to {step}, as in the checkpoint beside it; restore it")

@@ -18,9 +18,8 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from .. import device
+from .. import device, optim
 from ..errors import InputError
-from ..optim import SGD, clip_gradients, learning_rate
 from ..weights import checkpoint
 from .folder import LAST, POSITION, Log, resume
 from .machine import RECOMPUTED, resident, text
@@ -44,7 +43,7 @@ class Run:
         self.folder, self.task, self.settings, self.model = folder, task, task.settings, task.model
         self.last, self.best = folder / LAST, folder / "best.safetensors"
         s, parameters = self.settings, self.model.parameters()
-        self.optimiser = SGD(parameters, s.lr, s.momentum, s.weight_decay, bias_lr=2.0, bias_decay=False)
+        self.optimiser = optim.SGD(parameters, s.lr, s.momentum, s.weight_decay, bias_lr=2.0, bias_decay=False)
         if s.low_memory:
             self.optimiser.step_during_backward()
             self.model.recomputed = RECOMPUTED
@@ -95,7 +94,7 @@ class Run:
         """One update from one or more batches; a mean loss divides by the labelled weight of all of them together."""
         s, task = self.settings, self.task
         self.model.train().start_step(self.step)
-        self.optimiser.lr = learning_rate(self.step, s.lr, s.schedule, s.steps, s.warmup)
+        self.optimiser.lr = optim.learning_rate(self.step, s.lr, s.schedule, s.steps, s.warmup)
         self.optimiser.zero_grad()
         weight = sum(task.weight(labels) for _, labels in group) if s.reduction == "mean" else 1.0
         total = 0.0
@@ -104,7 +103,7 @@ class Run:
             total += float(loss.data)
             self.check_finite(math.isfinite(total), f"the loss is {total:g}")  # before the weights are touched
             loss.backward()
-        norm = clip_gradients(self.model.parameters(), s.clip or math.inf)
+        norm = optim.clip_gradients(self.model.parameters(), s.clip or math.inf)
         self.check_finite(math.isfinite(norm), f"the gradient's norm is {norm:g}")
         self.optimiser.step()
         epoch = self.step // self.steps_per_epoch

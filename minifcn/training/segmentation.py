@@ -4,12 +4,10 @@ import math
 from functools import partial
 from pathlib import Path
 
-from .. import figures
+from .. import figures, models, weights
 from ..datasets import Dataset, has_split, open_dataset
 from ..datasets.dataset import hold_out, median_frequency_weights, scaled, sided, thinned
 from ..datasets.transforms import Augmentation
-from ..models import MODELS
-from ..weights import restore
 from . import machine
 from .evaluation import evaluate, predict
 from .loop import Run
@@ -43,7 +41,7 @@ class Segmentation(Task):
     def __init__(self, settings: SegmentationSettings, where: str = "cpu", splits: tuple | None = None):
         s = settings
         train_set, val_set, self.test_set = splits or open_splits(s.data, s.scale, s.fraction, s.held_out, s.side)
-        super().__init__(s, train_set, val_set, MODELS[s.model], ("pad", "skip_scale", "upsampling"), where)
+        super().__init__(s, train_set, val_set, models.MODELS[s.model], ("pad", "skip_scale", "upsampling"), where)
         self.augmentation = Augmentation(s.crop, s.flip, s.scale_jitter)
         self.class_weight = median_frequency_weights(train_set) if s.balance else None
         self.counts = None  # of the last validation
@@ -70,14 +68,13 @@ class Segmentation(Task):
         """Score the final network, or the one chosen on held-out pictures, on val and test, and draw samples.png."""
         s, found, splits = self.settings, {}, {"val": self.val_set, "test": self.test_set}
         if s.held_out:
-            restore(self.model, run.best)
+            weights.restore(self.model, run.best)
             del splits["val"]  # the network was chosen on it
         shown = self.test_set or self.val_set or self.train_set
         draw_samples(run.folder / "samples.png", shown, {s.title: self.model}, blend=True)
         for name, data in splits.items():
             if data is not None:
-                counts = self.counts if name == "val" else None
-                counts = counts or evaluate(self.model, data, name)
+                counts = (self.counts if name == "val" else None) or evaluate(self.model, data, name)
                 print(f"\n{s.title} on the {data.split} split of {data.name}, {len(data)} pictures")
                 print(counts.table(data.classes))
                 found[name] = counts.details(data.classes)

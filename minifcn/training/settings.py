@@ -130,7 +130,7 @@ class ClassificationSettings(Settings):
     warmup: int = option("steps with a rising learning rate", 100, NOT_NEGATIVE)
     clip: float = option("largest gradient norm, 0: any", 5.0, NOT_NEGATIVE)
     size: int = usual("pictures are scaled to this shorter side", 128, POSITIVE)
-    crop: int = option("train on random squares of this side (default: 7/8 of --size)", 112, POSITIVE)
+    crop: int = usual("train on random squares of this side (default: 7/8 of --size)", 112, POSITIVE)
 
 
 @dataclass(kw_only=True)

@@ -12,12 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
-from .. import device, figures
-from ..datasets import classification, transforms
-from ..datasets.loader import Loader
+from .. import device, figures, ops
+from ..datasets import classification, loader, transforms
 from ..errors import InputError
 from ..files import write_json
-from ..ops import softmax_cross_entropy
 from ..weights import WeightFile, load_weights
 from .folder import LAST, new_folder, read_config, read_metrics, stopping, write_config
 from .loop import Run, Stopped
@@ -67,15 +65,15 @@ class Task:
             kept = "new last layers" if report.reinitialised else "kept its last layers all the same"
             print(f"  NOTE: the file's classes ({count}) are not those of {self.train_set.name} ({len(ours)}): {kept}")
 
-    def batches(self) -> Loader:
+    def batches(self) -> loader.Loader:
         """The batches of the training set."""
         s = self.settings
         how = {"seed": s.seed, "drop_last": True, "place": self.model.loops.asarray, "collate": self.collate}
-        return Loader(self.train_set, s.batch, self.preprocessing, self.augmentation, **how)
+        return loader.Loader(self.train_set, s.batch, self.preprocessing, self.augmentation, **how)
 
     def loss(self, x, labels):
         """The loss of a batch, summed over what is labelled."""
-        return softmax_cross_entropy(self.model(x), labels, self.ignore_label, self.class_weight, "sum")
+        return ops.softmax_cross_entropy(self.model(x), labels, self.ignore_label, self.class_weight, "sum")
 
     def weight(self, labels: np.ndarray) -> float:
         """How much is labelled in a batch: what a mean divides by."""

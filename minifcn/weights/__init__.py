@@ -103,12 +103,9 @@ class Report:
 
     def table(self) -> str:
         """Return one line for each outcome, with the names it concerns."""
-        rows = {
-            "loaded": self.loaded,
-            "skipped (not in this network)": self.skipped,
-            "initialised anew (not in the file)": self.missing,
-            "REINITIALISED (other shape in the file)": self.reinitialised,
-        }
+        rows = {"loaded": self.loaded, "skipped (not in this network)": self.skipped}
+        rows |= {"initialised anew (not in the file)": self.missing}
+        rows |= {"REINITIALISED (other shape in the file)": self.reinitialised}
         return "\n".join(f"  {what:<40} {_layers(names)}" for what, names in rows.items() if names)
 
 
@@ -132,16 +129,14 @@ def load_weights(model: Module, path, file: WeightFile | None = None) -> Report:
     reshaped = [name for name, p in parameters.items() if name in arrays and arrays[name].shape != p.shape]
     for name in reshaped:
         if not name.startswith(BY_CLASS):
-            shapes = f"{name} is {arrays[name].shape} there and {parameters[name].shape} here"
-            raise InputError(
-                f"{path}: none of its weights fit this trunk, as {shapes}. Choose its --trunk, mostly vgg16"
-            )
+            why = f"as {name} is {arrays[name].shape} there and {parameters[name].shape} here"
+            raise InputError(f"{path}: none of its weights fit this trunk, {why}. Choose its --trunk, mostly vgg16")
     loaded = [name for name in parameters if name not in missing + reshaped]
     if not any(name.startswith("conv") for name in loaded):
         raise InputError(f"{path}: holds none of the network's convolutions. Give weights of a VGG-16 or an FCN")
     for name in loaded:  # torchvision has a VGG-16 whose classifier is NaN
-        if not _finite(arrays[name].read()):
-            there = plain(arrays[name].stored.name)
+        x, there = arrays[name].read(), plain(arrays[name].stored.name)
+        if x.size and not np.isfinite([x.min(), x.max()]).all():  # NaN propagates
             raise InputError(f"{path}: {there} holds NaN or infinity, as a damaged or missing layer. Use another file")
     for name in loaded:
         target = parameters[name].data
@@ -152,8 +147,7 @@ def load_weights(model: Module, path, file: WeightFile | None = None) -> Report:
 def restore(model: Module, path, file: WeightFile | None = None) -> None:
     """Load a checkpoint of this very network. Raises InputError as load_weights, and unless it has all parameters."""
     report = load_weights(model, path, file)
-    lacking = report.missing + report.reinitialised
-    if lacking:
+    if lacking := report.missing + report.reinitialised:
         raise InputError(f"{path}: checkpoint of another network: {lacking[0]} is missing there, or of another shape")
 
 
@@ -170,18 +164,12 @@ def load_model(path, where: str = "cpu") -> tuple[Module, dict]:
         model = models.MODELS[spec.pop("name")](**spec).to(where)
         file.meta["classes"], file.meta["palette"], file.meta["preprocessing"]
     except (KeyError, TypeError, ValueError) as error:
-        raise InputError(
-            f"{path}: {file.format}, which describes no FCN with its classes ({error!r}). Make a checkpoint of it "
-            "(of a classifier: of trunk.safetensors): python -m minifcn.train --init FILE --steps 1 --lr 0, on its data"
-        ) from error
+        why, of = f"describes no FCN with its classes ({error!r})", "it (of a classifier: of trunk.safetensors)"
+        way_out = f"Make a checkpoint of {of}: python -m minifcn.train --init FILE --steps 1 --lr 0, on its data"
+        raise InputError(f"{path}: {file.format}, which {why}. {way_out}") from error
     restore(model, path, file)
     model.meta = file.meta
     return model, file.meta
-
-
-def _finite(x: np.ndarray) -> bool:
-    """Whether an array holds neither NaN nor infinity. NaN propagates."""
-    return x.size == 0 or bool(np.isfinite([x.min(), x.max()]).all())
 
 
 def _layers(names: list[str]) -> str:

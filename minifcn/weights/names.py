@@ -15,9 +15,10 @@ from ..errors import InputError
 from ..models.vgg import CONVS
 from .weight_file import FLOATS, Array, Stored, plain
 
-CONV_LAYERS = [f"conv{block}_{i}" for block, convs in enumerate(CONVS, 1) for i in range(1, convs + 1)]
+TRUNK = [f"conv{block}_{i}" for block, convs in enumerate(CONVS, 1) for i in range(1, convs + 1)] + ["fc6", "fc7"]
 FEATURES = (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28)  # torchvision counts ReLUs and pools as well
-HEADS = ("score_fr", "score_pool4", "score_pool3", "upscore2", "upscore_pool4", "upscore8", "upscore16")
+TORCH_TRUNK = [f"features.{number}" for number in FEATURES] + ["classifier.0", "classifier.3"]
+HEADS = ["score_fr", "score_pool4", "score_pool3", "upscore2", "upscore_pool4", "upscore8", "upscore16"]
 LASTS = {"upscore8.weight": " FCN-8s", "upscore16.weight": " FCN-16s", "upscore.weight": " FCN-32s"}  # pytorch-fcn's
 
 
@@ -29,19 +30,16 @@ class Source(NamedTuple):
     preprocessing: Preprocessing | None
 
 
-def both(layers: dict[str, str], weight: str = "weight", bias: str = "bias") -> dict[str, str]:
+def both(theirs: list[str], ours: list[str], weight: str = "weight", bias: str = "bias") -> dict[str, str]:
     """Return the names of weights and biases from those of layers. weight, bias: what they call the two."""
-    kinds = ((weight, "weight"), (bias, "bias"))
-    return {f"{theirs}.{their_kind}": f"{ours}.{kind}" for theirs, ours in layers.items() for their_kind, kind in kinds}
+    layers, kinds = list(zip(theirs, ours, strict=True)), ((weight, "weight"), (bias, "bias"))
+    return {f"{their}.{their_kind}": f"{our}.{kind}" for their, our in layers for their_kind, kind in kinds}
 
 
-SAME = {layer: layer for layer in (*CONV_LAYERS, "fc6", "fc7")}
-FEATURE_LAYERS = {f"features.{number}": layer for number, layer in zip(FEATURES, CONV_LAYERS, strict=True)}
-CLASSIFIER = {"classifier.0": "fc6", "classifier.3": "fc7"}
 BGR = Preprocessing("BGR", (104.00699, 116.66877, 122.67892), (1, 1, 1))
-TORCHVISION = Source("torchvision VGG-16", both(FEATURE_LAYERS | CLASSIFIER), Preprocessing())
-PYTORCH_FCN = Source("pytorch-fcn", both(SAME | {layer: layer for layer in HEADS} | {"upscore": "upscore32"}), BGR)
-MATCONVNET = Source("MatConvNet VGG-16", both(SAME, "filters", "biases"), None)
+TORCHVISION = Source("torchvision VGG-16", both(TORCH_TRUNK, TRUNK), Preprocessing())
+PYTORCH_FCN = Source("pytorch-fcn", both([*TRUNK, *HEADS, "upscore"], [*TRUNK, *HEADS, "upscore32"]), BGR)
+MATCONVNET = Source("MatConvNet VGG-16", both(TRUNK, TRUNK, "filters", "biases"), None)
 
 
 def place(stored: list[Stored]) -> tuple[str, Preprocessing | None, list[Array]]:
@@ -51,11 +49,10 @@ def place(stored: list[Stored]) -> tuple[str, Preprocessing | None, list[Array]]
     """
     prefix = "module." if all(x.name.startswith("module.") for x in stored) else ""  # torch.nn.DataParallel's
     theirs = {x.name.removeprefix(prefix): x for x in stored}
-    sources = [s for s in (TORCHVISION, PYTORCH_FCN, MATCONVNET) if next(iter(s.arrays)) in theirs]  # conv1_1's weight
-    if not sources:
+    sources = (s for s in (TORCHVISION, PYTORCH_FCN, MATCONVNET) if next(iter(s.arrays)) in theirs)  # conv1_1's weight
+    if not (source := next(sources, None)):
         some = ", ".join(plain(name) for name in list(theirs)[:4]) or "none"
         raise InputError(f"weights of another network: its arrays are {some}, ... Give VGG-16 or an FCN of pytorch-fcn")
-    source = sources[0]
     if "classifier.1.weight" in theirs:  # of Caffe's VGG-16, which takes BGR of 0..255
         raise InputError("came from Caffe, despite torchvision's names. Give torchvision's, or MatConvNet's .mat")
     lacking = [name for name, ours in source.arrays.items() if ours.startswith("conv") and name not in theirs]

@@ -86,7 +86,12 @@ NAMES = {  # what a pickle may name, as "module name" -> what it gets
 
 
 class Reader(pickle._Unpickler):
-    """Python's machine with few instructions and names. storages: those of the file that are named so far, by key."""
+    """Python's machine with few instructions and names. storages: those of the file that are named so far, by key.
+
+    Its load() returns what the next pickle in `source` describes, leaves `source` after it, and adds the storages that
+    it names. It raises an error of any kind where the pickle is damaged, or holds anything but numbers, strings,
+    tensors, and lists, tuples and dictionaries of them.
+    """
 
     def __init__(self, source: BytesIO, storages: dict[str, Storage]):
         super().__init__(source, encoding="latin1")  # of the strings of Python 2
@@ -118,15 +123,6 @@ class Reader(pickle._Unpickler):
         code: pickle._Unpickler.dispatch[code] for code in (getattr(pickle, name)[0] for name in WRITTEN)
     }
     dispatch[pickle.EMPTY_DICT[0]] = load_empty_dictionary
-
-
-def read_pickle(source: BytesIO, storages: dict[str, Storage]) -> object:
-    """Return what the next pickle in `source` describes, and leave `source` after it. Adds the storages that it names.
-
-    Raises an error of any kind where the pickle is damaged, or holds anything but numbers, strings, tensors, and lists,
-    tuples and dictionaries of them.
-    """
-    return Reader(source, storages).load()
 
 
 def within_storage(storage, offset, shape, strides) -> tuple:

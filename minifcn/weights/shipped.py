@@ -36,8 +36,7 @@ def find_weights(init: str, trunk: str) -> Path:
     if init in shipped_files("models"):
         return find_model(init)
     if init == SHIPPED and trunk not in files:
-        raise InputError(
-            f"--init {SHIPPED}: weights are shipped for {', '.join(files) or 'no trunk'}, not for {trunk}. "
-            f"Give a file of them (data/README.md says where to get VGG-16's), or --init {SCRATCH}"
-        )
+        way_out = f"Give a file of them (data/README.md says where to get VGG-16's), or --init {SCRATCH}"
+        there = ", ".join(files) or "no trunk"
+        raise InputError(f"--init {SHIPPED}: weights are shipped for {there}, not for {trunk}. {way_out}")
     return files[trunk] if init == SHIPPED else Path(init).resolve()

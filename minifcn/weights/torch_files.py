@@ -19,7 +19,7 @@ from mmap import mmap
 import numpy as np
 
 from ..errors import InputError
-from .pickles import LIMIT, Storage, TorchTensor, read_pickle
+from .pickles import LIMIT, Reader, Storage, TorchTensor
 from .weight_file import Stored, itemsize, plain
 
 MAGIC = 0x1950A86A20F9469CFC6C
@@ -29,9 +29,9 @@ WRAPPERS = ("model_state_dict", "state_dict", "model")  # keys under which train
 def read_legacy(data: mmap) -> list[Stored]:
     """Return the tensors of a file in the legacy format. InputError if it is damaged, or holds more than tensors."""
     pickles, storages, starts = io.BytesIO(data[:LIMIT]), {}, {}
-    if read_pickle(pickles, storages) != MAGIC:
+    if Reader(pickles, storages).load() != MAGIC:
         raise InputError("a Python pickle, but not one of torch.save. Give weights as PyTorch saved them")
-    version, system, saved, keys = (read_pickle(pickles, storages) for _ in range(4))
+    version, system, saved, keys = (Reader(pickles, storages).load() for _ in range(4))
     if version != 1001 or not isinstance(system, dict) or system.get("little_endian") is not True:
         raise InputError("damaged, or from a machine with another byte order. Get the file again")
     if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys) or sorted(keys) != sorted(storages):
@@ -52,7 +52,7 @@ def read_zip(data: mmap, name: str) -> list[Stored]:
     if len(pickles) != 1 or any(name.endswith("constants.pkl") for name in entries):  # TorchScript has the latter
         raise InputError("a zip archive, but not of torch.save. Give a state_dict() as PyTorch saved it, in no archive")
     folder, (start, stop) = pickles[0].removesuffix("data.pkl"), entries[pickles[0]]
-    saved = read_pickle(io.BytesIO(data[start : min(stop, start + LIMIT)]), storages)
+    saved = Reader(io.BytesIO(data[start : min(stop, start + LIMIT)]), storages).load()
     for key, storage in storages.items():
         starts[key], stop = entries.get(f"{folder}data/{key}", (0, -1))
         if stop - starts[key] != nbytes(storage):

@@ -142,3 +142,12 @@ def test_where_the_cache_is(monkeypatch, tmp_path):
     assert default_root() == tmp_path / "xdg" / "minifcn" / "toytown"
     monkeypatch.setenv("MINIFCN_CACHE", str(tmp_path / "mine"))
     assert default_root() == tmp_path / "mine" / "toytown"
+
+
+def test_a_folder_that_cannot_be_written_names_the_variable_that_moves_the_cache(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")  # nobody, the owner of all files included, can make a folder in it
+    monkeypatch.setenv("MINIFCN_CACHE", str(tmp_path / "file"))
+    with pytest.raises(InputError) as raised:
+        Toytown("val")
+    folder = tmp_path / "file" / "toytown" / toytown.VERSION / "seed0" / "val"
+    assert str(raised.value) == f"{folder}: Not a directory; set MINIFCN_CACHE to another folder"

@@ -28,7 +28,8 @@ def started(data, folder, command, monkeypatch):
     """A run in float64, so that an update of 1e-10 is not lost in rounding, every parameter random and not zero."""
     [settings] = plan(data, f"--model fcn16s {command}")
     folder.mkdir()
-    monkeypatch.setattr(segmentation, "MODELS", {name: partial(m, dtype=np.float64) for name, m in MODELS.items()})
+    in_float64 = {name: partial(m, dtype=np.float64) for name, m in MODELS.items()}
+    monkeypatch.setattr(segmentation.models, "MODELS", in_float64)
     run = open_run(segmentation.Segmentation, folder, settings)
     rng = np.random.default_rng(0)
     for name, p in run.model.parameters().items():

@@ -77,7 +77,7 @@ def test_nan_stops_with_advice_and_nothing_else(data, tmp_path):
 @pytest.mark.filterwarnings("ignore:.*encountered:RuntimeWarning")
 def test_nan_keeps_the_last_good_checkpoint(data, tmp_path, monkeypatch, capsys):
     """Three steps make an epoch and a checkpoint; the fifth then blows the weights up."""
-    monkeypatch.setattr(loop, "learning_rate", lambda step, *_: 0.01 if step < 4 else 1e38)
+    monkeypatch.setattr(loop.optim, "learning_rate", lambda step, *_: 0.01 if step < 4 else 1e38)
     command = f"--data {data} --out {tmp_path} --name run --model fcn32s --trunk tiny --batch 4 --epochs 4"
     line = fails(capsys, train.main, *command.split())
     assert "loss" in line and "--lr" in line

@@ -38,9 +38,8 @@ WIDE = tuple(name for name in CLASSES if name not in THIN)
 # Of cars, persons and signs in toytown_sizes. The largest hide one another, and the picture's edge cuts many of them.
 SIZES = (0.5, 1.0, 2.0, 4.0)
 PALETTE = np.array([
-    (112, 178, 224), (196, 132, 96), (96, 94, 110),  # sky, building, road
-    (206, 196, 178), (92, 150, 82), (206, 70, 66),  # pavement, tree, car
-    (246, 180, 60), (62, 56, 140), (240, 112, 176),  # person, pole, sign
+    (112, 178, 224), (196, 132, 96), (96, 94, 110), (206, 196, 178),  # sky, building, road, pavement
+    (92, 150, 82), (206, 70, 66), (246, 180, 60), (62, 56, 140), (240, 112, 176),  # tree, car, person, pole, sign
 ], np.uint8)  # fmt: skip
 CODING = LabelCoding(CLASSES, PALETTE)
 
@@ -70,9 +69,8 @@ class Toytown(Dataset):
     @classmethod
     def scene(cls, seed: int, split: str, index: int) -> Example:
         """Draw an item."""
-        sizes = len(cls.in_turn)
-        number = index // sizes if split == "test" else index
-        return draw_scene(seed, list(SPLITS).index(split), number, cls.in_turn[index % sizes])
+        number = index // len(cls.in_turn) if split == "test" else index
+        return draw_scene(seed, list(SPLITS).index(split), number, cls.in_turn[index % len(cls.in_turn)])
 
     def _path(self, kind: str, index: int) -> Path:
         return self.folder / kind / f"{self.names[index]}.png"
@@ -88,10 +86,11 @@ class Toytown(Dataset):
         missing = [i for i in range(len(self)) if not self._path("labels", i).exists()]
         if missing:
             task = (type(self), self.folder, self.split, seed, missing)
-            alone = len(missing) < MANY or (os.cpu_count() or 1) < 2
-            with nullcontext() if alone else helper(*task):
-                for _ in tqdm(draw(*task), f"drawing {self.name}/{self.split}", len(missing), unit="picture"):
-                    pass
+            try:
+                with helper(*task) if len(missing) >= MANY and (os.cpu_count() or 1) > 1 else nullcontext():
+                    list(tqdm(draw(*task), f"drawing {self.name}/{self.split}", len(missing), unit="picture"))
+            except OSError as error:
+                raise InputError(f"{self.folder}: {error.strerror}; set MINIFCN_CACHE to another folder") from error
 
 
 class ToytownSizes(Toytown):
