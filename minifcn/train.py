@@ -58,25 +58,20 @@ def stages_of(opts: TrainOptions, given: dict, train_set, file: WeightFile | Non
     height, width = first.crop or train_set.survey.largest(1)
     pixels = 1 if first.reduction == "mean" else pictures * height * width  # a sum's gradient is so many times a mean's
     clip = 0.0 if first.low_memory else SegmentationSettings.clip * pixels
-    start = begun_with(file, len(train_set.classes))
-    scale = tuple((start or {}).get("skip_scale", SegmentationSettings.skip_scale))
+    # Where the score layers of the FCN in the file are taken over, so are the scales that they were trained with.
+    kept = file and any(x.name == "score_fr.bias" and x.shape == (len(train_set.classes),) for x in file.arrays)
+    built = file.meta.get("model", {}) if kept else {}
+    scale = tuple(built.get("skip_scale", SegmentationSettings.skip_scale))
     preset = TOYTOWN_STEPS if given["data"] in DRAWN else None
     stages = []
     for i, model in enumerate(models):
-        at_once = i == 0 and model != "fcn32s" and start is None
+        at_once = i == 0 and model != "fcn32s" and not kept
         stage = {"lr": SegmentationSettings.lr / pixels, "clip": clip, "skip_scale": scale} | chosen
         stage |= of_stage(opts.recipe, model, at_once, pictures) | given
         stage["steps"] = steps_for(opts, given, first, len(train_set), EPOCHS, stage.get("steps", preset))
         stages.append(SegmentationSettings(**stage | {"model": model, "data": lasting_name(given["data"])}))
         scale = stages[-1].skip_scale  # score layers that the next one takes over were trained with it
     return stages
-
-
-def begun_with(file: WeightFile | None, num_classes: int) -> dict | None:
-    """How the FCN in a file was built, where its score layers are taken over; else None."""
-    arrays = file.arrays if file else []
-    scores = any(array.name == "score_fr.bias" and array.shape == (num_classes,) for array in arrays)
-    return file.meta.get("model", {}) if scores else None
 
 
 def report(folder: Path, folders: list[Path], stages: list, metrics: list[dict], where: str) -> None:

@@ -5,8 +5,7 @@ from functools import partial
 import numpy as np
 from tqdm import tqdm
 
-from .. import device
-from ..autograd import no_grad
+from .. import autograd, device
 from ..datasets import classification as pictures
 from ..datasets.loader import Loader
 from ..models.classifier import VGGClassifier, fold_all
@@ -58,7 +57,7 @@ def accuracy(model: VGGClassifier, dataset, preprocessing, size: int, progress: 
     how = {"shuffle": False, "place": model.loops.asarray, "collate": pictures.collate}
     batches = Loader(dataset, BATCH, preprocessing, partial(pictures.centred, size=size), **how)
     ranks = []
-    with no_grad():
+    with autograd.no_grad():
         model.eval()
         for x, labels in tqdm(batches.epoch(0), progress, len(batches), leave=False, disable=not progress or None):
             ranks.append(ranks_of(device.asnumpy(model(x).data)[:, 0, 0], labels[:, 0, 0]))

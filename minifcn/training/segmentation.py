@@ -51,15 +51,14 @@ class Segmentation(Task):
         return self.counts.summary()
 
     def meta(self) -> dict:
-        data, longest = self.train_set, max(map(max, self.train_set.survey.shapes))
-        seen = {"side": self.settings.side, "longest": longest}
+        data = self.train_set
+        seen = {"side": self.settings.side, "longest": max(map(max, data.survey.shapes))}
         return super().meta() | seen | {"palette": data.palette.tolist(), "values": data.values}
 
     def describe(self) -> str:
         """What Task.describe says, and an estimate of the memory it takes."""
         s = self.settings
-        largest = (math.ceil(x * (1 + s.scale_jitter)) for x in self.train_set.survey.largest(s.batch))
-        height, width = s.crop or largest
+        height, width = s.crop or (math.ceil(x * (1 + s.scale_jitter)) for x in self.train_set.survey.largest(s.batch))
         need = machine.text(machine.estimate(self.model, s.batch, height, width, s.low_memory))
         estimated = f"memory, estimated: {need} for batches of {s.batch} x {height} x {width}"
         return f"{super().describe()}\npad {s.pad}, upsampling {s.upsampling}, skips times {s.skip_scale}; {estimated}"

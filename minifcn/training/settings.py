@@ -59,11 +59,8 @@ def int_or_text(text: str) -> int | str:
 
 @dataclass(kw_only=True)
 class Settings:
-    """What decides a run's result, for any network."""
+    """What decides a run's result, for any network; each kind has data, steps and init, too."""
 
-    data: str
-    steps: int
-    init: str | None = None
     trunk: str = usual("width of the network", "vgg_quarter", choices=TRUNKS)
     batch: int = usual("pictures at a time", 2, POSITIVE)
     accumulate: int = option("batches for each update", 1, POSITIVE)
