@@ -261,9 +261,9 @@ def test_refuses_pictures(shape):
 @pytest.mark.parametrize(
     "options, match",
     [
-        ({"num_classes": 0}, "num_classes: expected an int, at least 1, received 0"),
-        ({"num_classes": 2.0}, "num_classes: expected an int, at least 1, received 2.0"),
-        ({"num_classes": True}, "num_classes: expected an int, at least 1, received True"),
+        ({"num_classes": 0}, "num_classes: expected an int, at least 1 and at most 255, received 0"),
+        ({"num_classes": 2.0}, "num_classes: expected an int, at least 1 and at most 255, received 2.0"),
+        ({"num_classes": True}, "num_classes: expected an int, at least 1 and at most 255, received True"),
         ({"trunk": "resnet"}, "trunk: expected 'vgg16' or 'vgg_quarter', received 'resnet'"),
         ({"trunk": None}, "trunk: expected 'vgg16' or 'vgg_quarter', received None"),
         ({"pad": 1}, "pad: expected 100 or 'same', received 1"),
