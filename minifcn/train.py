@@ -55,7 +55,7 @@ def stages_of(opts: TrainOptions, given: dict, train_set, file: WeightFile | Non
     models, chosen = given.get("model", CHAIN), presets(opts.recipe, given)
     first = SegmentationSettings(**chosen | {"model": models[0], "steps": 1})
     pictures = first.batch * first.accumulate
-    height, width = first.crop or train_set.survey.largest(1)
+    height, width = first.crop or train_set.survey.shapes[0]
     pixels = 1 if first.reduction == "mean" else pictures * height * width  # a sum's gradient is so many times a mean's
     clip = 0.0 if first.low_memory else SegmentationSettings.clip * pixels
     # Where the score layers of the FCN in the file are taken over, so are the scales that they were trained with.
@@ -86,7 +86,9 @@ def report(folder: Path, folders: list[Path], stages: list, metrics: list[dict],
         split = "test" if "test" in m else "val"
         found = m.get("test") or m.get("val") or [{"jaccard": None}, *m["validations"]][-1]
         score = "not measured" if found["jaccard"] is None else f"{100 * found['jaccard']:.1f} %"
-        score = " - ".join(filter(None, [score, found.get("remark")]))
+        remark = found.get("remark")
+        one_class = remark and sum(map(any, found["confusion"])) == 1  # of the labels: any score would be praise
+        score = remark if one_class else f"{score} - {remark}" if remark else score
         print(f"{m['model']}: {split} Jaccard {score}, trained {m['steps']} steps in {m['train_seconds']:.0f} s")
     for place in dict.fromkeys([*folders, folder]):
         print(f"wrote {', '.join(str(path) for path in sorted(place.iterdir()) if path.is_file())}")

@@ -121,6 +121,15 @@ def test_the_end_of_a_run_shows_every_class_of_val_and_test(data, tmp_path, undr
     assert metrics["val"]["jaccard"] == metrics["validations"][-1]["jaccard"]
 
 
+def test_a_score_on_labels_of_one_class_is_not_told(tmp_path, undrawn, capsys):
+    data = make_set(tmp_path / "shapes", [("train", 4), ("val", 2)])
+    for path in (tmp_path / "shapes" / "labels").glob("val*"):
+        Image.fromarray(np.zeros((32, 40), np.uint8)).save(path)
+    train.main(f"--data {data} --out {tmp_path / 'runs'} --model fcn32s --trunk tiny --steps 2".split())
+    last = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("fcn32s: val Jaccard"))
+    assert "every labelled pixel is ground: the scores say nothing" in last and "%" not in last
+
+
 def test_checkpoint_carries_what_other_commands_need(chain):
     tensors, meta = checkpoint.load(chain / "fcn16s" / "last.safetensors")
     assert meta["classes"] == list(CLASSES) and len(meta["palette"]) == 3
