@@ -40,7 +40,8 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     out = args.out.resolve()
     if not args.source.is_dir():
-        raise InputError(f"{args.source}: {'unpack it' if args.source.exists() else 'no such folder'}; give a folder")
+        what = "no folder" if args.source.exists() else "not there"
+        raise InputError(f"{args.source}: {what}; give a folder, unpacked")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"{args.out}: is there already; choose another --out, or delete it first")
     if args.source.resolve() in (out, *out.parents):
@@ -53,7 +54,7 @@ def main(argv: list[str] | None = None) -> int:
         splits = build(root, source, items, coding.palette)
         classes = number(root, source, coding, args.classes is not None)
         os.replace(root, out)
-    counts = ", ".join(f"{len(names)} {split or 'in no split'}" for split, names in splits.items())
+    counts = ", ".join(f"{len(names)} {split or 'in no list'}" for split, names in splits.items())
     print(f"found      {kind}\npictures   {counts}\nclasses    {', '.join(classes)}")
     print(*coding.notes, *source.told(), f"\npython -m minifcn.check_data {args.out}", sep="\n", flush=True)
     checked = subprocess.run([sys.executable, "-m", "minifcn.check_data", str(args.out)])

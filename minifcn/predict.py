@@ -19,7 +19,7 @@ import sys
 import time
 from contextlib import suppress
 from glob import glob, has_magic
-from itertools import chain, takewhile
+from itertools import takewhile
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +28,7 @@ from tqdm import tqdm
 
 from . import figures, gallery
 from .command import add_network_options, command_line, command_parser, describe
+from .datasets.classes import find_classes, read_classes
 from .datasets.labels import LabelCoding, read_example
 from .datasets.pictures import EXTENSIONS, read_picture, several
 from .errors import InputError
@@ -85,8 +86,10 @@ def segmented(networks: dict, places: dict, truths: dict, args, bad: dict):
     bad: gets what is wrong with those that cannot be read, {what: pictures}.
     """
     meta = networks[args.checkpoint].meta
-    coding, classes = coding_of(meta).for_set(truths.items()), meta["classes"]
-    palette = np.array(meta["palette"], np.uint8)
+    written, classes, palette = coding_of(meta), meta["classes"], np.array(meta["palette"], np.uint8)
+    coding = truth_coding(written, args.compare, classes).for_set(truths.items())
+    for note in coding.notes:
+        print(f"note: {note}", file=sys.stderr)
     for path, place in tqdm(places.items(), "predict", unit="picture", leave=False, disable=None):
         try:
             picture, truth = read_example(path, truths[path], coding) if path in truths else (read_picture(path), None)
@@ -97,7 +100,7 @@ def segmented(networks: dict, places: dict, truths: dict, args, bad: dict):
             continue
         seconds, labels, files = time.perf_counter() - start, found[args.checkpoint], files_of(args.out / place)
         files[0].parent.mkdir(parents=True, exist_ok=True)
-        figures.save_label_png(files[0], np.array(coding.values)[labels], coding.colours)
+        figures.save_label_png(files[0], np.array(written.values)[labels], written.colours)
         figures.save_overlay(files[1], picture, labels, classes, palette)
         if truth is None:
             files.pop()
@@ -109,12 +112,26 @@ def segmented(networks: dict, places: dict, truths: dict, args, bad: dict):
 
 
 def coding_of(meta: dict) -> LabelCoding:
-    """What the values in the label files that a network learnt from mean. All that are no class are void."""
-    entries, colours = ["void"] * 256, [figures.VOID_COLOUR] * 256
+    """What values mean in the label files that a network learnt from. Those of no class are void; of two classes also
+    masks of 0 and one other value are understood."""
     values = meta.get("values", range(len(meta["classes"])))
+    length = max(values) + 1 if len(values) == 2 else 256
+    entries, colours = ["void"] * length, [figures.VOID_COLOUR] * length
     for value, name, colour in zip(values, meta["classes"], meta["palette"], strict=True):
         entries[value], colours[value] = f"class {name}", colour  # as it may be called "void"
     return LabelCoding(entries, colours)
+
+
+def truth_coding(written: LabelCoding, labels: Path | None, classes: list[str]) -> LabelCoding:
+    """What the values in the files of --compare mean: as the list of classes beside them says, or else as predicted."""
+    listed = labels and find_classes(labels, labels.parent)
+    if listed is None:
+        return written
+    coding = read_classes(listed)
+    if coding.classes != classes:
+        ours = f"the network's are {', '.join(classes)}; give labels with the same classes"
+        raise InputError(f"{listed}: the classes {', '.join(coding.classes)}, but {ours}")
+    return coding
 
 
 # --- which pictures, and where their files go ---
@@ -170,11 +187,12 @@ def files_of(stem: Path) -> list[Path]:
 
 def check_targets(places: dict[Path, Path], truths: dict[Path, Path], out: Path) -> None:
     """Raise InputError where a prediction would overwrite a picture, a label file or another prediction."""
-    taken = {path.resolve() for path in (*places, *truths.values())}
-    for target in chain(*(files_of(out / place) for place in places.values())):
+    taken = {path.resolve(): path for path in (*places, *truths.values())}
+    for target, path in ((target, path) for path, place in places.items() for target in files_of(out / place)):
         if target.resolve() in taken:
-            raise InputError(f"{target}: would overwrite a picture or prediction; choose another --out, or rename one")
-        taken.add(target.resolve())
+            other = f"would overwrite a picture or prediction, {taken[target.resolve()]}'s"
+            raise InputError(f"{target}, of {path}: {other}; choose another --out, or rename one")
+        taken[target.resolve()] = path
 
 
 # --- how long it will take ---

@@ -93,7 +93,7 @@ def test_what_was_done_is_told(here, capfd):
         (here / "raw" / f"{name}.json").write_text('{"shapes": [')
     assert main(["raw", "--out", "mydata"]) == 1
     out = capfd.readouterr().out
-    assert "found      JSON of labelme\npictures   4 in no split\nclasses    background, car, tree\n" in out
+    assert "found      JSON of labelme\npictures   4 in no list\nclasses    background, car, tree\n" in out
     assert "2 notes, the first: raw/photo0.json: unreadable JSON file (Expecting value" in out
     assert "python -m minifcn.check_data mydata" in out and out.endswith("all good\n")
     assert not list(here.glob(".*"))
@@ -114,8 +114,10 @@ def test_out_is_not_overwritten_and_source_not_written_into(here, capsys):
     before = contents(here)
     assert "full: is there already; choose another --out" in fails(capsys, main, "raw", "--out", "full")
     assert "lies in raw, which stays as it is" in fails(capsys, main, "raw", "--out", "raw/mydata")
-    assert "raw/photo0.jpg: unpack it; give a folder" in fails(capsys, main, "raw/photo0.jpg", "--out", "mydata")
-    assert "none: no such folder" in fails(capsys, main, "none", "--out", "mydata")
+    assert "raw/photo0.jpg: no folder; give a folder, unpacked" in fails(
+        capsys, main, "raw/photo0.jpg", "--out", "mydata"
+    )
+    assert "none: not there" in fails(capsys, main, "none", "--out", "mydata")
     assert contents(here) == before
 
 
@@ -264,7 +266,7 @@ def test_pictures_in_no_list_are_in_no_split(here, capfd):
     assert main(["raw", "--out", "mydata"]) == 0
     assert open_dataset("mydata", "val").names == ["photo4"]
     out = capfd.readouterr().out
-    assert "pictures   4 train, 1 val, 1 in no split\n" in out and "in no list, not used: picture" in out
+    assert "pictures   4 train, 1 val, 1 in no list\n" in out and "in no list, not used: picture" in out
 
 
 def test_more_classes_than_a_byte_holds(here, capsys):

@@ -219,3 +219,36 @@ def test_other_networks_must_know_the_same_classes(tmp_path, capsys):
     assert line.startswith(f"error: {other}: trained on 3 classes (ground, square, ball), but {path} has 3 classes (")
     assert "camvid" in fails(capsys, predict.main, path, tmp_path / "images", "--also", "camvid")
     assert not Path(tmp_path / "out").exists()
+
+
+@pytest.fixture
+def two_class(tmp_path):
+    """A network of two classes, a photograph and its mask of 0 and 255."""
+    path = make_checkpoint(tmp_path / "two", classes=("background", "object"), palette=PALETTE[:2])
+    picture, labels = draw(3, 40, 52)
+    for folder in ("photos", "masks"):
+        (tmp_path / folder).mkdir()
+    Image.fromarray(picture).save(tmp_path / "photos" / "a.png")
+    Image.fromarray(np.where(labels == 1, 255, 0).astype(np.uint8)).save(tmp_path / "masks" / "a.png")
+    return tmp_path, path, labels == 1
+
+
+def test_masks_of_0_and_255_are_compared_as_they_are_learnt(two_class, monkeypatch, capsys):
+    folder, path, inside = two_class
+    shown = []
+    monkeypatch.setattr(predict.figures, "compare", lambda path, rows, *_: shown.extend(rows))
+    given = (folder / "photos", "--compare", folder / "masks", "--out", folder / "out")
+    assert exit_status(predict.main, path, *given) == 0
+    np.testing.assert_array_equal(shown[0][1], inside.astype(np.uint8))
+    assert "note: " in capsys.readouterr().err
+
+
+def test_a_list_of_classes_beside_the_labels_counts(two_class, capsys):
+    """Its order may be another than the network's: then the values would mean something else."""
+    folder, path, _ = two_class
+    (folder / "classes.txt").write_text("object\nbackground\n")
+    given = (folder / "photos", "--compare", folder / "masks", "--out", folder / "out")
+    line = fails(capsys, predict.main, path, *given)
+    assert "classes.txt" in line and "the classes object, background" in line and "background, object" in line
+    (folder / "classes.txt").write_text("background\nobject\n")
+    assert exit_status(predict.main, path, *given) == 0

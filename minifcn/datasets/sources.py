@@ -140,10 +140,11 @@ def pictures_of_labels(source: Source) -> tuple | None:
 
 def guess(source: Source, paths: list[Path]) -> LabelCoding:
     """What the values mean in label pictures without a list of classes."""
-    pixels, pictures = Counter(), Counter()  # by colour; a grey value or an index v is (v, v, v)
+    pixels, pictures, blurred = Counter(), Counter(), False  # by colour; a grey value or an index v is (v, v, v)
     for path in tqdm(paths, "counting colours", leave=False):
         with suppress(InputError):  # named when it is read
             image = decode(path, "label picture")
+            blurred |= bool(image.info["lossy"])
             if image.mode in ("L", "P") or image.mode[0] == "I":
                 values, counts = np.unique(np.asarray(image) // image.info["step"], return_counts=True)
                 colours = {(v, v, v): n for v, n in zip(values.tolist(), counts.tolist(), strict=True) if 0 <= v < 256}
@@ -152,7 +153,7 @@ def guess(source: Source, paths: list[Path]) -> LabelCoding:
             pixels.update(colours)
             pictures.update([*colours])
     found, rare = sorted(pixels), sum(pixels[colour] < _RARE * count for colour, count in pictures.items())
-    if len(found) > 255 or (rare > 2 and 2 * rare > len(found)):
+    if blurred or len(found) > 255 or (rare > 2 and 2 * rare > len(found)):
         shown = enumerate(pixels.most_common(255))
         lines = [f"# {n:,} pixels in {pictures[c]} pictures\nclass {i} {c[0]} {c[1]} {c[2]}\n" for i, (c, n) in shown]
         if not source.ask.exists():
@@ -164,7 +165,7 @@ def guess(source: Source, paths: list[Path]) -> LabelCoding:
     plain, values = all(len({*colour}) == 1 for colour in found), {red for red, *_ in found} - {IGNORE_LABEL} or {0}
     if len(found) == 2 and found[0] == (0, 0, 0):
         return LabelCoding(["background", "object"], None if plain else found)
-    source.note(source.folder, "no list of classes; replace the names in the new classes.txt by yours")
+    source.note(source.folder, "no list of classes; put yours into the new classes.txt, each in its place")
     if plain:
         return LabelCoding([f"class {i}" if i in values else "void" for i in range(max(values) + 1)])
     return LabelCoding([f"class {i}" for i in range(len(found))], found)

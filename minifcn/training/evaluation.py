@@ -6,6 +6,7 @@ picture --scale to the side that the network knows--> --preprocess--> scores --a
 |            |    what is kept    |            |     are those of the whole picture, as no score looks farther.
 """
 
+import os
 from itertools import product
 
 import numpy as np
@@ -15,6 +16,7 @@ from .. import device
 from ..autograd import no_grad
 from ..datasets import Dataset
 from ..datasets.loader import run_ahead
+from ..datasets.pictures import read_picture
 from ..datasets.transforms import Preprocessing
 from ..errors import InputError
 from ..metrics import ConfusionMatrix
@@ -34,17 +36,21 @@ def load(name, where: str = "cpu") -> Module:
     return load_model(find_model(name) if str(name) in shipped_files("models") else name, where)[0].eval()
 
 
-def predict(model: Module, picture: np.ndarray, side: int | None = None) -> np.ndarray:
-    """Return the class of each pixel, uint8 (H, W), of a picture uint8 (H, W, 3) in RGB.
+def predict(model: Module, picture: np.ndarray | str | os.PathLike, side: int | None = None) -> np.ndarray:
+    """Return the class of each pixel, uint8 (H, W), of a picture uint8 (H, W, 3) in RGB, or of a picture's file.
 
     side: the network sees the longer side so long, 0: as it is. The default is that of its training; pictures longer
     than all that it was trained on are scaled down to those.
     """
-    return device.asnumpy(segment(model, picture, side))
+    if isinstance(picture, str | os.PathLike):
+        picture = read_picture(picture)
+    return device.asnumpy(segment(model, np.asarray(picture), side))
 
 
 def segment(model: Module, picture: np.ndarray, side: int | None = None):
     """The same, where the model is or on the host."""
+    if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
+        raise ValueError(f"picture: expected uint8 (H, W, 3) in RGB, received {picture.dtype} {picture.shape}")
     H, W, _ = picture.shape
     h, w = seen_size(model.meta, H, W, side)
     same = (h, w) == (H, W)

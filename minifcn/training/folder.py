@@ -60,7 +60,7 @@ def read_config(folder: Path, kind: type[Settings], data: str | None = None) -> 
             raise InputError(f"stages: expected each network once, received {[stage.title for stage in stages]}")
         return stages
     except (FileNotFoundError, NotADirectoryError):
-        raise InputError(f"{folder}: no run here (no config.json); give the folder of a run") from None
+        raise InputError(f"{folder}: no run here (no config.json); give the folder of a run, which has one") from None
     except (InputError, ValueError, LookupError, TypeError) as error:
         why = f"not the configuration of a run of minifcn.{kind.command} ({error})"
         raise InputError(f"{path}: {why}; restore it, or resume with the command that began the run") from error

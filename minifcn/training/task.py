@@ -113,7 +113,9 @@ def complete(kind: type[Task], folder: Path, settings: Settings, where: str, sto
     task: of that kind, with its first weights, if it is built already.
     """
     metrics = read_metrics(folder)
-    if metrics is None:
+    if metrics:
+        print(f"{folder}: finished already; to train longer, start a new run with --init {folder / LAST}")
+    else:
         run = open_run(kind, folder, settings, where, task)
         folder.mkdir(exist_ok=True)
         if not (folder / "config.json").exists():
@@ -148,6 +150,7 @@ def run_command(kind: type[Task], opts: Options, given: dict, plan: Callable, re
         task.initialise(file)
         folder = new_folder(Path(opts.out), opts.name or classification.title(stages[0].data))
         write_config(folder, stages, opts.device)
+        print(f"run: {folder}")
     folders = [folder] if len(stages) == 1 else [folder / s.title for s in stages]
     metrics = []
     try:

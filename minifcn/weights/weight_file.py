@@ -72,7 +72,7 @@ def errors_of(path) -> Iterator[str]:
     name = os.fspath(path)
     try:
         if os.path.exists(name) and not os.path.isfile(name):
-            raise InputError("is a folder or a device. Give a file")
+            raise InputError("is a folder or a device. Give a file, of a run its last.safetensors")
         yield name
     except InputError as error:
         raise InputError(f"{name}: {error}") from error

@@ -94,7 +94,7 @@ def test_ids_with_void_and_without_a_list(raw):
     expected = labels_of(0, (("car", 2), ("tree", 255)))
     expected[0] = 1
     np.testing.assert_array_equal(labels["images/0.jpg"], expected)
-    assert "replace the names" in notes(source)[0]
+    assert "put yours into the new classes.txt" in notes(source)[0]
 
 
 def test_grey_pictures_of_4_bits_hold_small_values(raw):
