@@ -35,6 +35,8 @@ def main(argv=None) -> None:
     add("--out", type=Path, metavar="FILE.json", help="also write scores, counts and each picture's score to FILE.json")
     add("--worst", type=int, default=0, metavar="N", help="also draw the N worst pictures, and the confusion matrix")
     args = parser.parse_args(argv)
+    if args.worst < 0:
+        raise InputError(f"--worst: expected 0 or more, received {args.worst}")
     if (args.checkpoint is None) == (args.model is None):
         raise InputError("expected a checkpoint, or --model and a name, but not both")
     path, out = args.checkpoint or find_model(args.model), args.out or Path("scores.json")

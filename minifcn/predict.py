@@ -86,8 +86,11 @@ def segmented(networks: dict, places: dict, truths: dict, args, bad: dict):
     bad: gets what is wrong with those that cannot be read, {what: pictures}.
     """
     meta = networks[args.checkpoint].meta
-    written, classes, palette = coding_of(meta), meta["classes"], np.array(meta["palette"], np.uint8)
-    coding = truth_coding(written, args.compare, classes).for_set(truths.items())
+    classes, palette = meta["classes"], np.array(meta["palette"], np.uint8)
+    values = np.array(meta.get("values", range(len(classes))))
+    colours = np.full((max(values) + 1, 3), figures.VOID_COLOUR, np.uint8)  # of the label files' values
+    colours[values] = palette
+    coding = truth_coding(meta, args.compare).for_set(truths.items())
     for note in coding.notes:
         print(f"note: {note}", file=sys.stderr)
     for path, place in tqdm(places.items(), "predict", unit="picture", leave=False, disable=None):
@@ -100,7 +103,7 @@ def segmented(networks: dict, places: dict, truths: dict, args, bad: dict):
             continue
         seconds, labels, files = time.perf_counter() - start, found[args.checkpoint], files_of(args.out / place)
         files[0].parent.mkdir(parents=True, exist_ok=True)
-        figures.save_label_png(files[0], np.array(written.values)[labels], written.colours)
+        figures.save_label_png(files[0], values[labels], colours)
         figures.save_overlay(files[1], picture, labels, classes, palette)
         if truth is None:
             files.pop()
@@ -111,27 +114,23 @@ def segmented(networks: dict, places: dict, truths: dict, args, bad: dict):
         yield f"{place}{path.suffix}", picture, found, truth
 
 
-def coding_of(meta: dict) -> LabelCoding:
-    """What values mean in the label files that a network learnt from. Those of no class are void; of two classes also
-    masks of 0 and one other value are understood."""
-    values = meta.get("values", range(len(meta["classes"])))
-    length = max(values) + 1 if len(values) == 2 else 256
-    entries, colours = ["void"] * length, [figures.VOID_COLOUR] * length
-    for value, name, colour in zip(values, meta["classes"], meta["palette"], strict=True):
-        entries[value], colours[value] = f"class {name}", colour  # as it may be called "void"
-    return LabelCoding(entries, colours)
-
-
-def truth_coding(written: LabelCoding, labels: Path | None, classes: list[str]) -> LabelCoding:
-    """What the values in the files of --compare mean: as the list of classes beside them says, or else as predicted."""
+def truth_coding(meta: dict, labels: Path | None) -> LabelCoding:
+    """What the values in the files of --compare mean: as the list of classes beside them says, else as in the data set
+    that was learnt. Older checkpoints do not know that: what is no class is then void."""
     listed = labels and find_classes(labels, labels.parent)
-    if listed is None:
-        return written
-    coding = read_classes(listed)
-    if coding.classes != classes:
-        ours = f"the network's are {', '.join(classes)}; give labels with the same classes"
-        raise InputError(f"{listed}: the classes {', '.join(coding.classes)}, but {ours}")
-    return coding
+    if listed:
+        coding = read_classes(listed)
+        check_classes("the network", meta, listed, coding.classes)
+        return coding
+    if "entries" in meta:
+        return LabelCoding(meta["entries"], meta["colours"])
+    values = meta.get("values", range(len(meta["classes"])))
+    names = {value: f"class {name}" for value, name in zip(values, meta["classes"], strict=True)}  # "void" is a class
+    colours, others = (
+        dict(zip(values, meta["palette"], strict=True)),
+        range(256 if len(values) > 2 else max(values) + 1),
+    )
+    return LabelCoding([names.get(i, "void") for i in others], [colours.get(i, figures.VOID_COLOUR) for i in others])
 
 
 # --- which pictures, and where their files go ---
@@ -151,7 +150,7 @@ def find_pictures(given: list[str], out: Path) -> dict[Path, Path]:
             continue
         files = root.rglob("*") if root.is_dir() else map(Path, glob(name, recursive=True))
         root = root if root.is_dir() else Path(*takewhile(lambda part: not has_magic(part), root.parts))
-        files = [x for x in sorted(files) if not x.is_dir() and "/." not in f"/{x.relative_to(root).as_posix()}"]
+        files = [x for x in sorted(files) if x.is_file() and "/." not in f"/{x.relative_to(root).as_posix()}"]
         if root.resolve() in out.parents:
             files = [x for x in files if out not in x.resolve().parents]
         pictures = {x: x.relative_to(root).with_suffix("") for x in files if x.suffix.lower() in EXTENSIONS}

@@ -34,6 +34,7 @@ class Dataset:
     values: list[int] | None = None  # of the classes in the label files; None: 0 to L - 1
     notes: list[str] = field(default_factory=list)  # what was assumed or left out, a sentence each
     drawn: bool = False  # by minifcn: nothing needs a check
+    coding: LabelCoding | None = None  # of the label files, where there are some
 
     ignore_label = IGNORE_LABEL
 
@@ -56,7 +57,7 @@ def from_files(name: str, split: str, coding: LabelCoding, files: dict) -> Datas
     """A split whose pictures are files: {name: (picture's path, labels' path)}."""
     names, pairs = list(files), list(files.values())
     known = coding.classes, coding.palette, names, lambda i: read_example(*pairs[i], coding), coding.values
-    return Dataset(name, split, *known, coding.notes)
+    return Dataset(name, split, *known, coding.notes, coding=coding)
 
 
 def part(dataset: Dataset, indices: range | list[int]) -> Dataset:

@@ -8,6 +8,7 @@ from .. import figures, models, weights
 from ..datasets import Dataset, has_split, open_dataset
 from ..datasets.dataset import hold_out, median_frequency_weights, scaled, sided, thinned
 from ..datasets.transforms import Augmentation
+from ..errors import InputError
 from . import machine
 from .evaluation import evaluate, predict
 from .loop import Run
@@ -51,8 +52,13 @@ class Segmentation(Task):
         return self.counts.summary()
 
     def meta(self) -> dict:
-        data = self.train_set
-        seen = {"side": self.settings.side, "longest": max(map(max, data.survey.shapes))}
+        data, survey = self.train_set, self.train_set.survey
+        if not survey.shapes:  # of a run that goes on, as a new one is refused before
+            raise InputError(survey.errors[0])
+        seen = {"side": self.settings.side, "longest": max(map(max, survey.shapes))}
+        if data.coding:  # what the label files' values mean
+            colours = data.coding.colours
+            seen |= {"entries": data.coding.entries, "colours": None if colours is None else colours.tolist()}
         return super().meta() | seen | {"palette": data.palette.tolist(), "values": data.values}
 
     def describe(self) -> str:
