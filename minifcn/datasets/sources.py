@@ -54,7 +54,7 @@ class Source:
         files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
         self.files = [path for path in files if "/." not in f"/{path.relative_to(folder).as_posix()}"]
         lists = [path for name in CLASS_LISTS for path in self.files if path.name.lower() == name]
-        self.used.update(lists := [classes] if classes else lists[:1])
+        self.used.update(map(Path.resolve, lists := [classes] if classes else lists[:1]))
         self.coding = next(map(read_classes, lists), None)
         self.lists = self.read_lists()
         for path in self.files:
@@ -69,7 +69,7 @@ class Source:
 
     def note_unused(self) -> None:
         """Note each file that was neither read nor named in a note."""
-        for path in [path for path in self.files if path not in self.used]:
+        for path in [path for path in self.files if self.used.isdisjoint((path, path.resolve()))]:
             (*_, name), marked = self.key(path)
             alone = path in self.pictures[name] and not marked
             self.note(path, "no labels for this picture" if alone else f"not used ({path.suffix or 'no extension'})")
@@ -102,8 +102,8 @@ class Source:
         """Return train, val or test: that of the source's lists, if it has any, or as folders and COCO files say."""
         if self.lists:
             return self.lists.get(paths[0].stem)
-        ends = [None if self.coco and path.suffix.lower() == ".json" else -1 for path in paths]
-        names = ["/".join(self.key(path)[0][:end]) for path, end in zip(paths, ends, strict=True)]
+        ends = [(path, None if self.coco and path.suffix.lower() == ".json" else -1) for path in paths]
+        names = ["/".join(self.key(path)[0][:end]) for path, end in ends]
         return next((split for text in names for split in reversed(_SPLIT.findall(text))), None)
 
     def read_lists(self) -> dict[str, str]:
@@ -118,8 +118,8 @@ class Source:
         """Return the picture that a label file calls `name`. Raises InputError if there is none, or several fit alike.
 
         Of those with its stem that one is taken which lies in no folder of labels, has the whole name, its folders, or
-        is in the label file's folder or split. None is taken from a folder of another name: where the label file, or
-        what it calls the picture, names a folder of pictures, or any at all in JSON (but for ".." and other machines').
+        is in the label file's folder or split. None is taken that lies in other folders than those asked for: the
+        folders of pictures in the label file's path and in `name`; in JSON all of `name`, if it is a relative path.
         """
         json, wanted = where.suffix.lower() == ".json", PurePath(name.replace("\\", "/"))
         key = self.key(wanted)[0]
@@ -127,17 +127,13 @@ class Source:
         if json and not re.match(r"/|\w:|\.\.", wanted.as_posix()):
             asked |= {*key[:-1]}
 
-        def elsewhere(path: Path) -> bool:
-            folders = {*self.key(path)[0][:-1]}
-            return bool(asked - folders and folders - asked)
-
         def likeness(path: Path) -> tuple[bool, ...]:
             names, marked = self.key(path)
             near = path.parent == where.parent, self.split(path) == self.split(where)
             return not marked, path.name == wanted.name, names == key, *near
 
         alike = [p for p in self.pictures[key[-1]] if json or not self.key(p)[1]]
-        found = [p for p in alike if not elsewhere(p)]
+        found = [p for p in alike if asked <= (folders := {*self.key(p)[0][:-1]}) or folders <= asked]
         if not found:
             other = f" ('{alike[0]}' is in another folder)" if alike else ""
             reason = f"its picture {key[-1]!r} is not in {self.folder}{other}"

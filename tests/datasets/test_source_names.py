@@ -144,3 +144,10 @@ def test_what_was_not_used_is_noted_in_groups(raw):
         f"2 notes, the first: {raw}/images/7.jpg: no labels for this picture",
         f"note {raw}/val.txt.orig: not used (.orig)",
     ]
+
+
+def test_a_given_list_in_the_source_is_used_however_its_path_is_written(raw):
+    (raw / "names.txt").write_text("sky\nroad\n")
+    source = Source(raw, raw / ".." / "raw" / "names.txt", None, raw.parent / "ask.txt")
+    source.note_unused()
+    assert not source.notes
