@@ -10,6 +10,7 @@ Exit status: that of check_data; 1 if a file had to be left out, 2 if nothing co
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections import Counter, defaultdict
@@ -52,6 +53,7 @@ def main(argv: list[str] | None = None) -> int:
     with TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as temporary:
         root = Path(temporary, out.name)
         splits = build(root, source, items, coding.palette)
+        source.note_unused()
         classes = number(root, source, coding, args.classes is not None)
         os.replace(root, out)
     counts = ", ".join(f"{len(names)} {split or 'in no list'}" for split, names in splits.items())
@@ -77,8 +79,15 @@ def build(root: Path, source: Source, items: list[tuple], palette: np.ndarray) -
     (root / "images").mkdir(parents=True)
     (root / "labels").mkdir()
     same, names = Counter(picture.stem.lower() for picture, *_ in items), defaultdict(list)
+    claims = defaultdict(list)
+    for picture, where, _ in items:
+        claims[picture].append(where)
+        source.used.update((picture, where))
     for picture, where, read in tqdm(items, "importing", leave=False):
         with source.leaving_out(where):
+            if len(claims[picture]) > 1:
+                both = "' and '".join(map(str, claims[picture][:2]))
+                raise InputError(f"{where}: '{picture}' has labels in both '{both}'; take one of them out")
             below = picture.relative_to(source.folder).with_suffix("").parts
             name = "_".join(below) if same[below[-1].lower()] > 1 else below[-1]
             name = re.sub(r"^[#\s]|\s$|[^\S ]|[\ud800-\udfff]", "_", name)  # a line of a list cannot hold these
@@ -113,4 +122,5 @@ def number(root: Path, source: Source, coding: LabelCoding, all_of_them: bool) -
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # takes the unfinished set away
     command_line(main)

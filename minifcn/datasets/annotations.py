@@ -3,8 +3,8 @@
     labelme       NAME.json beside NAME.jpg; polygons, rectangles, circles and masks. A later shape lies over an earlier
                   one; group_id joins the parts of an object and says nothing about its class.
     COCO          one file for a split; polygons and run lengths, plain or packed. The order of the annotations says
-                  nothing, so smaller areas lie over larger ones. A crowd (iscrowd) is void, below all of them; where a
-                  file has crowds only, they are objects: CVAT calls all that a brush painted so.
+                  nothing, so smaller areas lie over larger ones. A crowd (iscrowd) is void, below all of them; where
+                  all files have crowds only, they are objects: CVAT calls all that a brush painted so.
     Supervisely   NAME.jpg.json; polygons with holes, rectangles and bitmaps. A later object lies over an earlier one.
 
 What no shape covers is background, the first class. Shapes without an area (points, lines, polygons of fewer than three
@@ -17,6 +17,7 @@ import zlib
 from base64 import b64decode
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
 from io import BytesIO
 from pathlib import Path
@@ -56,17 +57,32 @@ def supervisely(path: Path, document: dict) -> Iterator[tuple]:
     yield path.stem, (document["size"]["height"], document["size"]["width"]), shapes
 
 
+class Crowd(str):
+    """The label of a COCO annotation that is a crowd."""
+
+
 def coco(path: Path, document: dict) -> Iterator[tuple]:
     names = {category["id"]: category["name"] for category in document["categories"]}
     shapes = defaultdict(list)
-    crowds = not all(thing.get("iscrowd") for thing in document["annotations"])  # CVAT marks all that a brush painted
-    for thing in sorted(document["annotations"], key=lambda a: (not a.get("iscrowd"), -(a.get("area") or 0))):
-        label = "void" if crowds and thing.get("iscrowd") else names[thing["category_id"]]
+    for thing in sorted(document["annotations"], key=lambda a: (not a.get("iscrowd"), -(a.get("area") or area(a)))):
+        label = names[thing["category_id"]]
+        label = Crowd(label) if thing.get("iscrowd") else label
         outline = thing.get("segmentation") or [[]]  # without one it has a box alone
         parts = [("run lengths", (), outline)] if isinstance(outline, dict) else [("polygon", p, ()) for p in outline]
         shapes[thing["image_id"]] += [(label, *part) for part in parts]
     for image in document["images"]:
         yield image["file_name"], (image["height"], image["width"]), shapes[image["id"]]
+
+
+def area(thing: dict) -> float:
+    """The pixels of a COCO annotation that does not tell them; 0 where its outline is damaged."""
+    outline = thing.get("segmentation") or ()
+    with suppress(Exception):  # drawing it raises the same, and names the picture
+        if isinstance(outline, dict):
+            return sum(unpack(outline["counts"])[1::2])
+        rings = [corners(ring).T for ring in outline]
+        return sum(abs(x @ np.roll(y, 1) - y @ np.roll(x, 1)) / 2 for x, y in rings)
+    return 0
 
 
 FORMATS = ({"shapes"}, labelme), ({"categories", "annotations"}, coco), ({"objects", "size"}, supervisely)
@@ -86,6 +102,10 @@ def pictures_of_json(source: Source) -> tuple | None:
     kind = max(told, key=lambda name: len(told[name]))
     # COCO has key points of the same pictures in files of other names.
     found = [one for one in told[kind] if one[0].name.startswith("instances_")] or told[kind]
+    for path in dict.fromkeys(one[0] for name in told for one in told[name] if name != kind):
+        source.note(path, f"JSON of another format than {kind}, left out")
+    source.coco = kind == "coco"
+    found = settle_crowds(source, found)
     used = sorted({clean(label) for *_, shapes in found for label, *_ in shapes})
     listed = map(clean, source.coding.classes if source.coding else used)
     names = ["background", *(name for name in listed if name not in ("background", "void"))]
@@ -100,6 +120,20 @@ def pictures_of_json(source: Source) -> tuple | None:
             drawing = SimpleNamespace(read=partial(draw, source, size, shapes, ids), drawn_as_stored=False)
             items.append((picture, where, partial(read_example, picture, where, drawing)))
     return f"JSON of {kind}", LabelCoding(names), items
+
+
+def settle_crowds(source: Source, found: list[tuple]) -> list[tuple]:
+    """Make crowds void, unless there is nothing else."""
+    crowds = [isinstance(label, Crowd) for *_, shapes in found for label, *_ in shapes]
+    if any(crowds):
+        what = "objects: there is nothing else, as where CVAT's brush was used" if all(crowds) else "void"
+        source.note(source.folder, f"{sum(crowds)} crowds (iscrowd) are {what}")
+    if all(crowds):
+        return found
+    return [
+        (*head, [("void" if isinstance(label, Crowd) else label, *shape) for label, *shape in shapes])
+        for *head, shapes in found
+    ]
 
 
 def clean(label: object) -> str:
@@ -172,18 +206,20 @@ def bitmap(data: bytes) -> np.ndarray:
 
 def run_lengths(rle: dict, H: int, W: int) -> np.ndarray:
     """COCO's run lengths, down the columns: so many pixels outside, so many inside, and so on -> bool (H, W)."""
-    counts = unpack(rle["counts"]) if isinstance(rle["counts"], str) else rle["counts"]
+    counts = unpack(rle["counts"])
     if rle["size"] != [H, W] or sum(counts) != H * W:
         raise ValueError(f"run lengths of size {rle['size']} with {sum(counts)} pixels in a picture of {[H, W]}")
     return np.repeat(np.arange(len(counts)) % 2 == 1, counts).reshape(W, H).T
 
 
-def unpack(text: str) -> list[int]:
-    """COCO's packed run lengths -> the counts.
+def unpack(text: str | list[int]) -> list[int]:
+    """COCO's run lengths, packed or not -> the counts.
 
     A letter holds five bits, the lowest first; its bit 5 says that more follow. The last bit of a number is its sign.
     From the fourth count on, it is the difference to the count two before it.
     """
+    if not isinstance(text, str):
+        return text
     counts, value, shift = [], 0, 0
     for bits in (letter - 48 for letter in text.encode()):
         value |= (bits & 31) << shift

@@ -42,23 +42,37 @@ class Source:
 
     coding: what the list of classes says, `classes` or else a file with a usual name; or None.
     snap: the largest distance of a pixel from a listed colour, or None.  ask: the file for colours that need names.
+    folders: the names of folders that pictures lie in.  used: files that were read, or are named in a note.
+    coco: whether JSON files are COCO's, whose own names tell the split.
     notes: what was left out or assumed, in groups that differ in numbers and quoted names.  faults: files left out.
     """
 
     def __init__(self, folder: Path, classes: Path | None, snap: float | None, ask: Path):
         self.folder, self.snap, self.ask = folder, snap, ask
         self.notes, self.faults, self.pictures = defaultdict(list), 0, defaultdict(list)
+        self.folders, self.used, self.coco = set(), set(), False
         files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
         self.files = [path for path in files if "/." not in f"/{path.relative_to(folder).as_posix()}"]
         lists = [path for name in CLASS_LISTS for path in self.files if path.name.lower() == name]
-        self.coding = next(map(read_classes, [classes] if classes else lists), None)
+        self.used.update(map(Path.resolve, lists := [classes] if classes else lists[:1]))
+        self.coding = next(map(read_classes, lists), None)
         self.lists = self.read_lists()
         for path in self.files:
             if path.suffix.lower() in EXTENSIONS and not _OTHER.fullmatch(path.parent.name):
-                self.pictures[self.key(path)[0][-1]].append(path)
+                (*folders, name), marked = self.key(path)
+                self.pictures[name].append(path)
+                self.folders.update(() if marked else folders)
 
     def note(self, where: Path, text: str) -> None:
+        self.used.add(where)
         self.notes[re.sub(r"(?s)\d+|'.*'", "", text)].append(" ".join(f"{where}: {text}".split()))
+
+    def note_unused(self) -> None:
+        """Note each file that was neither read nor named in a note."""
+        for path in [path for path in self.files if self.used.isdisjoint((path, path.resolve()))]:
+            (*_, name), marked = self.key(path)
+            alone = path in self.pictures[name] and not marked
+            self.note(path, "no labels for this picture" if alone else f"not used ({path.suffix or 'no extension'})")
 
     def told(self) -> list[str]:
         """A line for each group of notes."""
@@ -80,20 +94,23 @@ class Source:
         """
         below = path.relative_to(self.folder) if self.folder in path.parents else path
         labels, pictures = (set(filter(kind.fullmatch, below.parent.parts)) for kind in (_LABELS, _PICTURES))
-        names = [name for name in (*below.parent.parts, below.stem) if name not in labels | pictures]
-        cut = [_SUFFIX.sub("", name) for name in names] or [below.stem]
+        names = [*(name for name in below.parent.parts if name not in labels | pictures), below.stem]
+        cut = [_SUFFIX.sub("", name) for name in names]
         return [name.lower() for name in cut], bool(labels) or (cut != names and not pictures)
 
     def split(self, *paths: PurePath) -> str | None:
-        """Return train, val or test: that of the source's lists, if it has any, or as the paths' names say."""
+        """Return train, val or test: that of the source's lists, if it has any, or as folders and COCO files say."""
         if self.lists:
             return self.lists.get(paths[0].stem)
-        return next((split for path in paths for split in reversed(_SPLIT.findall("/".join(self.key(path)[0])))), None)
+        ends = [(path, None if self.coco and path.suffix.lower() == ".json" else -1) for path in paths]
+        names = ["/".join(self.key(path)[0][:end]) for path, end in ends]
+        return next((split for text in names for split in reversed(_SPLIT.findall(text))), None)
 
     def read_lists(self) -> dict[str, str]:
         """The split of each name that a train.txt, val.txt or test.txt lists."""
         lists = [path for path in self.files if path.suffix == ".txt" and _SPLIT.fullmatch(path.stem.lower())]
         lists = [path for path in lists if path.parent.name == "Segmentation"] or lists  # VOC has other tasks
+        self.used.update(lists)
         rows = [(line, _SPLIT.fullmatch(path.stem.lower())[1]) for path in lists for _, line in read_lines(path)]
         return {s: split for line, split in rows for s in (line, PurePath(line).stem, PurePath(line.split()[0]).stem)}
 
@@ -101,19 +118,26 @@ class Source:
         """Return the picture that a label file calls `name`. Raises InputError if there is none, or several fit alike.
 
         Of those with its stem that one is taken which lies in no folder of labels, has the whole name, its folders, or
-        is in the label file's folder or split.
+        is in the label file's folder or split. None is taken that lies in other folders than those asked for: the
+        folders of pictures in the label file's path and in `name`; in JSON all of `name`, if it is a relative path.
         """
-        wanted = PurePath(name.replace("\\", "/"))
+        json, wanted = where.suffix.lower() == ".json", PurePath(name.replace("\\", "/"))
         key = self.key(wanted)[0]
+        asked = {*self.key(where)[0][:-1], *key[:-1]} & self.folders
+        if json and not re.match(r"/|\w:|\.\.", wanted.as_posix()):
+            asked |= {*key[:-1]}
 
         def likeness(path: Path) -> tuple[bool, ...]:
             names, marked = self.key(path)
             near = path.parent == where.parent, self.split(path) == self.split(where)
             return not marked, path.name == wanted.name, names == key, *near
 
-        found = [p for p in self.pictures[key[-1]] if where.suffix.lower() == ".json" or not self.key(p)[1]]
+        alike = [p for p in self.pictures[key[-1]] if json or not self.key(p)[1]]
+        found = [p for p in alike if asked <= (folders := {*self.key(p)[0][:-1]}) or folders <= asked]
         if not found:
-            raise InputError(f"{where}: its picture {key[-1]!r} is not in {self.folder}; put it there, into images/")
+            other = f" ('{alike[0]}' is in another folder)" if alike else ""
+            reason = f"its picture {key[-1]!r} is not in {self.folder}{other}"
+            raise InputError(f"{where}: {reason}; put it there, into images/")
         *others, best = sorted(found, key=likeness)
         if others and likeness(others[-1]) == likeness(best):
             raise InputError(f"{where}: both {others[-1]} and {best} may be its picture; rename one")
@@ -156,12 +180,13 @@ def guess(source: Source, paths: list[Path]) -> LabelCoding:
     if blurred or len(found) > 255 or (rare > 2 and 2 * rare > len(found)):
         shown = enumerate(pixels.most_common(255))
         lines = [f"# {n:,} pixels in {pictures[c]} pictures\nclass {i} {c[0]} {c[1]} {c[2]}\n" for i, (c, n) in shown]
-        if not source.ask.exists():
+        old = "; it was there before: delete it first if it is of other labels" if source.ask.exists() else ""
+        if not old:
             with atomic_file(source.ask) as file:
                 file.write("".join(lines).encode())
         reason = f"{len(found)} colours, {rare} of fewer than {_RARE} pixels a picture, as JPEG and smoothed edges have"
         way_out = "take out the colours that are no classes and name the others, then add"
-        raise InputError(f"{source.folder}: {reason}; in {source.ask} {way_out} --classes {source.ask} --snap 60")
+        raise InputError(f"{source.folder}: {reason}; in {source.ask} {way_out} --classes {source.ask} --snap 60{old}")
     plain, values = all(len({*colour}) == 1 for colour in found), {red for red, *_ in found} - {IGNORE_LABEL} or {0}
     if len(found) == 2 and found[0] == (0, 0, 0):
         return LabelCoding(["background", "object"], None if plain else found)

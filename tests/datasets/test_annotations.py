@@ -7,6 +7,7 @@ from labelled_data import H, W, bitmap, coco, labelme, picture, png, shape, supe
 from minifcn.datasets.annotations import pictures_of_json, run_lengths, unpack
 from minifcn.datasets.classes import read_classes
 from minifcn.datasets.sources import Source
+from minifcn.errors import InputError
 
 SQUARE = [[10, 5], [20, 5], [20, 15], [10, 15]]
 FLAT = [10, 5, 20, 5, 20, 15, 10, 15]
@@ -156,11 +157,49 @@ def test_coco_smaller_areas_lie_over_larger_ones_and_crowds_below_all(raw):
     np.testing.assert_array_equal(labels, box(30, 30, 34, 34, 2, box(0, 4, 4, 8, 2, expected)))
 
 
-def test_a_file_of_crowds_alone_has_objects(raw):
+@pytest.mark.parametrize("val", ["brush", "polygon"])
+def test_crowds_are_objects_where_all_files_have_nothing_else(raw, val):
     """As CVAT writes what a brush painted. An area may be null."""
     run = {"size": [H, W], "counts": [0, 2 * H, H * W - 2 * H]}
-    write_json(raw / "a.json", coco(thing(run, 90, area=None, crowd=1), thing(run, 90, crowd=1)))
-    np.testing.assert_array_equal(draw(raw)[1], box(0, 0, 1, H - 1))
+    picture(raw / "b.jpg")
+    write_json(raw / "train.json", coco(thing(run, 90, area=None, crowd=1), thing(run, 90, crowd=1)))
+    write_json(
+        raw / "val.json", coco(thing(run if val == "brush" else [FLAT], crowd=val == "brush"), file_name="b.jpg")
+    )
+    source = opened(raw)
+    labels = [read()[1] for _, _, read in pictures_of_json(source)[2]]
+    np.testing.assert_array_equal(labels[0], box(0, 0, 1, H - 1, 2 if val == "brush" else 255))
+    np.testing.assert_array_equal(labels[1], box(0, 0, 1, H - 1) if val == "brush" else box(10, 5, 20, 15))
+    what = "3 crowds (iscrowd) are objects: there is nothing else" if val == "brush" else "2 crowds (iscrowd) are void"
+    assert source.told()[0].startswith(f"note {raw}: {what}")
+
+
+@pytest.mark.parametrize("form", ["polygon", "run lengths", "packed", "damaged"])
+def test_annotations_that_tell_no_area_lie_by_their_outlines(raw, form):
+    large = {"size": [H, W], "counts": [0, 30 * H, H * W - 30 * H]}
+    large = large | {"counts": "0`U1`P1"} if form == "packed" else large
+    large = [[0, 0, 29, 0, 29, H - 1, 0, H - 1]] if form == "polygon" else large
+    outline = [[1, 2, "x"]] if form == "damaged" else large
+    small, large = thing([FLAT], 90), thing(outline)
+    del large["area"]
+    write_json(raw / "a.json", coco(small, large))
+    source = opened(raw)
+    [(_, _, read)] = pictures_of_json(source)[2]
+    if form == "damaged":
+        with pytest.raises(InputError, match="unreadable drawing"):
+            read()
+    else:
+        np.testing.assert_array_equal(read()[1], box(10, 5, 20, 15, 2, box(0, 0, 29, H - 1)))
+
+
+def test_the_format_that_was_left_out_is_named(raw):
+    write_json(raw / "coco.json", coco(thing([FLAT]), file_name="a.jpg"))
+    for name in "bc":
+        picture(raw / f"{name}.jpg")
+        write_json(raw / f"{name}.json", labelme(shape("b", SQUARE), imagePath=f"{name}.jpg"))
+    source = opened(raw)
+    assert pictures_of_json(source)[0] == "JSON of labelme"
+    assert source.told() == [f"note {raw}/coco.json: JSON of another format than labelme, left out"]
 
 
 def test_a_picture_without_annotations_is_background_and_unknown_categories_are_left_out(raw):

@@ -4,6 +4,7 @@ import pytest
 from labelled_data import label_picture, labels_of, picture
 
 from minifcn.datasets.sources import Source, pictures_of_labels
+from minifcn.errors import InputError
 
 
 @pytest.fixture
@@ -93,3 +94,60 @@ def test_the_lists_that_tools_write_are_found_and_given_ones_go_before(raw):
         path.unlink()
     path.write_text("road\ncar\n")
     assert opened(raw, "sky\n").coding.classes == ["sky"]
+
+
+def test_the_names_of_pictures_tell_no_split(raw):
+    source = opened(raw)
+    names = "train1.jpg", "masks/val5.png", "test/images/train_2.jpg", "val/x/labels/labels.png", "val3.json"
+    assert [source.split(raw / name) for name in names] == [None, None, "test", "val", None]
+    source.coco = True
+    assert source.split(raw / "val3.jpg", raw / "annotations" / "instances_train2017.json") == "train"
+
+
+@pytest.mark.parametrize(
+    ("photo", "where", "name"),
+    [
+        ("cam1/1.jpg", "a.json", "cam2/1.jpg"),
+        ("cam1/1.jpg", "a.json", "images\\cam2\\1.jpg"),
+        ("cam1/1.jpg", "cam3/1.json", "1.jpg"),
+        ("cam1/1.jpg", "1.json", "../cam3/1.jpg"),
+        ("cam1/1.jpg", "1.json", "C:\\data\\cam3\\1.jpg"),
+        ("cam1/1.jpg", "cam3/masks/1.png", "cam3/masks/1.png"),
+    ],
+)
+def test_a_picture_in_a_folder_of_another_name_is_not_taken(raw, photo, where, name):
+    for path in (photo, "cam3/images/0.jpg"):
+        picture(raw / path)
+    with pytest.raises(
+        InputError, match=r"its picture '1' is not in .*raw \('.*cam1/1.jpg' is in another folder\); put"
+    ):
+        opened(raw).find_picture(name, raw / where)
+    for other in ("1.jpg", "/home/me/1.jpg", "cam1/1.jpg", "up/cam1/1.jpg", "../mine/1.jpg", "D:\\mine\\1.jpg"):
+        assert opened(raw).find_picture(other, raw / "a.json") == raw / photo
+
+
+def test_what_was_not_used_is_noted_in_groups(raw):
+    make(raw, labels_of(0))
+    for name in ("images/7.jpg", "images/8.jpg", "SegmentationObject/9.png"):
+        picture(raw / name)
+    for name in ("a.tga", "b.tga", "LICENSE", "classes.txt", "train.txt", "val.txt.orig", ".hidden"):
+        (raw / name).write_text("")
+    (raw / "classes.txt").write_text("sky\nroad\n")
+    source = opened(raw)
+    [[found, where, _]] = pictures_of_labels(source)[2]
+    source.used.update((found, where))
+    source.note_unused()
+    assert source.told() == [
+        f"note {raw}/LICENSE: not used (no extension)",
+        f"note {raw}/SegmentationObject/9.png: not used (.png)",
+        f"2 notes, the first: {raw}/a.tga: not used (.tga)",
+        f"2 notes, the first: {raw}/images/7.jpg: no labels for this picture",
+        f"note {raw}/val.txt.orig: not used (.orig)",
+    ]
+
+
+def test_a_given_list_in_the_source_is_used_however_its_path_is_written(raw):
+    (raw / "names.txt").write_text("sky\nroad\n")
+    source = Source(raw, raw / ".." / "raw" / "names.txt", None, raw.parent / "ask.txt")
+    source.note_unused()
+    assert not source.notes

@@ -208,8 +208,9 @@ def test_smoothed_edges_are_refused_and_their_colours_listed(raw):
     lines = ask.read_text().splitlines()
     assert lines[0].endswith(" pixels in 2 pictures") and lines[1] == "class 0 0 0 0"
     assert lines[3] == "class 1 200 30 40"
+    assert "was there before" not in str(error.value)
     ask.write_text("mine")
-    with pytest.raises(InputError):
+    with pytest.raises(InputError, match="; it was there before: delete it first if it is of other labels"):
         drawn(opened(raw))
     assert ask.read_text() == "mine"
 
