@@ -34,6 +34,8 @@ class Dataset:
     values: list[int] | None = None  # of the classes in the label files; None: 0 to L - 1
     notes: list[str] = field(default_factory=list)  # what was assumed or left out, a sentence each
     drawn: bool = False  # by minifcn: nothing needs a check
+    only_255: bool = False  # whether no value but 255 is void
+    side: int = 0  # to which the pictures' longer side was scaled; 0: as they are
 
     ignore_label = IGNORE_LABEL
 
@@ -56,7 +58,7 @@ def from_files(name: str, split: str, coding: LabelCoding, files: dict) -> Datas
     """A split whose pictures are files: {name: (picture's path, labels' path)}."""
     names, pairs = list(files), list(files.values())
     known = coding.classes, coding.palette, names, lambda i: read_example(*pairs[i], coding), coding.values
-    return Dataset(name, split, *known, coding.notes)
+    return Dataset(name, split, *known, coding.notes, only_255=coding.entries == coding.classes)
 
 
 def part(dataset: Dataset, indices: range | list[int]) -> Dataset:
@@ -73,7 +75,7 @@ def sided(dataset: Dataset, side: int) -> Dataset:
     """A split with all pictures scaled so that their longer side is `side`; 0: as they are."""
     if side == 0:
         return dataset
-    return replace(dataset, read=lambda i: rescale(*(example := dataset[i]), side / max(example[1].shape)))
+    return replace(dataset, read=lambda i: rescale(*(example := dataset[i]), side / max(example[1].shape)), side=side)
 
 
 def hold_out(dataset: Dataset) -> tuple[Dataset, Dataset]:
