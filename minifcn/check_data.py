@@ -51,8 +51,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("data", metavar="DATA", help="a folder with a data set, toytown, or toytown_sizes")
     parser.add_argument("--allow-absent", action="store_true", help="classes may be in no training picture")
     opts = parser.parse_args(argv)
-    surveys, bad = [], []
-    for split in list_splits(opts.data):
+    surveys, bad, there = [], [], list_splits(opts.data)
+    for split in there:
         try:
             surveys.append(open_dataset(opts.data, split).survey)
         except InputError as error:
@@ -61,6 +61,10 @@ def main(argv: list[str] | None = None) -> int:
         raise InputError(bad[0])
     bad += [f"{survey.split}: {problem}" for survey in surveys for problem in survey.problems(opts.allow_absent)]
     remarks = notes(surveys, opts.allow_absent)
+    if "train" not in there:
+        remarks.append(f"no split 'train', without which train does not start; there are: {', '.join(there)}")
+    elif surveys[0].split == "train" and len(surveys[0].names) == 1:
+        remarks.append("train: one picture, and train takes two at a time; add pictures, or give train --batch 1")
     for one, other in itertools.combinations(surveys, 2):
         if both := sorted(set(one.names) & set(other.names)):
             remarks.append(f"{len(both)} names are in both {one.split} and {other.split}, such as {both[0]}")

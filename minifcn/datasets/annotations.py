@@ -138,7 +138,8 @@ def settle_crowds(source: Source, found: list[tuple]) -> list[tuple]:
 
 def clean(label: object) -> str:
     """A class's name as a line of classes.txt can hold it; "void" and "background" for all that mean these."""
-    name = " ".join(re.sub(r"[,;:{}\[\]]", " ", str(label)).split()).lstrip("#- ")
+    name = " ".join(re.sub(r"[,;:{}\[\]=|]|\s#+", " ", str(label)).split()).lstrip("#-*+/ ")
+    name = re.sub(r"(?<=\d) (?=\d)", "_", name)
     if name.lower() in VOID_NAMES:
         return "void"
     name = "background" if name.lower().strip("_") == "background" else name

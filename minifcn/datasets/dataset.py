@@ -35,6 +35,7 @@ class Dataset:
     notes: list[str] = field(default_factory=list)  # what was assumed or left out, a sentence each
     drawn: bool = False  # by minifcn: nothing needs a check
     coding: LabelCoding | None = None  # of the label files, where there are some
+    side: int = 0  # to which the pictures' longer side was scaled; 0: as they are
 
     ignore_label = IGNORE_LABEL
 
@@ -74,7 +75,7 @@ def sided(dataset: Dataset, side: int) -> Dataset:
     """A split with all pictures scaled so that their longer side is `side`; 0: as they are."""
     if side == 0:
         return dataset
-    return replace(dataset, read=lambda i: rescale(*(example := dataset[i]), side / max(example[1].shape)))
+    return replace(dataset, read=lambda i: rescale(*(example := dataset[i]), side / max(example[1].shape)), side=side)
 
 
 def hold_out(dataset: Dataset) -> tuple[Dataset, Dataset]:

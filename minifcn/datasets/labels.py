@@ -102,7 +102,8 @@ class LabelCoding:
     def labels_of(self, path: str | Path, values: np.ndarray) -> np.ndarray:
         """The values of a file, integers (H, W) -> uint8 (H, W) of class ids, 255 for void. Raises as read does."""
         places = values if values.dtype == np.uint8 else values.astype(np.int64).clip(-1, 256)  # both ends: the last
-        return _checked(path, values, self._table[places], "value {}".format, f"{self._expected}; {self.remedy}")
+        remedy = "save it with 8 bits, a mask as 0 and 255" if values.max(initial=0) > IGNORE_LABEL else self.remedy
+        return _checked(path, values, self._table[places], "value {}".format, f"{self._expected}; {remedy}")
 
     @cached_property
     def drawn_as_stored(self) -> bool:
@@ -142,12 +143,12 @@ class LabelCoding:
             self.notes.append("grey values in label files are taken as the classes' grey colours, not as their numbers")
             if len(greys) == len(self.entries):
                 self.values = self.colours[self.values, 0].tolist()
-        elif mask and 0 in told and len(told) == 2 and not told <= numbers:
+        elif mask and 0 in told and len(told) == 2 and not told <= numbers and max(told) <= IGNORE_LABEL:
             self.values, high = sorted(told), max(told)
             self._use({0: 0, high: 1}, f"expected 0 or {high}, as in the set's other files")
             self.notes.append(f"label files hold only 0 and {high}: taken as {' and '.join(map(repr, self.classes))}")
         else:
-            self._bit = 255
+            self._bit = 1 if IGNORE_LABEL in self.values else 255
 
     def _values(self, path: Path) -> set[int | None]:
         """The values in a label file; None stands for colours."""
@@ -208,7 +209,8 @@ def read_example(picture_path: Path, labels_path: Path, coding: LabelCoding) -> 
     (H, W), (h, w) = picture.shape[:2], labels.shape
     undecided = orientation > 1 == undone and (h, w) == (H, W) and (H == W or orientation < 5)
     if (h, w) != (H, W) or (undecided and coding.drawn_as_stored):
-        labels = np.array(turned(Image.fromarray(labels), orientation))
+        back = {1: orientation, 6: 8, 8: 6}.get(undone, undone)  # its own orientation was already in its pixels
+        labels = np.array(turned(Image.fromarray(labels), back))
     if labels.shape != (H, W):
         sizes = f"{w} x {h} pixels (width x height), but its picture {picture_path} has {W} x {H}"
         raise InputError(f"{labels_path}: {sizes}; give both the same size (scale labels by nearest neighbour)")

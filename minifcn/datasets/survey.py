@@ -23,6 +23,8 @@ class Survey:
         from tqdm import tqdm  # only here: it brings 2 MB of modules, which import minifcn alone does not need
 
         self.split, self.names, self.classes, self.notes = dataset.split, dataset.names, dataset.classes, dataset.notes
+        self.side, coding = dataset.side, dataset.coding
+        self.only_255 = coding is not None and coding.entries == coding.classes  # whether nothing else is void
         self.shapes, self.errors, counts, L = [], [], [], len(dataset.classes)
         for index in tqdm(range(len(dataset)), f"checking {dataset.split}", unit="picture", leave=False, disable=None):
             try:
@@ -48,6 +50,7 @@ class Survey:
 
     def problems(self, allow_absent: bool) -> list[str]:
         """What must be mended before training, equal faults of many files in one sentence."""
+        larger = f"give a larger --side than {self.side}"
         groups, training = defaultdict(list), self.split == "train" and not self.errors
         for error in self.errors:
             groups[re.match(r"[^\d;('\"]*", error.partition(": ")[2])[0]].append(error)
@@ -55,12 +58,28 @@ class Survey:
         if self.shapes and not self.pixels[:-1].any():
             found.append("every pixel of the labels is void; write the classes' values into the label files, not 255")
         elif training and self.only:
-            way_out = "the label files must hold another value for each class (data/README.md, Your own pictures)"
+            way_out = "the label files must hold another value for each class, and 255 is void where any file holds a 1"
+            way_out = f"{larger} if the label files hold more" if self.side else way_out
             found.append(f"all labelled pixels are of one class, {self.only!r}: nothing could be learnt; {way_out}")
         elif training and self.absent and not allow_absent:
             way_out = "take their lines out of classes.txt (if they are the last), add pictures, or give --allow-absent"
-            found.append(f"{self.absence}; {way_out}")
+            found.append(f"{self.absence}; {larger + ', ' if self.side else ''}{way_out}")
+        elif training and not allow_absent:
+            found += self._stray()
         return found
+
+    def _stray(self) -> list[str]:
+        """What is wrong where masks of 0 and 255 seem to be read as 0, 1 and void because of a few pixels of 1."""
+        if len(self.classes) != 2 or not self.only_255:
+            return []
+        (_, ones, voids), (_, with_one, with_void) = self.pixels.tolist(), self.occurs.tolist()
+        both = (self.counts[:, 1:] > 0).all(axis=1).sum()
+        if voids <= 10 * ones or 2 * both > with_void:
+            return []
+        first = self.names[self.counts[:, 1].argmax()]
+        found = f"1 at {ones} pixels in {with_one} pictures, such as {first}; 255 at {voids} pixels in {with_void}"
+        way_out = f"if 255 is {self.classes[1]!r}, write 255 for 1; if it is void, give --allow-absent"
+        return [f"{found}: the 1s make void of 255; {way_out}"]
 
 
 def check(where, datasets: list, allow_absent: bool) -> None:

@@ -118,6 +118,9 @@ def test_a_list_of_classes_gives_the_order_and_leaves_the_others_out(raw):
         ("2 wheels", "class 2 wheels"),
         ("tree, big: {old}", "tree big old"),
         ("- a", "a"),
+        ("* 'a' = \"b\" | c ##d", "'a' \"b\" c d"),
+        ("// lane 1 2", "lane 1_2"),
+        ("lane 2", "lane 2"),
     ],
 )
 def test_names_are_read_again_from_the_list(raw, label, name):

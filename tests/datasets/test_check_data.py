@@ -97,6 +97,18 @@ def test_a_split_that_is_all_void_is_bad(root, capsys):
     assert "bad: val: every pixel of the labels is void" in out and out.splitlines()[-1] == "1 bad"
 
 
+def test_no_split_to_train_on_is_noted(root, capsys):
+    (root / "val.txt").write_text("a\nb\n")
+    assert main([str(root)]) == 0
+    assert "note: no split 'train', without which train does not start; there are: val" in capsys.readouterr().out
+
+
+def test_one_picture_to_train_on_is_noted(root, capsys):
+    (root / "train.txt").write_text("a\n")
+    assert main([str(root), "--allow-absent"]) == 0
+    assert "note: train: one picture, and train takes two at a time; add pictures, or give" in capsys.readouterr().out
+
+
 def test_no_data_set(tmp_path):
     with pytest.raises(InputError, match="not the layout of a data set"):
         main([str(tmp_path)])

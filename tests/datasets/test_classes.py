@@ -28,7 +28,7 @@ def test_forms_with_colours(tmp_path, form):
     assert coding.classes == list(COLOURS) and [tuple(c) for c in coding.palette.tolist()] == list(COLOURS.values())
 
 
-@pytest.mark.parametrize("form", ["{}", "{i} {}", "{i}: {}", "{i}\t{}", "{i},{}"])
+@pytest.mark.parametrize("form", ["{}", "{i} {}", "{i}: {}", "{i}\t{}", "{i},{}", "{i}. {}", "{i}) {}", "{i}={}"])
 def test_forms_without_colours(tmp_path, form):
     names = ["road", "traffic light", "Straße 2", "3D object", "a-b", "“<i>”"]
     coding = classes_of(tmp_path / "classes.txt", [form.format(name, i=i) for i, name in enumerate(names)])
@@ -53,6 +53,23 @@ def test_forms_without_colours(tmp_path, form):
         (["road,128,64,128", "car,1,2"], 2),
         (["road 128 64 128", "64 128"], 2),
         (["road:128,64,128::", "car::"], 2),
+        (["road 1", "car 2"], 1),
+        (["road 128 64 128 255", "void 0 0 0 0"], 1),  # RGBA
+        (["name,r,g,b,a", "road,1,1,1,255", "void,0,0,0,0"], 2),
+        (["road (128 64 128)", "car (1 2 3)"], 1),
+        (["road 12 13", "car 1 2"], 1),
+        (["road = 128 64 128"], 1),
+        (["road|128|64|128"], 1),
+        (["road #fff", "car #000"], 1),
+        (["road # the first", "car"], 1),
+        (["// all of them", "road"], 1),
+        (["* road", "* car"], 1),
+        (["'road'", "'car'"], 1),
+        (['"road"', '"car"'], 1),
+        (['0 0 0 0 0 0 0 "Clear Label"', '1 255 0 0 1 1 1 "Label 1"'], 1),
+        (["name", "road"], 1),
+        (["Class", "road"], 1),
+        (["name id", "road 0"], 1),
     ],
 )
 def test_other_tables_are_refused_by_line(tmp_path, lines, bad):
@@ -64,6 +81,25 @@ def test_other_tables_are_refused_by_line(tmp_path, lines, bad):
 def test_void_in_any_case_is_no_class(tmp_path, name):
     coding = classes_of(tmp_path / "classes.txt", ["road", name, "background"])
     assert coding.classes == ["road", "background"] and coding.values == [0, 2]
+
+
+@pytest.mark.parametrize("form", ["{} {}", "{}: {}", "{}\t{}", "{}={}"])
+def test_values_after_the_names(tmp_path, form):
+    lines = [form.format(name, i) for i, name in enumerate(["background", "traffic light", "void"])]
+    coding = classes_of(tmp_path / "classes.txt", lines)
+    assert coding.entries == ["background", "traffic light", "void"] and coding.values == [0, 1]
+
+
+@pytest.mark.parametrize(
+    "lines", [["lane 0", "lane 1"], ["road 0", "car"], ["bottle", "label"], ["Straße 2"], ["🐱", "C#"]]
+)
+def test_numbers_that_are_part_of_a_name(tmp_path, lines):
+    assert classes_of(tmp_path / "classes.txt", lines).classes == lines
+
+
+def test_a_colour_after_a_name_that_ends_in_a_number(tmp_path):
+    coding = classes_of(tmp_path / "classes.txt", ["lane 0 0 0 0", "lane 1 0 0 255"])
+    assert coding.classes == ["lane 0", "lane 1"] and coding.palette.tolist() == [[0, 0, 0], [0, 0, 255]]
 
 
 def test_two_names_of_void(tmp_path):

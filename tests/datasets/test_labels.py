@@ -69,6 +69,19 @@ def test_masks_in_every_mode(tmp_path):
     assert set(map(str, read(tmp_path / "all").values())) == {"[[0, 1, 0]]"}
 
 
+def test_bits_by_a_coding_whose_second_class_is_255(tmp_path):
+    """As predict --compare reads them for a network that learnt from masks of 0 and 255."""
+    Image.fromarray(np.array([[False, True]])).save(tmp_path / "a.png")
+    coding = LabelCoding(["background", *["void"] * 254, "object"])
+    assert coding.read(tmp_path / "a.png")[0].tolist() == [[0, 1]]
+
+
+def test_a_mask_of_16_bits_is_refused(tmp_path, capsys):
+    make(tmp_path, {"a": Image.fromarray(np.array([[0, 65535]], np.uint16))})
+    status, out = checked(capsys, tmp_path)
+    assert status == 1 and "a.png: value 65535 at 1 pixel" in out and "save it with 8 bits, a mask as 0 and 255" in out
+
+
 def test_bits_beside_values_of_0_and_1_are_0_and_1(tmp_path):
     make(tmp_path, {"a": Image.fromarray(np.array([[False, True]])), "b": [[0, 1]]})
     assert read(tmp_path) == {"a": [[0, 1]], "b": [[0, 1]]}

@@ -5,7 +5,7 @@ import pytest
 from own_set import checked, make
 
 from minifcn.datasets import open_dataset, survey
-from minifcn.datasets.dataset import Dataset, hold_out, scaled, thinned
+from minifcn.datasets.dataset import Dataset, hold_out, scaled, sided, thinned
 from minifcn.errors import InputError
 
 THREE = "background\ncar\ntree\n"
@@ -70,6 +70,43 @@ def test_nothing_but_void_in_any_split_is_refused(tmp_path):
     make(tmp_path, {"a": [[0, 1, 2]], "v": [[255]]}, THREE)
     with pytest.raises(InputError, match="val: every pixel of the labels is void"):
         survey.check("mydata", [open_dataset(tmp_path, split) for split in ("train", "val")], False)
+
+
+STRAY = {f"p{i}": [[0, 255, 255], [255, 255, 255]] for i in range(4)}
+
+
+def test_a_stray_1_among_masks_of_0_and_255_is_refused(tmp_path, capsys):
+    make(tmp_path, STRAY | {"p2": [[0, 0, 1]]})
+    text = "1 at 1 pixels in 1 pictures, such as p2; 255 at 15 pixels in 3: the 1s make void of 255; if 255 is 'object'"
+    assert text in problem(tmp_path)
+    status, out = checked(capsys, tmp_path)
+    assert status == 1 and f"bad: train: {text}, write 255 for 1; if it is void, give --allow-absent" in out
+    survey.check("mydata", [open_dataset(tmp_path, "train")], True)
+
+
+@pytest.mark.parametrize(
+    ("labels", "classes"),
+    [
+        (STRAY | {"p2": [[0, 1, 1]]}, "background\nobject\n"),  # 15 pixels of void, 2 of the object
+        ({name: [*rows, [0, 1, 255]] for name, rows in STRAY.items()}, "background\nobject\n"),  # in the same pictures
+        (STRAY | {"p2": [[0, 1, 2]]}, "background\nobject\nthird\n"),
+        ({name: [[0, 2, 2]] * 8 for name in STRAY} | {"p2": [[0, 0, 1]]}, "background\nobject\nvoid\n"),
+    ],
+)
+def test_void_beside_a_class_that_is_rare(tmp_path, labels, classes):
+    make(tmp_path, labels, classes)
+    survey.check("mydata", [open_dataset(tmp_path, "train")], False)
+
+
+def test_a_class_that_is_lost_by_scaling_is_not_blamed_on_the_files(tmp_path):
+    labels = np.zeros((40, 40))
+    labels[3, 3] = 1
+    for classes in ("background\nobject\n", "road\nobject\nthird\n"):
+        make(tmp_path, {"a": labels, "b": labels + 2 * (classes[0] == "r") * (np.arange(40) > 20)}, classes)
+        data = sided(open_dataset(tmp_path, "train"), 4)
+        with pytest.raises(InputError, match=r"give a larger --side than 4") as caught:
+            survey.check("mydata", [data], False)
+        assert "must hold another value" not in str(caught.value)
 
 
 def test_equal_faults_are_grouped(tmp_path, capsys):

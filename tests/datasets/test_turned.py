@@ -7,6 +7,7 @@ from PIL import Image
 
 from minifcn.datasets import open_dataset
 from minifcn.datasets.pictures import read_picture
+from minifcn.errors import InputError
 
 UPRIGHT = {  # what a viewer does to stored pixels
     2: lambda x: x[:, ::-1], 3: lambda x: x[::-1, ::-1], 4: lambda x: x[::-1], 5: lambda x: x.T,
@@ -83,6 +84,25 @@ def test_labels_with_an_orientation_of_their_own_are_decided(tmp_path):
         turn(tmp_path, "a", 3, where=where)
     np.testing.assert_array_equal(labels_of(tmp_path, "a"), SQUARE[::-1, ::-1])
     assert open_dataset(tmp_path, "train").notes == []
+
+
+@pytest.mark.parametrize("orientation", range(5, 9))
+def test_labels_that_are_upright_but_kept_an_orientation(tmp_path, orientation):
+    make(tmp_path, {"a": WIDE})
+    turn(tmp_path, "a", orientation, size=(2, 3))
+    turn(tmp_path, "a", orientation, where="labels")
+    np.testing.assert_array_equal(labels_of(tmp_path, "a"), WIDE)
+    turn(tmp_path, "a", 1)  # upright too
+    turn(tmp_path, "a", 1, size=(3, 2))
+    np.testing.assert_array_equal(labels_of(tmp_path, "a"), WIDE)
+
+
+def test_an_orientation_that_does_not_fit_either_way(tmp_path):
+    make(tmp_path, {"a": WIDE})
+    turn(tmp_path, "a", 6, size=(3, 4))
+    turn(tmp_path, "a", 6, where="labels")
+    with pytest.raises(InputError, match=r"a.png: 2 x 3 pixels \(width x height\), but its picture .*a.png has 4 x 3"):
+        labels_of(tmp_path, "a")
 
 
 def test_labels_with_an_orientation_of_their_own_have_no_vote(tmp_path):
