@@ -94,7 +94,7 @@ class Task:
             f"{s.title} ({s.trunk}): {weights:,} weights; {self.model.loops.describe()}\n"
             f"{data.name}: {pictures} training pictures, {len(data.classes)} classes; {length} epochs\n"
             f"lr {s.lr:g} ({s.schedule}) on the {s.reduction} of the losses; momentum {s.momentum}, "
-            f"weight decay {s.weight_decay:g}, clip {s.clip:g}; biases lr x 2, no decay"
+            f"weight decay {s.weight_decay:g}, clip {s.clip:g}, warm-up {s.warmup} steps; biases lr x 2, no decay"
         )
 
 
