@@ -71,14 +71,12 @@ def resume(run) -> None:
     file, s, data = open_weights(run.last), run.settings, run.task.train_set
     meta = file.meta
     known = {f.name: f.default for f in fields(s) if f.default is not MISSING} | {"pictures": len(data)}
-    known["values"] = [value for value in data.values if value < 255]  # older versions took 255 for void, always
-    now = asdict(s) | {"classes": data.classes, "pictures": len(data), "values": data.values}
+    values = getattr(data, "values", [])  # of classified pictures there are none
+    known["values"] = [value for value in values if value < 255]  # older versions took 255 for void, always
+    now = asdict(s) | {"classes": data.classes, "pictures": len(data), "values": values}
     known, now = json.loads(json.dumps([known, now]))  # with lists for tuples, as the checkpoint has them
-    then = (
-        known
-        | meta.get("settings", {})
-        | {name: meta[name] for name in ("classes", "pictures", "values") if name in meta}
-    )
+    of_data = {name: meta[name] for name in ("classes", "pictures", "values") if name in meta}
+    then = known | meta.get("settings", {}) | of_data
     other = sorted(name for name in (then | now).keys() - MOVABLE if then.get(name) != now.get(name))
     if other:
         told = ", ".join(f"{name} {then.get(name)}, now {now.get(name)}" for name in other)
