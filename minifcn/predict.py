@@ -7,8 +7,8 @@ such as "holiday/**/*.jpg". Preprocessing, classes, colours and label values com
 
     NAME.png             paletted: pixels have the label values of the data set that was learnt, and it shows colours
     NAME_overlay.png     the picture in these colours, and what they mean
-    NAME_compare.png     picture, truth, prediction and errors, with --compare LABELS: files such as NAME.png, whose
-                         values that are no class are void
+    NAME_compare.png     picture, truth, prediction and errors, with --compare LABELS: files such as NAME.png, in the
+                         form of the data set that was learnt, or as a list of classes beside them says
     gallery.html         all pictures on one page, with --page; --also adds what other networks say
 
 A picture that cannot be read is told at the end, and does not stop the others; the exit status is then 1.
@@ -90,7 +90,10 @@ def segmented(networks: dict, places: dict, truths: dict, args, bad: dict):
     values = np.array(meta.get("values", range(len(classes))))
     colours = np.full((max(values) + 1, 3), figures.VOID_COLOUR, np.uint8)  # of the label files' values
     colours[values] = palette
-    coding = truth_coding(meta, args.compare).for_set(truths.items())
+    # What values mean is for the whole set to say, so that the other files in the folder of labels count, too.
+    folder = args.compare and (args.compare if args.compare.is_dir() else args.compare.parent)
+    others = [(file, file) for file in sorted(folder.rglob("*.png"))] if folder else []
+    coding = truth_coding(meta, args.compare).for_set([*truths.items(), *others])
     for note in coding.notes:
         print(f"note: {note}", file=sys.stderr)
     for path, place in tqdm(places.items(), "predict", unit="picture", leave=False, disable=None):
@@ -116,7 +119,7 @@ def segmented(networks: dict, places: dict, truths: dict, args, bad: dict):
 
 def truth_coding(meta: dict, labels: Path | None) -> LabelCoding:
     """What the values in the files of --compare mean: as the list of classes beside them says, else as in the data set
-    that was learnt. Older checkpoints do not know that: what is no class is then void."""
+    that was learnt. Older checkpoints do not know that: of more than two classes, what is none is then void."""
     listed = labels and find_classes(labels, labels.parent)
     if listed:
         coding = read_classes(listed)

@@ -291,3 +291,14 @@ def test_any_kind_of_label_file_is_compared_and_written_as_it_was_learnt(listed,
     again = [open_dataset(data, split)[i][1] for split, count in (("train", 3), ("val", 2)) for i in range(count)]
     for (_, _, found), read in zip(rows, again, strict=True):
         np.testing.assert_array_equal(found, read)
+
+
+def test_the_whole_folder_of_labels_says_what_one_file_means(two_class, monkeypatch):
+    """A file of 0 and 255 alone would be a mask; beside one of 0, 1 and 255 its 255 is void."""
+    folder, path, inside = two_class
+    Image.fromarray(np.arange(12, dtype=np.uint8).reshape(3, 4) % 2).save(folder / "masks" / "other.png")
+    shown = []
+    monkeypatch.setattr(predict.figures, "compare", lambda path, rows, *_: shown.extend(rows))
+    given = (folder / "photos" / "a.png", "--compare", folder / "masks", "--out", folder / "out")
+    assert exit_status(predict.main, path, *given) == 0
+    np.testing.assert_array_equal(shown[0][1], np.where(inside, 255, 0))

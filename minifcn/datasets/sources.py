@@ -130,7 +130,8 @@ class Source:
         def likeness(path: Path) -> tuple[bool, ...]:
             names, marked = self.key(path)
             near = path.parent == where.parent, self.split(path) == self.split(where)
-            return not marked, path.name == wanted.name, names == key, *near
+            same = path.name == wanted.name  # in JSON it is the picture's own name, else that of the labels
+            return not marked, json and same, names == key, same, *near
 
         alike = [p for p in self.pictures[key[-1]] if json or not self.key(p)[1]]
         found = [p for p in alike if asked <= (folders := {*self.key(p)[0][:-1]}) or folders <= asked]

@@ -70,13 +70,14 @@ def resume(run) -> None:
     """Let a run go on from its last.safetensors: weights, momentum, position, and the log up to there."""
     file, s, data = open_weights(run.last), run.settings, run.task.train_set
     meta = file.meta
-    known = {f.name: f.default for f in fields(s) if f.default is not MISSING} | {"pictures": len(data)}
-    values = getattr(data, "values", [])  # of classified pictures there are none
-    known["values"] = [value for value in values if value < 255]  # older versions took 255 for void, always
-    now = asdict(s) | {"classes": data.classes, "pictures": len(data), "values": values}
+    ours = {name: x for name, x in run.task.meta().items() if name in ("classes", "values", "colours")}
+    ours |= {"pictures": len(data)}
+    known = {f.name: f.default for f in fields(s) if f.default is not MISSING} | ours  # what older versions do not say:
+    if "values" in known:
+        known["values"] = [value for value in known["values"] if value < 255]  # they took 255 for void, always
+    now = asdict(s) | ours
     known, now = json.loads(json.dumps([known, now]))  # with lists for tuples, as the checkpoint has them
-    of_data = {name: meta[name] for name in ("classes", "pictures", "values") if name in meta}
-    then = known | meta.get("settings", {}) | of_data
+    then = known | meta.get("settings", {}) | {name: meta[name] for name in ours if name in meta}
     other = sorted(name for name in (then | now).keys() - MOVABLE if then.get(name) != now.get(name))
     if other:
         told = ", ".join(f"{name} {then.get(name)}, now {now.get(name)}" for name in other)

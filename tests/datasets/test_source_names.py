@@ -151,3 +151,11 @@ def test_a_given_list_in_the_source_is_used_however_its_path_is_written(raw):
     source = Source(raw, raw / ".." / "raw" / "names.txt", None, raw.parent / "ask.txt")
     source.note_unused()
     assert not source.notes
+
+
+def test_drawings_of_the_labels_are_no_pictures(raw):
+    """overlays/0.png has the very name of masks/0.png, but the picture is in images/."""
+    make(raw, labels_of(0), labels_of(1))
+    for i in range(2):
+        picture(raw / "overlays" / f"{i}.png", i)
+    assert set(drawn(opened(raw, "sky\ntree\ncar\n"))[1]) == {"images/0.jpg", "images/1.jpg"}

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from own_set import checked, make
+from PIL import Image
 
 from minifcn.datasets import open_dataset, survey
 from minifcn.datasets.dataset import Dataset, hold_out, scaled, sided, thinned
@@ -139,3 +140,19 @@ def test_views_keep_what_is_known(tmp_path):
     data = open_dataset(tmp_path, "train")
     for view in (*hold_out(data), scaled(data, 2), thinned(data, 0.5)):
         assert view.values == [0, 255] and view.notes == data.notes != [] and not view.drawn
+
+
+@pytest.mark.parametrize(
+    "values, noted", [([(0, 1), (0, 255)], True), ([(0, 1, 255), (0, 255)], False), ([(0, 1)] * 2, False)]
+)
+def test_two_habits_in_one_set_are_noted(values, noted, tmp_path, capsys):
+    root = tmp_path / "mine"
+    for part in ("images", "labels"):
+        (root / part).mkdir(parents=True)
+    (root / "classes.txt").write_text("ground\ncrack\n")
+    (root / "train.txt").write_text("a\nb\n")
+    for name, found in zip("ab", values, strict=True):
+        Image.fromarray(np.zeros((6, 9, 3), np.uint8)).save(root / "images" / f"{name}.png")
+        Image.fromarray(np.resize(np.array(found, np.uint8), (6, 9))).save(root / "labels" / f"{name}.png")
+    survey.check(root, [open_dataset(root, "train")], True)
+    assert ("never both: is 255 'crack' there?" in capsys.readouterr().out) == noted

@@ -36,3 +36,17 @@ def test_a_resume_without_any_good_label_file_names_one(tmp_path):
         path.write_bytes(b"")
     with pytest.raises(InputError, match=r"train00\.png: unreadable"):
         open_run(Segmentation, run.folder, run.settings)
+
+
+def test_a_resume_refuses_colours_that_were_swapped(tmp_path):
+    """Classes and values are the same then, and every label has another meaning."""
+    data = Path(make_set(tmp_path / "set", [("train", 4)], classes=("ground", "object")))
+    (data / "classes.txt").write_text("ground 10 20 30\nobject 200 100 50\n")
+    for path in (data / "labels").iterdir():
+        ids = np.array(Image.open(path)) == 1
+        Image.fromarray(np.array([(10, 20, 30), (200, 100, 50)], np.uint8)[ids.astype(int)]).save(path)
+    run = train_run(tmp_path / "run", str(data))
+    open_run(Segmentation, run.folder, run.settings)
+    (data / "classes.txt").write_text("ground 200 100 50\nobject 10 20 30\n")
+    with pytest.raises(InputError, match="other settings or data: colours "):
+        open_run(Segmentation, run.folder, run.settings)
