@@ -17,7 +17,7 @@ FILE, FUNCTION = 300, 40  # lines at most, all of them counted
 CORE = "autograd ops cpu gpu nn optim gradients metrics models device sizes randomness errors files".split()
 # Lines of code at most. The plan had 5400 for a package that reads labels however they come, 900 for drawing, 1100 for
 # the report: they are held where they stand. Later issues say what they may add.
-BUDGETS = {"core": 2300, "package": 5976, "drawing toytown": 979, "the lab report": 1220}
+BUDGETS = {"core": 2300, "package": 5979, "drawing toytown": 979, "the lab report": 1220}
 
 
 def code_lines(source: str) -> int:

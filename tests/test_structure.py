@@ -1,6 +1,8 @@
 """The house: imports have no circle and point downwards only, and no file imports a command."""
 
 import ast
+import subprocess
+import sys
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -115,3 +117,9 @@ def test_planted_arrows_are_seen(tmp_path):
     assert imported_commands(arrows) == ["minifcn.ops.conv -> minifcn.train"]
     with pytest.raises(CycleError):
         TopologicalSorter(arrows).prepare()
+
+
+def test_import_minifcn_leaves_bars_and_plots_alone():
+    """They bring megabytes of modules, which a program that uses the API may never need."""
+    code = "import minifcn, sys; print(sorted({'tqdm', 'matplotlib', 'cupy'} & {*sys.modules}))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

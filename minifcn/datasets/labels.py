@@ -125,14 +125,17 @@ class LabelCoding:
 
     def _decide(self) -> None:
         """Decide by all files of the set what their grey values are, where they may be no numbers of entries."""
-        from tqdm import tqdm  # only here: import minifcn alone does not need its 2 MB of modules
-
         colours = enumerate(() if self.colours is None else self.colours.tolist())
         greys = {c[0]: self._class_of[entry] for entry, c in colours if len(set(c)) == 1}
         numbers, levels = set(range(len(self.entries))), {IGNORE_LABEL, None, *greys}
         mask = len(self.classes) == 2 and self.values[0] == 0
         found, told, self._bit = set(), set(), 1
-        for _, path in tqdm(self.files if mask or greys else (), "what labels mean", leave=False, delay=1):
+        files = self.files if mask or greys else ()
+        if files:
+            from tqdm import tqdm  # only here: import minifcn alone does not need its 2 MB of modules
+
+            files = tqdm(files, "what labels mean", leave=False, delay=1)
+        for _, path in files:
             found |= self._values(path)
             told = found - {None}
             mask = mask and 1 not in told and len(told) < 3
