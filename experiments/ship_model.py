@@ -72,10 +72,11 @@ def main() -> None:
     tensors, meta = checkpoint.load(args.run / (stages[-1]["model"] if len(stages) > 1 else "") / "last.safetensors")
     tensors = {name: x.astype(np.float16) for name, x in tensors.items() if name.startswith("model/")}
     assert all(np.isfinite(x).all() for x in tensors.values())
-    kept = set("model classes palette values entries colours preprocessing step seed seconds".split()) & meta.keys()
+    names = "model classes palette values entries colours preprocessing step seed seconds".split()
     FOLDER.mkdir(exist_ok=True)
     path = FOLDER / f"{NAME}.safetensors"
-    checkpoint.save(path, tensors, {name: meta[name] for name in kept} | {"stages": stages, "side": SIDE})
+    kept = {name: meta[name] for name in names if name in meta}
+    checkpoint.save(path, tensors, kept | {"stages": stages, "side": SIDE})
 
     facts = describe(path, open_dataset(data, reported_split(data))) | {
         "run": args.run.name,

@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
+from minifcn.datasets.sources import Source, pictures_of_labels
+
 H, W = 40, 56
 NAMES = tuple(f"photo{i}" for i in range(6))
 CAR, TREE = (200, 30, 40), (20, 120, 60)
@@ -122,6 +124,40 @@ def contents(root: Path) -> dict:
 
 
 # --- what the files of JSON hold ---
+
+
+SQUARE = [[10, 5], [20, 5], [20, 15], [10, 15]]
+FLAT = [10, 5, 20, 5, 20, 15, 10, 15]
+
+
+def source_of(raw, classes=None):
+    """A source, with the path of a list or without one."""
+    return Source(raw, classes, None, raw.parent / "ask.txt")
+
+
+def opened(raw, classes=None, snap=None):
+    """A source, with a list of this text."""
+    path = raw.parent / "names.txt"
+    if classes is not None:
+        path.write_text(classes, encoding="utf-8")
+    return Source(raw, path if classes is not None else None, snap, raw.parent / "mydata-colours.txt")
+
+
+def drawn(source):
+    """What is found: the coding, and the labels of each picture by its path in the source."""
+    _, coding, items = pictures_of_labels(source)
+    return coding, {str(picture.relative_to(source.folder)): read()[1] for picture, _, read in items}
+
+
+def notes(source):
+    return [text for texts in source.notes.values() for text in texts]
+
+
+def make(raw, *values, **options):
+    """images/0.jpg ... with masks of these values."""
+    for i, mask in enumerate(values):
+        picture(raw / "images" / f"{i}.jpg", i)
+        label_picture(raw / "masks" / f"{i}.png", mask, **options)
 
 
 def labelme(*shapes, **head):

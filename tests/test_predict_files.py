@@ -111,7 +111,7 @@ def test_links_in_a_circle(path, holiday, capsys):
     "given, told",
     [
         ("https://example.org/a.jpg", "a URL; download it first"),
-        ("file:///tmp/a.jpg", "a URL; download it first"),
+        ("file:///photos/a.jpg", "a URL; download it first"),
         ("nowhere.jpg", "no picture is there; give a file (.png, .jpg, ...), or a folder"),
         ("holiday/*.gif", "no picture is there"),
         ("holiday/*.txt", "no picture is there"),

@@ -2,15 +2,27 @@
 
 import numpy as np
 import pytest
-from labelled_data import H, W, bitmap, coco, labelme, picture, png, shape, supervisely, text, thing, write_json
+from labelled_data import (
+    FLAT,
+    SQUARE,
+    H,
+    W,
+    bitmap,
+    coco,
+    labelme,
+    picture,
+    png,
+    shape,
+    source_of,
+    supervisely,
+    text,
+    thing,
+    write_json,
+)
 
 from minifcn.datasets.annotations import pictures_of_json, run_lengths, unpack
 from minifcn.datasets.classes import read_classes
-from minifcn.datasets.sources import Source
 from minifcn.errors import InputError
-
-SQUARE = [[10, 5], [20, 5], [20, 15], [10, 15]]
-FLAT = [10, 5, 20, 5, 20, 15, 10, 15]
 
 
 @pytest.fixture
@@ -19,13 +31,9 @@ def raw(tmp_path):
     return tmp_path / "raw"
 
 
-def opened(raw, classes=None):
-    return Source(raw, classes, None, raw.parent / "ask.txt")
-
-
 def draw(raw, classes=None):
     """The classes, the labels of the only picture, and the source."""
-    source = opened(raw, classes)
+    source = source_of(raw, classes)
     _, coding, [(_, _, read)] = pictures_of_json(source)
     return coding.classes, read()[1], source
 
@@ -94,7 +102,7 @@ def test_pictures_are_found_by_their_names_in_the_source_only(raw, path):
     picture(raw.parent / "a.jpg")
     picture(raw.parent / "photos" / "a.jpg")
     write_json(raw / "a.json", labelme(shape("b", SQUARE), imagePath=path))
-    _, _, [(found, _, _)] = pictures_of_json(opened(raw))
+    _, _, [(found, _, _)] = pictures_of_json(source_of(raw))
     assert found == raw / "a.jpg"
 
 
@@ -141,7 +149,7 @@ def test_names_in_any_script(raw):
 def test_the_whole_name_counts_before_the_folder(raw):
     picture(raw / "photos" / "a.png")
     write_json(raw / "a.json", labelme(shape("b", SQUARE), imagePath="a.png"))
-    _, _, [(found, _, _)] = pictures_of_json(opened(raw))
+    _, _, [(found, _, _)] = pictures_of_json(source_of(raw))
     assert found == raw / "photos" / "a.png"
 
 
@@ -169,7 +177,7 @@ def test_crowds_are_objects_where_all_files_have_nothing_else(raw, val):
     write_json(
         raw / "val.json", coco(thing(run if val == "brush" else [FLAT], crowd=val == "brush"), file_name="b.jpg")
     )
-    source = opened(raw)
+    source = source_of(raw)
     labels = [read()[1] for _, _, read in pictures_of_json(source)[2]]
     np.testing.assert_array_equal(labels[0], box(0, 0, 1, H - 1, 2 if val == "brush" else 255))
     np.testing.assert_array_equal(labels[1], box(0, 0, 1, H - 1) if val == "brush" else box(10, 5, 20, 15))
@@ -186,7 +194,7 @@ def test_annotations_that_tell_no_area_lie_by_their_outlines(raw, form):
     small, large = thing([FLAT], 90), thing(outline)
     del large["area"]
     write_json(raw / "a.json", coco(small, large))
-    source = opened(raw)
+    source = source_of(raw)
     [(_, _, read)] = pictures_of_json(source)[2]
     if form == "damaged":
         with pytest.raises(InputError, match="unreadable drawing"):
@@ -200,7 +208,7 @@ def test_the_format_that_was_left_out_is_named(raw):
     for name in "bc":
         picture(raw / f"{name}.jpg")
         write_json(raw / f"{name}.json", labelme(shape("b", SQUARE), imagePath=f"{name}.jpg"))
-    source = opened(raw)
+    source = source_of(raw)
     assert pictures_of_json(source)[0] == "JSON of labelme"
     assert source.told() == [f"note {raw}/coco.json: JSON of another format than labelme, left out"]
 

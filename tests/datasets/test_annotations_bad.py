@@ -5,14 +5,25 @@ import zlib
 
 import numpy as np
 import pytest
-from labelled_data import H, W, bitmap, coco, labelme, picture, shape, supervisely, text, thing, write_json
+from labelled_data import (
+    FLAT,
+    SQUARE,
+    H,
+    W,
+    bitmap,
+    coco,
+    labelme,
+    picture,
+    shape,
+    source_of,
+    supervisely,
+    text,
+    thing,
+    write_json,
+)
 
 from minifcn.datasets import annotations
 from minifcn.datasets.annotations import draw_shape, pictures_of_json
-from minifcn.datasets.sources import Source
-
-SQUARE = [[10, 5], [20, 5], [20, 15], [10, 15]]
-FLAT = [10, 5, 20, 5, 20, 15, 10, 15]
 
 
 @pytest.fixture
@@ -21,13 +32,9 @@ def raw(tmp_path):
     return tmp_path / "raw"
 
 
-def opened(raw, classes=None):
-    return Source(raw, classes, None, raw.parent / "ask.txt")
-
-
 def faults(raw):
     """What was left out, one line."""
-    source = opened(raw)
+    source = source_of(raw)
     _, _, items = pictures_of_json(source) or (None, None, [])
     for _, where, read in items:
         with source.leaving_out(where):
@@ -104,7 +111,7 @@ def test_two_pictures_that_fit_alike(raw):
 def test_other_json_is_no_format(raw):
     write_json(raw / "package.json", {"name": "x"})
     write_json(raw / "list.json", [1, 2])
-    assert pictures_of_json(opened(raw)) is None
+    assert pictures_of_json(source_of(raw)) is None
 
 
 def test_unknown_kinds_have_no_area():

@@ -1,7 +1,7 @@
 """Folders of pictures and labels: which picture a label file belongs to, splits, and lists of classes."""
 
 import pytest
-from labelled_data import label_picture, labels_of, picture
+from labelled_data import drawn, label_picture, labels_of, make, notes, opened, picture
 
 from minifcn.datasets.sources import Source, pictures_of_labels
 from minifcn.errors import InputError
@@ -11,31 +11,6 @@ from minifcn.errors import InputError
 def raw(tmp_path):
     (tmp_path / "raw").mkdir()
     return tmp_path / "raw"
-
-
-def opened(raw, classes=None, snap=None):
-    """A source, with a list of this text."""
-    path = raw.parent / "names.txt"
-    if classes is not None:
-        path.write_text(classes, encoding="utf-8")
-    return Source(raw, path if classes is not None else None, snap, raw.parent / "mydata-colours.txt")
-
-
-def drawn(source):
-    """What is found: the coding, and the labels of each picture by its path in the source."""
-    _, coding, items = pictures_of_labels(source)
-    return coding, {str(picture.relative_to(source.folder)): read()[1] for picture, _, read in items}
-
-
-def notes(source):
-    return [text for texts in source.notes.values() for text in texts]
-
-
-def make(raw, *values, **options):
-    """images/0.jpg ... with masks of these values."""
-    for i, mask in enumerate(values):
-        picture(raw / "images" / f"{i}.jpg", i)
-        label_picture(raw / "masks" / f"{i}.png", mask, **options)
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,10 @@ import zlib
 
 import numpy as np
 import pytest
-from labelled_data import CAR, TREE, H, W, coloured, label_picture, labels_of, picture
+from labelled_data import CAR, TREE, H, W, coloured, drawn, label_picture, labels_of, make, notes, opened, picture
 from PIL import Image
 
-from minifcn.datasets.sources import Source, pictures_of_labels
+from minifcn.datasets.sources import pictures_of_labels
 from minifcn.errors import InputError
 
 INDICES = [value for grey in range(256) for value in (grey, 255 - grey, 7 * grey % 256)]
@@ -20,31 +20,6 @@ LISTED = "background 0 0 0\ntree 20 120 60\ncar 200 30 40\n"
 def raw(tmp_path):
     (tmp_path / "raw").mkdir()
     return tmp_path / "raw"
-
-
-def opened(raw, classes=None, snap=None):
-    """A source, with a list of this text."""
-    path = raw.parent / "names.txt"
-    if classes is not None:
-        path.write_text(classes, encoding="utf-8")
-    return Source(raw, path if classes is not None else None, snap, raw.parent / "mydata-colours.txt")
-
-
-def drawn(source):
-    """What is found: the coding, and the labels of each picture by its path in the source."""
-    _, coding, items = pictures_of_labels(source)
-    return coding, {str(picture.relative_to(source.folder)): read()[1] for picture, _, read in items}
-
-
-def notes(source):
-    return [text for texts in source.notes.values() for text in texts]
-
-
-def make(raw, *values, **options):
-    """images/0.jpg ... with masks of these values."""
-    for i, mask in enumerate(values):
-        picture(raw / "images" / f"{i}.jpg", i)
-        label_picture(raw / "masks" / f"{i}.png", mask, **options)
 
 
 @pytest.mark.parametrize("value", [1, 15, 255])
