@@ -5,6 +5,7 @@ python -m minifcn.pretrain         train the trunk of a network on classified pi
 python -m minifcn.import_labels    make a data set of pictures that another tool labelled
 python -m minifcn.check_data       check a data set before training
 python -m minifcn.inspect_weights  show what a weight file holds and what a network would take over
+python -m minifcn.export           write a network for other tools: ONNX, PyTorch
 python -m minifcn.check_gradients  check every gradient against finite differences
 python -m minifcn.gpu_selftest     check the kernels on this machine's GPU
 python -m minifcn.table1           make the lab report, from a source checkout

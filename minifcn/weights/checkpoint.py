@@ -33,17 +33,18 @@ CODES = {f"{kind}{bits}": f"{kind[0].upper()}{bits}" for kind in KINDS for bits 
 DTYPES = {code: dtype for dtype, code in CODES.items()}  # safetensors' names -> NumPy's
 
 
-def save(path: str | os.PathLike, tensors: dict[str, np.ndarray], meta: dict[str, Any]) -> None:
+def save(path: str | os.PathLike, tensors: dict[str, np.ndarray], meta: dict[str, Any], **more: str) -> None:
     """Write a checkpoint atomically: one at `path` is replaced. No second copy of the weights is made.
 
     The tensors have names such as model/conv1_1.weight or momentum/conv1_1.weight, and any shape, also () and empty.
     meta is a JSON document; NaN and infinity are kept, and as always in JSON, tuples come back as lists.
+    more: further entries of the file's metadata, for other readers; minifcn does not read them.
 
     Raises InputError where the file cannot be written (disk full, read-only folder ...); an earlier checkpoint is
     untouched. Raises TypeError where a tensor is not a NumPy array of a plain number type, or `meta` is not JSON.
     """
     document = json.dumps({"format": FORMAT, "meta": meta})
-    metadata = {"minifcn": document, "crc32": checksum(document, sorted(tensors.items()))}
+    metadata = more | {"minifcn": document, "crc32": checksum(document, sorted(tensors.items()))}
     # the widest dtype first: every tensor starts at a multiple of its item size
     tensors = dict(sorted(tensors.items(), key=lambda item: (-item[1].itemsize, item[0])))
     entries, end = {"__metadata__": metadata}, 0

@@ -10,6 +10,8 @@ pytorch-fcn's FCN-8s trained "at once" is in names an FCN-8s, but needs skip_sca
 import math
 from typing import NamedTuple
 
+import numpy as np
+
 from ..datasets.transforms import Preprocessing
 from ..errors import InputError
 from ..models.vgg import CONVS
@@ -86,3 +88,8 @@ def placed(x: Stored, name: str, source: Source) -> Array:
         raise InputError(f"damaged: {plain(x.name)} cannot be a {ours} with its shape {x.shape}. Get the file again")
     K, C, KH, KW = shape
     return Array(x, ours, (KH, KW, C, K), read=lambda: x.read().reshape(shape).transpose(2, 3, 1, 0))
+
+
+def oihw(x: np.ndarray) -> np.ndarray:
+    """Return a parameter as PyTorch and ONNX have it, the way back from `placed`: (KH,KW,C,K) becomes (K,C,KH,KW)."""
+    return np.ascontiguousarray(x.transpose(3, 2, 0, 1)) if x.ndim == 4 else x
