@@ -9,6 +9,7 @@ from functools import partial
 
 from .cpu import keep_freed_memory
 from .errors import LESS_MEMORY, InputError
+from .files import MARK
 from .weights.shipped import shipped_files
 
 
@@ -21,6 +22,11 @@ def command_parser(name: str, usage: str, description: str) -> argparse.Argument
 def add_device_option(parser: argparse.ArgumentParser) -> None:
     """Give a command line --device."""
     parser.add_argument("--device", default="cpu", help="cpu, gpu or gpu:1 (default: cpu)")
+
+
+def add_overwrite_option(parser: argparse.ArgumentParser) -> None:
+    """Give a command line --overwrite."""
+    parser.add_argument("--overwrite", action="store_true", help=f"also replace files that were not {MARK}")
 
 
 def add_network_options(parser: argparse.ArgumentParser) -> None:

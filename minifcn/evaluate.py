@@ -17,10 +17,10 @@ from pathlib import Path
 import numpy as np
 
 from . import figures
-from .command import add_network_options, command_line, command_parser
+from .command import add_network_options, add_overwrite_option, command_line, command_parser
 from .datasets import open_dataset
 from .errors import InputError
-from .files import check_target, write_json
+from .files import MARK, check_replaceable, check_target, is_ours, write_json
 from .training.evaluation import check_classes, evaluate, load, predict
 from .weights.shipped import find_model
 
@@ -34,13 +34,17 @@ def main(argv=None) -> None:
     add("--split", default="test", help="train, val or test (default: %(default)s)")
     add("--out", type=Path, metavar="FILE.json", help="also write scores, counts and each picture's score to FILE.json")
     add("--worst", type=int, default=0, metavar="N", help="also draw the N worst pictures, and the confusion matrix")
+    add_overwrite_option(parser)
     args = parser.parse_args(argv)
     if args.worst < 0:
         raise InputError(f"--worst: expected 0 or more, received {args.worst}")
     if (args.checkpoint is None) == (args.model is None):
         raise InputError("expected a checkpoint, or --model and a name, but not both")
     path, out = args.checkpoint or find_model(args.model), args.out or Path("scores.json")
+    worst, matrix = (out.with_name(f"{out.stem}_{what}.png") for what in ("worst", "confusion"))
     check_target(out)  # before the work
+    read = (x for x in Path(args.data).rglob("*") if x.is_file() and not is_ours(x))  # but for an earlier call's
+    check_replaceable([out] * bool(args.out) + [worst, matrix] * bool(args.worst), (path, *read), args.overwrite)
     model, dataset = load(path, args.device), open_dataset(args.data, args.split)
     check_classes(path, model.meta, dataset.name, dataset.classes)
     scores: list[float] = []
@@ -49,10 +53,9 @@ def main(argv=None) -> None:
     print(counts.table(dataset.classes))
     if args.out:
         each = {name: None if math.isnan(score) else score for name, score in zip(dataset.names, scores, strict=True)}
-        write_json(out, counts.details(dataset.classes) | {"pictures": each})
+        write_json(out, {"software": MARK} | counts.details(dataset.classes) | {"pictures": each})
         print(f"wrote {out}")
     if args.worst:
-        worst, matrix = (out.with_name(f"{out.stem}_{what}.png") for what in ("worst", "confusion"))
         examples = []
         for i in np.argsort(scores, kind="stable")[: args.worst].tolist():  # pictures without a score, NaN, are last
             picture, truth = dataset[i]

@@ -8,10 +8,14 @@ weights.safetensors       fsync of the folder: so is the name
 import errno
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
+
+from .errors import InputError
+
+MARK, HEAD = "made by minifcn", 4096  # what may be made again says so, within so many bytes
 
 
 def check_target(path: str | os.PathLike) -> None:
@@ -20,6 +24,33 @@ def check_target(path: str | os.PathLike) -> None:
     os.stat(os.path.join(os.path.dirname(target), ""))  # raises where that is no folder
     if os.path.exists(target) and not os.path.isfile(target):
         raise OSError(errno.EEXIST, "not a regular file", os.fspath(path))
+
+
+def is_ours(path: str | os.PathLike) -> bool:
+    """Whether a file bears the mark of what minifcn made and can make again: Software of a PNG, a key of a JSON ..."""
+    with open(path, "rb") as file:
+        return MARK.encode() in file.read(HEAD)
+
+
+def _identity(path: str | os.PathLike) -> tuple[int, int]:
+    """The same for all names and links of a file."""
+    found = os.stat(path)
+    return found.st_dev, found.st_ino
+
+
+def check_replaceable(targets: Iterable, inputs: Iterable = (), overwrite: bool = False) -> None:
+    """Raise InputError where writing a target would lose something: an input, by whatever path, or another's file.
+
+    overwrite: whether files without the mark may go; inputs stay in any case. Folders of targets need not be there.
+    """
+    there = [target for target in targets if os.path.exists(target)]
+    read = {_identity(path): path for path in inputs if os.path.exists(path)} if there else {}
+    for target in there:
+        check_target(target)
+        if same := read.get(_identity(target)):
+            raise InputError(f"{target}: would overwrite {same}, which is read; choose another --out, or rename one")
+        if not overwrite and not is_ours(target):
+            raise InputError(f"{target}: is there, and not {MARK}; choose another --out, or add --overwrite")
 
 
 @contextmanager

@@ -11,7 +11,8 @@ such as "holiday/**/*.jpg". Preprocessing, classes, colours and label values com
                          form of the data set that was learnt, or as a list of classes beside them says
     gallery.html         all pictures on one page, with --page; --also adds what other networks say
 
-A picture that cannot be read is told at the end, and does not stop the others; the exit status is then 1.
+A picture that cannot be read is told at the end, and does not stop the others; the exit status is then 1. Files that
+minifcn did not make are replaced only with --overwrite, pictures and label files never.
 """
 
 import math
@@ -27,11 +28,12 @@ from PIL import Image
 from tqdm import tqdm
 
 from . import figures, gallery
-from .command import add_network_options, command_line, command_parser, describe
+from .command import add_network_options, add_overwrite_option, command_line, command_parser, describe
 from .datasets.classes import find_classes, read_classes
 from .datasets.labels import LabelCoding, read_example
 from .datasets.pictures import EXTENSIONS, read_picture, several
 from .errors import InputError
+from .files import check_replaceable, is_ours
 from .training.evaluation import MARGIN, TILE, check_classes, load, predict, seen_size
 from .weights.shipped import find_model
 
@@ -47,13 +49,14 @@ def main(argv=None) -> int:
         check_classes(name, other.meta, args.checkpoint, model.meta["classes"])
     places = find_pictures(args.files, args.out)
     truths = find_truths(places, args.compare) if args.compare else {}
-    check_targets(places, truths, args.out)
+    page = args.out / "gallery.html"
+    targets = targets_of(places, truths, args.out) + [page] * bool(args.page or args.also)
+    check_replaceable(targets, (*places, *truths.values(), *networks), args.overwrite)
     announce(networks.values(), places, args.side)
     args.out.mkdir(parents=True, exist_ok=True)
     bad: dict[str, list[str]] = {}
     entries = segmented(networks, places, truths, args, bad)
-    if args.page or args.also:
-        page = args.out / "gallery.html"
+    if page in targets:
         gallery.write(page, entries, model.meta["classes"], np.array(model.meta["palette"], np.uint8))
         print(f"wrote {page}")
     for _ in entries:  # where no page has asked for them
@@ -73,6 +76,7 @@ def options(argv):
     add("--compare", type=Path, metavar="LABELS", help="also draw predictions beside the label PNGs of this folder")
     add("--page", action="store_true", help="also write gallery.html, to look at all of it in a browser")
     add("--also", action="append", default=[], metavar="CHECKPOINT", help="another network on that page, to switch to")
+    add_overwrite_option(parser)
     args = parser.parse_args(argv)
     args.checkpoint = find_model(args.model).stem if args.model else args.files.pop(0)
     if not args.files:
@@ -101,17 +105,16 @@ def segmented(networks: dict, places: dict, truths: dict, args, bad: dict):
             picture, truth = read_example(path, truths[path], coding) if path in truths else (read_picture(path), None)
             start = time.perf_counter()
             found = {title: predict(model, picture, args.side) for title, model in networks.items()}
+            seconds, labels = time.perf_counter() - start, found[args.checkpoint]
+            files = files_of(args.out / place, truth is not None)
+            files[0].parent.mkdir(parents=True, exist_ok=True)
+            figures.save_label_png(files[0], values[labels], colours, pnginfo=figures.MADE)
+            figures.save_overlay(files[1], picture, labels, classes, palette)
+            if truth is not None:
+                figures.compare(files[2], [(picture, truth, labels)], classes, palette)
         except (InputError, MemoryError) as error:
             bad.setdefault(describe(error).removeprefix(f"{path}: "), []).append(str(path))
             continue
-        seconds, labels, files = time.perf_counter() - start, found[args.checkpoint], files_of(args.out / place)
-        files[0].parent.mkdir(parents=True, exist_ok=True)
-        figures.save_label_png(files[0], values[labels], colours)
-        figures.save_overlay(files[1], picture, labels, classes, palette)
-        if truth is None:
-            files.pop()
-        else:
-            figures.compare(files[2], [(picture, truth, labels)], classes, palette)
         names = ", ".join(classes[label] for label in np.unique(labels))
         tqdm.write(f"{path}: {seconds:.2f} s, {names} -> {', '.join(map(str, files))}")
         yield f"{place}{path.suffix}", picture, found, truth
@@ -156,6 +159,8 @@ def find_pictures(given: list[str], out: Path) -> dict[Path, Path]:
         files = [x for x in sorted(files) if x.is_file() and "/." not in f"/{x.relative_to(root).as_posix()}"]
         if root.resolve() in out.parents:
             files = [x for x in files if out not in x.resolve().parents]
+        elif root.resolve() == out:
+            files = [x for x in files if not is_ours(x)]
         pictures = {x: x.relative_to(root).with_suffix("") for x in files if x.suffix.lower() in EXTENSIONS}
         if not pictures:
             missing = "no picture is there; give a file (.png, .jpg, ...), or a folder with some"
@@ -182,19 +187,20 @@ def find_truths(places: dict[Path, Path], labels: Path) -> dict[Path, Path]:
     return found
 
 
-def files_of(stem: Path) -> list[Path]:
+def files_of(stem: Path, compared: bool) -> list[Path]:
     """The files that are written for a picture."""
-    return [Path(f"{stem}{kind}.png") for kind in ("", "_overlay", "_compare")]
+    return [Path(f"{stem}{kind}.png") for kind in ("", "_overlay", "_compare")[: 2 + compared]]
 
 
-def check_targets(places: dict[Path, Path], truths: dict[Path, Path], out: Path) -> None:
-    """Raise InputError where a prediction would overwrite a picture, a label file or another prediction."""
-    taken = {path.resolve(): path for path in (*places, *truths.values())}
-    for target, path in ((target, path) for path, place in places.items() for target in files_of(out / place)):
-        if target.resolve() in taken:
-            other = f"would overwrite a picture or prediction, {taken[target.resolve()]}'s"
-            raise InputError(f"{target}, of {path}: {other}; choose another --out, or rename one")
-        taken[target.resolve()] = path
+def targets_of(places: dict[Path, Path], truths: dict[Path, Path], out: Path) -> list[Path]:
+    """The files that are written for all pictures. Raises InputError where two pictures have one."""
+    taken: dict[Path, Path] = {}
+    for path, place in places.items():
+        for target in files_of(out / place, path in truths):
+            if taken.setdefault(target, path) is not path:
+                other = f"would overwrite {taken[target]}'s prediction"
+                raise InputError(f"{target}, of {path}: {other}; choose another --out, or rename one")
+    return [*taken]
 
 
 # --- how long it will take ---

@@ -144,7 +144,7 @@ def test_compare_puts_four_side_by_side_in_each_row(tmp_path, monkeypatch):
     x, truth = picture(20, 30), blocks(20, 30)
     labels = np.zeros_like(truth)
     drawn = []
-    monkeypatch.setattr(figures, "samples", lambda *given: drawn.append(given))
+    monkeypatch.setattr(figures, "samples", lambda *given, **_: drawn.append(given))
     figures.compare(tmp_path / "a.png", [(x, truth, labels), (x, labels, truth)], CLASSES, PALETTE)
     ((path, (cells, (_, *others)), titles, classes, palette),) = drawn
     assert (path, classes, palette is PALETTE) == (tmp_path / "a.png", CLASSES, True)
