@@ -15,9 +15,9 @@ from pathlib import Path
 
 from safetensors.numpy import save
 
-from .command import command_line, command_parser
+from .command import add_overwrite_option, command_line, command_parser
 from .errors import InputError
-from .files import atomic_file, check_target
+from .files import atomic_file, check_replaceable, check_target
 from .training.evaluation import load
 from .weights import checkpoint, open_weights
 from .weights.names import PYTORCH_FCN, oihw
@@ -39,24 +39,17 @@ def main(argv=None) -> None:
     add("--to", required=True, choices=FORMATS, help="for onnxruntime and others, for PyTorch, or for minifcn")
     add("--out", type=Path, metavar="FILE", help="file to write (default: named after the checkpoint, in this folder)")
     add("--labels", action="store_true", help="of onnx: give classes, not scores")
-    add("--overwrite", action="store_true", help="replace the file where there is one")
+    add_overwrite_option(parser)
     args = parser.parse_args(argv)
     if args.labels and args.to != "onnx":
         raise InputError(f"--labels: expected with --to onnx alone, received --to {args.to}; leave it out")
     path = Path(args.checkpoint or find_model(args.model))
     ending, use = FORMATS[args.to]
     out = args.out or Path(path.stem + ending)
-    check_free(out, path, args.overwrite)
+    check_target(out)
+    check_replaceable([out], [path], args.overwrite)
     write(out, path, args.to, args.labels)
     print(f"wrote {out}, {out.stat().st_size / 1e6:.1f} MB. In Python: {use.format(str(out))}")
-
-
-def check_free(out: Path, path: Path, overwrite: bool) -> None:
-    """Raise an error where `out` must not be written: it is the checkpoint, is there already, or has no folder."""
-    check_target(out)
-    if out.exists() and (out.samefile(path) or not overwrite):
-        what = "is the checkpoint itself" if out.samefile(path) else "is there already; give --overwrite to replace it"
-        raise InputError(f"{out}: {what}, or choose another --out")
 
 
 def write(out: Path, path: Path, to: str, labels: bool) -> None:
