@@ -49,7 +49,8 @@ def main(argv=None) -> None:
     check_classes(path, model.meta, dataset.name, dataset.classes)
     scores: list[float] = []
     counts = evaluate(model, dataset, "evaluate", scores, args.side)
-    print(f"{model.name} of step {model.meta['step']} on {dataset.name} {args.split}, {len(dataset)} pictures")
+    step = model.meta.get("step", "unknown")
+    print(f"{model.name} of step {step} on {dataset.name} {args.split}, {len(dataset)} pictures")
     print(counts.table(dataset.classes))
     if args.out:
         each = {name: None if math.isnan(score) else score for name, score in zip(dataset.names, scores, strict=True)}

@@ -3,11 +3,13 @@
 torch_files.py    PyTorch's .pth, legacy and zip; pickles.py reads the pickles in them and can make tensors only
 matconvnet.py     MatConvNet's .mat; datasets/matlab.py reads MATLAB's format
 checkpoint.py     minifcn's own files, read and written, and other safetensors files
+metadata.py       what these may say beside their weights
 names.py          what their arrays are called here, in which layout, with which preprocessing
 weight_file.py    what all of these return
 shipped.py        the files that come with minifcn
 """
 
+import json
 import mmap
 import re
 from dataclasses import dataclass
@@ -20,6 +22,7 @@ from ..errors import InputError
 from ..nn import Module
 from .checkpoint import read_safetensors
 from .matconvnet import read_matconvnet
+from .metadata import checked, shapes_of
 from .names import place
 from .torch_files import read_legacy, read_zip
 from .weight_file import Array, Stored, WeightFile, errors_of, plain
@@ -33,6 +36,7 @@ MISTAKES = {  # how files begin that are given by mistake
     "pytorch-fcn as .pth or .safetensors, and MatConvNet's imagenet-vgg-verydeep-16.mat",
 }
 LONGEST_HEADER = 1 << 24  # bytes of a safetensors file; VGG-16's has 3,000
+SAID = {"preprocessing", "classes"}  # what other safetensors files may say, in JSON, as those of minifcn.export do
 MOMENTUM = "momentum, which only --resume reads"
 BY_CLASS = ("score", "upscore", "fc8")  # layers whose shape depends on the number of classes
 
@@ -47,18 +51,20 @@ def open_weights(path) -> WeightFile:
     the numbers themselves only the zip .pth and minifcn's checkpoints have checksums.
     """
     with errors_of(path) as name, open(name, "rb") as file:
-        kind, preprocessing = recognise(file.read(512)), None
+        kind, preprocessing, said = recognise(file.read(512)), None, {}
         data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)  # what is not read takes no memory
         if kind == "safetensors":
-            stored, meta = read_safetensors(name)
+            stored, meta, said = read_safetensors(name)
             if meta is not None:
-                return of_checkpoint(stored, meta)
+                return of_checkpoint(stored, checked(meta))
+            said = checked({key: json.loads(said[key]) for key in SAID & said.keys()})
+            preprocessing = preprocessing_of(said)
         elif kind == "MATLAB 5":
             stored, preprocessing = read_matconvnet(data)
         else:
             stored = read_zip(data, name) if kind == "zip" else read_legacy(data)
         whose, usual, arrays = place(stored)
-        return WeightFile(f"{whose}, {kind}", arrays, preprocessing or usual)
+        return WeightFile(f"{whose}, {kind}", arrays, preprocessing or usual, said.get("classes"))
 
 
 def recognise(head: bytes) -> str:
@@ -71,15 +77,15 @@ def recognise(head: bytes) -> str:
     raise InputError(next(what for beginning, what in MISTAKES.items() if re.match(beginning, head, re.IGNORECASE)))
 
 
-def of_checkpoint(stored: list[Stored], meta: object) -> WeightFile:
-    """Return a checkpoint of minifcn. Its weights are called model/NAME. Raises an error of any kind for odd meta."""
-    meta = meta if isinstance(meta, dict) else {}
-    preprocessing = Preprocessing.from_dict(meta["preprocessing"]) if "preprocessing" in meta else None
-    classes = list(map(str, meta["classes"])) if "classes" in meta else None
-    dict(meta.get("model", {}))  # raises where load_model could not read it
+def of_checkpoint(stored: list[Stored], meta: dict) -> WeightFile:
+    """Return a checkpoint of minifcn. Its weights are called model/NAME."""
     weights = {x.name: x.name.removeprefix("model/") for x in stored if x.name.startswith("model/")}
     arrays = [Array(x, weights.get(x.name, ""), x.shape, MOMENTUM, x.read) for x in stored]
-    return WeightFile("minifcn checkpoint", arrays, preprocessing, classes, meta)
+    return WeightFile("minifcn checkpoint", arrays, preprocessing_of(meta), meta.get("classes"), meta)
+
+
+def preprocessing_of(meta: dict) -> Preprocessing | None:
+    return Preprocessing.from_dict(meta["preprocessing"]) if "preprocessing" in meta else None
 
 
 # --- loading ---
@@ -120,33 +126,43 @@ def load_weights(model: Module, path, file: WeightFile | None = None) -> Report:
     it is checked first, so the network is then as it was; unless the file is altered during the call.
     """
     file, parameters = file or open_weights(path), model.parameters()
-    arrays = {array.name: array for array in file.arrays if array.name}
-    if "conv1_1.mean" in arrays and "conv1_1.mean" not in parameters:
-        raise InputError(f"{path}: a classifier in training; give the trunk.safetensors that its run ends with")
-    skipped = [name for name in arrays if name not in parameters]
-    skipped += [plain(array.stored.name) for array in file.arrays if not array.name and array.why != MOMENTUM]
-    missing = [name for name in parameters if name not in arrays]
-    reshaped = [name for name, p in parameters.items() if name in arrays and arrays[name].shape != p.shape]
-    for name in reshaped:
-        if not name.startswith(BY_CLASS):
-            why = f"as {name} is {arrays[name].shape} there and {parameters[name].shape} here"
-            raise InputError(f"{path}: none of its weights fit this trunk, {why}. Choose its --trunk, mostly vgg16")
-    loaded = [name for name in parameters if name not in missing + reshaped]
-    if not any(name.startswith("conv") for name in loaded):
-        raise InputError(f"{path}: holds none of the network's convolutions. Give weights of a VGG-16 or an FCN")
-    for name in loaded:  # torchvision has a VGG-16 whose classifier is NaN
-        x, there = arrays[name].read(), plain(arrays[name].stored.name)
+    report = compare({name: p.shape for name, p in parameters.items()}, path, file)
+    arrays = {array.name: array for array in file.arrays if array.name in report.loaded}
+    for array in arrays.values():  # torchvision has a VGG-16 whose classifier is NaN
+        x, there = array.read(), plain(array.stored.name)
         if x.size and not np.isfinite([x.min(), x.max()]).all():  # NaN propagates
             raise InputError(f"{path}: {there} holds NaN or infinity, as a damaged or missing layer. Use another file")
-    for name in loaded:
+    for name, array in arrays.items():
         target = parameters[name].data
-        target[...] = device.of(target).asarray(arrays[name].read())
+        target[...] = device.of(target).asarray(array.read())
+    return report
+
+
+def compare(expected: dict[str, tuple], path, file: WeightFile) -> Report:
+    """What load_weights would do for parameters of these names and shapes. Raises InputError where they do not fit."""
+    arrays = {array.name: array for array in file.arrays if array.name}
+    if "conv1_1.mean" in arrays and "conv1_1.mean" not in expected:
+        raise InputError(f"{path}: a classifier in training; give the trunk.safetensors that its run ends with")
+    skipped = [name for name in arrays if name not in expected]
+    skipped += [plain(array.stored.name) for array in file.arrays if not array.name and array.why != MOMENTUM]
+    missing = [name for name in expected if name not in arrays]
+    reshaped = [name for name, shape in expected.items() if name in arrays and arrays[name].shape != shape]
+    for name in reshaped:
+        if not name.startswith(BY_CLASS):
+            why = f"as {name} is {arrays[name].shape} there and {expected[name]} here"
+            raise InputError(f"{path}: none of its weights fit this trunk, {why}. Choose its --trunk, mostly vgg16")
+    loaded = [name for name in expected if name not in missing + reshaped]
+    if not any(name.startswith("conv") for name in loaded):
+        raise InputError(f"{path}: holds none of the network's convolutions. Give weights of a VGG-16 or an FCN")
     return Report(loaded, skipped, missing, reshaped, file.preprocessing, file.classes)
 
 
 def restore(model: Module, path, file: WeightFile | None = None) -> None:
     """Load a checkpoint of this very network. Raises InputError as load_weights, and unless it has all parameters."""
-    report = load_weights(model, path, file)
+    check_whole(load_weights(model, path, file), path)
+
+
+def check_whole(report: Report, path) -> None:
     if lacking := report.missing + report.reinitialised:
         raise InputError(f"{path}: checkpoint of another network: {lacking[0]} is missing there, or of another shape")
 
@@ -161,12 +177,15 @@ def load_model(path, where: str = "cpu") -> tuple[Module, dict]:
     file = open_weights(path)
     try:
         spec = dict(file.meta["model"])
-        model = models.MODELS[spec.pop("name")](**spec).to(where)
-        file.meta["classes"], file.meta["palette"], file.meta["preprocessing"]
+        network = models.MODELS[spec.pop("name")]
+        expected = shapes_of(network, spec)
+        [file.meta[name] for name in ("classes", "palette", "preprocessing")]
     except (KeyError, TypeError, ValueError) as error:
         why, of = f"describes no FCN with its classes ({error!r})", "it (of a classifier: of trunk.safetensors)"
         way_out = f"Make a checkpoint of {of}: python -m minifcn.train --init FILE --steps 1 --lr 0, on its data"
         raise InputError(f"{path}: {file.format}, which {why}. {way_out}") from error
+    check_whole(compare(expected, path, file), path)  # before any memory is taken for them
+    model = network(**spec).to(where)
     restore(model, path, file)
     model.meta = file.meta
     return model, file.meta

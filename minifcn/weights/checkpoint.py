@@ -70,14 +70,14 @@ def load(path: str | os.PathLike) -> tuple[dict[str, np.ndarray], dict[str, Any]
     Raises InputError where the file is missing, truncated, damaged, not a checkpoint, or of a newer format.
     """
     with errors_of(path) as name:
-        stored, meta = read_safetensors(name)
+        stored, meta, _ = read_safetensors(name)
         if meta is None:
             raise InputError("not a checkpoint of minifcn: it has no minifcn metadata. Give a checkpoint of a run")
         return {x.name: x.read() for x in stored}, meta
 
 
-def read_safetensors(name: str) -> tuple[list[Stored], Any]:
-    """Return the arrays of a safetensors file and, where it is a checkpoint, its meta, else None.
+def read_safetensors(name: str) -> tuple[list[Stored], Any, dict[str, str]]:
+    """Return the arrays of a safetensors file, its meta where it is a checkpoint, else None, and all that it says.
 
     A checkpoint is verified by its checksum, one array in memory at a time. Raises InputError, without the file's name,
     where it is damaged or not of this format.
@@ -86,7 +86,7 @@ def read_safetensors(name: str) -> tuple[list[Stored], Any]:
     stored = [stored_in(file, key) for key in file.keys()]
     metadata = file.metadata() or {}
     if "minifcn" not in metadata:
-        return stored, None
+        return stored, None, metadata
     document = json.loads(metadata["minifcn"])
     version, meta = document["format"], document["meta"]
     if version != FORMAT:
@@ -94,7 +94,7 @@ def read_safetensors(name: str) -> tuple[list[Stored], Any]:
     arrays = ((x.name, x.read()) for x in sorted(stored, key=lambda x: x.name))
     if metadata.get("crc32") != checksum(metadata["minifcn"], arrays):
         raise InputError("damaged, its checksum does not match. Use another copy or an earlier checkpoint")
-    return stored, meta
+    return stored, meta, metadata
 
 
 def stored_in(file: safe_open, key: str) -> Stored:

@@ -75,6 +75,6 @@ def test_evaluate_says_what_the_file_is(data, vgg, tmp_path, capsys):
 
 def test_a_checkpoint_whose_network_is_described_by_no_dictionary(data, tmp_path, capsys):
     checkpoint.save(tmp_path / "odd", {"model/score_fr.bias": np.zeros(3, "f")}, {"model": 7})
-    assert f"{tmp_path / 'odd'}: truncated, damaged or more than weights (TypeError: 'int'" in fails(
+    assert f"{tmp_path / 'odd'}: damaged, or not of this minifcn: its model cannot be 7" in fails(
         capsys, train.main, *start(data, tmp_path / "runs", tmp_path / "odd")
     )

@@ -59,11 +59,11 @@ def test_pytorch_fcn(tmp_path, capsys):
 def test_checkpoint(tmp_path, capsys):
     tensors = {"model/conv1_1.bias": np.zeros(3, np.float16), "momentum/conv1_1.bias": np.zeros(3)}
     preprocessing = {"order": "RGB", "mean": [1, 2.5, 3], "std": [1, 1, 2]}
-    checkpoint.save(tmp_path / "a", tensors, {"classes": ["sky", "Straße\n"], "preprocessing": preprocessing})
+    checkpoint.save(tmp_path / "a", tensors, {"classes": ["sky", "Straße"], "preprocessing": preprocessing})
     shown = lines(capsys, tmp_path / "a")
     assert shown[0] == f"{tmp_path / 'a'}: minifcn checkpoint" and shown[3] == "2 arrays, 0.0 MB"
     assert shown[1] == "preprocessing: RGB of 0..255, minus 1 2.5 3, divided by 1 1 2"
-    assert shown[2] == r"classes: sky, Stra\xdfe\n"
+    assert shown[2] == r"classes: sky, Stra\xdfe"
     assert columns(shown[6]) == ["model/conv1_1.bias", "3", "float16", "conv1_1.bias 3"]
     assert columns(shown[7]) == [
         "momentum/conv1_1.bias",

@@ -189,10 +189,7 @@ def test_a_checkpoint_brings_its_preprocessing_and_classes(tmp_path):
 def test_a_checkpoint_that_says_strange_things(meta, tmp_path):
     tensors = {f"model/{name}": p.data for name, p in network("fcn32s").parameters().items()}
     checkpoint.save(tmp_path / "a", tensors, meta)
-    if meta in ([], "text"):
-        assert load_weights(network("fcn32s"), tmp_path / "a").preprocessing is None
-        return
-    with pytest.raises(InputError, match=f"{tmp_path / 'a'}: truncated, damaged or more than weights"):
+    with pytest.raises(InputError, match=f"{tmp_path / 'a'}: damaged, or not of this minifcn: its .* cannot be"):
         load_weights(network("fcn32s"), tmp_path / "a")
 
 
