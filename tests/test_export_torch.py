@@ -13,6 +13,7 @@ from small_data import draw
 
 import minifcn as mf
 from minifcn import export
+from minifcn.datasets.transforms import Preprocessing
 from minifcn.models import MODELS, TRUNKS
 from minifcn.weights import checkpoint
 
@@ -99,6 +100,7 @@ def test_it_comes_back_bit_for_bit(name, tmp_path):
     model, again = mf.load(path), MODELS[name](len(CLASSES), "tiny", "same", seed=9).eval()
     report = mf.load_weights(again, out)
     assert not report.missing and not report.skipped and not report.reinitialised
+    assert report.preprocessing == Preprocessing.from_dict(CAFFE) and report.classes == CLASSES
     for parameter, p in model.parameters().items():
         assert p.data.tobytes() == again.parameters()[parameter].data.tobytes(), parameter
     x = caffe(draw(2)[0])[None]

@@ -97,7 +97,7 @@ def test_scores_and_labels(name, options, pad, onnx, tmp_path):
 def test_bilinear_upsampling_and_a_single_class(preprocessing, onnx, tmp_path):
     path = make_checkpoint(tmp_path / "network", "fcn8s", preprocessing)
     assert_same_scores(export_onnx(path, tmp_path / "scores.onnx"), mf.load(path))
-    path = make_checkpoint(tmp_path / "network", "fcn16s", preprocessing, ["all"])
+    path = make_checkpoint(tmp_path / "network", "fcn16s", preprocessing, ["all"], palette=[[1, 2, 3]])
     assert_same_scores(export_onnx(path, tmp_path / "one.onnx"), mf.load(path))
 
 
