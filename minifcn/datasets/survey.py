@@ -29,8 +29,9 @@ class Survey:
         for index in tqdm(range(len(dataset)), f"checking {dataset.split}", unit="picture", leave=False, disable=None):
             try:
                 _, labels = dataset[index]
-            except InputError as error:
-                self.errors.append(str(error))
+            except (InputError, MemoryError) as error:
+                few = f"{self.names[index]}: too little memory for this picture; scale it down or cut it into parts"
+                self.errors.append(few if isinstance(error, MemoryError) else str(error))
                 continue
             found = np.bincount(labels.ravel(), minlength=256)  # (256,)
             counts.append(np.append(found[:L], found[dataset.ignore_label]))  # (L + 1,)
