@@ -226,7 +226,7 @@ def _unpack(archive: zipfile.ZipFile, name: str, longest: int) -> bytes:
     if entry.file_size > longest:
         raise InputError(f"over {longest:,} bytes")
     with archive.open(entry) as file:
-        return file.read(longest)
+        return file.read(entry.file_size)
 
 
 def _root(where: Path, paths: Iterable[Parts]) -> Parts:

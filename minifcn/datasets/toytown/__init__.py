@@ -132,7 +132,7 @@ def helper(kind: type[Toytown], folder: Path, split: str, seed: int, indices: li
         yield
     finally:  # by now the two have met, or this process was interrupted
         process.terminate()
-        process.wait()
+        process.communicate()  # closes its stdin, and waits
 
 
 def help_draw(*task) -> None:
