@@ -28,7 +28,7 @@ from PIL import Image, ImageDraw
 from tqdm import tqdm
 
 from ..errors import InputError
-from .labels import VOID_NAMES, LabelCoding, printable, read_example
+from .labels import VOID_NAMES, LabelCoding, cleaned, read_example
 from .pictures import IGNORE_LABEL, reading
 from .sources import Source
 
@@ -139,7 +139,7 @@ def settle_crowds(source: Source, found: list[tuple]) -> list[tuple]:
 
 def clean(label: object) -> str:
     """A class's name as a line of classes.txt can hold it; "void" and "background" for all that mean these."""
-    name = " ".join(re.sub(r"[,;:{}\[\]=|]|\s#+", " ", printable(str(label)[:_LONGEST])).split()).lstrip("#-*+/ ")
+    name = " ".join(re.sub(r"[,;:{}\[\]=|]|\s#+", " ", cleaned(str(label)[:_LONGEST])).split()).lstrip("#-*+/ ")
     name = re.sub(r"(?<=\d) (?=\d)", "_", name)
     if name.lower() in VOID_NAMES:
         return "void"

@@ -17,7 +17,7 @@ import re
 from pathlib import Path
 
 from ..errors import InputError
-from .labels import VOID_NAMES, LabelCoding, printable
+from .labels import VOID_NAMES, LabelCoding, cleaned
 from .pictures import read_bytes, reading
 
 CLASS_FILES = ("classes.txt", "labelmap.txt", "class_dict.csv")
@@ -41,7 +41,7 @@ def find_classes(*folders: Path) -> Path | None:
 
 def read_classes(path: Path) -> LabelCoding:
     """Read a list of classes. Raises InputError, which names the file and the line."""
-    lines, colours, numbered = [(i, printable(line).strip()) for i, line in read_lines(path)[:300]], {}, None
+    lines, colours, numbered = [(i, cleaned(line).strip()) for i, line in read_lines(path)[:300]], {}, None
     lines = [(i, line) for i, line in lines if line]
     words = {*re.findall(r"\w+", lines[0][1].lower())} if lines else set()
     header = {"r", "g", "b"} <= words or {"red", "green", "blue"} <= words

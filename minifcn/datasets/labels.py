@@ -27,13 +27,13 @@ from PIL import Image
 
 from ..errors import InputError
 from .colours import palette as colours_for
-from .pictures import IGNORE_LABEL, Example, decode, opened, orientation_of, pixels_of, several, turned
+from .pictures import IGNORE_LABEL, ROWS, Example, decode, opened, orientation_of, pixels_of, several, turned
 
 VOID_NAMES = {"void", "ignore", "__ignore__", "_ignore_", "ignored", "unlabeled", "unlabelled"}  # in any case
 _SHOWN = 10  # at most so many values in one message
 
 
-def printable(text: str) -> str:
+def cleaned(text: str) -> str:
     """A text without what a terminal obeys instead of showing it; odd spaces become plain ones, tabs stay."""
     kept = (letter for letter in text if letter.isprintable() or letter.isspace())
     return "".join(" " if letter.isspace() and letter != "\t" else letter for letter in kept)
@@ -177,11 +177,14 @@ class LabelCoding:
 
     def _from_colours(self, path: str | Path, pixels: np.ndarray) -> np.ndarray:
         """RGB pixels uint8 (H, W, 3) -> the class that each colour stands for, uint8 (H, W)."""
-        codes, known = (x.astype(np.int64) @ np.array([1 << 16, 1 << 8, 1]) for x in (pixels, self.colours))
+        digits, codes = np.array([1 << 16, 1 << 8, 1]), np.empty(pixels.shape[:2], np.int32)  # (H, W)
+        known, labels = self.colours.astype(np.int64) @ digits, np.empty(codes.shape, np.int16)
         order = np.argsort(known)  # (entries,)
-        entries = order[np.searchsorted(known, codes, sorter=order).clip(max=len(known) - 1)]  # (H, W)
-        labels, expected = self._class_of[entries], f"not the colour of any class; {self.remedy}"
-        labels[known[entries] != codes] = -1
+        for rows in (slice(top, top + ROWS) for top in range(0, len(pixels), ROWS)):
+            codes[rows] = pixels[rows].astype(np.int64) @ digits  # (R, W)
+            entries = order[np.searchsorted(known, codes[rows], sorter=order).clip(max=len(known) - 1)]
+            labels[rows] = np.where(known[entries] == codes[rows], self._class_of[entries], -1)
+        expected = f"not the colour of any class; {self.remedy}"
         return _checked(path, codes, labels, lambda c: f"colour {(c >> 16, c >> 8 & 255, c & 255)}", expected)
 
     def _check_palette(self, path: str | Path, image: Image.Image, used: list[int]) -> None:

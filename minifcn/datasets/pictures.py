@@ -33,6 +33,7 @@ _GREY_STEP = {"L;2": 85, "L;4": 17}
 FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "BMP", "GIF", "PPM")
 _LOSSLESS = ("PNG", "BMP", "GIF", "TIFF", "PPM")  # formats that give back the pixels that were saved, but for these:
 _LOSSY_TIFF = ("jpeg", "tiff_jpeg", "webp", "tiff_sgilog", "tiff_sgilog24")  # compressions
+ROWS = 256  # of a picture, converted at a time: a large one would need three more copies
 _LONGEST_REASON = 5000  # characters of what a decoder says, which may repeat a file's content
 _CLUTTER = ("thumbs.db", "desktop.ini", "__macosx")  # what file managers leave behind
 
@@ -76,11 +77,17 @@ def pixels_of(path: str | Path, image: Image.Image) -> np.ndarray:
         if image.mode == "F" or values.min() < 0 or values.max() > 65535:
             found = f"{values.dtype} from {values.min()} to {values.max()}"
             raise InputError(f"{path}: grey values {found}, expected integers from 0 to 65535; save it as 8-bit PNG")
-        grey = ((values.astype(np.int64) * 255 + 32767) // 65535).astype(np.uint8)
-        return np.repeat(grey[..., None], 3, axis=2)  # (H, W, 3)
-    if image.mode in ("LA", "La", "PA", "P", "RGBA", "RGBa") or "transparency" in image.info:
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
-    return np.array(image.convert("RGB"))
+    clear = image.mode in ("LA", "La", "PA", "P", "RGBA", "RGBa") or "transparency" in image.info
+    pixels = np.empty((image.height, image.width, 3), np.uint8)
+    for top in range(0, image.height, ROWS):
+        rows = image.crop((0, top, image.width, min(top + ROWS, image.height)))
+        if clear:
+            rows = Image.alpha_composite(Image.new("RGBA", rows.size, "white"), rows.convert("RGBA"))
+        if image.mode[0] == "I":
+            pixels[top : top + ROWS] = (values[top : top + ROWS, :, None].astype(np.int64) * 255 + 32767) // 65535
+        else:
+            pixels[top : top + ROWS] = np.asarray(rows.convert("RGB"))
+    return pixels
 
 
 def decode(path: str | Path, what: str, file: BytesIO | None = None) -> Image.Image:

@@ -14,7 +14,7 @@ from minifcn import import_labels
 from minifcn.datasets.annotations import clean, pictures_of_json
 from minifcn.datasets.classes import read_classes, read_lines
 from minifcn.datasets.classification import Pictures
-from minifcn.datasets.labels import printable
+from minifcn.datasets.labels import cleaned
 from minifcn.errors import InputError
 
 ESCAPE = "\x1b]0;owned\x07"
@@ -73,9 +73,9 @@ def test_lists_of_any_size_in_bounded_memory(tmp_path):
         read_classes(tmp_path / "classes.txt")
 
 
-def test_printable():
-    assert printable("می‌خواهم 交通　信号\u00a0é🐱\ta") == "میخواهم 交通 信号 é🐱\ta"
-    assert printable(f"a{ESCAPE}b\u202ec\u2066\ud800d\u0085\u2028e") == "a]0;ownedbcd  e"
+def test_cleaned():
+    assert cleaned("می‌خواهم 交通　信号\u00a0é🐱\ta") == "میخواهم 交通 信号 é🐱\ta"
+    assert cleaned(f"a{ESCAPE}b\u202ec\u2066\ud800d\u0085\u2028e") == "a]0;ownedbcd  e"
 
 
 @pytest.mark.parametrize("name", ["classes.txt", "labelmap.txt", "class_dict.csv"])

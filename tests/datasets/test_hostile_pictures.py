@@ -204,3 +204,43 @@ def test_a_file_in_memory_is_opened_without_damaged_exif(tmp_path):
     Image.new("RGB", (4, 3), "red").save(stream, "PNG", exif=exif)
     content = stream.getvalue().replace(b"eXIfExif", b"eXIfXXXX")
     assert read_picture("a.png", io.BytesIO(content)).shape == (3, 4, 3)
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "P", "LA", "CMYK", "I;16"])
+def test_bytes_a_pixel(tmp_path, mode):
+    """The decoded picture, of at most 4 (which Pillow has, unseen here), and 3 of RGB, and little more."""
+    H, W = 3001, 2000
+    grey = Image.new("I;16" if mode == "I;16" else "L", (W, H), 7)
+    grey.convert(mode).save(tmp_path / ("a.jpg" if mode == "CMYK" else "a.png"))
+    with less_than(8 * H * W + 2**24):
+        assert read_picture(next(tmp_path.iterdir())).shape == (H, W, 3)
+
+
+def test_rows_converted_piece_by_piece_are_those_of_the_whole():
+    """Of every mode, at heights around that of a piece."""
+    rng = np.random.default_rng(0)
+    for H in (1, 255, 256, 257, 520):
+        image = Image.fromarray(rng.integers(0, 256, (H, 9, 4), np.uint8), "RGBA")
+        whole = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
+        np.testing.assert_array_equal(pictures.pixels_of("a", image), whole)
+        for mode in ("RGB", "L", "1", "CMYK", "YCbCr", "HSV"):
+            other = image.convert("RGB").convert(mode)
+            np.testing.assert_array_equal(pictures.pixels_of("a", other), other.convert("RGB"))
+        values = rng.integers(0, 65536, (H, 9), np.uint16)
+        expected = ((values.astype(int) * 255 + 32767) // 65535)[..., None].repeat(3, axis=2)
+        np.testing.assert_array_equal(pictures.pixels_of("a", Image.fromarray(values)), expected)
+
+
+@pytest.mark.parametrize("right", [True, False])
+@pytest.mark.parametrize("mode", ["L", "P", "RGB"])
+def test_bytes_a_pixel_of_labels(tmp_path, mode, right):
+    """Grey, paletted, by colours; good, or wrong everywhere."""
+    H, W = 3001, 2000
+    Image.new("L", (W, H), 1 if right else 7).convert(mode).save(tmp_path / "a.png")
+    coding = LabelCoding(["a", "b"], [(0, 0, 0), (1, 1, 1)]) if mode == "RGB" else LabelCoding(["a", "b"])
+    with less_than(24 * H * W + 2**24):
+        if right:
+            assert (coding.read(tmp_path / "a.png")[0] == 1).all()
+        else:
+            with pytest.raises(InputError, match=f"at {H * W} pixels, first at row 0, column 0"):
+                coding.read(tmp_path / "a.png")
