@@ -18,13 +18,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-from PIL import Image
 from tqdm import tqdm
 
 from .command import command_line, command_parser
 from .datasets.annotations import pictures_of_json
 from .datasets.labels import LabelCoding
-from .datasets.pictures import IGNORE_LABEL
+from .datasets.pictures import IGNORE_LABEL, decode
 from .datasets.sources import Source, pictures_of_labels
 from .errors import InputError
 from .figures import save_label_png
@@ -90,7 +89,8 @@ def build(root: Path, source: Source, items: list[tuple], palette: np.ndarray) -
                 raise InputError(f"{where}: '{picture}' has labels in both '{both}'; take one of them out")
             below = picture.relative_to(source.folder).with_suffix("").parts
             name = "_".join(below) if same[below[-1].lower()] > 1 else below[-1]
-            name = re.sub(r"^[#\s]|\s$|[^\S ]|[\ud800-\udfff]", "_", name)  # a line of a list cannot hold these
+            # What a line of a list cannot hold, and what a terminal would obey.
+            name = re.sub(r"^[#\s]|\s$|[^\S ]|[\0-\x1f\x7f-\x9f\ud800-\udfff]", "_", name)
             while (root / "labels" / f"{name}.png").exists():
                 name += "_"
             save_label_png(root / "labels" / f"{name}.png", read()[1], palette)
@@ -107,7 +107,7 @@ def number(root: Path, source: Source, coding: LabelCoding, all_of_them: bool) -
     """Write classes.txt, and if not all of them are to stay, without those that occur nowhere; return the names."""
     paths, kept = [*(root / "labels").iterdir()], [*range(len(coding.classes))]
     if not all_of_them:
-        found = set().union(*(np.unique(Image.open(path)).tolist() for path in paths))
+        found = set().union(*(np.unique(decode(path, "label picture")).tolist() for path in paths))
         kept = [i for i in kept if i in found] or [0]
     names, palette = [coding.classes[i] for i in kept], coding.palette[kept]
     if absent := ", ".join(name for name in coding.classes if name not in names):
@@ -115,7 +115,7 @@ def number(root: Path, source: Source, coding: LabelCoding, all_of_them: bool) -
         ids = np.full(256, IGNORE_LABEL, np.uint8)
         ids[kept] = np.arange(len(kept))
         for path in paths:
-            save_label_png(path, ids[np.asarray(Image.open(path))], palette)
+            save_label_png(path, ids[np.asarray(decode(path, "label picture"))], palette)
     lines = [f"{name} {r} {g} {b}\n" for name, (r, g, b) in zip(names, palette, strict=True)]
     (root / "classes.txt").write_text("".join(lines), encoding="utf-8", errors="replace")
     return names

@@ -24,14 +24,13 @@ from itertools import takewhile
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 from tqdm import tqdm
 
 from . import figures, gallery
 from .command import add_network_options, add_overwrite_option, command_line, command_parser, describe
 from .datasets.classes import find_classes, read_classes
 from .datasets.labels import LabelCoding, read_example
-from .datasets.pictures import EXTENSIONS, read_picture, several
+from .datasets.pictures import EXTENSIONS, opened, read_picture, several
 from .errors import InputError
 from .files import check_replaceable, is_ours
 from .training.evaluation import MARGIN, TILE, check_classes, load, predict, seen_size
@@ -210,7 +209,7 @@ def announce(networks, paths, side: int | None) -> None:
     """Say how long it will take and what helps, where that is long."""
     shapes, seconds, longest = [], 0.0, 0
     for path in paths:
-        with suppress(Exception), Image.open(path) as image:  # told when it is read
+        with suppress(Exception), opened(path) as image:  # told when it is read
             shapes.append((image.height, image.width))
     for model in networks:
         seen = [seen_size(model.meta, *shape, side) for shape in shapes]

@@ -1,5 +1,8 @@
 """What several test files share: the table of tolerances, relative errors, inputs with properties by construction."""
 
+import tracemalloc
+from contextlib import contextmanager
+
 import numpy as np
 
 import minifcn as mf
@@ -45,6 +48,18 @@ def assert_close(a, b, kind="op", what="result"):
         a, b = a[~odd], b[~odd]
     error = relative_error(a.ravel(), b.ravel())
     assert error <= limit, f"{what}: relative error {error:.2e}, tolerance {limit:.0e}"  # also fails for NaN
+
+
+@contextmanager
+def less_than(peak):
+    """What the block allocates stays below so many bytes at any time."""
+    tracemalloc.start()
+    try:
+        yield
+        _, highest = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert highest < peak, f"{highest:,} bytes at once"
 
 
 def distinct(rng, *shape):

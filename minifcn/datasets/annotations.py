@@ -28,32 +28,33 @@ from PIL import Image, ImageDraw
 from tqdm import tqdm
 
 from ..errors import InputError
-from .labels import VOID_NAMES, LabelCoding, read_example
+from .labels import VOID_NAMES, LabelCoding, cleaned, read_example
 from .pictures import IGNORE_LABEL, reading
 from .sources import Source
 
-_LONGEST = 1 << 26  # bytes of a bitmap, unpacked
+_LONGEST = 200  # letters of a class's name
+_OVERHEAD = 1 << 16  # bytes of a bitmap beside its pixels, unpacked
 
 # --- the formats: (picture's name, labels' size, shapes) for each picture that a file tells of ---
 # A shape is (label, kind, points, more), as draw_shape takes them.
 
 
 def labelme(path: Path, document: dict) -> Iterator[tuple]:
-    shapes = [
-        (shape["label"], shape.get("shape_type") or "polygon", shape["points"], b64decode(shape.get("mask") or ""))
-        for shape in document["shapes"]
-    ]
-    yield document["imagePath"], (document["imageHeight"], document["imageWidth"]), shapes
+    shapes = []
+    for shape in document["shapes"]:
+        data = shape["points"], b64decode(shape.get("mask") or "")
+        shapes.append((clean(shape["label"]), shape.get("shape_type") or "polygon", *data))
+    yield str(document["imagePath"]), (document["imageHeight"], document["imageWidth"]), shapes
 
 
 def supervisely(path: Path, document: dict) -> Iterator[tuple]:
     shapes = []
     for thing in document["objects"]:
         if small := thing.get("bitmap"):
-            data = [small["origin"]], zlib.decompressobj().decompress(b64decode(small["data"]), _LONGEST)
+            data = [small["origin"]], b64decode(small["data"])
         else:
             data = thing["points"]["exterior"], thing["points"].get("interior", ())
-        shapes.append((thing["classTitle"], thing["geometryType"], *data))
+        shapes.append((clean(thing["classTitle"]), thing["geometryType"], *data))
     yield path.stem, (document["size"]["height"], document["size"]["width"]), shapes
 
 
@@ -62,7 +63,7 @@ class Crowd(str):
 
 
 def coco(path: Path, document: dict) -> Iterator[tuple]:
-    names = {category["id"]: category["name"] for category in document["categories"]}
+    names = {category["id"]: clean(category["name"]) for category in document["categories"]}
     shapes = defaultdict(list)
     for thing in sorted(document["annotations"], key=lambda a: (not a.get("iscrowd"), -(a.get("area") or area(a)))):
         label = names[thing["category_id"]]
@@ -71,7 +72,7 @@ def coco(path: Path, document: dict) -> Iterator[tuple]:
         parts = [("run lengths", (), outline)] if isinstance(outline, dict) else [("polygon", p, ()) for p in outline]
         shapes[thing["image_id"]] += [(label, *part) for part in parts]
     for image in document["images"]:
-        yield image["file_name"], (image["height"], image["width"]), shapes[image["id"]]
+        yield str(image["file_name"]), (image["height"], image["width"]), shapes[image["id"]]
 
 
 def area(thing: dict) -> float:
@@ -106,7 +107,7 @@ def pictures_of_json(source: Source) -> tuple | None:
         source.note(path, f"JSON of another format than {kind}, left out")
     source.coco = kind == "coco"
     found = settle_crowds(source, found)
-    used = sorted({clean(label) for *_, shapes in found for label, *_ in shapes})
+    used = sorted({label for *_, shapes in found for label, *_ in shapes})
     listed = map(clean, source.coding.classes if source.coding else used)
     names = ["background", *(name for name in listed if name not in ("background", "void"))]
     if len(names) > 255:
@@ -116,7 +117,7 @@ def pictures_of_json(source: Source) -> tuple | None:
     ids, items = {"void": IGNORE_LABEL} | {name: i for i, name in enumerate(names)}, []
     for where, name, size, shapes in found:
         with source.leaving_out(where):
-            picture = source.find_picture(str(name), where)
+            picture = source.find_picture(name, where)
             drawing = SimpleNamespace(read=partial(draw, source, size, shapes, ids), drawn_as_stored=False)
             items.append((picture, where, partial(read_example, picture, where, drawing)))
     return f"JSON of {kind}", LabelCoding(names), items
@@ -138,7 +139,7 @@ def settle_crowds(source: Source, found: list[tuple]) -> list[tuple]:
 
 def clean(label: object) -> str:
     """A class's name as a line of classes.txt can hold it; "void" and "background" for all that mean these."""
-    name = " ".join(re.sub(r"[,;:{}\[\]=|]|\s#+", " ", str(label)).split()).lstrip("#-*+/ ")
+    name = " ".join(re.sub(r"[,;:{}\[\]=|]|\s#+", " ", cleaned(str(label)[:_LONGEST])).split()).lstrip("#-*+/ ")
     name = re.sub(r"(?<=\d) (?=\d)", "_", name)
     if name.lower() in VOID_NAMES:
         return "void"
@@ -158,9 +159,9 @@ def draw(source: Source, size: tuple, shapes: list, ids: dict[str, int], where: 
         for label, kind, points, more in shapes:
             mask = draw_shape(kind, points, more, *size)
             if mask is None:
-                source.note(where, f"a shape without an area left out ({kind})")
-            elif clean(label) in ids:
-                labels[mask] = ids[clean(label)]
+                source.note(where, f"a shape without an area left out ({kind!s:.40})")
+            elif label in ids:
+                labels[mask] = ids[label]
     return labels, 1
 
 
@@ -175,7 +176,8 @@ def draw_shape(kind: str, points: list, more, H: int, W: int) -> np.ndarray | No
     image, points = Image.new("1", (W, H)), corners(points)
     pen = ImageDraw.Draw(image)
     if kind in ("bitmap", "mask"):
-        image.paste(Image.fromarray(bitmap(more)), tuple(points[0].astype(int).tolist()))
+        data = zlib.decompressobj().decompress(more, 8 * H * W + _OVERHEAD) if kind == "bitmap" else more
+        image.paste(Image.fromarray(bitmap(data, H * W)), tuple(points[0].astype(int).tolist()))
     elif kind == "polygon" and len(points) > 2:
         pen.polygon(points.ravel().tolist(), 1)
         for hole in more:
@@ -198,9 +200,11 @@ def corners(points: list) -> np.ndarray:
     return array.clip(-1e6, 1e6)  # Pillow counts in 32 bits
 
 
-def bitmap(data: bytes) -> np.ndarray:
-    """A small picture: bool where it is not transparent or, if it is opaque, not black."""
-    with Image.open(BytesIO(data)) as image:
+def bitmap(data: bytes, pixels: int) -> np.ndarray:
+    """A PNG of at most so many pixels: bool where it is not transparent or, if it is opaque, not black."""
+    with Image.open(BytesIO(data), formats=("PNG",)) as image:
+        if image.width * image.height > pixels:
+            raise ValueError(f"a bitmap of {image.width} x {image.height} pixels is larger than its picture")
         clear = image.mode.endswith("A") or "transparency" in image.info
         return np.asarray(image.convert("RGBA").getchannel("A") if clear else image.convert("L")) > 0
 

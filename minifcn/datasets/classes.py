@@ -17,8 +17,8 @@ import re
 from pathlib import Path
 
 from ..errors import InputError
-from .labels import VOID_NAMES, LabelCoding
-from .pictures import reading
+from .labels import VOID_NAMES, LabelCoding, cleaned
+from .pictures import read_bytes, reading
 
 CLASS_FILES = ("classes.txt", "labelmap.txt", "class_dict.csv")
 _COLOUR = r"(?P<colour>\d+[\s,;]+\d+[\s,;]+\d+|#[0-9a-fA-F]{6})"
@@ -30,6 +30,7 @@ _NUMBER_LAST = re.compile(r"(\D+?)[\s,;:=]+(\d+)")
 _RGBA = re.compile(r"(.*?)(?:[\s,;:]+\d+){3}[\s,;:]+(?:0|255)")
 # A line of JSON, YAML, Markdown or another table, with a comment, or numbers only.
 _NO_NAME = re.compile(r"([-*+]\s|//).*|.*[,;:\t{}\[\]=|].*|.*\s#.*|.*\d\s+\d.*|[\d\s]+")
+_LONGEST = 500  # characters of a line: the time of some expressions above grows with their square
 _HEADER = {"class", "classes", "label", "labels", "name", "names", "class_name", "id", "index", "value"}
 
 
@@ -40,10 +41,12 @@ def find_classes(*folders: Path) -> Path | None:
 
 def read_classes(path: Path) -> LabelCoding:
     """Read a list of classes. Raises InputError, which names the file and the line."""
-    lines, colours, numbered = read_lines(path), {}, None
+    lines, colours, numbered = [(i, cleaned(line).strip()) for i, line in read_lines(path)[:300]], {}, None
+    lines = [(i, line) for i, line in lines if line]
     words = {*re.findall(r"\w+", lines[0][1].lower())} if lines else set()
     header = {"r", "g", "b"} <= words or {"red", "green", "blue"} <= words
     last, rgba = _all_match(_NUMBER_LAST, lines), _all_match(_RGBA, lines[header:])
+    last = last if last and all(int(match[2]) <= len(last) for match in last) else None  # "route 66" is a name
     for position, (number, line) in enumerate(lines[header:]):
         text = " ".join(last[position].group(2, 1)) if last else line
         given = None if _COLOUR_FIRST.fullmatch(text) else _NUMBERED.fullmatch(text)
@@ -60,7 +63,7 @@ def read_classes(path: Path) -> LabelCoding:
         if not (named and new and alike and max(colour or (0,)) < 256):
             wanted = "a new name, alone or with its value (all lines so, from 0 in order), and if the other lines have"
             wanted += " colours, a new one of three numbers from 0 to 255"
-            raise InputError(f"{path}, line {number}: expected {wanted}, received {line!r}; correct the line")
+            raise InputError(f"{path}, line {number}: expected {wanted}, received {line[:80]!r}; correct the line")
         colours[name] = colour
     if lines and lines[0][1].lower() == "__ignore__":
         del colours[lines[0][1]]
@@ -79,5 +82,8 @@ def _all_match(pattern: re.Pattern, lines: list[tuple[int, str]]) -> list[re.Mat
 def read_lines(path: Path) -> list[tuple[int, str]]:
     """The lines of a text file that say something, with their numbers from 1."""
     with reading(path, "text", "save it as plain UTF-8 text"):
-        lines = [(i, line.strip()) for i, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), 1)]
-    return [(i, line) for i, line in lines if line and (line[0] != "#" or _COLOUR_FIRST.fullmatch(line))]
+        text = read_bytes(path, 1 << 24).decode("utf-8-sig")
+        lines = [(i, line) for i, line in enumerate(map(str.strip, text.splitlines()), 1) if line]
+        if long := [i for i, line in lines if len(line) > _LONGEST]:
+            raise InputError(f"line {long[0]} has over {_LONGEST:,} characters")
+    return [(i, line) for i, line in lines if line[0] != "#" or _COLOUR_FIRST.fullmatch(line)]

@@ -17,6 +17,7 @@ import os
 import threading
 import zipfile
 from collections.abc import Iterable, Iterator
+from functools import partial
 from itertools import chain
 from operator import itemgetter
 from pathlib import Path
@@ -25,11 +26,13 @@ import numpy as np
 from PIL import Image
 
 from ..errors import InputError
-from .pictures import EXTENSIONS, read_picture, reading
+from .pictures import EXTENSIONS, read_bytes, read_picture, reading
 from .transforms import Augmentation, Preprocessing
 
 ANNOTATIONS = ("val", "val_annotations.txt")
 LONGEST = 10  # times a picture's shorter side
+LARGEST = 1 << 26  # bytes of a picture's file
+LONGEST_LINE = 1000  # bytes a picture in val_annotations.txt; Tiny ImageNet's have 40
 
 Parts = tuple[str, ...]  # of a path, from the folder that holds train/: ("train", "CLASS", "NAME.jpg")
 
@@ -47,7 +50,7 @@ class Pictures:
         self.split, self.name, self.classes = split, title(self.files.where), self._classes()
         named = self._in_folders(split)
         if split == "val" and ANNOTATIONS in self.files.paths and any(name == "images" for _, name in named):
-            named = self._listed()
+            named = self._listed(len(named))
         ids = {name: label for label, name in enumerate(self.classes)}
         for name in sorted({name for _, name in named} - ids.keys()):
             way_out = f"remove or rename it, or restore {'/'.join(ANNOTATIONS)}"
@@ -72,6 +75,8 @@ class Pictures:
         for name in sorted(folders - with_pictures):
             where = f"{self.files.where}: train/{name}"
             raise InputError(f"{where} holds no pictures ({', '.join(EXTENSIONS)}); add some, or remove the folder")
+        if odd := [name for name in sorted(with_pictures) if not name.isprintable()]:
+            raise InputError(f"{self.files.where}: train/{odd[0]!r} is a name that cannot be shown; rename the folder")
         return sorted(with_pictures)
 
     def _in_folders(self, split: str) -> list[tuple[Parts, str]]:
@@ -79,10 +84,10 @@ class Pictures:
         paths = [path for path in self.files.paths if path[0] == split and len(path) > 2]
         return [(path, path[1]) for path in paths if path[-1].lower().endswith(EXTENSIONS)]
 
-    def _listed(self) -> list[tuple[Parts, str]]:
+    def _listed(self, pictures: int) -> list[tuple[Parts, str]]:
         """The pictures in val/images/ and their classes, by val_annotations.txt; others are left aside."""
         found, classes = {}, set(self.classes)
-        text = self.files.read(ANNOTATIONS).decode("utf-8-sig", "replace")
+        text = self.files.read(ANNOTATIONS, LONGEST_LINE * pictures).decode("utf-8-sig", "replace")
         for number, line in enumerate(text.splitlines(), 1):
             if not line.strip():
                 continue
@@ -123,13 +128,13 @@ class Files:
         self.where = Path(where)
         self._lock = threading.Lock()  # validation may begin while training pictures are still read ahead
         if self.where.is_dir():
-            names, self._read = _walk(self.where), lambda name: (self.where / name).read_bytes()
+            names, self._read = _walk(self.where), lambda name, longest: read_bytes(self.where / name, longest)
         elif not self.where.exists():
             raise InputError(f"{where}: no such folder or zip; give the pictures to train on with --data")
         else:
             with reading(where, "zip", "copy it again, or give a folder"):
                 archive = zipfile.ZipFile(where)
-            names, self._read = archive.namelist(), archive.read
+            names, self._read = archive.namelist(), partial(_unpack, archive)
         found = {tuple(part for part in name.split("/") if part not in ("", ".")): name for name in names}
         hidden = [path for path in found if any(part[0] == "." or part == "__MACOSX" for part in path)]
         seen = sorted(found.keys() - hidden - {()})
@@ -142,11 +147,11 @@ class Files:
         """The name of a file for messages."""
         return self.where / self.paths[path].lstrip("/")
 
-    def read(self, path: Parts) -> bytes:
-        """Read a file. Raises InputError, which names it."""
+    def read(self, path: Parts, longest: int = LARGEST) -> bytes:
+        """Read a file of at most so many bytes. Raises InputError, which names it."""
         again = "it again" if self.where.is_dir() else "the archive again, or unpack it and give the folder"
         with reading(self.name(path), "file", f"copy {again}"), self._lock:
-            return self._read(self.paths[path])
+            return self._read(self.paths[path], longest)
 
 
 class Resized:
@@ -207,8 +212,21 @@ def _walk(where: Path) -> Iterator[str]:
     for root in [where] if (where / "train").is_dir() else entries:  # what else is there may be large
         tops = [root / split for split in ("train", "val") if (root / split).is_dir()]
         for folder, _, names in chain(*(os.walk(top, onerror=refuse, followlinks=True) for top in tops)):
-            inside = Path(folder).relative_to(where).as_posix()
-            yield from (f"{inside}/{name}" for name in ("", *names))
+            inside, real = Path(folder).relative_to(where), os.path.realpath(folder)
+            if any(os.path.realpath(parent) == real for parent in Path(folder).parents):
+                raise InputError(f"{folder}: a link to a folder that it lies in, so without end; remove it")
+            yield from (f"{inside.as_posix()}/{name}" for name in ("", *names))
+
+
+def _unpack(archive: zipfile.ZipFile, name: str, longest: int) -> bytes:
+    """A file in a zip. Other methods than these two would unpack more at a time than is asked for."""
+    entry = archive.getinfo(name)
+    if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise InputError(f"compression method {entry.compress_type} is not supported")
+    if entry.file_size > longest:
+        raise InputError(f"over {longest:,} bytes")
+    with archive.open(entry) as file:
+        return file.read(entry.file_size)
 
 
 def _root(where: Path, paths: Iterable[Parts]) -> Parts:

@@ -27,10 +27,16 @@ from PIL import Image
 
 from ..errors import InputError
 from .colours import palette as colours_for
-from .pictures import IGNORE_LABEL, Example, decode, orientation_of, pixels_of, several, turned
+from .pictures import IGNORE_LABEL, ROWS, Example, decode, opened, orientation_of, pixels_of, several, turned
 
 VOID_NAMES = {"void", "ignore", "__ignore__", "_ignore_", "ignored", "unlabeled", "unlabelled"}  # in any case
 _SHOWN = 10  # at most so many values in one message
+
+
+def cleaned(text: str) -> str:
+    """A text without what a terminal obeys instead of showing it; odd spaces become plain ones, tabs stay."""
+    kept = (letter for letter in text if letter.isprintable() or letter.isspace())
+    return "".join(" " if letter.isspace() and letter != "\t" else letter for letter in kept)
 
 
 class LabelCoding:
@@ -110,7 +116,7 @@ class LabelCoding:
         """Whether the set's labels are drawn on the pixels of turned pictures as they are stored."""
         votes, undecided = {True: 0, False: 0}, []
         for picture_path, labels_path in self.files:
-            with suppress(Exception), Image.open(picture_path) as picture, Image.open(labels_path) as labels:
+            with suppress(Exception), opened(picture_path) as picture, opened(labels_path) as labels:
                 orientation = orientation_of(picture) if orientation_of(labels) == 1 else 1
                 if orientation > 4 and picture.width != picture.height:  # Pillow has the sizes of TIFFs as displayed
                     votes[(labels.size == picture.size) != (picture.format == "TIFF")] += 1
@@ -155,7 +161,7 @@ class LabelCoding:
 
     def _values(self, path: Path) -> set[int | None]:
         """The values in a label file; None stands for colours."""
-        with suppress(Exception), Image.open(path) as image:
+        with suppress(Exception), opened(path) as image:
             if self.colours is not None and image.mode in ("RGB", "RGBA"):
                 return {None}
             image = self._open(path)
@@ -171,11 +177,14 @@ class LabelCoding:
 
     def _from_colours(self, path: str | Path, pixels: np.ndarray) -> np.ndarray:
         """RGB pixels uint8 (H, W, 3) -> the class that each colour stands for, uint8 (H, W)."""
-        codes, known = (x.astype(np.int64) @ np.array([1 << 16, 1 << 8, 1]) for x in (pixels, self.colours))
+        digits, codes = np.array([1 << 16, 1 << 8, 1]), np.empty(pixels.shape[:2], np.int32)  # (H, W)
+        known, labels = self.colours.astype(np.int64) @ digits, np.empty(codes.shape, np.int16)
         order = np.argsort(known)  # (entries,)
-        entries = order[np.searchsorted(known, codes, sorter=order).clip(max=len(known) - 1)]  # (H, W)
-        labels, expected = self._class_of[entries], f"not the colour of any class; {self.remedy}"
-        labels[known[entries] != codes] = -1
+        for rows in (slice(top, top + ROWS) for top in range(0, len(pixels), ROWS)):
+            codes[rows] = pixels[rows].astype(np.int64) @ digits  # (R, W)
+            entries = order[np.searchsorted(known, codes[rows], sorter=order).clip(max=len(known) - 1)]
+            labels[rows] = np.where(known[entries] == codes[rows], self._class_of[entries], -1)
+        expected = f"not the colour of any class; {self.remedy}"
         return _checked(path, codes, labels, lambda c: f"colour {(c >> 16, c >> 8 & 255, c & 255)}", expected)
 
     def _check_palette(self, path: str | Path, image: Image.Image, used: list[int]) -> None:
@@ -226,10 +235,9 @@ def _checked(path: str | Path, values: np.ndarray, labels: np.ndarray, describe:
     bad = labels < 0
     if not bad.any():
         return labels.astype(np.uint8)
-    found, first, counts = np.unique(values[bad], return_index=True, return_counts=True)
-    places = [
-        f"{describe(value)} at {count} pixel{'s' * (count > 1)}, first at row {row}, column {column}"
-        for value, count, (row, column) in zip(found.tolist(), counts.tolist(), np.argwhere(bad)[first], strict=True)
-    ]
-    places[_SHOWN:] = [f"and {len(found) - _SHOWN} more values"] * (len(found) > _SHOWN)
+    found, counts, places = *np.unique(values[bad], return_counts=True), []
+    for value, count in zip(found[:_SHOWN].tolist(), counts.tolist(), strict=False):
+        row, column = np.unravel_index(np.argmax(values == value), values.shape)
+        places.append(f"{describe(value)} at {count} pixel{'s' * (count > 1)}, first at row {row}, column {column}")
+    places += [f"and {len(found) - _SHOWN} more values"] * (len(found) > _SHOWN)
     raise InputError(f"{path}: {'; '.join(places)}: {expected}")

@@ -24,6 +24,7 @@ import math
 import struct
 import zlib
 from contextlib import suppress
+from itertools import count
 from mmap import mmap
 
 import numpy as np
@@ -35,7 +36,9 @@ INT8, INT32, UINT32 = 1, 5, 6
 ENCODINGS = {1: "utf-8", 2: "utf-8", 4: "utf-16-le", 16: "utf-8", 17: "utf-16-le"}
 MATRIX, COMPRESSED = 14, 15
 CELL, STRUCT, CHAR, NUMBERS = 1, 2, 4, range(6, 16)
-DEPTH = 16  # MatConvNet nests matrices five deep
+DEPTH = 17  # of a file's elements; MatConvNet nests matrices five deep
+ELEMENTS = 1 << 17  # in a file; VGG-16 has some 10,000, most of them names of ImageNet's classes
+LONGEST_TEXT = 1 << 20  # bytes of a text, or of the names of all fields
 LONGEST = 1 << 30  # bytes of a decompressed variable; VGG-16 is half of that
 COMPLEX = 0x0800  # a flag: imaginary parts follow
 STEP = 1 << 20  # bytes decompressed at a time
@@ -51,20 +54,22 @@ def read_variables(data: bytes | mmap, wanted: tuple[str, ...], limit: int = 0) 
     """Return the wanted variables of a file.
 
     Structs come as a list of dict, cells as a list, char as str, real numbers as an array that is a view of the file or
-    of the decompressed variable, all else as None. A variable may have `limit` bytes when decompressed; 0: as many as
-    weights have, which hardly shrink. Raises InputError for a damaged file, without its name.
+    of the decompressed variable, all else as None. All variables may have `limit` bytes when decompressed; 0: as many
+    as weights have, which hardly shrink. Raises InputError for a damaged file, without its name.
     """
     if data[124:128] != b"\0\1IM":
         raise InputError("not a MATLAB file of format 5, or of another byte order. Save it again in MATLAB, with -v7")
-    variables, elements = {}, Elements(data, 128, len(data))
+    variables, elements, left = {}, Elements(data, 128, len(data)), limit or 4 * LONGEST
     while elements.at < elements.stop:
         kind, start, stop = elements.take()
         buffer = data
         if kind == COMPRESSED:
-            buffer = inflate(data, start, stop, limit or min(LONGEST, (1 << 24) + 16 * (stop - start)))
+            most = limit or min(LONGEST, (1 << 24) + 16 * (stop - start))
+            buffer = inflate(data, start, stop, min(most, left))
+            left -= len(buffer)
             kind, start, stop = Elements(buffer, 0, len(buffer)).take()
         if kind == MATRIX:
-            name, value = read_matrix(buffer, start, stop, wanted)
+            name, value = read_matrix(buffer, start, stop, elements, wanted)
             if name in wanted:
                 variables[name] = value
     return variables
@@ -93,16 +98,17 @@ def inflate(data: bytes | mmap, start: int, stop: int, limit: int) -> bytearray:
 
 
 class Elements:
-    """The elements between two positions, to be taken one after the other. depth: of the matrix that they are in."""
+    """The elements between two positions, to be taken one after the other. around: those that hold them."""
 
-    def __init__(self, data, at: int, stop: int, depth: int = 0):
-        if depth > DEPTH:
+    def __init__(self, data, at: int, stop: int, around: "Elements | None" = None):
+        self.data, self.at, self.stop = data, at, stop
+        self.depth, self.taken = (around.depth + 1, around.taken) if around else (0, count())
+        if self.depth > DEPTH:
             raise InputError("damaged: its MATLAB cells are nested without end. Get the file again")
-        self.data, self.at, self.stop, self.depth = data, at, stop, depth
 
     def take(self, *kinds: int) -> tuple[int, int, int]:
         """Return the type of the next element, and where its content starts and stops. kinds: possible types."""
-        require(self.at + 8 <= self.stop)
+        require(self.at + 8 <= self.stop and next(self.taken) < ELEMENTS)
         kind, size = struct.unpack_from("<II", self.data, self.at)
         start, after = self.at + 8, self.at + 8 + size + (-size % 8 if kind != COMPRESSED else 0)
         if kind >> 16:  # a short one
@@ -120,26 +126,28 @@ class Elements:
     def text(self) -> str:
         """Return the text in the next element."""
         kind, start, stop = self.take(*ENCODINGS)
+        require(stop - start <= LONGEST_TEXT)
         return bytes(self.data[start:stop]).decode(ENCODINGS[kind], "replace")
 
     def matrix(self) -> object:
         """Return the value of the matrix that the next element is."""
         _, start, stop = self.take(MATRIX)
-        return read_matrix(self.data, start, stop, depth=self.depth + 1)[1]
+        return read_matrix(self.data, start, stop, self)[1]
 
     def field_names(self) -> list[str]:
         """Return the names in the next two elements: each takes as many bytes as the first one says."""
         length, names = self.numbers(INT32), self.numbers(INT8).tobytes()
-        require(len(length) == 1 and length[0] >= 1)
+        require(len(length) == 1 and length[0] >= 1 and len(names) <= LONGEST_TEXT)
         step = int(length[0])
         return [names[i : i + step].split(b"\0")[0].decode("latin-1") for i in range(0, len(names), step)]
 
 
-def read_matrix(data, start: int, stop: int, wanted: tuple[str, ...] = (), depth: int = 0) -> tuple[str, object]:
-    """Return name and value of the matrix between two positions. wanted: the names that matter; empty: all do."""
+def read_matrix(data, start: int, stop: int, around: Elements, wanted: tuple[str, ...] = ()) -> tuple[str, object]:
+    """Return name and value of the matrix between two positions, in the elements `around`. wanted: the names that
+    matter; empty: all do."""
     if start == stop:  # []
         return "", None
-    elements = Elements(data, start, stop, depth)
+    elements = Elements(data, start, stop, around)
     flags, sizes, name = elements.numbers(UINT32), elements.numbers(INT32), elements.text()
     require(len(flags) > 0 and 1 <= len(sizes) <= 8 and min(sizes) >= 0)
     kind, real, sizes = int(flags[0]) & 0xFF, not flags[0] & COMPLEX, tuple(map(int, sizes))

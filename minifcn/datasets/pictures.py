@@ -6,12 +6,12 @@ A picture becomes 8-bit RGB whatever its file holds: grey and paletted pictures 
 
 import glob
 import math
+import os
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
@@ -29,8 +29,12 @@ _TURN = {
 }  # fmt: skip
 # Pillow stretches grey PNGs of 2 and 4 bits to 0..255; label values must be shrunk back.
 _GREY_STEP = {"L;2": 85, "L;4": 17}
+# The formats that Pillow may read a picture by (MPO counts as JPEG): of its 43, PostScript would start Ghostscript.
+FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "BMP", "GIF", "PPM")
 _LOSSLESS = ("PNG", "BMP", "GIF", "TIFF", "PPM")  # formats that give back the pixels that were saved, but for these:
 _LOSSY_TIFF = ("jpeg", "tiff_jpeg", "webp", "tiff_sgilog", "tiff_sgilog24")  # compressions
+ROWS = 256  # of a picture, converted at a time: a large one would need three more copies
+_LONGEST_REASON = 5000  # characters of what a decoder says, which may repeat a file's content
 _CLUTTER = ("thumbs.db", "desktop.ini", "__macosx")  # what file managers leave behind
 
 
@@ -38,27 +42,30 @@ _CLUTTER = ("thumbs.db", "desktop.ini", "__macosx")  # what file managers leave 
 def reading(path: str | Path, what: str, remedy: str = "save or copy it again") -> Iterator[None]:
     """Inside this block, whatever is wrong with a file is raised as an InputError, which names the file.
 
-    Damaged files make their decoders raise errors of many kinds.
+    Damaged files make their decoders raise errors of many kinds. Pipes and devices, which may never end, are not read.
     """
     try:
+        if os.path.exists(path) and not os.path.isfile(path):
+            raise InputError("a folder, pipe or device")
         yield
     except MemoryError:
-        raise
+        raise InputError(f"{path}: too little memory for this {what}; scale it down or cut it into parts") from None
     except FileNotFoundError:
         raise InputError(f"{path}: this {what} is missing; {_mend(Path(path))}") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         limit = f"{Image.MAX_IMAGE_PIXELS:,} pixels"
         raise InputError(f"{path}: this {what} has more than {limit}; scale it down or cut it into parts") from None
     except Exception as error:
-        reason = re.sub(r" ('.*'|<.*>)$", "", str(error).split(". ")[0]).rstrip(".")  # Pillow ends with the file
+        reason = str(error)[:_LONGEST_REASON].split(". ")[0]
+        reason = re.sub(r" ('.*'|<.*>)$", "", reason).rstrip(".")  # Pillow ends with the file
         reason = getattr(error, "strerror", None) or reason or type(error).__name__
         raise InputError(f"{path}: unreadable {what} ({reason}); {remedy}") from error
 
 
-def read_picture(path: str | Path, file: BinaryIO | None = None) -> np.ndarray:
+def read_picture(path: str | Path, file: BytesIO | None = None) -> np.ndarray:
     """Read any picture file -> uint8 (H, W, 3) RGB, upright. Raises InputError, which names the file.
 
-    Where `path` is only its name (in an archive), `file` is the open file that holds it.
+    Where `path` is only its name (in an archive), `file` holds its bytes.
     """
     return pixels_of(path, decode(path, "picture", file))
 
@@ -70,20 +77,26 @@ def pixels_of(path: str | Path, image: Image.Image) -> np.ndarray:
         if image.mode == "F" or values.min() < 0 or values.max() > 65535:
             found = f"{values.dtype} from {values.min()} to {values.max()}"
             raise InputError(f"{path}: grey values {found}, expected integers from 0 to 65535; save it as 8-bit PNG")
-        grey = ((values.astype(np.int64) * 255 + 32767) // 65535).astype(np.uint8)
-        return np.repeat(grey[..., None], 3, axis=2)  # (H, W, 3)
-    if image.mode in ("LA", "La", "PA", "P", "RGBA", "RGBa") or "transparency" in image.info:
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
-    return np.array(image.convert("RGB"))
+    clear = image.mode in ("LA", "La", "PA", "P", "RGBA", "RGBa") or "transparency" in image.info
+    pixels = np.empty((image.height, image.width, 3), np.uint8)
+    for top in range(0, image.height, ROWS):
+        rows = image.crop((0, top, image.width, min(top + ROWS, image.height)))
+        if clear:
+            rows = Image.alpha_composite(Image.new("RGBA", rows.size, "white"), rows.convert("RGBA"))
+        if image.mode[0] == "I":
+            pixels[top : top + ROWS] = (values[top : top + ROWS, :, None].astype(np.int64) * 255 + 32767) // 65535
+        else:
+            pixels[top : top + ROWS] = np.asarray(rows.convert("RGB"))
+    return pixels
 
 
-def decode(path: str | Path, what: str, file: BinaryIO | None = None) -> Image.Image:
+def decode(path: str | Path, what: str, file: BytesIO | None = None) -> Image.Image:
     """Open, decode and turn upright. Raises InputError, which names the file.
 
     The image's info has besides what Pillow says "orientation", EXIF's, which was undone; "step", by which Pillow
     stretched grey values; and "lossy", the format's name where that does not keep pixels exactly, else "".
     """
-    with reading(path, what), Image.open(file) if file else _opened(path) as image:
+    with opened(path, what, file) as image:
         if image.width * image.height > (Image.MAX_IMAGE_PIXELS or math.inf):
             raise Image.DecompressionBombError
         step = _GREY_STEP.get(image.tile[0][3], 1) if image.format == "PNG" and image.tile else 1
@@ -95,13 +108,28 @@ def decode(path: str | Path, what: str, file: BinaryIO | None = None) -> Image.I
         return turned(image, left)
 
 
-def _opened(path: str | Path) -> Image.Image:
-    """Open an image, without a PNG's EXIF if that makes Pillow refuse all of it."""
-    try:
-        return Image.open(path)
-    except UnidentifiedImageError:  # a chunk: the content's length (4 bytes), a name (4), content, checksum (4)
-        head, _, tail = Path(path).read_bytes().partition(b"eXIf")
-        return Image.open(BytesIO(head[:-4] + tail[int.from_bytes(head[-4:], "big") + 4 :]))
+@contextmanager
+def opened(path: str | Path, what: str = "picture", file: BytesIO | None = None) -> Iterator[Image.Image]:
+    """Open a picture, not decoded yet, as all are opened here. Errors of the block, too, are raised as by `reading`.
+
+    A PNG is opened without its EXIF if that makes Pillow refuse all of it.
+    """
+    with reading(path, what):
+        try:
+            image = Image.open(file or path, formats=FORMATS)
+        except UnidentifiedImageError:  # a chunk: the content's length (4 bytes), a name (4), content, checksum (4)
+            head, _, tail = (file.getvalue() if file else read_bytes(path)).partition(b"eXIf")
+            without = BytesIO(head[:-4] + tail[int.from_bytes(head[-4:], "big") + 4 :])
+            image = Image.open(without, formats=FORMATS)
+        with image:
+            yield image
+
+
+def read_bytes(path: str | Path, longest: int = 1 << 28) -> bytes:
+    """The bytes of a file. Raises InputError, without its name, where they are more than make sense, `longest`."""
+    if os.path.getsize(path) > longest:
+        raise InputError(f"over {longest:,} bytes")
+    return Path(path).read_bytes()
 
 
 def orientation_of(image: Image.Image) -> int:

@@ -25,7 +25,7 @@ from tqdm import tqdm
 from ..errors import InputError
 from ..files import atomic_file
 from .classes import CLASS_FILES, read_classes, read_lines
-from .labels import LabelCoding, read_example
+from .labels import LabelCoding, cleaned, read_example
 from .pictures import EXTENSIONS, IGNORE_LABEL, decode, several
 
 CLASS_LISTS = (*CLASS_FILES, "labels.txt", "class_names.txt", "label_colors.txt")
@@ -65,7 +65,7 @@ class Source:
 
     def note(self, where: Path, text: str) -> None:
         self.used.add(where)
-        self.notes[re.sub(r"(?s)\d+|'.*'", "", text)].append(" ".join(f"{where}: {text}".split()))
+        self.notes[re.sub(r"(?s)\d+|'.*'", "", text)].append(" ".join(cleaned(f"{where}: {text}").split()))
 
     def note_unused(self) -> None:
         """Note each file that was neither read nor named in a note."""

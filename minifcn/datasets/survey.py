@@ -4,6 +4,7 @@ import re
 from collections import defaultdict
 
 import numpy as np
+from PIL import Image
 
 from ..errors import InputError
 from .colours import is_background
@@ -29,11 +30,12 @@ class Survey:
         for index in tqdm(range(len(dataset)), f"checking {dataset.split}", unit="picture", leave=False, disable=None):
             try:
                 _, labels = dataset[index]
-            except InputError as error:
-                self.errors.append(str(error))
+            except (InputError, MemoryError) as error:
+                few = f"{self.names[index]}: too little memory for this picture; scale it down or cut it into parts"
+                self.errors.append(few if isinstance(error, MemoryError) else str(error))
                 continue
-            found = np.bincount(labels.ravel(), minlength=256)  # (256,)
-            counts.append(np.append(found[:L], found[dataset.ignore_label]))  # (L + 1,)
+            found = Image.fromarray(labels).histogram()  # of 256 values; bincount needs 8 bytes a pixel
+            counts.append([*found[:L], found[dataset.ignore_label]])  # (L + 1,)
             self.shapes.append(labels.shape)
         self.counts = np.array(counts, np.int64).reshape(-1, L + 1)
         self.pixels, self.occurs = self.counts.sum(axis=0), (self.counts > 0).sum(axis=0)

@@ -41,13 +41,13 @@ from .classes import find_classes, read_classes, read_lines
 from .dataset import Dataset, from_files, part
 from .labels import LabelCoding
 from .matlab import read_variables, struct_of
-from .pictures import reading, unused
+from .pictures import read_bytes, reading, unused
 
 CLASSES = (
     "background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable",
     "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor",
 )  # fmt: skip
-_LONGEST = 1 << 26  # bytes of a .mat file's labels, decompressed; SBD's have a quarter of a million
+_LONGEST = 1 << 25  # bytes of a .mat file, also decompressed; SBD's labels have a quarter of a million
 
 
 def palette(n: int) -> np.ndarray:
@@ -65,7 +65,7 @@ class _MatCoding(LabelCoding):
 
     def read(self, path: Path) -> tuple[np.ndarray, int]:
         with reading(path, "label file", "unpack it again"):
-            variables = read_variables(path.read_bytes(), ("GTcls",), _LONGEST)
+            variables = read_variables(read_bytes(path, _LONGEST), ("GTcls",), _LONGEST)
             values = struct_of(variables.get("GTcls")).get("Segmentation")
             if not isinstance(values, np.ndarray) or values.ndim != 2 or values.dtype.kind not in "ui":
                 found = f"{values.dtype} {values.shape}" if isinstance(values, np.ndarray) else "no array"

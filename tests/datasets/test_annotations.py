@@ -289,3 +289,11 @@ def test_supervisely_bitmaps_opaque_and_transparent(raw):
     expected[3:6, 50:52] = grey > 0
     expected[H - 2 :, W - 1] = [1, 1]  # the rest lies outside of the picture
     np.testing.assert_array_equal(draw(raw)[1], expected)
+
+
+@pytest.mark.parametrize("name", ["images/a.jpg", "train2017/a.jpg", "x/y/a.jpg", "images\\a.jpg"])
+def test_folders_that_coco_names_and_the_picture_lacks(tmp_path, name):
+    picture(tmp_path / "raw" / "a.jpg")
+    write_json(tmp_path / "raw" / "annotations" / "instances_train.json", coco(thing([FLAT]), file_name=name))
+    _, _, [(found, _, read)] = pictures_of_json(source_of(tmp_path / "raw"))
+    assert found == tmp_path / "raw" / "a.jpg" and (read()[1] == 1).any()

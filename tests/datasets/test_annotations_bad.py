@@ -5,6 +5,7 @@ import zlib
 
 import numpy as np
 import pytest
+from helpers import less_than
 from labelled_data import (
     FLAT,
     SQUARE,
@@ -14,6 +15,7 @@ from labelled_data import (
     coco,
     labelme,
     picture,
+    png,
     shape,
     source_of,
     supervisely,
@@ -22,7 +24,6 @@ from labelled_data import (
     write_json,
 )
 
-from minifcn.datasets import annotations
 from minifcn.datasets.annotations import draw_shape, pictures_of_json
 
 
@@ -64,13 +65,20 @@ def test_bad_run_lengths(raw, rle):
     assert faults(raw).startswith(f"{raw / 'a.json'}: unreadable drawing (")
 
 
-def test_bitmaps_that_are_bombs(raw, monkeypatch):
-    monkeypatch.setattr(annotations, "_LONGEST", 30)
-    write_json(raw / "a.jpg.json", supervisely(bitmap(np.ones((2, 2), np.uint8), [0, 0])))
-    assert "unreadable drawing (" in faults(raw)
+def test_bitmaps_that_are_bombs(raw):
+    """Neither zlib's content nor a picture in it may be larger than the picture that it lies on."""
     bomb = {"data": text(zlib.compress(bytes(1 << 28))), "origin": [0, 0]}
-    write_json(raw / "a.jpg.json", supervisely({"geometryType": "bitmap", "classTitle": "cat", "bitmap": bomb}))
-    assert "cannot identify image file" in faults(raw)
+    bombs = [{"geometryType": "bitmap", "classTitle": "cat", "bitmap": bomb}] * 20
+    write_json(raw / "a.jpg.json", supervisely(*bombs))
+    with less_than(2**24):
+        assert "cannot identify image file" in faults(raw)
+    write_json(raw / "a.jpg.json", supervisely(bitmap(np.zeros((9000, 9000), np.uint8), [0, 0])))
+    with less_than(2**23):
+        assert "a bitmap of 9000 x 9000 pixels is larger than its picture" in faults(raw)
+    write_json(raw / "a.json", labelme(shape("b", SQUARE, "mask", mask=text(png(np.zeros((9000, 9000), np.uint8))))))
+    (raw / "a.jpg.json").unlink()
+    with less_than(2**23):
+        assert "a bitmap of 9000 x 9000 pixels is larger than its picture" in faults(raw)
 
 
 @pytest.mark.parametrize(

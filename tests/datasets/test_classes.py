@@ -91,7 +91,15 @@ def test_values_after_the_names(tmp_path, form):
 
 
 @pytest.mark.parametrize(
-    "lines", [["lane 0", "lane 1"], ["road 0", "car"], ["bottle", "label"], ["Straße 2"], ["🐱", "C#"]]
+    "lines",
+    [
+        ["lane 0", "lane 1"],
+        ["route 66", "highway 5"],
+        ["road 0", "car"],
+        ["bottle", "label"],
+        ["Straße 2"],
+        ["🐱", "C#"],
+    ],
 )
 def test_numbers_that_are_part_of_a_name(tmp_path, lines):
     assert classes_of(tmp_path / "classes.txt", lines).classes == lines

@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 from small_data import COLOUR_CLASSES, class_picture, make_pictures, zipped
 
+from minifcn.datasets import classification
 from minifcn.datasets.classification import Pictures, open_pictures, title
 from minifcn.errors import InputError
 
@@ -180,16 +181,16 @@ def test_a_set_is_called_after_its_folder_or_zip(tmp_path, monkeypatch):
 
 def test_a_zip_is_read_by_one_thread_at_a_time(tmp_path, monkeypatch):
     """Validation begins while training pictures are read ahead: two splits of one archive, two threads."""
-    inside, at_once, read = [], [], zipfile.ZipFile.read
+    inside, at_once, read = [], [], classification._unpack
 
-    def slow_read(archive, name):
+    def slow_read(archive, name, longest):
         inside.append(name)
         time.sleep(0.02)
         at_once.append(len(inside))
         inside.remove(name)
-        return read(archive, name)
+        return read(archive, name, longest)
 
-    monkeypatch.setattr(zipfile.ZipFile, "read", slow_read)
+    monkeypatch.setattr(classification, "_unpack", slow_read)
     splits = open_pictures(zipped(make_pictures(tmp_path / "set"), tmp_path / "set.zip"))
     with ThreadPoolExecutor(2) as pool:
         for task in [pool.submit(lambda data=data: [data[i] for i in range(4)]) for data in splits]:

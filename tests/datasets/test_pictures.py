@@ -133,8 +133,8 @@ def test_unreadable_pictures_are_named(tmp_path):
     (tmp_path / "text.jpg").write_text("not a picture")
     (tmp_path / "empty.png").write_bytes(b"")
     (tmp_path / "folder.png").mkdir()
-    no_picture = "cannot identify image file"
-    for name, reason in (("text.jpg", no_picture), ("empty.png", no_picture), ("folder.png", "Is a directory")):
+    no_picture, no_file = "cannot identify image file", "a folder, pipe or device"
+    for name, reason in (("text.jpg", no_picture), ("empty.png", no_picture), ("folder.png", no_file)):
         assert f"{name}: unreadable picture ({reason}); save" in message(read_picture, tmp_path / name)
 
 

@@ -1,5 +1,10 @@
 """toytown: drawn the same every time, labelled in range, cached so that neither a kill nor damage goes unnoticed."""
 
+import os
+import subprocess
+import sys
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -151,3 +156,45 @@ def test_a_folder_that_cannot_be_written_names_the_variable_that_moves_the_cache
         Toytown("val")
     folder = tmp_path / "file" / "toytown" / toytown.VERSION / "seed0" / "val"
     assert str(raised.value) == f"{folder}: Not a directory; set MINIFCN_CACHE to another folder"
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), OSError("encoder error -2")])
+def test_a_full_disk_while_drawing(tmp_path, monkeypatch, error):
+    def fail(*_, **__):
+        raise error
+
+    monkeypatch.setattr(Image.Image, "save", fail)
+    with pytest.raises(
+        InputError, match=r"seed0.val: .*(No space|encoder error).*; set MINIFCN_CACHE to another folder"
+    ):
+        Toytown("val", root=tmp_path)
+
+
+def alive(pid):
+    """Whether a process of Linux runs: it is there, and is no zombie that nobody has asked about."""
+    stat = Path(f"/proc/{pid}/stat")
+    with suppress(OSError):
+        return stat.read_text().rpartition(")")[2].split()[0] != "Z"
+    return False
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks processes up as Linux has them")
+def test_the_second_process_does_not_outlive_the_first(tmp_path):
+    """kill -9 while both draw."""
+    code = "from minifcn.datasets import toytown; toytown.os.cpu_count = lambda: 2; toytown.Toytown('train')"
+    environment = os.environ | {"MINIFCN_CACHE": str(tmp_path)}
+    with subprocess.Popen([sys.executable, "-c", code], env=environment, stderr=subprocess.DEVNULL) as first:
+        children, until = Path(f"/proc/{first.pid}/task/{first.pid}/children"), time.monotonic() + 60
+        folder = tmp_path / "toytown" / toytown.VERSION / "seed0" / "train" / "labels"
+        while not (folder / "train_599.png").exists():  # the helper begins with the last one
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        [helper] = map(int, children.read_text().split())
+        assert alive(helper)
+        first.kill()
+    until = time.monotonic() + 60
+    while alive(helper):
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    assert len(list(folder.iterdir())) < 600  # it did not draw to its end
+    assert not list(tmp_path.rglob(f"*.{helper}.tmp"))

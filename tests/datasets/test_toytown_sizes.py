@@ -181,7 +181,8 @@ def test_a_second_process_draws_the_same(small, tmp_path, monkeypatch):
     monkeypatch.undo()  # what it would have started, but to its end, and elsewhere
     for kind in ("pictures", "labels"):
         (tmp_path / kind).mkdir()
-    subprocess.run(started[0], check=True, timeout=60)
+    with subprocess.Popen(started[0], stdin=subprocess.PIPE) as process:
+        assert process.wait(timeout=60) == 0
     for kind in ("pictures", "labels"):
         assert sorted(path.name for path in (tmp_path / kind).iterdir()) == ["test_001.png", "test_006.png"]
         one, other = (place / kind / "test_001.png" for place in (tmp_path, alone.folder))
@@ -191,7 +192,7 @@ def test_a_second_process_draws_the_same(small, tmp_path, monkeypatch):
 class Process:
     def terminate(self): ...
 
-    def wait(self): ...
+    def communicate(self): ...
 
 
 @pytest.mark.parametrize(("many", "cpus", "helpers"), [(2, 2, 1), (3, 2, 0), (2, 1, 0), (2, None, 0)])

@@ -18,6 +18,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 from PIL import Image
@@ -90,7 +91,8 @@ class Toytown(Dataset):
                 with helper(*task) if len(missing) >= MANY and (os.cpu_count() or 1) > 1 else nullcontext():
                     list(tqdm(draw(*task), f"drawing {self.name}/{self.split}", len(missing), unit="picture"))
             except OSError as error:
-                raise InputError(f"{self.folder}: {error.strerror}; set MINIFCN_CACHE to another folder") from error
+                reason = error.strerror or error
+                raise InputError(f"{self.folder}: {reason}; set MINIFCN_CACHE to another folder") from error
 
 
 class ToytownSizes(Toytown):
@@ -124,13 +126,22 @@ def draw(kind: type[Toytown], folder: str | Path, split: str, seed: int, indices
 def helper(kind: type[Toytown], folder: Path, split: str, seed: int, indices: list[int]) -> Iterator[None]:
     """Inside this block another process draws too, from the last picture to the first."""
     call = f"toytown.{kind.__name__}, {str(folder.resolve())!r}, {split!r}, {seed}, {indices[::-1]}"
-    code = f"from minifcn.datasets import toytown; list(toytown.draw({call}))"
-    process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
+    code = f"from minifcn.datasets import toytown; toytown.help_draw({call})"
+    process = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stderr=subprocess.DEVNULL)
     try:
         yield
     finally:  # by now the two have met, or this process was interrupted
         process.terminate()
-        process.wait()
+        process.communicate()  # closes its stdin, and waits
+
+
+def help_draw(*task) -> None:
+    """Draw as long as the process lives that holds the other end of stdin, however that ends."""
+    waiting = Thread(target=os.read, args=(0, 1), daemon=True)
+    waiting.start()
+    for _ in draw(*task):
+        if not waiting.is_alive():
+            break
 
 
 def write_png(image: Image.Image, path: Path) -> None:
