@@ -8,14 +8,18 @@ weights.safetensors       fsync of the folder: so is the name
 import errno
 import json
 import os
+import platform
+import sys
+import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TextIO
 
 from .errors import InputError
 
 MARK, HEAD = "made by minifcn", 4096  # what may be made again says so, within so many bytes
+LOCK = "lock"  # the file in a folder that says which process works there
 
 
 def check_target(path: str | os.PathLike) -> None:
@@ -90,3 +94,61 @@ def write_json(path: Path, content: dict) -> None:
     """Write a JSON file atomically."""
     with atomic_file(path) as file:
         file.write(json.dumps(content, indent=2).encode() + b"\n")
+
+
+# --- one process at a time ---
+
+
+@contextmanager
+def alone_in(folder: Path, wait: bool = False) -> Iterator[None]:
+    """Hold a folder for this process: another waits, or gets an InputError that says who holds it.
+
+    The system's lock on the file LOCK goes with the process, whatever ends that. Where there can be none, as the folder
+    is read-only or its file system has no locks, a note says so.
+    """
+    try:
+        file = _locked(folder / LOCK, wait)
+    except OSError as error:
+        print(f"note: {folder}: no lock ({error.strerror}); let no other command work here", file=sys.stderr)
+        yield
+        return
+    with file:
+        file.truncate(0)
+        command, since = " ".join(sys.orig_argv[1:]), time.strftime("%Y-%m-%d %H:%M:%S")
+        file.write(f"process {os.getpid()} on {platform.node()}, since {since}: {command}")
+        file.flush()
+        try:
+            yield
+        finally:
+            with suppress(OSError):  # Windows deletes no open file
+                os.unlink(folder / LOCK)
+
+
+def _locked(path: Path, wait: bool) -> TextIO:
+    """Open a file, locked. Raises InputError where another process has it, OSError where it cannot be locked."""
+    while True:
+        with ExitStack() as opened:
+            file = opened.enter_context(open(path, "a+", errors="replace"))
+            try:
+                _lock(file, wait)
+            except (BlockingIOError, PermissionError):
+                file.seek(0)
+                holder = " ".join(file.read(400).split()) or "another process"
+                raise InputError(f"{path.parent}: {holder} is at work here; wait for it, or choose another") from None
+            with suppress(FileNotFoundError):  # who had it has deleted it: another's may be there by now
+                if os.path.samestat(os.fstat(file.fileno()), os.stat(path)):
+                    opened.pop_all()
+                    return file
+
+
+def _lock(file: TextIO, wait: bool) -> None:
+    """Lock an open file. Raises BlockingIOError or PermissionError where another process has it."""
+    try:
+        import fcntl
+    except ImportError:  # Windows, which locks bytes: one behind the text, which others read
+        import msvcrt
+
+        file.seek(1 << 30)
+        msvcrt.locking(file.fileno(), msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)
+    else:
+        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))

@@ -9,6 +9,7 @@ from pathlib import Path
 from .command import command_line, command_parser
 from .datasets.classification import open_pictures
 from .errors import InputError
+from .files import LOCK
 from .training.classification import TRUNK_FILE, Classification
 from .training.settings import PRETRAIN_EPOCHS, ClassificationSettings, Options, read, steps_for
 from .training.task import run_command
@@ -57,7 +58,7 @@ def report(folder: Path, _, stages: list[ClassificationSettings], metrics: list[
         print(f"held-out pictures: {top1}, {top5}")
     else:
         print(f"{stages[0].data} has no val/: nothing was held out, so there is no score")
-    print(f"wrote {', '.join(str(path) for path in sorted(folder.iterdir()))}")
+    print(f"wrote {', '.join(str(path) for path in sorted(folder.iterdir()) if path.name != LOCK)}")
     print(f"start an FCN from it: python -m minifcn.train --init {folder / TRUNK_FILE} --trunk {stages[0].trunk}")
 
 

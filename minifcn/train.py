@@ -10,7 +10,7 @@ from pathlib import Path
 from .command import command_line, command_parser
 from .datasets import DRAWN, has_split, lasting_name, open_dataset, survey
 from .errors import InputError
-from .files import write_json
+from .files import LOCK, write_json
 from .training.evaluation import load
 from .training.recipes import of_stage, presets
 from .training.segmentation import Segmentation, draw_samples, open_splits
@@ -91,7 +91,9 @@ def report(folder: Path, folders: list[Path], stages: list, metrics: list[dict],
         score = remark if one_class else f"{score} - {remark}" if remark else score
         print(f"{m['model']}: {split} Jaccard {score}, trained {m['steps']} steps in {m['train_seconds']:.0f} s")
     for place in dict.fromkeys([*folders, folder]):
-        print(f"wrote {', '.join(str(path) for path in sorted(place.iterdir()) if path.is_file())}")
+        print(
+            f"wrote {', '.join(str(path) for path in sorted(place.iterdir()) if path.is_file() and path.name != LOCK)}"
+        )
     print(f"look at {folder / 'samples.png'}")
 
 
