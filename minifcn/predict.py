@@ -91,8 +91,8 @@ def segmented(networks: dict, places: dict, truths: dict, args, bad: dict):
     """
     meta = networks[args.checkpoint].meta
     classes, palette = meta["classes"], np.array(meta["palette"], np.uint8)
-    values = np.array(meta.get("values", range(len(classes))))
-    colours = np.full((max(values) + 1, 3), figures.VOID_COLOUR, np.uint8)  # of the label files' values
+    values = np.array(meta.get("values", range(len(classes))), np.uint8)
+    colours = np.full((int(values.max()) + 1, 3), figures.VOID_COLOUR, np.uint8)  # of the label files' values
     colours[values] = palette
     # What values mean is for the whole set to say, so that the other files in the folder of labels count, too.
     folder = args.compare and (args.compare if args.compare.is_dir() else args.compare.parent)
