@@ -16,7 +16,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
-from .errors import InputError
+from .errors import InputError, printable
 
 MARK, HEAD = "made by minifcn", 4096  # what may be made again says so, within so many bytes
 LOCK = "lock"  # the file in a folder that says which process works there
@@ -109,7 +109,8 @@ def alone_in(folder: Path, wait: bool = False) -> Iterator[None]:
     try:
         file = _locked(folder / LOCK, wait)
     except OSError as error:
-        print(f"note: {folder}: no lock ({error.strerror}); let no other command work here", file=sys.stderr)
+        note = f"note: {folder}: no lock ({error.strerror}); let no other command work here"
+        print(printable(note), file=sys.stderr)
         yield
         return
     with file:

@@ -19,7 +19,7 @@ from minifcn.files import LOCK, alone_in, write_json
 from minifcn.models import TRUNKS, fcn32s
 from minifcn.training.folder import stopping
 from minifcn.training.loop import Stopped
-from minifcn.training.settings import POSITIVE
+from minifcn.training.settings import POSITIVE, Name
 from minifcn.weights.shipped import SHIPPED, find_weights
 
 from . import build, jobs, measurements, pretraining, table
@@ -79,6 +79,8 @@ def plan(args: argparse.Namespace) -> Options:
     for name, value in [*given.items(), *(("lr", lr) for lr in args.lr)]:
         if value not in POSITIVE:
             raise InputError(f"--{name}: expected {POSITIVE.text}, received {value}")
+    if args.name not in (expected := Name()):
+        raise InputError(f"--name: expected {expected.text}, received {args.name!r}")
     data, vgg = lasting_name(args.data), find_weights(args.init, args.trunk)
     train, reported = (open_dataset(args.data, split) for split in ("train", jobs.reported_split(args.data)))
     survey.check(args.data, [train, reported], allow_absent=True)

@@ -107,14 +107,23 @@ def evaluate(model: Module, dataset: Dataset, progress="", each=None, side: int 
     from tqdm import tqdm  # only here: import minifcn does without its modules
 
     counts = ConfusionMatrix(len(dataset.classes), dataset.ignore_label)
-    pictures = run_ahead(dataset.__getitem__, range(len(dataset)), 2)
-    for picture, labels in tqdm(pictures, progress, len(dataset), leave=False, disable=not progress or None):
+    names, read = dataset.names, dataset.__getitem__
+    pictures = run_ahead(lambda i: (names[i], *named(names[i], read, i)), range(len(dataset)), 2)
+    for name, picture, labels in tqdm(pictures, progress, len(dataset), leave=False, disable=not progress or None):
         own = ConfusionMatrix(counts.num_classes, dataset.ignore_label)
-        own.update(labels, segment(model, picture, side))
+        own.update(labels, named(name, segment, model, picture, side))
         counts.counts += own.counts
         if each is not None:
             each.append(own.jaccard())
     return counts
+
+
+def named(name: str, function: Callable, *arguments):
+    """Return function(*arguments); if the memory does not suffice, the error says for which picture."""
+    try:
+        return function(*arguments)
+    except MemoryError as error:
+        raise MemoryError(f"{name}: {error}") from error
 
 
 def check_classes(path, meta: dict, other, classes: list[str]) -> None:

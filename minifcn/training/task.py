@@ -15,7 +15,7 @@ import numpy as np
 
 from .. import device, figures, ops
 from ..datasets import classification, loader, transforms
-from ..errors import InputError
+from ..errors import InputError, printable
 from ..files import alone_in, write_json
 from ..weights import WeightFile, load_weights
 from .folder import LAST, new_folder, read_config, read_metrics, stopping, write_config
@@ -59,12 +59,14 @@ class Task:
         if report.preprocessing is None:
             raise InputError(f"{path}: says nothing of its preprocessing; give a checkpoint of a run")
         self.preprocessing = report.preprocessing
-        print(f"initialised from {path}:\n{report.table()}\n  preprocessing: {self.preprocessing.describe()}")
+        print(f"initialised from {printable(path)}:\n{report.table()}")
+        print(f"  preprocessing: {self.preprocessing.describe()}")
         last_layers = [name for name in report.loaded + report.reinitialised if name.startswith(("score", "fc8"))]
         if last_layers and report.classes != ours:
             count = "unknown" if report.classes is None else len(report.classes)
             kept = "new last layers" if report.reinitialised else "kept its last layers all the same"
-            print(f"  NOTE: the file's classes ({count}) are not those of {self.train_set.name} ({len(ours)}): {kept}")
+            data = printable(self.train_set.name)
+            print(f"  NOTE: the file's classes ({count}) are not those of {data} ({len(ours)}): {kept}")
 
     def batches(self) -> loader.Loader:
         """The batches of the training set."""
@@ -93,7 +95,7 @@ class Task:
         length = f"{s.steps} steps of {s.batch * s.accumulate} = {s.steps / (pictures // s.batch // s.accumulate):.1f}"
         return (
             f"{s.title} ({s.trunk}): {weights:,} weights; {self.model.loops.describe()}\n"
-            f"{data.name}: {pictures} training pictures, {len(data.classes)} classes; {length} epochs\n"
+            f"{printable(data.name)}: {pictures} training pictures, {len(data.classes)} classes; {length} epochs\n"
             f"lr {s.lr:g} ({s.schedule}) on the {s.reduction} of the losses; momentum {s.momentum}, "
             f"weight decay {s.weight_decay:g}, clip {s.clip:g}, warm-up {s.warmup} steps; biases lr x 2, no decay"
         )
@@ -118,7 +120,7 @@ def complete(kind: type[Task], folder: Path, settings: Settings, where: str, sto
     """
     metrics = read_metrics(folder)
     if metrics:
-        print(f"{folder}: finished already; to train longer, start a new run with --init {folder / LAST}")
+        print(printable(f"{folder}: finished already; to train longer, start a new run with --init {folder / LAST}"))
     else:
         run = open_run(kind, folder, settings, where, task, splits)
         if not (folder / "config.json").exists():
@@ -154,7 +156,7 @@ def run_command(kind: type[Task], opts: Options, given: dict, plan: Callable, re
         task.initialise(file)
         folder = new_folder(Path(opts.out), opts.name or classification.title(stages[0].data))
         write_config(folder, stages, opts.device)
-        print(f"run: {folder}")
+        print(printable(f"run: {folder}"))
     folders = [folder] if len(stages) == 1 else [folder / s.title for s in stages]
     metrics = []
     try:
@@ -168,6 +170,7 @@ def run_command(kind: type[Task], opts: Options, given: dict, plan: Callable, re
             report(folder, folders, stages, metrics, opts.device)
     except Stopped as stopped:
         command = f"python -m minifcn.{kind.takes.command} --resume {folder}"
-        print(f"\n{stopped}\ngo on with: {command}" + f" --device {opts.device}" * (opts.device != "cpu"))
+        command += f" --device {opts.device}" * (opts.device != "cpu")
+        print(f"\n{printable(stopped)}\ngo on with: {printable(command)}")
         return 130
     return 0
