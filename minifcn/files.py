@@ -36,22 +36,16 @@ def is_ours(path: str | os.PathLike) -> bool:
         return MARK.encode() in file.read(HEAD)
 
 
-def _identity(path: str | os.PathLike) -> tuple[int, int]:
-    """The same for all names and links of a file."""
-    found = os.stat(path)
-    return found.st_dev, found.st_ino
-
-
 def check_replaceable(targets: Iterable, inputs: Iterable = (), overwrite: bool = False) -> None:
     """Raise InputError where writing a target would lose something: an input, by whatever path, or another's file.
 
     overwrite: whether files without the mark may go; inputs stay in any case. Folders of targets need not be there.
     """
     there = [target for target in targets if os.path.exists(target)]
-    read = {_identity(path): path for path in inputs if os.path.exists(path)} if there else {}
+    read = {os.stat(path)[1:3]: path for path in inputs if os.path.exists(path)} if there else {}  # by inode, device
     for target in there:
         check_target(target)
-        if same := read.get(_identity(target)):
+        if same := read.get(os.stat(target)[1:3]):
             raise InputError(f"{target}: would overwrite {same}, which is read; choose another --out, or rename one")
         if not overwrite and not is_ours(target):
             raise InputError(f"{target}: is there, and not {MARK}; choose another --out, or add --overwrite")
@@ -106,50 +100,42 @@ def alone_in(folder: Path, wait: bool = False) -> Iterator[None]:
     The system's lock on the file LOCK goes with the process, whatever ends that. Where there can be none, as the folder
     is read-only or its file system has no locks, a note says so.
     """
-    try:
-        file = _locked(folder / LOCK, wait)
-    except OSError as error:
-        note = f"note: {folder}: no lock ({error.strerror}); let no other command work here"
-        print(printable(note), file=sys.stderr)
-        yield
-        return
-    with file:
-        file.truncate(0)
-        command, since = " ".join(sys.orig_argv[1:]), time.strftime("%Y-%m-%d %H:%M:%S")
-        file.write(f"process {os.getpid()} on {platform.node()}, since {since}: {command}")
-        file.flush()
+    path, command, since = folder / LOCK, " ".join(sys.orig_argv[1:]), time.strftime("%Y-%m-%d %H:%M:%S")
+    with ExitStack() as opened:
+        try:
+            locked = False
+            while not locked:
+                file = opened.enter_context(open(path, "a+", errors="replace"))
+                if not _lock(file, wait):
+                    file.seek(0)
+                    holder = " ".join(file.read(400).split()) or "another process"
+                    raise InputError(f"{folder}: {holder} is at work here; wait for it, or choose another")
+                locked = os.fstat(file.fileno()).st_nlink > 0  # else who had it has deleted it
+            file.truncate(0)
+            file.write(f"process {os.getpid()} on {platform.node()}, since {since}: {command}")
+            file.flush()
+        except OSError as error:
+            note = f"note: {folder}: no lock ({error.strerror}); let no other command work here"
+            print(printable(note), file=sys.stderr)
         try:
             yield
         finally:
             with suppress(OSError):  # Windows deletes no open file
-                os.unlink(folder / LOCK)
+                os.unlink(path)
 
 
-def _locked(path: Path, wait: bool) -> TextIO:
-    """Open a file, locked. Raises InputError where another process has it, OSError where it cannot be locked."""
-    while True:
-        with ExitStack() as opened:
-            file = opened.enter_context(open(path, "a+", errors="replace"))
-            try:
-                _lock(file, wait)
-            except (BlockingIOError, PermissionError):
-                file.seek(0)
-                holder = " ".join(file.read(400).split()) or "another process"
-                raise InputError(f"{path.parent}: {holder} is at work here; wait for it, or choose another") from None
-            with suppress(FileNotFoundError):  # who had it has deleted it: another's may be there by now
-                if os.path.samestat(os.fstat(file.fileno()), os.stat(path)):
-                    opened.pop_all()
-                    return file
-
-
-def _lock(file: TextIO, wait: bool) -> None:
-    """Lock an open file. Raises BlockingIOError or PermissionError where another process has it."""
+def _lock(file: TextIO, wait: bool) -> bool:
+    """Lock an open file; False where another process has it. Windows locks bytes: one behind the text, to be read."""
     try:
-        import fcntl
-    except ImportError:  # Windows, which locks bytes: one behind the text, which others read
-        import msvcrt
+        if os.name == "nt":
+            import msvcrt
 
-        file.seek(1 << 30)
-        msvcrt.locking(file.fileno(), msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)
-    else:
-        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            file.seek(1 << 30)
+            msvcrt.locking(file.fileno(), msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        return True
+    except (BlockingIOError, PermissionError):
+        return False

@@ -89,8 +89,8 @@ def report(folder: Path, folders: list[Path], stages: list, metrics: list[dict],
         remark = found.get("remark")
         one_class = remark and sum(map(any, found["confusion"])) == 1  # of the labels: any score would be praise
         score = remark if one_class else f"{score} - {remark}" if remark else score
-        trained = f"trained {m['steps']} steps in {m['train_seconds']:.0f} s"
-        print(printable(f"{m['model']}: {split} Jaccard {score}, {trained}"))
+        seconds = f"{m['train_seconds']:.0f} s"
+        print(printable(f"{m['model']}: {split} Jaccard {score}, trained {m['steps']} steps in {seconds}"))
     for place in dict.fromkeys([*folders, folder]):
         written = (str(path) for path in sorted(place.iterdir()) if path.is_file() and path.name != LOCK)
         print(printable(f"wrote {', '.join(written)}"))

@@ -82,7 +82,7 @@ def test_the_lock_of_who_left_is_no_lock(tmp_path, monkeypatch):
             os.unlink(tmp_path / LOCK)
             if left.pop() == 2:
                 (tmp_path / LOCK).write_text("another's")
-        real(file, wait)
+        return real(file, wait)
 
     monkeypatch.setattr(files, "_lock", lock)
     with alone_in(tmp_path), pytest.raises(InputError, match=f"process {os.getpid()} on "), alone_in(tmp_path):
