@@ -8,15 +8,22 @@ from collections.abc import Callable
 from functools import partial
 
 from .cpu import keep_freed_memory
-from .errors import LESS_MEMORY, InputError
+from .errors import LESS_MEMORY, InputError, printable
 from .files import MARK
 from .weights.shipped import shipped_files
+
+
+class Parser(argparse.ArgumentParser):
+    """One whose errors are of one line: a shell's pattern may have put any name among the arguments."""
+
+    def error(self, message: str):
+        super().error(printable(message))
 
 
 def command_parser(name: str, usage: str, description: str) -> argparse.ArgumentParser:
     """Return a parser whose help fits a screen."""
     program, look = f"python -m minifcn.{name}", partial(argparse.HelpFormatter, max_help_position=28, width=100)
-    return argparse.ArgumentParser(program, f"{program} {usage}", description, formatter_class=look)
+    return Parser(program, f"{program} {usage}", description, formatter_class=look)
 
 
 def add_device_option(parser: argparse.ArgumentParser) -> None:
@@ -83,7 +90,7 @@ def outlive_readers() -> None:
 def describe(error: BaseException) -> str:
     """One line for an error, naming the file of an operating-system error and the way out."""
     if isinstance(error, MemoryError):
-        return f"out of memory{f' ({error})' if str(error) else ''}: {LESS_MEMORY}"
+        return printable(f"out of memory{f' ({error})' if str(error) else ''}: {LESS_MEMORY}")
     if isinstance(error, OSError) and error.filename is not None:
-        return f"{error.filename}: {error.strerror}; check this path, or choose another"
-    return " ".join(str(error).split())
+        return printable(f"{error.filename}: {error.strerror}; check this path, or choose another")
+    return printable(" ".join(str(error).split()))

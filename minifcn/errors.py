@@ -5,3 +5,12 @@ LESS_MEMORY = "use smaller pictures (--side, --crop), a smaller --batch, --low-m
 
 class InputError(Exception):
     """Something the user gave cannot be used. The message names the file and the value and says what to do."""
+
+
+def printable(text) -> str:
+    """Return a path, a name, or a line with some, without what moves a cursor, breaks a line or cannot be encoded.
+
+    Such a character is shown as Python would write it, \\n or \\x1b; letters of all scripts stay.
+    """
+    text = str(text)
+    return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)

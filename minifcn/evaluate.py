@@ -19,7 +19,7 @@ import numpy as np
 from . import figures
 from .command import add_network_options, add_overwrite_option, command_line, command_parser
 from .datasets import open_dataset
-from .errors import InputError
+from .errors import InputError, printable
 from .files import MARK, check_replaceable, check_target, is_ours, write_json
 from .training.evaluation import check_classes, evaluate, load, predict
 from .weights.shipped import find_model
@@ -49,22 +49,22 @@ def main(argv=None) -> None:
     check_classes(path, model.meta, dataset.name, dataset.classes)
     scores: list[float] = []
     counts = evaluate(model, dataset, "evaluate", scores, args.side)
-    step = model.meta.get("step", "unknown")
-    print(f"{model.name} of step {step} on {dataset.name} {args.split}, {len(dataset)} pictures")
+    step, data = model.meta.get("step", "unknown"), f"{printable(dataset.name)} {args.split}"
+    print(f"{model.name} of step {step} on {data}, {len(dataset)} pictures")
     print(counts.table(dataset.classes))
     if args.out:
         each = {name: None if math.isnan(score) else score for name, score in zip(dataset.names, scores, strict=True)}
         write_json(out, {"software": MARK} | counts.details(dataset.classes) | {"pictures": each})
-        print(f"wrote {out}")
+        print(f"wrote {printable(out)}")
     if args.worst:
         examples = []
         for i in np.argsort(scores, kind="stable")[: args.worst].tolist():  # pictures without a score, NaN, are last
             picture, truth = dataset[i]
             examples.append((picture, truth, predict(model, picture, args.side)))
-            print(f"{100 * scores[i]:5.1f} %  {dataset.names[i]}")
+            print(f"{100 * scores[i]:5.1f} %  {printable(dataset.names[i])}")
         figures.compare(worst, examples, dataset.classes, dataset.palette)
         figures.confusion(matrix, counts.counts, dataset.classes)
-        print(f"wrote {worst}, {matrix}")
+        print(printable(f"wrote {worst}, {matrix}"))
 
 
 if __name__ == "__main__":

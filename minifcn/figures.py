@@ -27,6 +27,7 @@ MARGIN, GAP, TITLE_LINE, LEGEND_LINE, LEGEND_GAP, SWATCH = 16, 10, 26, 28, 32, 1
 TITLE_SIZE, FONT_SIZE = 19, 16  # of samples(), in pixels
 TEXT, FAINT, GREY, BLUE, ORANGE = "#222222", "#9a9a9a", "#555555", "#1f4e79", "#b2541a"
 WRONG, VOID_GREY = (214, 40, 40), 150  # of errors()
+BAND = 256
 MADE = PngInfo()
 MADE.add_text("Software", MARK)
 
@@ -61,9 +62,19 @@ def overlay(picture: np.ndarray, labels: np.ndarray, classes: list[str], palette
     around, border = np.pad(labels, line, "edge"), np.zeros((H, W), bool)
     for i in range(2 * line + 1):
         border |= (around[i : i + H, line : line + W] != labels) | (around[line : line + H, i : i + W] != labels)
-    share = np.where(border, 1, np.float32(0.5))[..., None]  # (H, W, 1)
-    share[(labels == IGNORE_LABEL) | (labels == 0) & is_background(classes[0])] = 0
-    return np.rint((1 - share) * picture + share * colourise(labels, palette)).astype(np.uint8)
+
+    def tinted(picture, labels, border):
+        share = np.where(border, 1, np.float32(0.5))[..., None]  # (h, W, 1)
+        share[(labels == IGNORE_LABEL) | (labels == 0) & is_background(classes[0])] = 0
+        return np.rint((1 - share) * picture + share * colourise(labels, palette)).astype(np.uint8)
+
+    return _in_bands(tinted, picture, labels, border)
+
+
+def _in_bands(draw: Callable, *arrays: np.ndarray) -> np.ndarray:
+    """Return draw(*arrays), made of BAND rows at a time: all at once would take tens of bytes a pixel."""
+    bands = (slice(top, top + BAND) for top in range(0, len(arrays[0]), BAND))
+    return np.concatenate([draw(*(x[rows] for x in arrays)) for rows in bands])
 
 
 def save_overlay(path: str | os.PathLike, picture: np.ndarray, labels: np.ndarray, classes: list[str], palette) -> None:
@@ -143,10 +154,14 @@ def compare(path: str | os.PathLike, examples: list[tuple], classes: list[str], 
 
 def errors(picture: np.ndarray, truth: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Return a picture (H, W, 3) uint8 in grey, red where labels (H, W) are not the true ones; void is plain grey."""
-    drawn = np.repeat(100 + picture.mean(axis=2, keepdims=True) / 2, 3, axis=2)  # (H, W, 3), pale
-    drawn[truth != labels] = 0.3 * drawn[truth != labels] + 0.7 * np.array(WRONG)
-    drawn[truth == IGNORE_LABEL] = VOID_GREY
-    return drawn.astype(np.uint8)
+
+    def drawn(picture, truth, labels):
+        x = np.repeat(100 + picture.mean(axis=2, keepdims=True) / 2, 3, axis=2)  # (h, W, 3), pale
+        x[truth != labels] = 0.3 * x[truth != labels] + 0.7 * np.array(WRONG)
+        x[truth == IGNORE_LABEL] = VOID_GREY
+        return x.astype(np.uint8)
+
+    return _in_bands(drawn, picture, truth, labels)
 
 
 def _font(size: int) -> ImageFont.FreeTypeFont:

@@ -8,14 +8,18 @@ weights.safetensors       fsync of the folder: so is the name
 import errno
 import json
 import os
+import platform
+import sys
+import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TextIO
 
-from .errors import InputError
+from .errors import InputError, printable
 
 MARK, HEAD = "made by minifcn", 4096  # what may be made again says so, within so many bytes
+LOCK = "lock"  # the file in a folder that says which process works there
 
 
 def check_target(path: str | os.PathLike) -> None:
@@ -32,22 +36,16 @@ def is_ours(path: str | os.PathLike) -> bool:
         return MARK.encode() in file.read(HEAD)
 
 
-def _identity(path: str | os.PathLike) -> tuple[int, int]:
-    """The same for all names and links of a file."""
-    found = os.stat(path)
-    return found.st_dev, found.st_ino
-
-
 def check_replaceable(targets: Iterable, inputs: Iterable = (), overwrite: bool = False) -> None:
     """Raise InputError where writing a target would lose something: an input, by whatever path, or another's file.
 
     overwrite: whether files without the mark may go; inputs stay in any case. Folders of targets need not be there.
     """
     there = [target for target in targets if os.path.exists(target)]
-    read = {_identity(path): path for path in inputs if os.path.exists(path)} if there else {}
+    read = {os.stat(path)[1:3]: path for path in inputs if os.path.exists(path)} if there else {}  # by inode, device
     for target in there:
         check_target(target)
-        if same := read.get(_identity(target)):
+        if same := read.get(os.stat(target)[1:3]):
             raise InputError(f"{target}: would overwrite {same}, which is read; choose another --out, or rename one")
         if not overwrite and not is_ours(target):
             raise InputError(f"{target}: is there, and not {MARK}; choose another --out, or add --overwrite")
@@ -90,3 +88,54 @@ def write_json(path: Path, content: dict) -> None:
     """Write a JSON file atomically."""
     with atomic_file(path) as file:
         file.write(json.dumps(content, indent=2).encode() + b"\n")
+
+
+# --- one process at a time ---
+
+
+@contextmanager
+def alone_in(folder: Path, wait: bool = False) -> Iterator[None]:
+    """Hold a folder for this process: another waits, or gets an InputError that says who holds it.
+
+    The system's lock on the file LOCK goes with the process, whatever ends that. Where there can be none, as the folder
+    is read-only or its file system has no locks, a note says so.
+    """
+    path, command, since = folder / LOCK, " ".join(sys.orig_argv[1:]), time.strftime("%Y-%m-%d %H:%M:%S")
+    with ExitStack() as opened:
+        try:
+            locked = False
+            while not locked:
+                file = opened.enter_context(open(path, "a+", errors="replace"))
+                if not _lock(file, wait):
+                    file.seek(0)
+                    holder = " ".join(file.read(400).split()) or "another process"
+                    raise InputError(f"{folder}: {holder} is at work here; wait for it, or choose another")
+                locked = os.fstat(file.fileno()).st_nlink > 0  # else who had it has deleted it
+            file.truncate(0)
+            file.write(f"process {os.getpid()} on {platform.node()}, since {since}: {command}")
+            file.flush()
+        except OSError as error:
+            note = f"note: {folder}: no lock ({error.strerror}); let no other command work here"
+            print(printable(note), file=sys.stderr)
+        try:
+            yield
+        finally:
+            with suppress(OSError):  # Windows deletes no open file
+                os.unlink(path)
+
+
+def _lock(file: TextIO, wait: bool) -> bool:
+    """Lock an open file; False where another process has it. Windows locks bytes: one behind the text, to be read."""
+    try:
+        if os.name == "nt":
+            import msvcrt
+
+            file.seek(1 << 30)
+            msvcrt.locking(file.fileno(), msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        return True
+    except (BlockingIOError, PermissionError):
+        return False

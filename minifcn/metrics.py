@@ -19,6 +19,7 @@ import math
 import numpy as np
 
 from . import device
+from .errors import printable
 from .ops.checks import check_labels, whole
 
 SCORES = {  # method -> title in a table
@@ -105,12 +106,12 @@ class ConfusionMatrix:
         each class has a name.
         """
         found = zip(class_names, self.class_jaccard(), strict=True)
-        classes = [(name, _per_cent(score, "absent")) for name, score in found]
+        classes = [(printable(name), _per_cent(score, "absent")) for name, score in found]
         scores = [(title, _per_cent(getattr(self, name)(), "-")) for name, title in SCORES.items()]
         left = max(len(name) for name, _ in classes + scores)
         header, *lines = (f"{name:<{left}}  {text:>9}" for name, text in [("class", "Jaccard %"), *classes, *scores])
         rule = "-" * len(header)
-        remark = filter(None, [self.remark(class_names)])
+        remark = filter(None, [printable(self.remark(class_names))])
         return "\n".join([header, rule, *lines[: len(classes)], rule, *lines[len(classes) :], *remark])
 
 

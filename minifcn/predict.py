@@ -31,7 +31,7 @@ from .command import add_network_options, add_overwrite_option, command_line, co
 from .datasets.classes import find_classes, read_classes
 from .datasets.labels import LabelCoding, read_example
 from .datasets.pictures import EXTENSIONS, opened, read_picture, several
-from .errors import InputError
+from .errors import InputError, printable
 from .files import check_replaceable, is_ours
 from .training.evaluation import MARGIN, TILE, check_classes, load, predict, seen_size
 from .weights.shipped import find_model
@@ -57,11 +57,11 @@ def main(argv=None) -> int:
     entries = segmented(networks, places, truths, args, bad)
     if page in targets:
         gallery.write(page, entries, model.meta["classes"], np.array(model.meta["palette"], np.uint8))
-        print(f"wrote {page}")
+        print(f"wrote {printable(page)}")
     for _ in entries:  # where no page has asked for them
         pass
     for reason, paths in bad.items():
-        print(f"error: {', '.join(paths)}: {reason}", file=sys.stderr)
+        print(printable(f"error: {', '.join(paths)}: {reason}"), file=sys.stderr)
     return bool(bad) + (sum(map(len, bad.values())) == len(places))
 
 
@@ -90,15 +90,15 @@ def segmented(networks: dict, places: dict, truths: dict, args, bad: dict):
     """
     meta = networks[args.checkpoint].meta
     classes, palette = meta["classes"], np.array(meta["palette"], np.uint8)
-    values = np.array(meta.get("values", range(len(classes))))
-    colours = np.full((max(values) + 1, 3), figures.VOID_COLOUR, np.uint8)  # of the label files' values
+    values = np.array(meta.get("values", range(len(classes))), np.uint8)
+    colours = np.full((int(values.max()) + 1, 3), figures.VOID_COLOUR, np.uint8)  # of the label files' values
     colours[values] = palette
     # What values mean is for the whole set to say, so that the other files in the folder of labels count, too.
     folder = args.compare and (args.compare if args.compare.is_dir() else args.compare.parent)
     others = [(file, file) for file in sorted(folder.rglob("*.png"))] if folder else []
     coding = truth_coding(meta, args.compare).for_set([*truths.items(), *others])
     for note in coding.notes:
-        print(f"note: {note}", file=sys.stderr)
+        print(printable(f"note: {note}"), file=sys.stderr)
     for path, place in tqdm(places.items(), "predict", unit="picture", leave=False, disable=None):
         try:
             picture, truth = read_example(path, truths[path], coding) if path in truths else (read_picture(path), None)
@@ -115,7 +115,7 @@ def segmented(networks: dict, places: dict, truths: dict, args, bad: dict):
             bad.setdefault(describe(error).removeprefix(f"{path}: "), []).append(str(path))
             continue
         names = ", ".join(classes[label] for label in np.unique(labels))
-        tqdm.write(f"{path}: {seconds:.2f} s, {names} -> {', '.join(map(str, files))}")
+        tqdm.write(printable(f"{path}: {seconds:.2f} s, {names} -> {', '.join(map(str, files))}"))
         yield f"{place}{path.suffix}", picture, found, truth
 
 
@@ -167,7 +167,7 @@ def find_pictures(given: list[str], out: Path) -> dict[Path, Path]:
         places |= pictures
         others += [x for x in files if x not in pictures]
     if others:
-        print(f"left out, as no picture: {several(others, 'file')}", file=sys.stderr)
+        print(printable(f"left out, as no picture: {several(others, 'file')}"), file=sys.stderr)
     return places
 
 
@@ -182,7 +182,8 @@ def find_truths(places: dict[Path, Path], labels: Path) -> dict[Path, Path]:
     if not found:
         raise InputError(f"{labels}: no label file such as {files.popitem()[1]}; give their folder, or the only one")
     if len(found) < len(places):
-        print(f"not compared: {len(places) - len(found)} pictures without a label file in {labels}", file=sys.stderr)
+        where = f"pictures without a label file in {printable(labels)}"
+        print(f"not compared: {len(places) - len(found)} {where}", file=sys.stderr)
     return found
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from .command import command_line, command_parser
 from .datasets.classification import open_pictures
-from .errors import InputError
+from .errors import InputError, printable
+from .files import LOCK
 from .training.classification import TRUNK_FILE, Classification
 from .training.settings import PRETRAIN_EPOCHS, ClassificationSettings, Options, read, steps_for
 from .training.task import run_command
@@ -56,9 +57,10 @@ def report(folder: Path, _, stages: list[ClassificationSettings], metrics: list[
         top1, top5 = (f"top-{k} {100 * validations[-1][f'top{k}']:.1f} %" for k in (1, 5))
         print(f"held-out pictures: {top1}, {top5}")
     else:
-        print(f"{stages[0].data} has no val/: nothing was held out, so there is no score")
-    print(f"wrote {', '.join(str(path) for path in sorted(folder.iterdir()))}")
-    print(f"start an FCN from it: python -m minifcn.train --init {folder / TRUNK_FILE} --trunk {stages[0].trunk}")
+        print(printable(f"{stages[0].data} has no val/: nothing was held out, so there is no score"))
+    print(printable(f"wrote {', '.join(str(path) for path in sorted(folder.iterdir()) if path.name != LOCK)}"))
+    command = f"python -m minifcn.train --init {folder / TRUNK_FILE} --trunk {stages[0].trunk}"
+    print(printable(f"start an FCN from it: {command}"))
 
 
 if __name__ == "__main__":

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from .command import command_line, command_parser
 from .datasets import DRAWN, has_split, lasting_name, open_dataset, survey
-from .errors import InputError
-from .files import write_json
+from .errors import InputError, printable
+from .files import LOCK, write_json
 from .training.evaluation import load
 from .training.recipes import of_stage, presets
 from .training.segmentation import Segmentation, draw_samples, open_splits
@@ -89,10 +89,12 @@ def report(folder: Path, folders: list[Path], stages: list, metrics: list[dict],
         remark = found.get("remark")
         one_class = remark and sum(map(any, found["confusion"])) == 1  # of the labels: any score would be praise
         score = remark if one_class else f"{score} - {remark}" if remark else score
-        print(f"{m['model']}: {split} Jaccard {score}, trained {m['steps']} steps in {m['train_seconds']:.0f} s")
+        seconds = f"{m['train_seconds']:.0f} s"
+        print(printable(f"{m['model']}: {split} Jaccard {score}, trained {m['steps']} steps in {seconds}"))
     for place in dict.fromkeys([*folders, folder]):
-        print(f"wrote {', '.join(str(path) for path in sorted(place.iterdir()) if path.is_file())}")
-    print(f"look at {folder / 'samples.png'}")
+        written = (str(path) for path in sorted(place.iterdir()) if path.is_file() and path.name != LOCK)
+        print(printable(f"wrote {', '.join(written)}"))
+    print(printable(f"look at {folder / 'samples.png'}"))
 
 
 if __name__ == "__main__":

@@ -159,3 +159,14 @@ def test_compare_where_nothing_is_labelled(tmp_path):
     void = np.full((20, 30), 255, np.uint8)
     figures.compare(tmp_path / "a.png", [(picture(20, 30), void, np.zeros_like(void))], CLASSES, PALETTE)
     assert read(tmp_path / "a.png").shape[1] == 2 * 16 + 4 * 330 + 3 * 10
+
+
+@pytest.mark.parametrize("H", [1, 7, 8, 9, 30])
+def test_bands_do_not_show(H, monkeypatch):
+    """Borders at the seams of bands, and pictures of whole and of broken bands."""
+    x, truth = picture(H, 50), np.arange(H, dtype=np.uint8)[:, None].repeat(50, 1) // 4 % 3
+    labels = np.where(np.arange(50) < 20, truth, 1).astype(np.uint8)
+    whole = figures.overlay(x, labels, CLASSES, PALETTE), figures.errors(x, truth, labels)
+    monkeypatch.setattr(figures, "BAND", 8)
+    np.testing.assert_array_equal(figures.overlay(x, labels, CLASSES, PALETTE), whole[0])
+    np.testing.assert_array_equal(figures.errors(x, truth, labels), whole[1])

@@ -15,11 +15,11 @@ from minifcn.command import command_line, command_parser
 from minifcn.datasets import TOYTOWN, lasting_name, open_dataset, survey
 from minifcn.datasets.dataset import hold_out
 from minifcn.errors import InputError
-from minifcn.files import write_json
+from minifcn.files import LOCK, alone_in, write_json
 from minifcn.models import TRUNKS, fcn32s
 from minifcn.training.folder import stopping
 from minifcn.training.loop import Stopped
-from minifcn.training.settings import POSITIVE
+from minifcn.training.settings import POSITIVE, Name
 from minifcn.weights.shipped import SHIPPED, find_weights
 
 from . import build, jobs, measurements, pretraining, table
@@ -60,7 +60,7 @@ def main(argv=None) -> int | None:
     for name, part in (("stride", measurements), ("pretraining", pretraining)):
         todo += part.jobs(options) if name in options.parts else []
     (folder / "results").mkdir(parents=True, exist_ok=True)
-    with jobs.alone_in(folder, wait=False), stopping() as stop:
+    with alone_in(folder), stopping() as stop:
         begin(folder, options)
         try:
             jobs.run_jobs(todo, folder, args.jobs, stop)
@@ -79,6 +79,8 @@ def plan(args: argparse.Namespace) -> Options:
     for name, value in [*given.items(), *(("lr", lr) for lr in args.lr)]:
         if value not in POSITIVE:
             raise InputError(f"--{name}: expected {POSITIVE.text}, received {value}")
+    if args.name not in (expected := Name()):
+        raise InputError(f"--name: expected {expected.text}, received {args.name!r}")
     data, vgg = lasting_name(args.data), find_weights(args.init, args.trunk)
     train, reported = (open_dataset(args.data, split) for split in ("train", jobs.reported_split(args.data)))
     survey.check(args.data, [train, reported], allow_absent=True)
@@ -102,6 +104,9 @@ def begin(folder: Path, options: Options) -> None:
     path = folder / "results" / f"{build.OPTIONS}.json"
     now = {name: getattr(options, name) for name in DECIDING}
     now |= {"data": Path(options.data).name, "vgg": Path(options.vgg).name}
+    others = sorted({x.name for x in folder.iterdir()} - {LOCK, path.parent.name})
+    if others and not path.exists():
+        raise InputError(f"{folder}: no report's folder, but with other files ({others[0]}); use another --name")
     before = build.read(path.parent)[build.OPTIONS] if path.exists() else {}
     for name, value in now.items():
         if (was := before.get(name, value)) != value:

@@ -125,9 +125,15 @@ def render(template: str, report: list[Block], **values) -> str:
     options = {"undefined": jinja2.StrictUndefined, "trim_blocks": True, "lstrip_blocks": True}
     folder, escaped = jinja2.FileSystemLoader(HERE), jinja2.select_autoescape()
     environment = jinja2.Environment(loader=folder, autoescape=escaped, **options)
+    environment.finalize = inert if template.endswith(".md.jinja") else None
     environment.filters |= {"marked": marked, "png": png, "uri": uri, "numbers": numbers, "legend": legend}
     title, *blocks = ((type(block).__name__, block) for block in report)
     return environment.get_template(template).render(title=title[1].text, blocks=blocks, **values)
+
+
+def inert(value):
+    """A value as Markdown shows it: nothing in a name begins HTML or ends in a link."""
+    return re.sub("<(?=[a-zA-Z/!?])", "&lt;", value).replace("](", "]\\(") if isinstance(value, str) else value
 
 
 def marked(text: str) -> Markup:

@@ -10,7 +10,7 @@ import shutil
 import subprocess
 from argparse import Namespace
 from concurrent.futures import FIRST_COMPLETED, wait
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -20,7 +20,7 @@ from tqdm import tqdm
 from minifcn import __version__, cpu
 from minifcn.datasets import has_split
 from minifcn.errors import InputError
-from minifcn.files import write_json
+from minifcn.files import alone_in, write_json
 from minifcn.training.folder import stopping
 from minifcn.training.loop import Diverged, Stopped
 from minifcn.training.segmentation import run_stage
@@ -149,7 +149,7 @@ def run(root: Path, job: Job) -> dict:
     folder = root / job.name
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / OUTPUT, "a", buffering=1) as output, redirect_stdout(output), redirect_stderr(output):
-        with alone_in(folder), stopping() as stop:
+        with alone_in(folder, wait=True), stopping() as stop:  # one whose parent was killed may still be saving
             commits = note_commit(folder)
             try:
                 record = found(job.settings, run_stage(folder, job.settings, "cpu", stop))
@@ -163,24 +163,6 @@ def run(root: Path, job: Job) -> dict:
                 (folder / name).unlink(missing_ok=True)
             write_json(record_file(root, job.name), record)
             return record
-
-
-@contextmanager
-def alone_in(folder: Path, wait: bool = True):
-    """Hold the folder for this process: another waits, or InputError. Whatever ends the process, the lock goes with it.
-
-    A run waits: one whose parent was killed may still be saving.
-    """
-    with open(folder / "lock", "w") as file:
-        try:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except ImportError:  # Windows
-            pass
-        except BlockingIOError:
-            raise InputError(f"{folder}: another process is at work here; wait, or give another --name") from None
-        yield
 
 
 def note_commit(folder: Path) -> str:

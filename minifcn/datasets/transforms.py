@@ -9,6 +9,13 @@ from PIL import Image
 from .pictures import IGNORE_LABEL, Example
 
 
+def checked(picture: np.ndarray) -> tuple[int, int]:
+    """Return a picture's height and width. Raises ValueError where it is none."""
+    if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
+        raise ValueError(f"picture: expected uint8 (H, W, 3) in RGB, received {picture.dtype} {picture.shape}")
+    return picture.shape[:2]
+
+
 @dataclass(frozen=True)
 class Preprocessing:
     """How pixels become numbers: (pixels in `order` - mean) / std. It belongs to the weights and travels with them.
@@ -33,9 +40,7 @@ class Preprocessing:
 
     def apply(self, picture: np.ndarray) -> np.ndarray:
         """Preprocess a picture uint8 (H, W, 3) in RGB -> float32 (H, W, 3) in `order`."""
-        if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
-            raise ValueError(f"picture: expected uint8 (H, W, 3), received {picture.dtype} {picture.shape}")
-        H, W, _ = picture.shape
+        H, W = checked(picture)
         ordered = picture if self.order == "RGB" else picture[..., ::-1]
         # Whole rows of W*3 numbers: broadcasting three numbers at a time is several times slower.
         x = ordered.astype(np.float32, order="C").reshape(H, W * 3)

@@ -7,6 +7,7 @@ picture --scale to the side that the network knows--> --preprocess--> scores --a
 """
 
 import os
+from collections.abc import Callable
 from itertools import product
 
 import numpy as np
@@ -17,7 +18,7 @@ from ..autograd import no_grad
 from ..datasets import Dataset
 from ..datasets.loader import run_ahead
 from ..datasets.pictures import read_picture
-from ..datasets.transforms import Preprocessing
+from ..datasets.transforms import Preprocessing, checked
 from ..errors import InputError
 from ..metrics import ConfusionMatrix
 from ..nn import Module
@@ -49,14 +50,12 @@ def predict(model: Module, picture: np.ndarray | str | os.PathLike, side: int | 
 
 def segment(model: Module, picture: np.ndarray, side: int | None = None):
     """The same, where the model is or on the host."""
-    if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
-        raise ValueError(f"picture: expected uint8 (H, W, 3) in RGB, received {picture.dtype} {picture.shape}")
-    H, W, _ = picture.shape
+    H, W = checked(picture)
     h, w = seen_size(model.meta, H, W, side)
     same = (h, w) == (H, W)
     seen = picture if same else np.asarray(Image.fromarray(picture).resize((w, h), Image.Resampling.BILINEAR))
     preprocessing = Preprocessing.from_dict(model.meta.get("preprocessing", Preprocessing().to_dict()))
-    labels = classify_in_tiles(model, preprocessing.apply(seen)[None])[0]  # (h, w)
+    labels = classify_in_tiles(model, seen, preprocessing.apply)  # (h, w)
     return labels if same else np.asarray(Image.fromarray(device.asnumpy(labels)).resize((W, H), Image.NEAREST))
 
 
@@ -71,22 +70,24 @@ def seen_size(meta: dict, H: int, W: int, side: int | None = None) -> tuple[int,
     return max(1, round(H * scale)), max(1, round(W * scale))
 
 
-def classify_in_tiles(model: Module, x: np.ndarray):
-    """Return the highest-scoring class of each pixel of x (N,H,W,3), preprocessed, as uint8 (N,H,W), in bounded memory.
+def classify_in_tiles(model: Module, picture: np.ndarray, prepare: Callable):
+    """Return the highest-scoring class of each pixel of a picture (H,W,3) as uint8 (H,W), in bounded memory.
 
-    Windows are cut by the size alone, and begin at multiples of the stride. Large pictures' classes are on the host.
+    prepare: what makes the network's input (h,w,3) of a window (h,w,3). Windows are cut by the size alone, and begin at
+    multiples of the stride. Large pictures' classes are on the host.
     """
     from tqdm import tqdm  # only here: import minifcn does without its modules
 
-    _, H, W, _ = x.shape
+    H, W, _ = picture.shape
     if max(H, W) <= TILE + 2 * MARGIN:
-        return classify(model, x)
-    labels = np.empty(x.shape[:3], np.uint8)
+        return classify(model, prepare(picture)[None])[0]
+    labels = np.empty((H, W), np.uint8)
     corners = list(product(range(0, H, TILE), range(0, W, TILE)))
     for y, z in tqdm(corners, "windows", leave=False, disable=None):
         top, left = max(0, y - MARGIN), max(0, z - MARGIN)
-        found = classify(model, x[:, top : y + TILE + MARGIN, left : z + TILE + MARGIN])
-        labels[:, y : y + TILE, z : z + TILE] = device.asnumpy(found)[:, y - top :, z - left :][:, :TILE, :TILE]
+        window = prepare(picture[top : y + TILE + MARGIN, left : z + TILE + MARGIN])
+        found = device.asnumpy(classify(model, window[None])[0])
+        labels[y : y + TILE, z : z + TILE] = found[y - top :, z - left :][:TILE, :TILE]
     return labels
 
 
@@ -106,14 +107,23 @@ def evaluate(model: Module, dataset: Dataset, progress="", each=None, side: int 
     from tqdm import tqdm  # only here: import minifcn does without its modules
 
     counts = ConfusionMatrix(len(dataset.classes), dataset.ignore_label)
-    pictures = run_ahead(dataset.__getitem__, range(len(dataset)), 2)
-    for picture, labels in tqdm(pictures, progress, len(dataset), leave=False, disable=not progress or None):
+    names, read = dataset.names, dataset.__getitem__
+    pictures = run_ahead(lambda i: (names[i], *named(names[i], read, i)), range(len(dataset)), 2)
+    for name, picture, labels in tqdm(pictures, progress, len(dataset), leave=False, disable=not progress or None):
         own = ConfusionMatrix(counts.num_classes, dataset.ignore_label)
-        own.update(labels, segment(model, picture, side))
+        own.update(labels, named(name, segment, model, picture, side))
         counts.counts += own.counts
         if each is not None:
             each.append(own.jaccard())
     return counts
+
+
+def named(name: str, function: Callable, *arguments):
+    """Return function(*arguments); if the memory does not suffice, the error says for which picture."""
+    try:
+        return function(*arguments)
+    except MemoryError as error:
+        raise MemoryError(f"{name}: {error}") from error
 
 
 def check_classes(path, meta: dict, other, classes: list[str]) -> None:

@@ -8,7 +8,7 @@ from .. import figures, models, weights
 from ..datasets import Dataset, has_split, open_dataset
 from ..datasets.dataset import hold_out, median_frequency_weights, scaled, sided, thinned
 from ..datasets.transforms import Augmentation
-from ..errors import InputError
+from ..errors import InputError, printable
 from . import machine
 from .evaluation import evaluate, predict
 from .loop import Run
@@ -80,11 +80,11 @@ class Segmentation(Task):
         for name, data in splits.items():
             if data is not None:
                 counts = (self.counts if name == "val" else None) or evaluate(self.model, data, name)
-                print(f"\n{s.title} on the {data.split} split of {data.name}, {len(data)} pictures")
+                print(f"\n{s.title} on the {data.split} split of {printable(data.name)}, {len(data)} pictures")
                 print(counts.table(data.classes))
                 found[name] = counts.details(data.classes)
             elif name == "test":
-                print(f"{s.data} has no test split")
+                print(f"{printable(s.data)} has no test split")
         return found
 
 

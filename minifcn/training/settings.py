@@ -11,6 +11,7 @@ import math
 import sys
 from dataclasses import MISSING, Field, dataclass, field, fields
 from functools import partial
+from pathlib import Path
 from types import UnionType
 from typing import Any, NamedTuple, get_args
 
@@ -33,6 +34,15 @@ class Range(NamedTuple):
 
     def __contains__(self, value) -> bool:
         return value is None or self.low <= value < self.high
+
+
+class Name(NamedTuple):
+    """The name of one folder."""
+
+    text: str = "a folder's name, without a path"
+
+    def __contains__(self, value) -> bool:
+        return value is None or (value.isprintable() and value != ".." and Path(value).parts == (value,))
 
 
 POSITIVE = Range(math.nextafter(0, 1), math.inf, "more than 0")
@@ -135,7 +145,7 @@ class Options:
     """What is no setting: where a run is and goes on, and another way to say how long it is."""
 
     resume: str | None = usual("go on with an interrupted run and its settings, bit for bit", None, metavar="RUN")
-    name: str | None = option("the run's folder under --out (default: after the data)", None)
+    name: str | None = option("the run's folder under --out (default: after the data)", None, Name())
     out: str = option("where runs are kept", "runs")
     epochs: float | None = option("--steps, in passes over the training set", None, POSITIVE)
     device: str = usual("cpu, gpu or gpu:1", "cpu")
@@ -200,7 +210,7 @@ def check_ranges(values: dict, *kinds: type) -> None:
         value, within = values[f.name], f.metadata["within"]
         several = value if isinstance(value, list | tuple) else [value]
         if not all(x in within for x in several):
-            expected = within.text if isinstance(within, Range) else " or ".join(map(str, within))
+            expected = within.text if isinstance(within, Range | Name) else " or ".join(map(str, within))
             raise InputError(f"{flag(f.name)}: expected {expected}, received {' '.join(map(str, several))}")
 
 

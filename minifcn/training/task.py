@@ -7,6 +7,7 @@ classification.py have the two kinds of tasks.
 """
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,8 +15,8 @@ import numpy as np
 
 from .. import device, figures, ops
 from ..datasets import classification, loader, transforms
-from ..errors import InputError
-from ..files import write_json
+from ..errors import InputError, printable
+from ..files import alone_in, write_json
 from ..weights import WeightFile, load_weights
 from .folder import LAST, new_folder, read_config, read_metrics, stopping, write_config
 from .loop import Run, Stopped
@@ -58,12 +59,14 @@ class Task:
         if report.preprocessing is None:
             raise InputError(f"{path}: says nothing of its preprocessing; give a checkpoint of a run")
         self.preprocessing = report.preprocessing
-        print(f"initialised from {path}:\n{report.table()}\n  preprocessing: {self.preprocessing.describe()}")
+        print(f"initialised from {printable(path)}:\n{report.table()}")
+        print(f"  preprocessing: {self.preprocessing.describe()}")
         last_layers = [name for name in report.loaded + report.reinitialised if name.startswith(("score", "fc8"))]
         if last_layers and report.classes != ours:
             count = "unknown" if report.classes is None else len(report.classes)
             kept = "new last layers" if report.reinitialised else "kept its last layers all the same"
-            print(f"  NOTE: the file's classes ({count}) are not those of {self.train_set.name} ({len(ours)}): {kept}")
+            data = printable(self.train_set.name)
+            print(f"  NOTE: the file's classes ({count}) are not those of {data} ({len(ours)}): {kept}")
 
     def batches(self) -> loader.Loader:
         """The batches of the training set."""
@@ -92,32 +95,34 @@ class Task:
         length = f"{s.steps} steps of {s.batch * s.accumulate} = {s.steps / (pictures // s.batch // s.accumulate):.1f}"
         return (
             f"{s.title} ({s.trunk}): {weights:,} weights; {self.model.loops.describe()}\n"
-            f"{data.name}: {pictures} training pictures, {len(data.classes)} classes; {length} epochs\n"
+            f"{printable(data.name)}: {pictures} training pictures, {len(data.classes)} classes; {length} epochs\n"
             f"lr {s.lr:g} ({s.schedule}) on the {s.reduction} of the losses; momentum {s.momentum}, "
             f"weight decay {s.weight_decay:g}, clip {s.clip:g}, warm-up {s.warmup} steps; biases lr x 2, no decay"
         )
 
 
-def open_run(kind: type[Task], folder: Path, settings: Settings, where: str = "cpu", task: Task | None = None) -> Run:
-    """Return the run in a folder, with its first weights or its own; nothing is written. task: if it is built."""
+def open_run(kind: type[Task], folder: Path, settings: Settings, where: str = "cpu", task=None, splits=None) -> Run:
+    """Return the run in a folder, with its first weights or its own; nothing is written.
+
+    task, splits: if the one is built, or the others are open.
+    """
     if task is None:
-        task = kind(settings, where)
+        task = kind(settings, where, splits)
         if not (folder / LAST).exists():
             task.initialise()
     return Run(folder, task)
 
 
-def complete(kind: type[Task], folder: Path, settings: Settings, where: str, stop, task: Task | None = None) -> dict:
+def complete(kind: type[Task], folder: Path, settings: Settings, where: str, stop, task=None, splits=None) -> dict:
     """Train one network in a folder, or finish it, or do nothing where it is finished; return its metrics.
 
-    task: of that kind, with its first weights, if it is built already.
+    task: of that kind, with its first weights, if it is built already; splits: if they are open.
     """
     metrics = read_metrics(folder)
     if metrics:
-        print(f"{folder}: finished already; to train longer, start a new run with --init {folder / LAST}")
+        print(printable(f"{folder}: finished already; to train longer, start a new run with --init {folder / LAST}"))
     else:
-        run = open_run(kind, folder, settings, where, task)
-        folder.mkdir(exist_ok=True)
+        run = open_run(kind, folder, settings, where, task, splits)
         if not (folder / "config.json").exists():
             write_config(folder, [settings], where)
         print(run.task.describe())
@@ -141,8 +146,9 @@ def run_command(kind: type[Task], opts: Options, given: dict, plan: Callable, re
     entry a network.
     """
     device.start(opts.device)  # where there is none, before anything is written
+    task = splits = None
     if opts.resume is not None:
-        folder, task = Path(opts.resume), None
+        folder = Path(opts.resume)
         stages = read_config(folder, kind.takes, given.get("data"))
     else:
         stages, splits, file = plan(opts, given)
@@ -150,18 +156,21 @@ def run_command(kind: type[Task], opts: Options, given: dict, plan: Callable, re
         task.initialise(file)
         folder = new_folder(Path(opts.out), opts.name or classification.title(stages[0].data))
         write_config(folder, stages, opts.device)
-        print(f"run: {folder}")
+        print(printable(f"run: {folder}"))
     folders = [folder] if len(stages) == 1 else [folder / s.title for s in stages]
     metrics = []
     try:
-        with stopping() as stop:
+        with alone_in(folder), stopping() as stop:
             for i, (stage, place) in enumerate(zip(stages, folders, strict=True)):
                 if i > 0:
                     stage, task = replace(stage, init=str(folders[i - 1] / LAST)), None
-                metrics.append(complete(kind, place, stage, opts.device, stop, task))
+                place.mkdir(exist_ok=True)
+                with alone_in(place) if place != folder else nullcontext():  # which may be resumed by itself
+                    metrics.append(complete(kind, place, stage, opts.device, stop, task, splits))
+            report(folder, folders, stages, metrics, opts.device)
     except Stopped as stopped:
         command = f"python -m minifcn.{kind.takes.command} --resume {folder}"
-        print(f"\n{stopped}\ngo on with: {command}" + f" --device {opts.device}" * (opts.device != "cpu"))
+        command += f" --device {opts.device}" * (opts.device != "cpu")
+        print(f"\n{printable(stopped)}\ngo on with: {printable(command)}")
         return 130
-    report(folder, folders, stages, metrics, opts.device)
     return 0

@@ -83,7 +83,7 @@ def test_bad_preprocessing(change, expected):
 
 def test_bad_pictures():
     for picture in (np.zeros((2, 3), np.uint8), np.zeros((2, 3, 4), np.uint8), np.zeros((2, 3, 3), np.float32)):
-        with pytest.raises(ValueError, match=r"expected uint8 \(H, W, 3\), received"):
+        with pytest.raises(ValueError, match=r"expected uint8 \(H, W, 3\) in RGB, received"):
             Preprocessing().apply(picture)
 
 

@@ -1,6 +1,7 @@
 """python -m minifcn.table1: the whole of it on a tiny set, its options, and the documents made from its results."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -241,7 +242,7 @@ def test_two_at_once_are_refused(data, tmp_path, idle, capsys):
     folder = tmp_path / "table1_shapes"
     before = (folder / "results" / "options.json").read_bytes()
     with alone_in(folder):
-        assert "another process is at work here" in fails(capsys, table1.main, *options)
+        assert f"{folder}: process {os.getpid()} on " in fails(capsys, table1.main, *options)
     assert (folder / "results" / "options.json").read_bytes() == before  # the other one's
 
 
