@@ -201,13 +201,17 @@ def keep_failure(result: dict, place: Place, keep: Path) -> None:
 
 
 def table(results: list[dict]) -> str:
-    """Kinds by outcomes."""
+    """Kinds by outcomes, with the seconds that a case takes, the longest, and the most memory."""
     counts = Counter((result["case"][0], result["outcome"]) for result in results)
     kinds = [*dict.fromkeys(result["case"][0] for result in results), "all"]
     counts.update(("all", result["outcome"]) for result in results)
-    lines = [f"{'':16}" + "".join(f"{outcome:>10}" for outcome in (*GOOD, *BAD))]
+    lines = [f"{'':16}" + "".join(f"{outcome:>10}" for outcome in (*GOOD, *BAD)) + "     mean    max    MiB"]
     for kind in kinds:
-        lines.append(f"{kind:16}" + "".join(f"{counts[kind, outcome] or '.':>10}" for outcome in (*GOOD, *BAD)))
+        cases = [result for result in results if kind in ("all", result["case"][0])]
+        seconds = [result.get("seconds", 0.0) for result in cases]
+        most = max(result.get("memory", 0) for result in cases) / 2**20
+        line = f"{kind:16}" + "".join(f"{counts[kind, outcome] or '.':>10}" for outcome in (*GOOD, *BAD))
+        lines.append(f"{line}{sum(seconds) / len(cases):9.3f}{max(seconds):7.1f}{most:7.0f}")
     return "\n".join(lines)
 
 

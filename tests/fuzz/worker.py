@@ -162,7 +162,7 @@ def run(main) -> tuple[int, BaseException | None]:
 def judge(status: int, crash: BaseException | None, out: str, err: str, kind, file: Path) -> tuple[str, str]:
     """Return the outcome, and the line to tell of it."""
     if crash is not None:
-        frames = [frame for frame in traceback.extract_tb(crash.__traceback__) if "minifcn" in frame.filename]
+        frames = [frame for frame in traceback.extract_tb(crash.__traceback__) if "-packages" not in frame.filename]
         where = f"{Path(frames[-1].filename).name}:{frames[-1].lineno} {frames[-1].name}" if frames else "?"
         return "traceback", f"{where} {type(crash).__name__}: {' '.join(str(crash).split())[:150]}"
     lines = [line for line in err.replace("\r", "\n").split("\n") if line.strip()]
