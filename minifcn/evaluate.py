@@ -12,6 +12,7 @@ where it does not occur), their mean, pixel and mean accuracy, and frequency-wei
 """
 
 import math
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -44,7 +45,8 @@ def main(argv=None) -> None:
     worst, matrix = (out.with_name(f"{out.stem}_{what}.png") for what in ("worst", "confusion"))
     check_target(out)  # before the work
     read = (x for x in Path(args.data).rglob("*") if x.is_file() and not is_ours(x))  # but for an earlier call's
-    check_replaceable([out] * bool(args.out) + [worst, matrix] * bool(args.worst), (path, *read), args.overwrite)
+    targets = [out] * bool(args.out) + [worst, matrix] * bool(args.worst)
+    check_replaceable(targets, chain([path], read), args.overwrite)
     model, dataset = load(path, args.device), open_dataset(args.data, args.split)
     check_classes(path, model.meta, dataset.name, dataset.classes)
     scores: list[float] = []
