@@ -12,6 +12,7 @@ where it does not occur), their mean, pixel and mean accuracy, and frequency-wei
 """
 
 import math
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -44,26 +45,27 @@ def main(argv=None) -> None:
     worst, matrix = (out.with_name(f"{out.stem}_{what}.png") for what in ("worst", "confusion"))
     check_target(out)  # before the work
     read = (x for x in Path(args.data).rglob("*") if x.is_file() and not is_ours(x))  # but for an earlier call's
-    check_replaceable([out] * bool(args.out) + [worst, matrix] * bool(args.worst), (path, *read), args.overwrite)
-    model, dataset = load(path, args.device), open_dataset(args.data, args.split)
-    check_classes(path, model.meta, dataset.name, dataset.classes)
+    targets = [out] * bool(args.out) + [worst, matrix] * bool(args.worst)
+    check_replaceable(targets, chain([path], read), args.overwrite)
+    model, data = load(path, args.device), open_dataset(args.data, args.split)
+    check_classes(path, model.meta, data.name, data.classes)
     scores: list[float] = []
-    counts = evaluate(model, dataset, "evaluate", scores, args.side)
-    step, data = model.meta.get("step", "unknown"), f"{printable(dataset.name)} {args.split}"
-    print(f"{model.name} of step {step} on {data}, {len(dataset)} pictures")
-    print(counts.table(dataset.classes))
+    counts = evaluate(model, data, "evaluate", scores, args.side)
+    step = model.meta.get("step", "unknown")
+    print(f"{model.name} of step {step} on {printable(data.name)} {args.split}, {len(data)} pictures")
+    print(counts.table(data.classes))
     if args.out:
-        each = {name: None if math.isnan(score) else score for name, score in zip(dataset.names, scores, strict=True)}
-        write_json(out, {"software": MARK} | counts.details(dataset.classes) | {"pictures": each})
+        each = {name: None if math.isnan(score) else score for name, score in zip(data.names, scores, strict=True)}
+        write_json(out, {"software": MARK} | counts.details(data.classes) | {"pictures": each})
         print(f"wrote {printable(out)}")
     if args.worst:
         examples = []
         for i in np.argsort(scores, kind="stable")[: args.worst].tolist():  # pictures without a score, NaN, are last
-            picture, truth = dataset[i]
+            picture, truth = data[i]
             examples.append((picture, truth, predict(model, picture, args.side)))
-            print(f"{100 * scores[i]:5.1f} %  {printable(dataset.names[i])}")
-        figures.compare(worst, examples, dataset.classes, dataset.palette)
-        figures.confusion(matrix, counts.counts, dataset.classes)
+            print(f"{100 * scores[i]:5.1f} %  {printable(data.names[i])}")
+        figures.compare(worst, examples, data.classes, data.palette)
+        figures.confusion(matrix, counts.counts, data.classes)
         print(printable(f"wrote {worst}, {matrix}"))
 
 

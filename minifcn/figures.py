@@ -96,8 +96,7 @@ def save_overlay(path: str | os.PathLike, picture: np.ndarray, labels: np.ndarra
 def save_label_png(path: str | os.PathLike, labels: np.ndarray, palette: np.ndarray, **more) -> None:
     """Write labels (H, W), 0 .. L-1 or 255, as a paletted PNG: its pixel values are the labels, and it shows colours.
 
-    more: as Pillow's save takes it. Raises ValueError as colourise does, and OSError, which names `path`, where the
-    file could not be written.
+    more: of Pillow's save. Raises ValueError as colourise does, and OSError where the file could not be written.
     """
     _save(path, label_image(labels, palette).save, **more)
 

@@ -144,8 +144,8 @@ def truth_coding(meta: dict, labels: Path | None) -> LabelCoding:
 def find_pictures(given: list[str], out: Path) -> dict[Path, Path]:
     """Return {picture: its place below the folder that was given, without extension}; say which files are no pictures.
 
-    given: files, folders and patterns. In folders, hidden files are left out, and `out` if it is below them, with what
-    an earlier call wrote. Raises InputError where no picture is.
+    given: files, folders and patterns. In folders, hidden files are left out, a_mask.png beside a.jpg, and `out` if it
+    is below them, or what an earlier call wrote there. Raises InputError where no picture is.
     """
     places, others, out = {}, [], out.resolve()
     for name in given:
@@ -161,6 +161,8 @@ def find_pictures(given: list[str], out: Path) -> dict[Path, Path]:
         elif root.resolve() == out:
             files = [x for x in files if not is_ours(x)]
         pictures = {x: x.relative_to(root).with_suffix("") for x in files if x.suffix.lower() in EXTENSIONS}
+        masked = {x.with_name(f"{x.stem}_mask.png") for x in pictures}
+        pictures = {x: place for x, place in pictures.items() if x not in masked}
         if not pictures:
             missing = "no picture is there; give a file (.png, .jpg, ...), or a folder with some"
             raise InputError(f"{name}: {'a URL; download it first, then give the file' if '://' in name else missing}")

@@ -13,7 +13,6 @@ from PIL import Image
 from small_data import WITH_TINY, draw, make_set
 
 from minifcn.files import LOCK
-from minifcn.weights import checkpoint
 
 TRAIN = f"{WITH_TINY}command.command_line(train.main)"
 SMALL = "import sys; from minifcn.command import command_line; command_line(lambda: {work})"
@@ -87,20 +86,18 @@ def test_train_goes_on(closed, tmp_path):
 def test_a_run_whose_lines_go_to_head_is_complete(interrupted, tmp_path):
     """Also where Ctrl-C ends both of them, and --resume goes on."""
     data = make_set(tmp_path / "shapes", [("train", 4), ("val", 2), ("test", 2)])
-    options = f"--name run --model fcn32s --batch 2 --steps {4000 if interrupted else 2} --val-every 0"
+    options = f"--name run --model fcn32s --batch 2 --steps {60 if interrupted else 2} --val-every 0"
     command = f"{sys.executable} -m minifcn.train --data {data} --out {tmp_path} {options} | head -1"
     shell = subprocess.Popen(["bash", "-c", command], stderr=subprocess.DEVNULL, start_new_session=True)
     if interrupted:
         while not (tmp_path / "run" / "last.safetensors").exists() and shell.poll() is None:
             time.sleep(0.02)
         os.killpg(shell.pid, signal.SIGINT)
-        shell.wait(timeout=60)
-        while (tmp_path / "run" / LOCK).exists():  # bash did not wait for it
-            time.sleep(0.02)
-        config = json.loads((tmp_path / "run" / "config.json").read_text())
-        saved = checkpoint.load(tmp_path / "run" / "last.safetensors")[1]
-        assert 0 < saved["step"] < 4000 and config["stages"][0]["steps"] == 4000
+    shell.wait(timeout=100)
+    while (tmp_path / "run" / LOCK).exists():  # bash does not wait for it
+        time.sleep(0.02)
+    if interrupted:
         assert not (tmp_path / "run" / "metrics.json").exists()
-        return
-    assert shell.wait(timeout=100) == 0
-    assert json.loads((tmp_path / "run" / "metrics.json").read_text())["steps"] == 2
+        again = [sys.executable, "-m", "minifcn.train", "--resume", tmp_path / "run"]
+        assert subprocess.run(again, capture_output=True, timeout=100).returncode == 0
+    assert json.loads((tmp_path / "run" / "metrics.json").read_text())["steps"] == (60 if interrupted else 2)

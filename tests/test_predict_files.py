@@ -99,6 +99,16 @@ def test_what_an_earlier_call_wrote_is_no_picture(path, holiday, capsys):
     assert run(capsys, path, "holiday/masks", "--out", "again")[0] == 0 and len(masks("again")) == 4
 
 
+def test_masks_beside_their_pictures_are_none(path, holiday, capsys):
+    """But for one that stands alone, or is given by name."""
+    for name in ("a_mask.png", "day 1/b.c_mask.png", "alone_mask.png"):
+        Image.fromarray(draw(9, 20, 24)[1]).save(holiday / name)
+    status, out, err = run(capsys, path, "holiday", "--out", "masks")
+    assert status == 0 and len(out) == 5 and "alone_mask.png" in masks("masks")
+    assert err == [f"left out, as no picture: 4 files, the first: {Path('holiday', 'a_mask.png')}"]
+    assert run(capsys, path, "holiday/a_mask.png", "--out", "given")[0] == 0 and masks("given") == ["a_mask.png"]
+
+
 def test_links_in_a_circle(path, holiday, capsys):
     try:
         os.symlink(holiday, holiday / "day 1" / "again")

@@ -59,7 +59,7 @@ class Task:
         if report.preprocessing is None:
             raise InputError(f"{path}: says nothing of its preprocessing; give a checkpoint of a run")
         self.preprocessing = report.preprocessing
-        print(f"initialised from {printable(path)}:\n{report.table()}")
+        print(f"initialised from {printable(path)}:", report.table(), sep="\n")
         print(f"  preprocessing: {self.preprocessing.describe()}")
         last_layers = [name for name in report.loaded + report.reinitialised if name.startswith(("score", "fc8"))]
         if last_layers and report.classes != ours:

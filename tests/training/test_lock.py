@@ -13,6 +13,7 @@ from small_data import assert_one_error_line, assert_same_run, fails, make_pictu
 from minifcn import files, train
 from minifcn.errors import InputError
 from minifcn.files import LOCK, alone_in
+from minifcn.training import segmentation
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL")
 
@@ -112,3 +113,13 @@ def test_a_lock_file_with_anything_in_it(tmp_path):
         with pytest.raises(InputError) as refused, alone_in(tmp_path):
             pass
     assert "\n" not in str(refused.value) and len(str(refused.value)) < 600
+
+
+def test_a_chain_opens_its_data_once(tmp_path, monkeypatch, tiny_trunk, no_drawing):
+    """So that no picture is surveyed twice."""
+    data, opened = make_set(tmp_path / "data"), []
+    real = segmentation.open_dataset
+    monkeypatch.setattr(segmentation, "open_dataset", lambda *given: opened.append(given) or real(*given))
+    options = ["--data", data, "--out", str(tmp_path), "--name", "run", "--trunk", "tiny", "--steps", "2"]
+    assert train.main(options) == 0
+    assert [split for _, split in opened] == ["train", "val", "test"]

@@ -1,10 +1,13 @@
 """A large picture, cut into windows, has the classes of the whole one: no score looks farther than the margin."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from helpers import TINY, randomise
 
 import minifcn as mf
+from minifcn.datasets.transforms import Preprocessing
 from minifcn.models import MODELS
 from minifcn.training import evaluation
 from minifcn.training.evaluation import MARGIN, TILE, classify, classify_in_tiles
@@ -57,3 +60,16 @@ def test_how_far_a_score_looks(name, pad):
         seen = np.nonzero(x.grad.any(axis=(0, 1, 3)))[0]
         reach = max(reach, column - seen.min(), seen.max() - column)
     assert REACH[name] - 16 < reach <= REACH[name] < MARGIN
+
+
+def test_only_windows_are_preprocessed(monkeypatch):
+    """Of the whole picture there are its classes; its numbers would take 12 bytes a pixel."""
+    monkeypatch.setattr(evaluation, "classify", lambda model, x: x[..., 0].astype(np.uint8))
+    model, x = network("fcn32s", "same"), np.random.default_rng(0).integers(0, 256, (5000, 5000, 3), np.uint8)
+    model.meta = {}
+    tracemalloc.start()
+    labels = evaluation.segment(model, x, 0)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 6 * labels.size and labels.any()
+    np.testing.assert_array_equal(labels, Preprocessing().apply(x)[..., 0].astype(np.uint8))
