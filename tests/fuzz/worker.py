@@ -25,9 +25,11 @@ from contextlib import redirect_stderr, redirect_stdout
 from functools import partial
 from importlib import import_module
 from pathlib import Path
+from threading import RLock
 from types import SimpleNamespace
 
 import numpy as np
+from tqdm import tqdm
 
 from minifcn import check_data, command, import_labels
 
@@ -44,6 +46,7 @@ PROCESSES = (
     "pty.spawn",
     "subprocess.Popen",
 )
+OURS = ("minifcn", "tests", "experiments")  # folders of files that a traceback is told by
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 
 
@@ -69,6 +72,7 @@ class Worker:
         self.case.mkdir(parents=True)
         self.armed, self.seen = False, []
         sys.dont_write_bytecode = True
+        tqdm.set_lock(RLock())  # its own would be left behind by a kill
         sys.addaudithook(self.audit)
         command.keep_freed_memory = lambda: None  # what one case takes is to be gone in the next
         import_labels.subprocess = SimpleNamespace(run=check_here)  # a process less for each import
@@ -162,8 +166,8 @@ def run(main) -> tuple[int, BaseException | None]:
 def judge(status: int, crash: BaseException | None, out: str, err: str, kind, file: Path) -> tuple[str, str]:
     """Return the outcome, and the line to tell of it."""
     if crash is not None:
-        frames = [frame for frame in traceback.extract_tb(crash.__traceback__) if "-packages" not in frame.filename]
-        where = f"{Path(frames[-1].filename).name}:{frames[-1].lineno} {frames[-1].name}" if frames else "?"
+        *_, frame = [f for f in traceback.extract_tb(crash.__traceback__) if {*OURS} & {*Path(f.filename).parts}]
+        where = f"{Path(frame.filename).name}:{frame.lineno} {frame.name}"
         return "traceback", f"{where} {type(crash).__name__}: {' '.join(str(crash).split())[:150]}"
     lines = [line for line in err.replace("\r", "\n").split("\n") if line.strip()]
     errors = [line for line in lines if line.startswith("error: ")]
