@@ -52,7 +52,7 @@ def read_config(folder: Path, kind: type[Settings], data: str | None = None) -> 
     path = folder / "config.json"
     moved = {} if data is None else {"data": lasting_name(data)}
     try:
-        stages = json.loads(path.read_text())["stages"]
+        stages = json.loads(path.read_text(), parse_int=lambda x: int(x) if len(x) < 300 else float(x))["stages"]
         other = "train" if "model" in stages[0] else "pretrain"  # only an FCN has a choice of model
         if other != kind.command:
             raise InputError(f"begun by minifcn.{other}")
@@ -63,7 +63,8 @@ def read_config(folder: Path, kind: type[Settings], data: str | None = None) -> 
     except (FileNotFoundError, NotADirectoryError):
         raise InputError(f"{folder}: no run here (no config.json); give the folder of a run, which has one") from None
     except (InputError, ValueError, LookupError, TypeError, RecursionError) as error:  # the last: of deep JSON
-        why = f"not the configuration of a run of minifcn.{kind.command} ({error})"
+        told = "".join(x if x.isprintable() else plain(x) for x in str(error))
+        why = f"not the configuration of a run of minifcn.{kind.command} ({told})"
         raise InputError(f"{path}: {why}; restore it, or resume with the command that began the run") from error
 
 

@@ -89,7 +89,7 @@ class Commands:
             "init": lambda: train.main([*start.split(), f"{self.path}"]),
             "resume": lambda: train.main(["--resume", f"{run}"]),
         }
-        self.turns, self.seen = cycle(self.calls), {}
+        self.turns, self.seen = cycle(self.calls), set()
         self.tensors, self.meta = checkpoint.load(self.path)
         self.log = (run / "log.csv").read_bytes()
 
@@ -97,8 +97,8 @@ class Commands:
         checkpoint.save(self.path, self.tensors, meta)
         shutil.copy(self.path, kept := self.path.with_name("kept"))
         names = [next(self.turns)]  # which all open it alike
-        if self.tell("inspect", what, capsys) and (place not in self.seen or len(self.seen[place]) < 2):
-            self.seen.setdefault(place, []).append(what)  # what is accepted, all of them work with
+        if self.tell("inspect", what, capsys) and place not in self.seen:
+            self.seen.add(place)  # what is accepted, all of them work with
             names = [*self.calls]
         for name in names:
             self.tell(name, what, capsys)
@@ -166,7 +166,21 @@ def test_deep_json_in_a_run_s_folder(name, finished, data, tmp_path):
             train.main(["--resume", str(run)])
     else:
         assert train.main(["--resume", str(run)]) == 0  # as if it were not there
-    assert json.loads((run / "metrics.json").read_text())["steps"] == 2 if name == "metrics.json" else True
+        assert json.loads((run / "metrics.json").read_text())["steps"] == 2
+
+
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize("value", [value for value in ODD if value is not HUGE], ids=lambda x: json.dumps(x)[:30])
+@pytest.mark.parametrize("name", ["lr", "steps", "seed", "crop", "skip_scale", "init", "batch", "trunk", "clip"])
+def test_odd_settings_in_config(name, value, finished, tmp_path):
+    run = Path(shutil.copytree(finished, tmp_path / "run"))
+    config = json.loads((run / "config.json").read_text())
+    config["stages"][0][name] = value
+    (run / "config.json").write_text(json.dumps(config))
+    try:
+        train.main(["--resume", str(run)])
+    except InputError as error:
+        assert "\n" not in str(error) and str(error).isprintable()
 
 
 def test_class_names_are_one_line_but_may_be_in_any_script(finished, tmp_path):
