@@ -51,7 +51,7 @@ def require(sound: bool) -> None:
 
 
 def read_variables(data: bytes | mmap, wanted: tuple[str, ...], limit: int = 0) -> dict[str, object]:
-    """Return the wanted variables of a file.
+    """Return the variables of a file, None for those that are not wanted.
 
     Structs come as a list of dict, cells as a list, char as str, real numbers as an array that is a view of the file or
     of the decompressed variable, all else as None. All variables may have `limit` bytes when decompressed; 0: as many
@@ -70,8 +70,7 @@ def read_variables(data: bytes | mmap, wanted: tuple[str, ...], limit: int = 0) 
             kind, start, stop = Elements(buffer, 0, len(buffer)).take()
         if kind == MATRIX:
             name, value = read_matrix(buffer, start, stop, elements, wanted)
-            if name in wanted:
-                variables[name] = value
+            variables[name] = value
     return variables
 
 

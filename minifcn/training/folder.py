@@ -22,6 +22,7 @@ from ..errors import InputError
 from ..files import atomic_file, write_json
 from ..version import __version__
 from ..weights import open_weights, restore
+from ..weights.weight_file import plain
 from .machine import machine
 from .settings import Settings, revived
 
@@ -51,7 +52,7 @@ def read_config(folder: Path, kind: type[Settings], data: str | None = None) -> 
     path = folder / "config.json"
     moved = {} if data is None else {"data": lasting_name(data)}
     try:
-        stages = json.loads(path.read_text())["stages"]
+        stages = json.loads(path.read_text(), parse_int=lambda x: int(x) if len(x) < 300 else float(x))["stages"]
         other = "train" if "model" in stages[0] else "pretrain"  # only an FCN has a choice of model
         if other != kind.command:
             raise InputError(f"begun by minifcn.{other}")
@@ -61,15 +62,18 @@ def read_config(folder: Path, kind: type[Settings], data: str | None = None) -> 
         return stages
     except (FileNotFoundError, NotADirectoryError):
         raise InputError(f"{folder}: no run here (no config.json); give the folder of a run, which has one") from None
-    except (InputError, ValueError, LookupError, TypeError) as error:
-        why = f"not the configuration of a run of minifcn.{kind.command} ({error})"
+    except (InputError, ValueError, LookupError, TypeError, RecursionError) as error:  # the last: of deep JSON
+        told = "".join(x if x.isprintable() else plain(x) for x in str(error))
+        why = f"not the configuration of a run of minifcn.{kind.command} ({told})"
         raise InputError(f"{path}: {why}; restore it, or resume with the command that began the run") from error
 
 
 def resume(run) -> None:
     """Let a run go on from its last.safetensors: weights, momentum, position, and the log up to there."""
     file, s, data = open_weights(run.last), run.settings, run.task.train_set
-    meta = file.meta
+    meta, needed = file.meta, {"step", *run.task.scores}  # of each validation
+    if not meta.keys() >= {*POSITION, "preprocessing"} or not all(needed <= x.keys() for x in meta["validations"]):
+        raise InputError(f"{run.last}: no checkpoint of a run in training; restore it")
     ours = {name: x for name, x in run.task.meta().items() if name in ("classes", "values", "colours")}
     ours |= {"pictures": len(data)}
     known = {f.name: f.default for f in fields(s) if f.default is not MISSING} | ours  # what older versions do not say:
@@ -80,13 +84,16 @@ def resume(run) -> None:
     then = known | meta.get("settings", {}) | {name: meta[name] for name in ours if name in meta}
     other = sorted(name for name in (then | now).keys() - MOVABLE if then.get(name) != now.get(name))
     if other:
-        told = ", ".join(f"{name} {then.get(name)}, now {now.get(name)}" for name in other)
+        told = ", ".join(plain(f"{name} {then.get(name)}, now {now.get(name)}") for name in other)
         way_out = f"restore config.json and {s.data}, or start a new run from its weights: --init {run.last}"
         raise InputError(f"{run.last}: of a run with other settings or data: {told}; {way_out}")
     restore(run.model, run.last, file)
-    for x in (array.stored for array in file.arrays):
-        if x.name.startswith("momentum/"):
-            run.optimiser.momentum_buffers[x.name.removeprefix("momentum/")] = run.model.loops.asarray(x.read())
+    parameters, begins = run.model.parameters(), "momentum/"
+    for x in (array.stored for array in file.arrays if array.stored.name.startswith(begins)):
+        parameter = parameters.get(name := x.name.removeprefix(begins))
+        if parameter is None or (parameter.shape, parameter.data.dtype) != (x.shape, x.dtype):
+            raise InputError(f"{run.last}: {plain(x.name)} is not of its network; restore it")
+        run.optimiser.momentum_buffers[name] = run.model.loops.asarray(x.read())
     for name in POSITION:
         setattr(run, name, meta[name])
     run.task.preprocessing = Preprocessing.from_dict(meta["preprocessing"])
@@ -95,7 +102,7 @@ def resume(run) -> None:
 
 def read_metrics(folder: Path) -> dict | None:
     """Read back the metrics of a run that is complete; None where it is not, or they are damaged."""
-    with suppress(FileNotFoundError, ValueError, TypeError, KeyError):
+    with suppress(FileNotFoundError, ValueError, TypeError, KeyError, RecursionError):
         metrics = json.loads((folder / "metrics.json").read_text())
         return metrics if {"model", "steps", "train_seconds"} <= {*metrics} and list(metrics["validations"]) else None
 
@@ -134,7 +141,7 @@ def read_log(path: Path, step: int) -> list[dict]:
         steps = [row["step"] for row in rows if row.keys() >= LOGGED.keys()]
     except (ValueError, TypeError, AttributeError, KeyError, csv.Error):
         steps = None
-    if steps != list(range(1, step + 1)):
+    if steps is None or len(steps) < step or steps != list(range(1, step + 1)):
         raise InputError(f"{path}: expected the rows of steps 1 to {step}, as in the checkpoint beside it; restore it")
     return rows
 

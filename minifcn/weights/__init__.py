@@ -1,6 +1,7 @@
 """Opens weight files of every known format, and copies them into a network.
 
 torch_files.py    PyTorch's .pth, legacy and zip; pickles.py reads the pickles in them and can make tensors only
+caffe.py          Caffe's .caffemodel
 matconvnet.py     MatConvNet's .mat; datasets/matlab.py reads MATLAB's format
 checkpoint.py     minifcn's own files, read and written, and other safetensors files
 metadata.py       what these may say beside their weights
@@ -20,6 +21,7 @@ from .. import device, models
 from ..datasets.transforms import Preprocessing
 from ..errors import InputError
 from ..nn import Module
+from .caffe import may_be_caffe, read_caffe
 from .checkpoint import read_safetensors
 from .matconvnet import read_matconvnet
 from .metadata import checked, shapes_of
@@ -27,13 +29,25 @@ from .names import place
 from .torch_files import read_legacy, read_zip
 from .weight_file import Array, Stored, WeightFile, errors_of, plain
 
+KERAS = (
+    "Convert a VGG16 of Keras in Python: import h5py, re, safetensors.numpy as s; a = {}; "
+    "h5py.File('FILE').visititems(lambda n, x: a.update({n: x[()]}) if hasattr(x, 'shape') else None); "
+    "s.save_file({'conv%s_%s.%s' % (*re.search(r'block(.)_conv(.)', n).groups(), 'weight' if x.ndim > 1 else 'bias'): "
+    "x.transpose(3, 2, 0, 1).copy() if x.ndim > 1 else x for n, x in a.items() if '_conv' in n}, 'vgg16.safetensors')"
+)
+ONNX = (
+    "Convert it in Python: import onnx, onnx.numpy_helper as h, safetensors.numpy as s; m = onnx.load('FILE'); "
+    "s.save_file({x.name: h.to_array(x).copy() for x in m.graph.initializer}, 'weights.safetensors')"
+)
 MISTAKES = {  # how files begin that are given by mistake
     rb"\Z": "is empty. Get the file again",
     rb"\s*<(!doctype|html|\?xml|head|body)": "a web page was saved instead of the file. Open its address in a browser",
     rb"version https://git-lfs": "a pointer of Git LFS instead of the file. Get the file with: git lfs pull",
     rb"MATLAB 7.3 MAT-file": "a MATLAB 7.3 file, which is HDF5 and not read. Save it again in MATLAB, with -v7",
+    rb"\x89HDF\r\n\x1a\n": f"an HDF5 file, as of Keras, and not read. {KERAS}",
+    rb"\x08[\1-\x20][\x12\x1a\x22\x28\x32\x3a\x42]": f"an ONNX file, which is not read. {ONNX}",
     rb"": "not a weight file of any known kind. Known are checkpoints of minifcn, torchvision's VGG-16 and FCNs of "
-    "pytorch-fcn as .pth or .safetensors, and MatConvNet's imagenet-vgg-verydeep-16.mat",
+    "pytorch-fcn as .pth or .safetensors, MatConvNet's imagenet-vgg-verydeep-16.mat, and Caffe's .caffemodel",
 }
 LONGEST_HEADER = 1 << 24  # bytes of a safetensors file; VGG-16's has 3,000
 SAID = {"preprocessing", "classes"}  # what other safetensors files may say, in JSON, as those of minifcn.export do
@@ -61,6 +75,8 @@ def open_weights(path) -> WeightFile:
             preprocessing = preprocessing_of(said)
         elif kind == "MATLAB 5":
             stored, preprocessing = read_matconvnet(data)
+        elif kind == "caffemodel":
+            stored = read_caffe(data)
         else:
             stored = read_zip(data, name) if kind == "zip" else read_legacy(data)
         whose, usual, arrays = place(stored)
@@ -68,12 +84,14 @@ def open_weights(path) -> WeightFile:
 
 
 def recognise(head: bytes) -> str:
-    """Return "zip", "legacy pickle", "MATLAB 5" or "safetensors". InputError, with what it is instead, for all else."""
+    """Return what a file is by its first bytes. InputError, with what it is instead, where it is not read."""
     if head[8:9] == b"{" and int.from_bytes(head[:8], "little") <= LONGEST_HEADER:
         return "safetensors"  # first, as the bytes of its header's length may look like anything
     for beginning, kind in ((b"PK", "zip"), (b"\x80", "legacy pickle"), (b"MATLAB 5.0 MAT-file", "MATLAB 5")):
         if head.startswith(beginning):
             return kind
+    if may_be_caffe(head):
+        return "caffemodel"
     raise InputError(next(what for beginning, what in MISTAKES.items() if re.match(beginning, head, re.IGNORECASE)))
 
 

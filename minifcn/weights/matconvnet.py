@@ -1,13 +1,16 @@
 """MatConvNet's networks, as imagenet-vgg-verydeep-16.mat: which arrays they have, and the mean of the pictures.
 
     layers     a cell of structs: name, type, weights {filters, biases}; in older files fields filters and biases
+    params     of a DagNN instead: structs of name (the layer's, and f or b) and value
     meta       normalization.averageImage: the mean of the pictures, RGB, of each pixel or one for all;
                in older files normalization is a variable of its own
+    net        of MatConvNet's training: a struct of all these. Its layers may have no names; then their order tells
 
 Filters are (KH,KW,C,K), as minifcn's. MATLAB drops sizes of 1 at the end, and has biases as rows or columns. A file
 that is compressed (-v7) must be decompressed whole: it is the one format that is held in memory beside the network.
 """
 
+from collections.abc import Iterator
 from mmap import mmap
 
 import numpy as np
@@ -15,7 +18,8 @@ import numpy as np
 from ..datasets.matlab import read_variables, struct_of
 from ..datasets.transforms import Preprocessing
 from ..errors import InputError
-from .weight_file import Stored
+from .names import TRUNK
+from .weight_file import Stored, plain
 
 VGG_MEAN = (123.68, 116.779, 103.939)  # of the pictures VGG was trained on, for files that do not say
 
@@ -25,21 +29,41 @@ def read_matconvnet(data: mmap) -> tuple[list[Stored], Preprocessing]:
 
     Raises InputError where the file is damaged or holds no network.
     """
-    variables = read_variables(data, ("layers", "meta", "normalization"))
-    layers = variables.get("layers")
-    if not isinstance(layers, list):  # a DagNN has params instead
-        raise InputError("a MATLAB file, but no simple network of MatConvNet. Give imagenet-vgg-verydeep-16.mat")
-    found = {}
-    for layer in map(struct_of, layers):
-        weights = layer.get("weights") or [layer.get("filters"), layer.get("biases")]
-        if isinstance(weights, list) and isinstance(layer.get("name"), str):
-            for kind, x in zip(("filters", "biases"), weights, strict=False):
-                if isinstance(x, np.ndarray):
-                    name = f"{layer['name']}.{kind}"
-                    found[name] = Stored(name, x.shape, x.dtype.name, lambda x=x: x)
+    variables = read_variables(data, ("layers", "params", "meta", "normalization", "net"))
+    variables = struct_of(variables.get("net")) or variables
+    layers, params = variables.get("layers"), variables.get("params")
+    if not isinstance(layers, list) and not isinstance(params, list):
+        some = ", ".join(map(plain, list(variables)[:6])) or "nothing in it"
+        raise InputError(f"a MATLAB file with {some}, but no network of MatConvNet. Of a DagNN save net.saveobj()")
+    arrays = of_params(params) if isinstance(params, list) else of_layers(layers)
+    found = {
+        name: Stored(name, x.shape, x.dtype.name, lambda x=x: x) for name, x in arrays if isinstance(x, np.ndarray)
+    }
     older, meta = struct_of(variables.get("normalization")), struct_of(variables.get("meta"))
     normalization = older or struct_of(meta.get("normalization"))
     return list(found.values()), preprocessing_of(normalization.get("averageImage"))
+
+
+def of_layers(layers: list) -> Iterator[tuple[str, object]]:
+    """Yield the names and values of a simple network's arrays."""
+    unnamed = iter(TRUNK)
+    for layer in map(struct_of, layers):
+        weights, name = layer.get("weights") or [layer.get("filters"), layer.get("biases")], layer.get("name")
+        if layer.get("type") == "bnorm":
+            raise InputError(
+                "normalised by batch, which is not read. Fold that into the weights, or give another VGG-16"
+            )
+        if not isinstance(name, str) or not name:
+            name = next(unnamed, "fc8") if layer.get("type") == "conv" else ""
+        if isinstance(weights, list):
+            yield from zip((f"{name}.filters", f"{name}.biases"), weights, strict=False)
+
+
+def of_params(params: list) -> Iterator[tuple[str, object]]:
+    """Yield the names and values of a DagNN's arrays."""
+    for param in (param for param in params if isinstance(param, dict)):
+        name, kinds = str(param.get("name")), {"f": ".filters", "b": ".biases"}
+        yield name[:-1] + kinds.get(name[-1:], f".{name[-1:]}"), param.get("value")
 
 
 def preprocessing_of(average) -> Preprocessing:

@@ -2,6 +2,7 @@
 
     torchvision    features.0 .. features.28, classifier.0, classifier.3    (K,C,KH,KW), fc6 and fc7 (K, C KH KW)
     pytorch-fcn    conv1_1 .. conv5_3, fc6, fc7, score_fr, upscore2, ...    (K,C,KH,KW), also of transposed convolutions
+    Caffe          the same, as blob0 and blob1; pytorch-fcn has them from there
     MatConvNet     conv1_1 .. conv5_3, fc6, fc7                             (KH,KW,C,K)
 
 pytorch-fcn's FCN-8s trained "at once" is in names an FCN-8s, but needs skip_scale=AT_ONCE; its file does not say so.
@@ -21,7 +22,7 @@ TRUNK = [f"conv{block}_{i}" for block, convs in enumerate(CONVS, 1) for i in ran
 FEATURES = (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28)  # torchvision counts ReLUs and pools as well
 TORCH_TRUNK = [f"features.{number}" for number in FEATURES] + ["classifier.0", "classifier.3"]
 HEADS = ["score_fr", "score_pool4", "score_pool3", "upscore2", "upscore_pool4", "upscore8", "upscore16"]
-LASTS = {"upscore8.weight": " FCN-8s", "upscore16.weight": " FCN-16s", "upscore.weight": " FCN-32s"}  # pytorch-fcn's
+LASTS = {"upscore8": " FCN-8s", "upscore16": " FCN-16s", "upscore": " FCN-32s"}  # pytorch-fcn's and Caffe's
 
 
 class Source(NamedTuple):
@@ -40,7 +41,8 @@ def both(theirs: list[str], ours: list[str], weight: str = "weight", bias: str =
 
 BGR = Preprocessing("BGR", (104.00699, 116.66877, 122.67892), (1, 1, 1))
 TORCHVISION = Source("torchvision VGG-16", both(TORCH_TRUNK, TRUNK), Preprocessing())
-PYTORCH_FCN = Source("pytorch-fcn", both([*TRUNK, *HEADS, "upscore"], [*TRUNK, *HEADS, "upscore32"]), BGR)
+FCN = ([*TRUNK, *HEADS, "upscore"], [*TRUNK, *HEADS, "upscore32"])
+PYTORCH_FCN, CAFFE = Source("pytorch-fcn", both(*FCN), BGR), Source("Caffe", both(*FCN, "blob0", "blob1"), BGR)
 MATCONVNET = Source("MatConvNet VGG-16", both(TRUNK, TRUNK, "filters", "biases"), None)
 
 
@@ -51,7 +53,9 @@ def place(stored: list[Stored]) -> tuple[str, Preprocessing | None, list[Array]]
     """
     prefix = "module." if all(x.name.startswith("module.") for x in stored) else ""  # torch.nn.DataParallel's
     theirs = {x.name.removeprefix(prefix): x for x in stored}
-    sources = (s for s in (TORCHVISION, PYTORCH_FCN, MATCONVNET) if next(iter(s.arrays)) in theirs)  # conv1_1's weight
+    sources = (
+        s for s in (TORCHVISION, PYTORCH_FCN, CAFFE, MATCONVNET) if next(iter(s.arrays)) in theirs
+    )  # conv1_1's weight
     if not (source := next(sources, None)):
         some = ", ".join(plain(name) for name in list(theirs)[:4]) or "none"
         raise InputError(f"weights of another network: its arrays are {some}, ... Give VGG-16 or an FCN of pytorch-fcn")
@@ -60,7 +64,8 @@ def place(stored: list[Stored]) -> tuple[str, Preprocessing | None, list[Array]]
     lacking = [name for name, ours in source.arrays.items() if ours.startswith("conv") and name not in theirs]
     if lacking:
         raise InputError(f"has names of {source.name}, but lacks {lacking[0]}. Give VGG-16, not normalised by batch")
-    network = next((network for last, network in LASTS.items() if last in theirs), "")
+    layers = {name.rsplit(".", 1)[0] for name in theirs}
+    network = next((network for last, network in LASTS.items() if last in layers), "")
     return source.name + network, source.preprocessing, [placed(x, name, source) for name, x in theirs.items()]
 
 

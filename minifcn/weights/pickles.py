@@ -1,4 +1,4 @@
-"""Reads the pickles that torch.save writes. It can make tensors and nothing else.
+"""Reads the pickles that torch.save writes. It can make tensors, and of NumPy's numbers stand-ins; nothing else.
 
 A pickle is a program for a small machine with a stack. The machine here is Python's own, in the form that is written in
 Python: its table of instructions is cut to those that torch.save writes. None of them calls anything but what the
@@ -19,6 +19,7 @@ from ..errors import InputError
 from .weight_file import plain
 
 LIMIT = 1 << 20  # bytes of pickles in a file. VGG-16's have 5,000. Each makes at most about 100 bytes of objects
+HUGE = 1 << 40  # more elements than any tensor has, in bytes less than NumPy can count
 DTYPES = {
     **{"Float": "float32", "Double": "float64", "Half": "float16", "BFloat16": "bfloat16", "Bool": "bool"},
     **{"Long": "int64", "Int": "int32", "Short": "int16", "Char": "int8", "Byte": "uint8"},
@@ -75,6 +76,18 @@ class Dictionary(dict):
         pass
 
 
+class Dropped:
+    """Stands for NumPy's numbers, types and arrays, and for their bytes: scores and the like, which nobody asks for."""
+
+    __slots__ = ()
+
+    def __init__(self, *state):
+        pass
+
+    def __setstate__(self, state):
+        pass
+
+
 TENSORS = ("_utils _rebuild_tensor_v2", "_utils _rebuild_tensor", "_utils _rebuild_parameter", "nn.parameter Parameter")
 NAMES = {  # what a pickle may name, as "module name" -> what it gets
     "collections OrderedDict": Dictionary,
@@ -82,6 +95,8 @@ NAMES = {  # what a pickle may name, as "module name" -> what it gets
     **{f"{module} {name}Tensor": TorchTensor for name in DTYPES for module in ("torch", "torch.cuda")},  # 2016
     **{f"{module} {name}Storage": dtype for name, dtype in DTYPES.items() for module in ("torch", "torch.cuda")},
     "torch.storage UntypedStorage": "uint8",
+    **{f"numpy.{core}.multiarray {name}": Dropped for core in ("core", "_core") for name in ("scalar", "_reconstruct")},
+    **dict.fromkeys(("numpy dtype", "numpy ndarray", "_codecs encode", "__builtin__ bytes"), Dropped),
 }
 
 
@@ -126,12 +141,13 @@ class Reader(pickle._Unpickler):
 
 
 def within_storage(storage, offset, shape, strides) -> tuple:
-    """Return a tensor's view. Raises ValueError unless it lies within its storage."""
+    """Return a tensor's view. Raises ValueError unless it lies within its storage, and NumPy can make it."""
     whole = isinstance(storage, Storage) and type(shape) is type(strides) is tuple and len(shape) <= 8
     if not whole or any(type(number) is not int or number < 0 for number in (offset, *shape, *strides)):
         raise ValueError("it has a tensor without a storage, or of an impossible shape")
     last = offset + sum((size - 1) * stride for size, stride in zip(shape, strides, strict=True))
-    numel = math.prod(shape)
-    if numel > storage.numel or (numel > 0 and last >= storage.numel):
+    numel, extent = math.prod(shape), math.prod(size or 1 for size in shape)  # an empty one may have huge sizes, too
+    makeable = max(extent, *strides, 0) <= max(HUGE, storage.numel)
+    if max(numel, offset) > storage.numel or (numel > 0 and last >= storage.numel) or not makeable:
         raise ValueError("it has a tensor that reaches beyond its storage")
     return storage, offset, shape, strides

@@ -44,7 +44,15 @@ def write_mat(path, compressed):
     written.write_mat(path, {name: written.torch.tensor(x) for name, x in by.trunk().items()}, compressed=compressed)
 
 
+def write_caffe(path, **how):
+    import test_caffe
+
+    path.write_bytes(test_caffe.network(test_caffe.arrays(), **how))
+
+
 WRITERS = {
+    "caffe": write_caffe,
+    "old caffe": lambda path: write_caffe(path, version="V0", form="legacy", packed=False),
     "legacy": lambda path: write_torch(path, new=False),
     "zip": lambda path: write_torch(path, new=True),
     "safetensors": lambda path: save_file(by.trunk(), path),

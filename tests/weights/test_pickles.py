@@ -59,7 +59,7 @@ EVIL = {  # payload -> how the error tells it
     "in a persistent id": (b"\x80\x02" + CALL + b"Q.", "asks for builtins.exec"),
     "in an array of objects": (
         pickle.dumps(np.array([Call(exec, TOUCH)], object), 2),
-        r"asks for numpy[\w.]+_reconstruct",
+        "asks for __builtin__.exec",
     ),
     "among good tensors": (by.state_dict({**GOOD, "evil": CALL}), "asks for builtins.exec"),
     "before good tensors": (by.state_dict({"evil": CALL, **GOOD}), "asks for builtins.exec"),
