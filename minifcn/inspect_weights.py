@@ -32,7 +32,7 @@ def by_x(shape: tuple[int, ...]) -> str:
 
 def main(argv=None) -> None:
     parser = command_parser("inspect_weights", "FILE", "Print what is in a weight file, and where it goes in minifcn.")
-    parser.add_argument("file", metavar="FILE", help="a checkpoint, .pth, .safetensors or .mat; its content says which")
+    parser.add_argument("file", metavar="FILE", help="a checkpoint, .pth, .safetensors, .mat or .caffemodel")
     path = parser.parse_args(argv).file
     print(describe(path, open_weights(path)))
 
