@@ -31,8 +31,6 @@ from .labels import VOID_NAMES, LabelCoding, cleaned, read_example
 from .pictures import IGNORE_LABEL, reading
 from .sources import Source
 
-_LONGEST = 200  # letters of a class's name
-
 # --- the formats: (picture's name, labels' size, shapes) for each picture that a file tells of ---
 # A shape is (label, kind, points, more), as draw_shape takes them.
 
@@ -124,8 +122,9 @@ def settle_crowds(source: Source, found: list[tuple]) -> None:
 
 
 def clean(label: object) -> str:
-    """A class's name as a line of classes.txt can hold it; "void" and "background" for all that mean these."""
-    name = " ".join(re.sub(r"[,;:{}\[\]=|]|\s#+", " ", cleaned(str(label)[:_LONGEST])).split()).lstrip("#-*+/ ")
+    """A class's name as a line of classes.txt can hold it, of some 200 letters at most; "void" and "background" for all
+    that mean these."""
+    name = " ".join(re.sub(r"[,;:{}\[\]=|]|\s#+", " ", cleaned(str(label)[:200])).split()).lstrip("#-*+/ ")
     name = re.sub(r"(?<=\d) (?=\d)", "_", name)
     if name.lower() in VOID_NAMES:
         return "void"

@@ -34,7 +34,6 @@ FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "BMP", "GIF", "PPM")
 _LOSSLESS = ("PNG", "BMP", "GIF", "TIFF", "PPM")  # formats that give back the pixels that were saved, but for these:
 _LOSSY_TIFF = ("jpeg", "tiff_jpeg", "webp", "tiff_sgilog", "tiff_sgilog24")  # compressions
 ROWS = 256  # of a picture, converted at a time: a large one would need three more copies
-_LONGEST_REASON = 5000  # characters of what a decoder says, which may repeat a file's content
 _CLUTTER = ("thumbs.db", "desktop.ini", "__macosx")  # what file managers leave behind
 
 
@@ -54,8 +53,8 @@ def reading(path: str | Path, what: str, remedy: str = "save or copy it again") 
         limit = f"{Image.MAX_IMAGE_PIXELS or math.inf:,} pixels, or too many for the memory"
         raise InputError(f"{path}: this {what} has more than {limit}; scale it down or cut it into parts") from None
     except Exception as error:
-        said = str(error)[:_LONGEST_REASON].split(". ")[0]
-        reason = re.sub(r" ('.*'|<.*>)$", "", said).rstrip(".")  # Pillow ends with the file
+        # Pillow ends with the file; other decoders may repeat all that is in it.
+        reason = re.sub(r" ('.*'|<.*>)$", "", str(error)[:5000].split(". ")[0]).rstrip(".")
         reason = getattr(error, "strerror", None) or reason or type(error).__name__
         raise InputError(f"{path}: unreadable {what} ({reason}); {remedy}") from error
 

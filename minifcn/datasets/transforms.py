@@ -46,8 +46,7 @@ class Preprocessing:
     @property
     def fill(self) -> tuple[int, int, int]:
         """The mean colour in RGB, rounded: what a picture is padded with before it is preprocessed."""
-        mean = self.mean if self.order == "RGB" else self.mean[::-1]
-        return tuple(min(max(round(value), 0), 255) for value in mean)
+        return tuple(min(max(round(x), 0), 255) for x in (self.mean if self.order == "RGB" else self.mean[::-1]))
 
     def describe(self) -> str:
         """Return it in words, for people."""
