@@ -25,7 +25,7 @@ from .datasets.annotations import pictures_of_json
 from .datasets.labels import LabelCoding
 from .datasets.pictures import IGNORE_LABEL, decode
 from .datasets.sources import Source, pictures_of_labels
-from .errors import InputError
+from .errors import InputError, printable
 from .figures import save_label_png
 
 
@@ -40,8 +40,7 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     out = args.out.resolve()
     if not args.source.is_dir():
-        what = "no folder" if args.source.exists() else "not there"
-        raise InputError(f"{args.source}: {what}; give a folder, unpacked")
+        raise InputError(f"{args.source}: no folder; give a folder, unpacked")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"{args.out}: is there already; choose another --out, or delete it first")
     if args.source.resolve() in (out, *out.parents):
@@ -57,7 +56,7 @@ def main(argv: list[str] | None = None) -> int:
         os.replace(root, out)
     counts = ", ".join(f"{len(names)} {split or 'in no list'}" for split, names in splits.items())
     print(f"found      {kind}\npictures   {counts}\nclasses    {', '.join(classes)}")
-    print(*coding.notes, *source.told(), f"\npython -m minifcn.check_data {args.out}", sep="\n", flush=True)
+    print(*coding.notes, *source.told(), f"\npython -m minifcn.check_data {printable(args.out)}", sep="\n", flush=True)
     checked = subprocess.run([sys.executable, "-m", "minifcn.check_data", str(args.out)])
     return max(checked.returncode, source.faults > 0)
 
@@ -77,8 +76,8 @@ def build(root: Path, source: Source, items: list[tuple], palette: np.ndarray) -
     """Copy the pictures byte for byte and write labels and lists; return the names in each split, or in None."""
     (root / "images").mkdir(parents=True)
     (root / "labels").mkdir()
-    same, names = Counter(picture.stem.lower() for picture, *_ in items), defaultdict(list)
-    claims = defaultdict(list)
+    same = Counter(picture.stem.lower() for picture, *_ in items)
+    names, claims = defaultdict(list), defaultdict(list)
     for picture, where, _ in items:
         claims[picture].append(where)
         source.used.update((picture, where))

@@ -117,7 +117,7 @@ def test_out_is_not_overwritten_and_source_not_written_into(here, capsys):
     assert "raw/photo0.jpg: no folder; give a folder, unpacked" in fails(
         capsys, main, "raw/photo0.jpg", "--out", "mydata"
     )
-    assert "none: not there" in fails(capsys, main, "none", "--out", "mydata")
+    assert "none: no folder; give a folder" in fails(capsys, main, "none", "--out", "mydata")
     assert contents(here) == before
 
 

@@ -17,7 +17,6 @@ import zlib
 from base64 import b64decode
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import suppress
 from functools import partial
 from io import BytesIO
 from pathlib import Path
@@ -32,18 +31,13 @@ from .labels import VOID_NAMES, LabelCoding, cleaned, read_example
 from .pictures import IGNORE_LABEL, reading
 from .sources import Source
 
-_LONGEST = 200  # letters of a class's name
-_OVERHEAD = 1 << 16  # bytes of a bitmap beside its pixels, unpacked
-
 # --- the formats: (picture's name, labels' size, shapes) for each picture that a file tells of ---
 # A shape is (label, kind, points, more), as draw_shape takes them.
 
 
 def labelme(path: Path, document: dict) -> Iterator[tuple]:
-    shapes = []
-    for shape in document["shapes"]:
-        data = shape["points"], b64decode(shape.get("mask") or "")
-        shapes.append((clean(shape["label"]), shape.get("shape_type") or "polygon", *data))
+    told = document["shapes"]
+    shapes = [(clean(s["label"]), s.get("shape_type") or "polygon", s["points"], s.get("mask") or "") for s in told]
     yield str(document["imagePath"]), (document["imageHeight"], document["imageWidth"]), shapes
 
 
@@ -51,7 +45,7 @@ def supervisely(path: Path, document: dict) -> Iterator[tuple]:
     shapes = []
     for thing in document["objects"]:
         if small := thing.get("bitmap"):
-            data = [small["origin"]], b64decode(small["data"])
+            data = [small["origin"]], small["data"]
         else:
             data = thing["points"]["exterior"], thing["points"].get("interior", ())
         shapes.append((clean(thing["classTitle"]), thing["geometryType"], *data))
@@ -65,7 +59,7 @@ class Crowd(str):
 def coco(path: Path, document: dict) -> Iterator[tuple]:
     names = {category["id"]: clean(category["name"]) for category in document["categories"]}
     shapes = defaultdict(list)
-    for thing in sorted(document["annotations"], key=lambda a: (not a.get("iscrowd"), -(a.get("area") or area(a)))):
+    for thing in sorted(document["annotations"], key=lambda a: (not a.get("iscrowd"), -(a.get("area") or box(a)))):
         label = names[thing["category_id"]]
         label = Crowd(label) if thing.get("iscrowd") else label
         outline = thing.get("segmentation") or [[]]  # without one it has a box alone
@@ -75,15 +69,9 @@ def coco(path: Path, document: dict) -> Iterator[tuple]:
         yield str(image["file_name"]), (image["height"], image["width"]), shapes[image["id"]]
 
 
-def area(thing: dict) -> float:
-    """The pixels of a COCO annotation that does not tell them; 0 where its outline is damaged."""
-    outline = thing.get("segmentation") or ()
-    with suppress(Exception):  # drawing it raises the same, and names the picture
-        if isinstance(outline, dict):
-            return sum(unpack(outline["counts"])[1::2])
-        rings = [corners(ring).T for ring in outline]
-        return sum(abs(x @ np.roll(y, 1) - y @ np.roll(x, 1)) / 2 for x, y in rings)
-    return 0
+def box(thing: dict) -> float:
+    """The pixels in the box (x, y, width, height) around a COCO annotation; 1 where it tells of none."""
+    return np.prod((thing.get("bbox") or ())[2:])
 
 
 FORMATS = ({"shapes"}, labelme), ({"categories", "annotations"}, coco), ({"objects", "size"}, supervisely)
@@ -106,7 +94,7 @@ def pictures_of_json(source: Source) -> tuple | None:
     for path in dict.fromkeys(one[0] for name in told for one in told[name] if name != kind):
         source.note(path, f"JSON of another format than {kind}, left out")
     source.coco = kind == "coco"
-    found = settle_crowds(source, found)
+    settle_crowds(source, found)
     used = sorted({label for *_, shapes in found for label, *_ in shapes})
     listed = map(clean, source.coding.classes if source.coding else used)
     names = ["background", *(name for name in listed if name not in ("background", "void"))]
@@ -123,23 +111,20 @@ def pictures_of_json(source: Source) -> tuple | None:
     return f"JSON of {kind}", LabelCoding(names), items
 
 
-def settle_crowds(source: Source, found: list[tuple]) -> list[tuple]:
+def settle_crowds(source: Source, found: list[tuple]) -> None:
     """Make crowds void, unless there is nothing else."""
     crowds = [isinstance(label, Crowd) for *_, shapes in found for label, *_ in shapes]
     if any(crowds):
         what = "objects: there is nothing else, as where CVAT's brush was used" if all(crowds) else "void"
         source.note(source.folder, f"{sum(crowds)} crowds (iscrowd) are {what}")
-    if all(crowds):
-        return found
-    return [
-        (*head, [("void" if isinstance(label, Crowd) else label, *shape) for label, *shape in shapes])
-        for *head, shapes in found
-    ]
+    for *_, shapes in () if all(crowds) else found:
+        shapes[:] = [("void" if isinstance(label, Crowd) else label, *shape) for label, *shape in shapes]
 
 
 def clean(label: object) -> str:
-    """A class's name as a line of classes.txt can hold it; "void" and "background" for all that mean these."""
-    name = " ".join(re.sub(r"[,;:{}\[\]=|]|\s#+", " ", cleaned(str(label)[:_LONGEST])).split()).lstrip("#-*+/ ")
+    """A class's name as a line of classes.txt can hold it, of some 200 letters at most; "void" and "background" for all
+    that mean these."""
+    name = " ".join(re.sub(r"[,;:{}\[\]=|]|\s#+", " ", cleaned(str(label)[:200])).split()).lstrip("#-*+/ ")
     name = re.sub(r"(?<=\d) (?=\d)", "_", name)
     if name.lower() in VOID_NAMES:
         return "void"
@@ -168,7 +153,8 @@ def draw(source: Source, size: tuple, shapes: list, ids: dict[str, int], where: 
 def draw_shape(kind: str, points: list, more, H: int, W: int) -> np.ndarray | None:
     """Where a shape is, bool (H, W), or None if it has no area.
 
-    points: the corners, more: those of each hole; or a bitmap's origin and its bytes; or none and COCO's run lengths.
+    points: the corners, more: those of each hole; or a bitmap's origin and a PNG in base64, which Supervisely packs
+    again; or none and COCO's run lengths.
     A rectangle has two opposite corners, a circle its centre and a point on it.
     """
     if kind == "run lengths":
@@ -176,7 +162,9 @@ def draw_shape(kind: str, points: list, more, H: int, W: int) -> np.ndarray | No
     image, points = Image.new("1", (W, H)), corners(points)
     pen = ImageDraw.Draw(image)
     if kind in ("bitmap", "mask"):
-        data = zlib.decompressobj().decompress(more, 8 * H * W + _OVERHEAD) if kind == "bitmap" else more
+        data = b64decode(more)
+        if kind == "bitmap":
+            data = zlib.decompressobj().decompress(data, 8 * H * W + (1 << 16))  # pixels, and what else a PNG has
         image.paste(Image.fromarray(bitmap(data, H * W)), tuple(points[0].astype(int).tolist()))
     elif kind == "polygon" and len(points) > 2:
         pen.polygon(points.ravel().tolist(), 1)

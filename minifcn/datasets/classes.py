@@ -30,7 +30,7 @@ _NUMBER_LAST = re.compile(r"(\D+?)[\s,;:=]+(\d+)")
 _RGBA = re.compile(r"(.*?)(?:[\s,;:]+\d+){3}[\s,;:]+(?:0|255)")
 # A line of JSON, YAML, Markdown or another table, with a comment, or numbers only.
 _NO_NAME = re.compile(r"([-*+]\s|//).*|.*[,;:\t{}\[\]=|].*|.*\s#.*|.*\d\s+\d.*|[\d\s]+")
-_LONGEST = 500  # characters of a line: the time of some expressions above grows with their square
+_LONGEST = 256  # characters of a line, as of a name in a checkpoint: some expressions above take time like their square
 _HEADER = {"class", "classes", "label", "labels", "name", "names", "class_name", "id", "index", "value"}
 
 
@@ -41,8 +41,8 @@ def find_classes(*folders: Path) -> Path | None:
 
 def read_classes(path: Path) -> LabelCoding:
     """Read a list of classes. Raises InputError, which names the file and the line."""
-    lines, colours, numbered = [(i, cleaned(line).strip()) for i, line in read_lines(path)[:300]], {}, None
-    lines = [(i, line) for i, line in lines if line]
+    lines = [(i, name) for i, line in read_lines(path)[:300] if (name := cleaned(line).strip())]
+    colours, numbered = {}, None
     words = {*re.findall(r"\w+", lines[0][1].lower())} if lines else set()
     header = {"r", "g", "b"} <= words or {"red", "green", "blue"} <= words
     last, rgba = _all_match(_NUMBER_LAST, lines), _all_match(_RGBA, lines[header:])

@@ -88,9 +88,7 @@ class Pictures:
         """The pictures in val/images/ and their classes, by val_annotations.txt; others are left aside."""
         found, classes = {}, set(self.classes)
         text = self.files.read(ANNOTATIONS, LONGEST_LINE * pictures).decode("utf-8-sig", "replace")
-        for number, line in enumerate(text.splitlines(), 1):
-            if not line.strip():
-                continue
+        for number, line in ((i, line) for i, line in enumerate(text.splitlines(), 1) if line.strip()):
             name, label = (*line.split("\t"), "")[:2]
             path = ("val", "images", name)
             if path not in self.files.paths or path in found or label not in classes:
@@ -104,8 +102,7 @@ class Pictures:
 def open_pictures(where: str | Path) -> tuple[Pictures, Pictures | None]:
     """Return the splits train and val of a folder or zip; None for val where there is no val/. Raises as Pictures."""
     files = Files(where)
-    has_val = any(path[0] == "val" for path in files.folders)
-    return Pictures(files, "train"), Pictures(files, "val") if has_val else None
+    return Pictures(files, "train"), Pictures(files, "val") if any(path[0] == "val" for path in files.folders) else None
 
 
 def title(where: str | Path) -> str:
@@ -136,8 +133,7 @@ class Files:
                 archive = zipfile.ZipFile(where)
             names, self._read = archive.namelist(), partial(_unpack, archive)
         found = {tuple(part for part in name.split("/") if part not in ("", ".")): name for name in names}
-        hidden = [path for path in found if any(part[0] == "." or part == "__MACOSX" for part in path)]
-        seen = sorted(found.keys() - hidden - {()})
+        seen = sorted(path for path in found if path and not any(p[0] == "." or p == "__MACOSX" for p in path))
         root = _root(self.where, seen)
         inside = {path[len(root) :]: found[path] for path in seen if path[: len(root)] == root != path}
         self.paths = {path: name for path, name in inside.items() if not name.endswith("/")}
@@ -154,18 +150,14 @@ class Files:
             return self._read(self.paths[path], longest)
 
 
-class Resized:
-    """A random crop of a picture whose shorter side is scaled to `size`, mirrored or not: a Loader's augmentation.
+def cropped(picture: np.ndarray, label: int, rng, *_, size: int, crop: int, flip: bool) -> tuple[np.ndarray, int]:
+    """A random square of a picture whose shorter side is scaled to `size`, mirrored or not: a Loader's augmentation.
 
     Simonyan, Zisserman 2015, section 3.1, with 256 and 224.
     """
-
-    def __init__(self, size: int, crop: int, flip: bool):
-        self.size, self.change = size, Augmentation((crop, crop), flip)
-
-    def __call__(self, picture: np.ndarray, label: int, rng: np.random.Generator, _) -> tuple[np.ndarray, int]:
-        picture = scale_shorter_side(picture, self.size)
-        return self.change(picture, picture[..., 0], rng)[0], label  # any numbers (H, W): a label that has no pixels
+    picture = scale_shorter_side(picture, size)
+    labels = picture[..., 0]  # any numbers (H, W): a label that has no pixels
+    return Augmentation((crop, crop), flip)(picture, labels, rng)[0], label
 
 
 def centred(picture: np.ndarray, label: int, *_, size: int) -> tuple[np.ndarray, int]:
@@ -221,10 +213,9 @@ def _walk(where: Path) -> Iterator[str]:
 def _unpack(archive: zipfile.ZipFile, name: str, longest: int) -> bytes:
     """A file in a zip. Other methods than these two would unpack more at a time than is asked for."""
     entry = archive.getinfo(name)
-    if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise InputError(f"compression method {entry.compress_type} is not supported")
-    if entry.file_size > longest:
-        raise InputError(f"over {longest:,} bytes")
+    if entry.file_size > longest or entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        found = f"{entry.file_size:,} bytes packed by method {entry.compress_type}"
+        raise InputError(f"{found}, expected at most {longest:,}, stored or deflated")
     with archive.open(entry) as file:
         return file.read(entry.file_size)
 

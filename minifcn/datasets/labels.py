@@ -27,16 +27,16 @@ from PIL import Image
 
 from ..errors import InputError
 from .colours import palette as colours_for
-from .pictures import IGNORE_LABEL, ROWS, Example, decode, opened, orientation_of, pixels_of, several, turned
+from .pictures import IGNORE_LABEL, Example, decode, opened, orientation_of, pixels_of, several, turned
 
 VOID_NAMES = {"void", "ignore", "__ignore__", "_ignore_", "ignored", "unlabeled", "unlabelled"}  # in any case
 _SHOWN = 10  # at most so many values in one message
+DIGITS = np.array([1 << 16, 1 << 8, 1], np.int32)  # (..., 3) @ DIGITS: one number for a colour
 
 
 def cleaned(text: str) -> str:
     """A text without what a terminal obeys instead of showing it; odd spaces become plain ones, tabs stay."""
-    kept = (letter for letter in text if letter.isprintable() or letter.isspace())
-    return "".join(" " if letter.isspace() and letter != "\t" else letter for letter in kept)
+    return "".join(c if c.isprintable() or c == "\t" else " " for c in text if c.isprintable() or c.isspace())
 
 
 class LabelCoding:
@@ -177,13 +177,10 @@ class LabelCoding:
 
     def _from_colours(self, path: str | Path, pixels: np.ndarray) -> np.ndarray:
         """RGB pixels uint8 (H, W, 3) -> the class that each colour stands for, uint8 (H, W)."""
-        digits, codes = np.array([1 << 16, 1 << 8, 1]), np.empty(pixels.shape[:2], np.int32)  # (H, W)
-        known, labels = self.colours.astype(np.int64) @ digits, np.empty(codes.shape, np.int16)
-        order = np.argsort(known)  # (entries,)
-        for rows in (slice(top, top + ROWS) for top in range(0, len(pixels), ROWS)):
-            codes[rows] = pixels[rows].astype(np.int64) @ digits  # (R, W)
-            entries = order[np.searchsorted(known, codes[rows], sorter=order).clip(max=len(known) - 1)]
-            labels[rows] = np.where(known[entries] == codes[rows], self._class_of[entries], -1)
+        places = np.zeros(1 << 24, np.uint8)  # of each colour among the entries, from 1; 0: nowhere
+        places[self.colours @ DIGITS] = np.arange(len(self.colours)) + 1
+        codes = pixels @ DIGITS  # (H, W)
+        labels = np.append(-1, self._class_of).astype(np.int16)[places[codes]]
         expected = f"not the colour of any class; {self.remedy}"
         return _checked(path, codes, labels, lambda c: f"colour {(c >> 16, c >> 8 & 255, c & 255)}", expected)
 
@@ -193,15 +190,14 @@ class LabelCoding:
         palette = list(zip(*[iter(image.getpalette("RGB"))] * 3, strict=True))
         used = [index for index in used if index < len(palette)]
         if self.colours is not None:
-            known = list(map(tuple, self.colours.tolist()))
-            entries = [known.index(palette[index]) for index in used if palette[index] in known]
-            if len(entries) == len(used):
-                for value, entry in zip(used, entries, strict=True):
-                    if self._class_of[entry] != self._table[value]:  # by its colour, by its value
-                        name = [*self.classes, "void"][min(self._table[value], len(self.classes))]
-                        clash = f"index {value} is {name!r} but has the colour of {self.entries[entry]!r}"
-                        way_out = "save it as RGB, or with the palette in the order of the classes"
-                        raise InputError(f"{path}: {clash}; {way_out}")
+            entries = {tuple(colour): entry for entry, colour in enumerate(self.colours.tolist())}
+            for value in used if entries.keys() >= {palette[value] for value in used} else ():
+                entry = entries[palette[value]]
+                if self._class_of[entry] != self._table[value]:  # by its colour, by its value
+                    name = [*self.classes, "void"][min(self._table[value], len(self.classes))]
+                    clash = f"index {value} is {name!r} but has the colour of {self.entries[entry]!r}"
+                    way_out = "save it as RGB, or with the palette in the order of the classes"
+                    raise InputError(f"{path}: {clash}; {way_out}")
         elif len(palette) == 1 or palette != [(i, i, i) for i in range(len(palette))]:
             for index in used:
                 known, first = self._colour_of.setdefault(index, (palette[index], path))

@@ -51,8 +51,6 @@ class Loader:
 
         An error while loading is raised here, in the caller. Leaving the loop early ends the loading.
         """
-        if not 0 <= start <= len(self):
-            raise ValueError(f"start: expected 0 to {len(self)} (the batches an epoch), received {start}")
         pictures = len(self.dataset)
         order = counted_rng(self.seed, epoch, 0, _ORDER).permutation(pictures) if self.shuffle else np.arange(pictures)
         cuts = range(start * self.batch_size, len(self) * self.batch_size, self.batch_size)

@@ -39,9 +39,9 @@ CELL, STRUCT, CHAR, NUMBERS = 1, 2, 4, range(6, 16)
 DEPTH = 17  # of a file's elements; MatConvNet nests matrices five deep
 ELEMENTS = 1 << 17  # in a file; VGG-16 has some 10,000, most of them names of ImageNet's classes
 LONGEST_TEXT = 1 << 20  # bytes of a text, or of the names of all fields
-LONGEST = 1 << 30  # bytes of a decompressed variable; VGG-16 is half of that
+LONGEST = 1 << 32  # bytes of all decompressed variables; VGG-16 is an eighth of that
 COMPLEX = 0x0800  # a flag: imaginary parts follow
-STEP = 1 << 20  # bytes decompressed at a time
+STEP = 1 << 12  # bytes decompressed at a time, to a thousand times as many at most
 
 
 def require(sound: bool) -> None:
@@ -55,17 +55,17 @@ def read_variables(data: bytes | mmap, wanted: tuple[str, ...], limit: int = 0) 
 
     Structs come as a list of dict, cells as a list, char as str, real numbers as an array that is a view of the file or
     of the decompressed variable, all else as None. All variables may have `limit` bytes when decompressed; 0: as many
-    as weights have, which hardly shrink. Raises InputError for a damaged file, without its name.
+    as weights have, which hardly shrink: 16 times the file's. Raises InputError for a damaged file, without its name.
     """
     if data[124:128] != b"\0\1IM":
         raise InputError("not a MATLAB file of format 5, or of another byte order. Save it again in MATLAB, with -v7")
-    variables, elements, left = {}, Elements(data, 128, len(data)), limit or 4 * LONGEST
+    left = limit or min(LONGEST, (1 << 24) + 16 * len(data))
+    variables, elements = {}, Elements(data, 128, len(data))
     while elements.at < elements.stop:
         kind, start, stop = elements.take()
         buffer = data
         if kind == COMPRESSED:
-            most = limit or min(LONGEST, (1 << 24) + 16 * (stop - start))
-            buffer = inflate(data, start, stop, min(most, left))
+            buffer = inflate(data, start, stop, left)
             left -= len(buffer)
             kind, start, stop = Elements(buffer, 0, len(buffer)).take()
         if kind == MATRIX:
@@ -76,8 +76,7 @@ def read_variables(data: bytes | mmap, wanted: tuple[str, ...], limit: int = 0) 
 
 def struct_of(value: object) -> dict:
     """Return a struct, which read_variables gives as a list of one; {} for anything else."""
-    if isinstance(value, list):
-        value = value[0] if len(value) == 1 else None
+    value = value[0] if isinstance(value, list) and len(value) == 1 else value
     return value if isinstance(value, dict) else {}
 
 
@@ -86,13 +85,8 @@ def inflate(data: bytes | mmap, start: int, stop: int, limit: int) -> bytearray:
     stream, content = zlib.decompressobj(), bytearray()
     with suppress(zlib.error):  # then eof stays False
         for at in range(start, stop, STEP):
-            piece = data[at : min(at + STEP, stop)]
-            while piece and not stream.eof:
-                content += stream.decompress(piece, STEP)
-                piece = stream.unconsumed_tail
-                if len(content) > limit:
-                    raise InputError(f"damaged: a variable decompresses to over {limit:,} bytes. Get the file again")
-    require(stream.eof)
+            content += stream.decompress(data[at : min(at + STEP, stop)], max(1, limit - len(content) + 1))
+    require(stream.eof and len(content) <= limit)
     return content
 
 
@@ -102,8 +96,7 @@ class Elements:
     def __init__(self, data, at: int, stop: int, around: "Elements | None" = None):
         self.data, self.at, self.stop = data, at, stop
         self.depth, self.taken = (around.depth + 1, around.taken) if around else (0, count())
-        if self.depth > DEPTH:
-            raise InputError("damaged: its MATLAB cells are nested without end. Get the file again")
+        require(self.depth <= DEPTH)
 
     def take(self, *kinds: int) -> tuple[int, int, int]:
         """Return the type of the next element, and where its content starts and stops. kinds: possible types."""

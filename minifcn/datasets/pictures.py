@@ -14,9 +14,9 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import ExifTags, Image
 
-from ..errors import InputError
+from ..errors import InputError, printable
 
 IGNORE_LABEL = 255
 Example = tuple[np.ndarray, np.ndarray]  # a picture uint8 (H, W, 3) in RGB and its labels uint8 (H, W)
@@ -34,7 +34,6 @@ FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "BMP", "GIF", "PPM")
 _LOSSLESS = ("PNG", "BMP", "GIF", "TIFF", "PPM")  # formats that give back the pixels that were saved, but for these:
 _LOSSY_TIFF = ("jpeg", "tiff_jpeg", "webp", "tiff_sgilog", "tiff_sgilog24")  # compressions
 ROWS = 256  # of a picture, converted at a time: a large one would need three more copies
-_LONGEST_REASON = 5000  # characters of what a decoder says, which may repeat a file's content
 _CLUTTER = ("thumbs.db", "desktop.ini", "__macosx")  # what file managers leave behind
 
 
@@ -48,16 +47,14 @@ def reading(path: str | Path, what: str, remedy: str = "save or copy it again") 
         if os.path.exists(path) and not os.path.isfile(path):
             raise InputError("a folder, pipe or device")
         yield
-    except MemoryError:
-        raise InputError(f"{path}: too little memory for this {what}; scale it down or cut it into parts") from None
     except FileNotFoundError:
         raise InputError(f"{path}: this {what} is missing; {_mend(Path(path))}") from None
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        limit = f"{Image.MAX_IMAGE_PIXELS:,} pixels"
+    except (MemoryError, Image.DecompressionBombError, Image.DecompressionBombWarning):
+        limit = f"{Image.MAX_IMAGE_PIXELS or math.inf:,} pixels, or too many for the memory"
         raise InputError(f"{path}: this {what} has more than {limit}; scale it down or cut it into parts") from None
     except Exception as error:
-        reason = str(error)[:_LONGEST_REASON].split(". ")[0]
-        reason = re.sub(r" ('.*'|<.*>)$", "", reason).rstrip(".")  # Pillow ends with the file
+        # Pillow ends with the file; other decoders may repeat all that is in it.
+        reason = re.sub(r" ('.*'|<.*>)$", "", str(error)[:5000].split(". ")[0]).rstrip(".")
         reason = getattr(error, "strerror", None) or reason or type(error).__name__
         raise InputError(f"{path}: unreadable {what} ({reason}); {remedy}") from error
 
@@ -72,21 +69,19 @@ def read_picture(path: str | Path, file: BytesIO | None = None) -> np.ndarray:
 
 def pixels_of(path: str | Path, image: Image.Image) -> np.ndarray:
     """The pixels of a decoded picture, uint8 (H, W, 3) in RGB. Raises InputError as read_picture does."""
-    if image.mode[0] in "IF":
+    if image.mode[0] in "IF":  # grey of 16 bits and more
         values = np.asarray(image)  # (H, W)
         if image.mode == "F" or values.min() < 0 or values.max() > 65535:
             found = f"{values.dtype} from {values.min()} to {values.max()}"
             raise InputError(f"{path}: grey values {found}, expected integers from 0 to 65535; save it as 8-bit PNG")
+        image = Image.fromarray((values // 257 + (values % 257 > 128)).astype(np.uint8))  # 65535 becomes 255
     clear = image.mode in ("LA", "La", "PA", "P", "RGBA", "RGBa") or "transparency" in image.info
     pixels = np.empty((image.height, image.width, 3), np.uint8)
     for top in range(0, image.height, ROWS):
         rows = image.crop((0, top, image.width, min(top + ROWS, image.height)))
         if clear:
             rows = Image.alpha_composite(Image.new("RGBA", rows.size, "white"), rows.convert("RGBA"))
-        if image.mode[0] == "I":
-            pixels[top : top + ROWS] = (values[top : top + ROWS, :, None].astype(np.int64) * 255 + 32767) // 65535
-        else:
-            pixels[top : top + ROWS] = np.asarray(rows.convert("RGB"))
+        pixels[top : top + ROWS] = np.asarray(rows.convert("RGB"))
     return pixels
 
 
@@ -110,22 +105,12 @@ def decode(path: str | Path, what: str, file: BytesIO | None = None) -> Image.Im
 
 @contextmanager
 def opened(path: str | Path, what: str = "picture", file: BytesIO | None = None) -> Iterator[Image.Image]:
-    """Open a picture, not decoded yet, as all are opened here. Errors of the block, too, are raised as by `reading`.
-
-    A PNG is opened without its EXIF if that makes Pillow refuse all of it.
-    """
-    with reading(path, what):
-        try:
-            image = Image.open(file or path, formats=FORMATS)
-        except UnidentifiedImageError:  # a chunk: the content's length (4 bytes), a name (4), content, checksum (4)
-            head, _, tail = (file.getvalue() if file else read_bytes(path)).partition(b"eXIf")
-            without = BytesIO(head[:-4] + tail[int.from_bytes(head[-4:], "big") + 4 :])
-            image = Image.open(without, formats=FORMATS)
-        with image:
-            yield image
+    """Open a picture, not decoded yet, as all are opened here. Errors of the block, too, are raised as by `reading`."""
+    with reading(path, what), Image.open(file or path, formats=FORMATS) as image:
+        yield image
 
 
-def read_bytes(path: str | Path, longest: int = 1 << 28) -> bytes:
+def read_bytes(path: str | Path, longest: int) -> bytes:
     """The bytes of a file. Raises InputError, without its name, where they are more than make sense, `longest`."""
     if os.path.getsize(path) > longest:
         raise InputError(f"over {longest:,} bytes")
@@ -156,8 +141,8 @@ def noted(text: str, things: list, what: str) -> list[str]:
 
 
 def several(things: list, what: str) -> str:
-    """ "3 files, the first: a.txt" for three things in order; what: the word for one."""
-    return f"{len(things)} {what}s, the first: {things[0]}" if len(things) > 1 else f"{what} {things[0]}"
+    """ "3 files, the first: a.txt" for three things in order, to be printed; what: the word for one."""
+    return printable(f"{len(things)} {what}s, the first: {things[0]}" if len(things) > 1 else f"{what} {things[0]}")
 
 
 def unused(folder: Path, used: Iterable[Path]) -> list[str]:

@@ -22,10 +22,10 @@ from pathlib import Path, PurePath
 import numpy as np
 from tqdm import tqdm
 
-from ..errors import InputError
+from ..errors import InputError, printable
 from ..files import atomic_file
 from .classes import CLASS_FILES, read_classes, read_lines
-from .labels import LabelCoding, cleaned, read_example
+from .labels import DIGITS, LabelCoding, read_example
 from .pictures import EXTENSIONS, IGNORE_LABEL, decode, several
 
 CLASS_LISTS = (*CLASS_FILES, "labels.txt", "class_names.txt", "label_colors.txt")
@@ -65,7 +65,7 @@ class Source:
 
     def note(self, where: Path, text: str) -> None:
         self.used.add(where)
-        self.notes[re.sub(r"(?s)\d+|'.*'", "", text)].append(" ".join(cleaned(f"{where}: {text}").split()))
+        self.notes[re.sub(r"(?s)\d+|'.*'", "", text)].append(printable(" ".join(f"{where}: {text}".split())))
 
     def note_unused(self) -> None:
         """Note each file that was neither read nor named in a note."""
@@ -206,7 +206,7 @@ class Snapping(LabelCoding):
 
     def read(self, path: str | Path) -> tuple[np.ndarray, int]:
         image = decode(path, "label picture")
-        codes = np.asarray(image.convert("RGB")).astype(np.int64) @ np.array([1 << 16, 1 << 8, 1])  # (H, W)
+        codes = np.asarray(image.convert("RGB")) @ DIGITS  # (H, W)
         found, places = np.unique(codes, return_inverse=True)
         colours = found[:, None] >> np.array([16, 8, 0]) & 255  # (U, 3)
         gaps = np.stack([np.linalg.norm(colours - colour, axis=1) for colour in self.colours])  # (entries, U)
@@ -214,6 +214,6 @@ class Snapping(LabelCoding):
         labels[gap > self.bound] = IGNORE_LABEL
         self.shares.append([(gap > 0)[places].mean(), (gap > self.bound)[places].mean()])
         other, void = 100 * np.mean(self.shares, axis=0)
-        text = f"{other - void:.2f} % of the pixels snapped to a listed colour, up to {self.bound:g} away"
-        self.notes[0] = f"{text}; {void:.2f} % are farther off: void"
+        snapped = f"{other - void:.2f} % of the pixels snapped to a listed colour, up to {self.bound:g} away"
+        self.notes[0] = f"{snapped}; {void:.2f} % are farther off: void"
         return labels.astype(np.uint8)[places].reshape(codes.shape), image.info["orientation"]

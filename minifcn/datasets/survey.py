@@ -104,7 +104,5 @@ def notes(surveys: list[Survey], allow_absent: bool) -> list[str]:
     for s in surveys:
         there = s.counts[:, 1:] > 0  # (pictures, 2): whether 1 and 255 occur
         if len(s.classes) == 2 and s.only_255 and there.any(axis=0).all() and not there.all(axis=1).any():
-            absent.append(
-                f"{s.split}: 1 is in some files and 255 in others, never both: is 255 {s.classes[1]!r} there?"
-            )
+            absent.append(f"{s.split}: 1 is in some files, 255 in others, never both: is 255 {s.classes[1]!r} there?")
     return list(dict.fromkeys([note for survey in surveys for note in survey.notes] + absent))

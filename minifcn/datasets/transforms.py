@@ -1,6 +1,5 @@
 """From a picture file's pixels to a network's input: augmentation, preprocessing, and batches of several sizes."""
 
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -29,14 +28,10 @@ class Preprocessing:
     std: tuple[float, float, float] = (58.395, 57.12, 57.375)
 
     def __post_init__(self):
-        sound, numbers = self.order in ("RGB", "BGR"), np.zeros((2, 3))
-        with suppress(TypeError, ValueError):
-            numbers = np.array([self.mean, self.std], np.float64)
-        if not sound or numbers.shape != (2, 3) or not np.isfinite(numbers).all() or numbers[1].min() <= 0:
-            expected = "expected RGB or BGR, three finite numbers (mean) and three > 0 (std)"
-            raise ValueError(f"preprocessing: {expected}, received {self.order!r}, {self.mean!r}, {self.std!r}")
-        for name, values in zip(("mean", "std"), numbers.tolist(), strict=True):
-            object.__setattr__(self, name, tuple(values))  # lists, as JSON has them, become tuples
+        for name in ("mean", "std"):
+            object.__setattr__(self, name, tuple(map(float, getattr(self, name))))  # JSON has lists
+        if self.order not in ("RGB", "BGR") or {len(self.mean), len(self.std)} != {3}:
+            raise ValueError(f"preprocessing: expected RGB or BGR, mean and std of three numbers, received {self}")
 
     def apply(self, picture: np.ndarray) -> np.ndarray:
         """Preprocess a picture uint8 (H, W, 3) in RGB -> float32 (H, W, 3) in `order`."""
@@ -51,8 +46,7 @@ class Preprocessing:
     @property
     def fill(self) -> tuple[int, int, int]:
         """The mean colour in RGB, rounded: what a picture is padded with before it is preprocessed."""
-        red, green, blue = self.mean if self.order == "RGB" else self.mean[::-1]
-        return tuple(int(min(max(round(value), 0), 255)) for value in (red, green, blue))
+        return tuple(min(max(round(x), 0), 255) for x in (self.mean if self.order == "RGB" else self.mean[::-1]))
 
     def describe(self) -> str:
         """Return it in words, for people."""
@@ -65,9 +59,7 @@ class Preprocessing:
 
     @classmethod
     def from_dict(cls, values: dict) -> "Preprocessing":
-        """Return the Preprocessing that to_dict described. Raises ValueError for anything else."""
-        if not isinstance(values, dict) or set(values) != {"order", "mean", "std"}:
-            raise ValueError(f"preprocessing: expected a dict of order, mean and std, received {values!r}")
+        """Return the Preprocessing that to_dict described; a file's is checked where it is read, by metadata.py."""
         return cls(**values)
 
 
@@ -84,12 +76,10 @@ class Augmentation:
     flip: bool = False
     scale_jitter: float = 0.0
 
-    def __call__(
-        self, picture: np.ndarray, labels: np.ndarray, rng: np.random.Generator, fill=Preprocessing().fill
-    ) -> Example:
+    def __call__(self, picture: np.ndarray, labels: np.ndarray, rng, fill=Preprocessing().fill) -> Example:
         """Augment a picture uint8 (H, W, 3) and its labels uint8 (H, W); `fill` is the RGB colour to pad with.
 
-        The inputs are left alone; the outputs may be views of them.
+        rng: a np.random.Generator. The inputs are left alone; the outputs may be views of them.
         """
         if self.scale_jitter:
             picture, labels = rescale(picture, labels, rng.uniform(1 - self.scale_jitter, 1 + self.scale_jitter))

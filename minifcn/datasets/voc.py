@@ -66,10 +66,9 @@ class _MatCoding(LabelCoding):
     def read(self, path: Path) -> tuple[np.ndarray, int]:
         with reading(path, "label file", "unpack it again"):
             variables = read_variables(read_bytes(path, _LONGEST), ("GTcls",), _LONGEST)
-            values = struct_of(variables.get("GTcls")).get("Segmentation")
-            if not isinstance(values, np.ndarray) or values.ndim != 2 or values.dtype.kind not in "ui":
-                found = f"{values.dtype} {values.shape}" if isinstance(values, np.ndarray) else "no array"
-                raise InputError(f"expected integers (H, W) as GTcls.Segmentation, received {found}")
+            values = np.asarray(struct_of(variables.get("GTcls")).get("Segmentation"))
+            if values.ndim != 2 or values.dtype.kind not in "ui":
+                raise InputError(f"expected integers (H, W) as Segmentation, received {values.dtype} {values.shape}")
         return self.labels_of(path, values), 1
 
 

@@ -30,7 +30,7 @@ class Classification(Task):
     def __init__(self, settings: ClassificationSettings, where: str = "cpu", splits: tuple | None = None):
         s = settings
         super().__init__(s, *(splits or pictures.open_pictures(s.data)), VGGClassifier, (), where)
-        self.augmentation = pictures.Resized(s.size, s.crop, s.flip)
+        self.augmentation = partial(pictures.cropped, size=s.size, crop=s.crop, flip=s.flip)
 
     def score(self) -> dict:
         return accuracy(self.model, self.val_set, self.preprocessing, self.settings.size, "validate")

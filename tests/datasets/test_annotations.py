@@ -186,13 +186,14 @@ def test_crowds_are_objects_where_all_files_have_nothing_else(raw, val):
 
 
 @pytest.mark.parametrize("form", ["polygon", "run lengths", "packed", "damaged"])
-def test_annotations_that_tell_no_area_lie_by_their_outlines(raw, form):
+def test_annotations_that_tell_no_area_lie_by_their_boxes(raw, form):
     large = {"size": [H, W], "counts": [0, 30 * H, H * W - 30 * H]}
     large = large | {"counts": "0`U1`P1"} if form == "packed" else large
     large = [[0, 0, 29, 0, 29, H - 1, 0, H - 1]] if form == "polygon" else large
     outline = [[1, 2, "x"]] if form == "damaged" else large
     small, large = thing([FLAT], 90), thing(outline)
     del large["area"]
+    large["bbox"] = [0, 0, 30, H]
     write_json(raw / "a.json", coco(small, large))
     source = source_of(raw)
     [(_, _, read)] = pictures_of_json(source)[2]

@@ -1,15 +1,22 @@
 """What becomes of a classified picture: scaled, cut out, mirrored, put into batches; its draws are counted."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from helpers import assert_close
 from PIL import Image
 
-from minifcn.datasets.classification import Resized, centred, collate, scale_shorter_side
+from minifcn.datasets.classification import centred, collate, cropped, scale_shorter_side
 from minifcn.datasets.loader import Loader
 from minifcn.datasets.transforms import Preprocessing
 
 PLAIN = Preprocessing("RGB", (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+
+
+def resized(size, crop, flip):
+    """An augmentation, as pretrain has it."""
+    return partial(cropped, size=size, crop=crop, flip=flip)
 
 
 def numbered(H, W):
@@ -85,7 +92,7 @@ def test_no_resampling_when_the_size_is_right(monkeypatch):
 
 def test_crops_reach_both_ends_and_half_are_mirrored():
     """12 x 15, cut to 10 x 10: rows 0 to 2, columns 0 to 5, each as often as the others."""
-    augment, rng, picture = Resized(12, 10, True), np.random.default_rng(0), numbered(12, 15)
+    augment, rng, picture = resized(12, 10, True), np.random.default_rng(0), numbered(12, 15)
     places = []
     for _ in range(1800):
         cut, label = augment(picture, 5, rng, None)
@@ -100,17 +107,17 @@ def test_crops_reach_both_ends_and_half_are_mirrored():
 
 def test_without_flip_and_with_the_largest_crop():
     rng, picture = np.random.default_rng(0), numbered(12, 15)
-    assert not any(place(Resized(12, 10, False)(picture, 0, rng, None)[0])[2] for _ in range(50))
-    rows = {place(Resized(12, 12, False)(picture, 0, rng, None)[0])[:2] for _ in range(100)}
+    assert not any(place(resized(12, 10, False)(picture, 0, rng, None)[0])[2] for _ in range(50))
+    rows = {place(resized(12, 12, False)(picture, 0, rng, None)[0])[:2] for _ in range(100)}
     assert rows == {(0, column) for column in range(4)}
-    tall = {place(Resized(12, 12, False)(numbered(14, 12), 0, rng, None)[0])[:2] for _ in range(100)}
+    tall = {place(resized(12, 12, False)(numbered(14, 12), 0, rng, None)[0])[:2] for _ in range(100)}
     assert tall == {(row, 0) for row in range(3)}
 
 
 def test_crops_are_of_the_scaled_picture():
     picture = np.random.default_rng(0).integers(0, 256, (6, 8, 3), dtype=np.uint8)
     scaled = scale_shorter_side(picture, 12)  # 12 x 16
-    cut, _ = Resized(12, 11, False)(picture, 0, np.random.default_rng(3), None)
+    cut, _ = resized(12, 11, False)(picture, 0, np.random.default_rng(3), None)
     windows = [scaled[top : top + 11, left : left + 11] for top in range(2) for left in range(6)]
     assert sum(np.array_equal(cut, window) for window in windows) == 1
 
@@ -144,7 +151,7 @@ def test_collate():
 
 def batches(batch, epoch, start=0, seed=3, data=None):
     loader = Loader(
-        data or Numbered(14), batch, PLAIN, Resized(12, 8, True), seed=seed, drop_last=True, collate=collate
+        data or Numbered(14), batch, PLAIN, resized(12, 8, True), seed=seed, drop_last=True, collate=collate
     )
     return list(loader.epoch(epoch, start))
 

@@ -37,7 +37,9 @@ def test_a_member_that_is_a_bomb(tmp_path, tiny):
     [index] = [i for i, name in enumerate(data.names) if name.endswith("a.png")]
     with (
         less_than(2**22),
-        pytest.raises(InputError, match=r"a.png: unreadable file \(over 67,108,864 bytes\); copy"),
+        pytest.raises(
+            InputError, match=r"a.png: unreadable file \(1,073,741,824 bytes .* expected at most 67,108,864, .*\); copy"
+        ),
     ):
         data[index]
 
@@ -67,7 +69,7 @@ def test_methods_that_unpack_without_a_bound(tmp_path, tiny, method):
     [index] = [i for i, name in enumerate(data.names) if name.endswith("a.png")]
     with (
         less_than(2**22),
-        pytest.raises(InputError, match=r"compression method \d+ is not supported\); copy the"),
+        pytest.raises(InputError, match=r" bytes packed by method 1[24], expected .* stored or deflated\); copy the"),
     ):
         data[index]
 
@@ -78,7 +80,7 @@ def test_a_list_that_is_a_bomb(tmp_path, tiny, packed):
     path = tiny / "val" / "val_annotations.txt"
     path.write_bytes(path.read_bytes() + b"\n" * 2**24)
     where = zipped(tiny, tmp_path / "a.zip") if packed else tiny
-    with less_than(2**22), pytest.raises(InputError, match=r"val_annotations.txt: unreadable file \(over 6,000 bytes"):
+    with less_than(2**22), pytest.raises(InputError, match=r"val_annotations.txt: unreadable file \(.*6,000"):
         Pictures(where, "val")
 
 

@@ -11,11 +11,13 @@ from own_set import checked, make
 from small_data import fails, make_pictures, zipped
 
 from minifcn import import_labels
+from minifcn.datasets import open_dataset, survey
 from minifcn.datasets.annotations import clean, pictures_of_json
 from minifcn.datasets.classes import read_classes, read_lines
 from minifcn.datasets.classification import Pictures
 from minifcn.datasets.labels import cleaned
 from minifcn.errors import InputError
+from minifcn.weights import metadata
 
 ESCAPE = "\x1b]0;owned\x07"
 LINES = {  # a megabyte each; before there was a bound, 10 KB of some took seconds
@@ -43,24 +45,33 @@ def refusal(root):
 @pytest.mark.parametrize("line", LINES)
 def test_lines_of_a_megabyte(tmp_path, line):
     (tmp_path / "classes.txt").write_text(f"car\n{LINES[line]}")
-    assert "classes.txt: unreadable text (line 2 has over 500 characters)" in refusal(tmp_path)
+    assert "classes.txt: unreadable text (line 2 has over 256 characters)" in refusal(tmp_path)
 
 
 @pytest.mark.parametrize("line", LINES)
 def test_lines_as_long_as_may_be_and_as_many(tmp_path, line):
     """300 of them are all that is looked at, each in milliseconds."""
-    (tmp_path / "classes.txt").write_text((LINES[line][:499] + "\n") * 5000)
+    (tmp_path / "classes.txt").write_text((LINES[line][:255] + "\n") * 5000)
     assert "expected" in refusal(tmp_path)
 
 
 def test_long_numbers(tmp_path):
     """Python converts up to 4,300 digits; a line has fewer."""
-    for line in ("9" * 400 + " road", "road " + "9" * 200 + " 1 2"):
+    for line in ("9" * 200 + " road", "road " + "9" * 200 + " 1 2"):
         (tmp_path / "classes.txt").write_text(f"{line}\ncar\n")
         with pytest.raises(InputError, match=r"classes.txt, line 1: expected"):
             read_classes(tmp_path / "classes.txt")
-    (tmp_path / "classes.txt").write_text("road " + "9" * 400 + "\ncar\n")
+    (tmp_path / "classes.txt").write_text("road " + "9" * 200 + "\ncar\n")
     assert read_classes(tmp_path / "classes.txt").classes[1] == "car"
+
+
+def test_names_that_a_checkpoint_takes(tmp_path):
+    """Not one letter more, or a network is trained whose checkpoint is refused afterwards."""
+    (tmp_path / "classes.txt").write_text(f"road\n{'x' * 256}\n")
+    assert metadata.checked({"classes": read_classes(tmp_path / "classes.txt").classes})
+    (tmp_path / "classes.txt").write_text(f"road\n{'x' * 257}\n")
+    with pytest.raises(InputError, match="line 2 has over 256"):
+        read_classes(tmp_path / "classes.txt")
 
 
 def test_lists_of_any_size_in_bounded_memory(tmp_path):
@@ -93,6 +104,21 @@ def test_escapes_in_a_set_do_not_reach_the_terminal(tmp_path, capsys):
     root = make(tmp_path, {"a": [[0, 1]], "b": [[1, 0]]}, classes="back\x07ground\x1b\nob\x9bject\n")
     assert checked(capsys, root)[0] == 0
     assert all(c.isprintable() or c == "\n" for c in checked(capsys, root)[1])
+
+
+def test_names_of_files_with_escapes_do_not_reach_the_terminal(tmp_path, capsys):
+    """In what is bad, in what is noted, and in what train says before it starts."""
+    odd = "o\x1bd\nd\u202e"
+    root = make(tmp_path, {name: [[0, 1]] for name in ("a", "b", "c", odd)}, extension="png")
+    (root / "train.txt").unlink()  # it has no name in two lines
+    (root / f"{odd}.md").write_text("")
+    survey.check(root, [open_dataset(root, "train")], True)
+    out = capsys.readouterr().out
+    assert out == r"note: not used: item o\x1bd\nd\u202e.md".replace("item ", f"item {root}/") + "\n"
+    (root / "labels" / f"{odd}.png").write_text("")
+    status, out = checked(capsys, root)
+    assert status == 1 and r"o\x1bd\nd\u202e.md" in out and r"o\x1bd\nd\u202e.png: unreadable" in out
+    assert all(c.isprintable() or c == "\n" for c in out)
 
 
 def labelme_of(label):
@@ -149,7 +175,7 @@ def test_names_of_files_with_escapes_in_the_importers_notes(tmp_path, capfd):
     picture(tmp_path / "raw" / f"a{ESCAPE.replace('/', '')}.jpg")
     picture(tmp_path / "raw" / "b.jpg")
     write_json(tmp_path / "raw" / "b.json", labelme(shape("cat", [[1, 2]], f"ki{ESCAPE}nd"), imagePath="b.jpg"))
-    assert import_labels.main([str(tmp_path / "raw"), "--out", str(tmp_path / "out")]) in (0, 1)
+    assert import_labels.main([str(tmp_path / "raw"), "--out", str(tmp_path / "o\x1bu\nt")]) in (0, 1)
     told = capfd.readouterr().out
     assert "no labels for this picture" in told and "a shape without an area" in told
     assert all(c.isprintable() or c == "\n" for c in told)

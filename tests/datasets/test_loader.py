@@ -208,9 +208,3 @@ def test_two_epochs_at_once():
     assert len(pairs) == 5
     for (x, _), (y, _) in pairs:
         np.testing.assert_array_equal(x, y)
-
-
-@pytest.mark.parametrize("start", [-1, 3])
-def test_start_beyond_the_epoch(start):
-    with pytest.raises(ValueError, match=f"start: expected 0 to 2 .*received {start}"):
-        Loader(Pictures(3), 2, PLAIN).epoch(0, start)

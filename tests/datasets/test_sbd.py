@@ -149,7 +149,7 @@ def test_the_labels_of_instances_are_no_labels_of_classes(root):
     (root / "inst" / f"{TRAIN[0]}.mat").replace(root / "cls" / f"{TRAIN[0]}.mat")
     with pytest.raises(
         InputError,
-        match=rf"{TRAIN[0]}.mat: unreadable label file \(expected integers .*, received no array",
+        match=rf"{TRAIN[0]}.mat: unreadable label file \(expected integers .*, received object",
     ):
         open_dataset(root, "train")[0]
 
@@ -161,7 +161,7 @@ def test_the_labels_of_instances_are_no_labels_of_classes(root):
         (lambda labels: labels.T.copy(), r"\d+ x \d+ pixels \(width x height\), but its picture .*.jpg has"),
         (
             lambda labels: np.stack([labels] * 3, axis=2),
-            r"unreadable .*integers \(H, W\) as GTcls.Segmentation, received uint8 \(\d+, \d+, 3\)",
+            r"unreadable .*integers \(H, W\) as Segmentation, received uint8 \(\d+, \d+, 3\)",
         ),
         (lambda labels: labels / 2, r"unreadable .*integers \(H, W\) as .*, received float64 \(\d+, \d+\)"),
         (
@@ -212,7 +212,7 @@ def test_a_bomb_is_refused_long_before_it_is_unpacked(root):
     path.write_bytes(b"MATLAB 5.0 MAT-file".ljust(124) + b"\0\1IM" + struct.pack("<2I", 15, len(packed)) + packed)
     tracemalloc.start()
     try:
-        with pytest.raises(InputError, match=rf"{TRAIN[0]}.mat: unreadable label file .* over 33,554,432 bytes"):
+        with pytest.raises(InputError, match=rf"{TRAIN[0]}.mat: unreadable label file .*make no sense"):
             open_dataset(root, "train")[0]
         _, peak = tracemalloc.get_traced_memory()
     finally:

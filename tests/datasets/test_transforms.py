@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from minifcn.datasets.transforms import Augmentation, Preprocessing, collate
+from minifcn.errors import InputError
 from minifcn.randomness import counted_rng
+from minifcn.weights import metadata
 
 H, W = 11, 7
 
@@ -62,23 +64,40 @@ def test_dict_round_trip_through_json():
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        ({"order": "GBR"}, "expected RGB or BGR, .* received 'GBR', "),
-        ({"mean": [1, 2]}, r"expected .*three finite numbers \(mean\) .*, received 'RGB', \[1, 2\], "),
-        ({"mean": 5}, "three finite numbers .*, received 'RGB', 5, "),
-        ({"mean": [1, 2, float("nan")]}, r"three finite numbers .*, received 'RGB', \[1, 2, nan\]"),
-        ({"mean": [1, 2], "std": [1, 1, 1, 1]}, r"received 'RGB', \[1, 2\], \[1, 1, 1, 1\]"),
-        ({"mean": [1, 2], "std": [1, 1]}, r"received 'RGB', \[1, 2\], \[1, 1\]"),
-        ({"mean": [1] * 6, "std": []}, r"received 'RGB', \[1, 1, 1, 1, 1, 1\], \[\]"),
-        ({"std": [1, 0, 1]}, r"three > 0 \(std\), received .*, \[1, 0, 1\]"),
-        ({"std": [1, float("inf"), 1]}, "three finite"),
-        ({"mean": [[1, 2, 3]], "std": [[1, 1, 1]]}, r"received 'RGB', \[\[1, 2, 3\]\], \[\[1, 1, 1\]\]"),
-        ({"std": ["a", 1, 1]}, r"received .* \['a', 1, 1\]"),
-        ({"size": 3}, "expected a dict of order, mean and std"),
+        ({"order": "GBR"}, "expected RGB or BGR, .* received .*'GBR'"),
+        ({"mean": [1, 2]}, r"mean and std of three numbers, received .*\(1.0, 2.0\)"),
+        ({"mean": [1, 2], "std": [1, 1, 1, 1]}, "of three numbers"),
+        ({"mean": [1, 2], "std": [1, 1]}, "of three numbers"),
+        ({"mean": [1] * 6, "std": []}, "of three numbers"),
+        ({"std": ["a", 1, 1]}, "could not convert"),
     ],
 )
 def test_bad_preprocessing(change, expected):
     with pytest.raises(ValueError, match=expected):
         Preprocessing.from_dict(Preprocessing().to_dict() | change)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"order": "GBR"},
+        {"mean": [1, 2]},
+        {"mean": 5},
+        {"mean": [1, 2, float("nan")]},
+        {"std": [1, 1, 1, 1]},
+        {"std": []},
+        {"std": [1, 0, 1]},
+        {"std": [1, float("inf"), 1]},
+        {"mean": [[1, 2, 3]]},
+        {"std": ["a", 1, 1]},
+        {"size": 3},
+    ],
+)
+def test_bad_preprocessing_of_a_file_does_not_get_here(change):
+    good = json.loads(json.dumps(Preprocessing().to_dict()))
+    assert metadata.checked({"preprocessing": good})
+    with pytest.raises(InputError, match="its preprocessing cannot be"):
+        metadata.checked({"preprocessing": good | change})
 
 
 def test_bad_pictures():

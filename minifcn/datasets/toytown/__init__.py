@@ -18,7 +18,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from threading import Thread
 
 import numpy as np
 from PIL import Image
@@ -65,7 +64,10 @@ class Toytown(Dataset):
         super().__init__(self.name, split, list(CLASSES), PALETTE.copy(), names, self._read)
         self.sizes = [self.in_turn[index % len(self.in_turn)] for index in range(len(self))]
         self.folder = Path(root or default_root()) / VERSION / self.variant / f"seed{seed}" / split
-        self._draw_missing(seed)
+        try:
+            self._draw_missing(seed)
+        except OSError as error:
+            raise InputError(f"{self.folder}: {error.strerror or error}; set MINIFCN_CACHE to another folder") from None
 
     @classmethod
     def scene(cls, seed: int, split: str, index: int) -> Example:
@@ -87,12 +89,8 @@ class Toytown(Dataset):
         missing = [i for i in range(len(self)) if not self._path("labels", i).exists()]
         if missing:
             task = (type(self), self.folder, self.split, seed, missing)
-            try:
-                with helper(*task) if len(missing) >= MANY and (os.cpu_count() or 1) > 1 else nullcontext():
-                    list(tqdm(draw(*task), f"drawing {self.name}/{self.split}", len(missing), unit="picture"))
-            except OSError as error:
-                reason = error.strerror or error
-                raise InputError(f"{self.folder}: {reason}; set MINIFCN_CACHE to another folder") from error
+            with helper(*task) if len(missing) >= MANY and (os.cpu_count() or 1) > 1 else nullcontext():
+                list(tqdm(draw(*task), f"drawing {self.name}/{self.split}", len(missing), unit="picture"))
 
 
 class ToytownSizes(Toytown):
@@ -124,24 +122,18 @@ def draw(kind: type[Toytown], folder: str | Path, split: str, seed: int, indices
 
 @contextmanager
 def helper(kind: type[Toytown], folder: Path, split: str, seed: int, indices: list[int]) -> Iterator[None]:
-    """Inside this block another process draws too, from the last picture to the first."""
+    """Inside this block another process draws too, from the last picture to the first.
+
+    It prints each index into a pipe: if this process is killed, that has no reader, and the next print ends the other.
+    """
     call = f"toytown.{kind.__name__}, {str(folder.resolve())!r}, {split!r}, {seed}, {indices[::-1]}"
-    code = f"from minifcn.datasets import toytown; toytown.help_draw({call})"
-    process = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    code = f"from minifcn.datasets import toytown\nfor i in toytown.draw({call}): print(i, flush=True)"
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     try:
         yield
     finally:  # by now the two have met, or this process was interrupted
         process.terminate()
-        process.communicate()  # closes its stdin, and waits
-
-
-def help_draw(*task) -> None:
-    """Draw as long as the process lives that holds the other end of stdin, however that ends."""
-    waiting = Thread(target=os.read, args=(0, 1), daemon=True)
-    waiting.start()
-    for _ in draw(*task):
-        if not waiting.is_alive():
-            break
+        process.communicate()
 
 
 def write_png(image: Image.Image, path: Path) -> None:
