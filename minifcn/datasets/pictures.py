@@ -14,7 +14,7 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from ..errors import InputError, printable
 
@@ -105,9 +105,19 @@ def decode(path: str | Path, what: str, file: BytesIO | None = None) -> Image.Im
 
 @contextmanager
 def opened(path: str | Path, what: str = "picture", file: BytesIO | None = None) -> Iterator[Image.Image]:
-    """Open a picture, not decoded yet, as all are opened here. Errors of the block, too, are raised as by `reading`."""
-    with reading(path, what), Image.open(file or path, formats=FORMATS) as image:
-        yield image
+    """Open a picture, not decoded yet, as all are opened here. Errors of the block, too, are raised as by `reading`.
+
+    A PNG is opened without its EXIF if that makes Pillow refuse all of it.
+    """
+    with reading(path, what):
+        try:
+            image = Image.open(file or path, formats=FORMATS)
+        except UnidentifiedImageError:  # a chunk: the content's length (4 bytes), a name (4), content, checksum (4)
+            head, _, tail = (file.getvalue() if file else read_bytes(path, 1 << 28)).partition(b"eXIf")
+            without = BytesIO(head[:-4] + tail[int.from_bytes(head[-4:], "big") + 4 :])
+            image = Image.open(without, formats=FORMATS)
+        with image:
+            yield image
 
 
 def read_bytes(path: str | Path, longest: int) -> bytes:

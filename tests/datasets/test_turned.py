@@ -119,3 +119,15 @@ def test_a_damaged_orientation_is_none(tmp_path):
     for number, exif in enumerate(damaged):
         Image.fromarray(pixels).save(tmp_path / f"{number}.png", exif=exif)
         np.testing.assert_array_equal(read_picture(tmp_path / f"{number}.png"), pixels)
+
+
+def test_any_damaged_byte_in_a_png_of_its_orientation(tmp_path):
+    """Pillow refuses the whole file because of the checksum."""
+    pixels, exif = np.random.default_rng(0).integers(0, 256, (5, 7, 3), dtype=np.uint8), Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(pixels).save(tmp_path / "a.png", exif=exif)
+    good = (tmp_path / "a.png").read_bytes()
+    at = good.index(b"eXIf")
+    for place in range(at + 4, at + 8 + int.from_bytes(good[at - 4 : at], "big")):
+        (tmp_path / "a.png").write_bytes(good[:place] + bytes([good[place] ^ 85]) + good[place + 1 :])
+        np.testing.assert_array_equal(read_picture(tmp_path / "a.png"), pixels)
