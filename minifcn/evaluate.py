@@ -20,7 +20,7 @@ import numpy as np
 from . import figures
 from .command import add_network_options, add_overwrite_option, command_line, command_parser
 from .datasets import open_dataset
-from .errors import InputError, printable
+from .errors import InputError, say
 from .files import MARK, check_replaceable, check_target, is_ours, write_json
 from .training.evaluation import check_classes, evaluate, load, predict
 from .weights.shipped import find_model
@@ -51,22 +51,21 @@ def main(argv=None) -> None:
     check_classes(path, model.meta, data.name, data.classes)
     scores: list[float] = []
     counts = evaluate(model, data, "evaluate", scores, args.side)
-    step = model.meta.get("step", "unknown")
-    print(f"{model.name} of step {step} on {printable(data.name)} {args.split}, {len(data)} pictures")
-    print(counts.table(data.classes))
+    of_step = f"{model.name} of step {model.meta.get('step', 'unknown')}"
+    say(f"{of_step} on {data.name} {args.split}, {len(data)} pictures", *counts.table(data.classes).splitlines())
     if args.out:
         each = {name: None if math.isnan(score) else score for name, score in zip(data.names, scores, strict=True)}
         write_json(out, {"software": MARK} | counts.details(data.classes) | {"pictures": each})
-        print(f"wrote {printable(out)}")
+        say(f"wrote {out}")
     if args.worst:
         examples = []
         for i in np.argsort(scores, kind="stable")[: args.worst].tolist():  # pictures without a score, NaN, are last
             picture, truth = data[i]
             examples.append((picture, truth, predict(model, picture, args.side)))
-            print(f"{100 * scores[i]:5.1f} %  {printable(data.names[i])}")
+            say(f"{100 * scores[i]:5.1f} %  {data.names[i]}")
         figures.compare(worst, examples, data.classes, data.palette)
         figures.confusion(matrix, counts.counts, data.classes)
-        print(printable(f"wrote {worst}, {matrix}"))
+        say(f"wrote {worst}, {matrix}")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Files that are whole or not there: writing one so that a kill at any instant leaves the old one or the new one.
 
-weights.safetensors.tmp   written, then fsync: the bytes are on the disk
+.weights.safetensors.tmp  written, then fsync: the bytes are on the disk
           |  os.replace                        the one instant at which the new one takes the old one's place
 weights.safetensors       fsync of the folder: so is the name
 """
@@ -16,7 +16,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
-from .errors import InputError, printable
+from .errors import InputError, say
 
 MARK, HEAD = "made by minifcn", 4096  # what may be made again says so, within so many bytes
 LOCK = "lock"  # the file in a folder that says which process works there
@@ -56,13 +56,13 @@ def atomic_file(path: str | os.PathLike) -> Iterator[BinaryIO]:
     """Open a file for binary writing that takes the place of `path` only once it is complete and on the disk.
 
     If the block, or the end of it, raises, the file at `path` is as it was before and no temporary file stays behind.
-    A process killed in between leaves `path` + ".tmp", which the next write of `path` overwrites; hence two processes
-    must not write the same path at once.
+    A process killed in between leaves a hidden file, a dot, the name and ".tmp", which the next write of `path`
+    overwrites; hence two processes must not write the same path at once.
 
     Raises OSError where it could not be written; that names `path`, not the temporary file.
     """
     target = os.path.realpath(path)  # through a symbolic link, or the replacement would cut it
-    temporary = f"{target}.tmp"
+    temporary = os.path.join(os.path.dirname(target), f".{os.path.basename(target)}.tmp")  # a name that no input has
     try:
         check_target(target)
         with open(temporary, "wb") as file:
@@ -115,8 +115,7 @@ def alone_in(folder: Path, wait: bool = False) -> Iterator[None]:
             file.write(f"process {os.getpid()} on {platform.node()}, since {since}: {command}")
             file.flush()
         except OSError as error:
-            note = f"note: {folder}: no lock ({error.strerror}); let no other command work here"
-            print(printable(note), file=sys.stderr)
+            say(f"note: {folder}: no lock ({error.strerror}); let no other command work here", file=sys.stderr)
         try:
             yield
         finally:

@@ -35,11 +35,11 @@ class Classification(Task):
     def score(self) -> dict:
         return accuracy(self.model, self.val_set, self.preprocessing, self.settings.size, "validate")
 
-    def describe(self) -> str:
+    def describe(self) -> list[str]:
         """The same, and how large pictures are, and how many of them are held out."""
         s = self.settings
         held_out = "no val/, so none" if self.val_set is None else len(self.val_set)
-        return f"{super().describe()}\nshorter side {s.size}, crops of {s.crop} x {s.crop}; {held_out} held out"
+        return [*super().describe(), f"shorter side {s.size}, crops of {s.crop} x {s.crop}; {held_out} held out"]
 
     def finish(self, run: Run) -> dict:
         """Write the trunk as an FCN takes it over: a plain VGG, in float16. Held-out pictures were scored before."""

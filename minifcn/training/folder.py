@@ -15,11 +15,12 @@ import sys
 from contextlib import contextmanager, suppress
 from dataclasses import MISSING, asdict, fields
 from pathlib import Path
+from types import SimpleNamespace
 
 from ..datasets import lasting_name
 from ..datasets.transforms import Preprocessing
-from ..errors import InputError
-from ..files import atomic_file, write_json
+from ..errors import InputError, say
+from ..files import LOCK, atomic_file, write_json
 from ..version import __version__
 from ..weights import open_weights, restore
 from ..weights.weight_file import plain
@@ -40,6 +41,12 @@ def new_folder(out: Path, name: str) -> Path:
             folder.mkdir(parents=True)
             return folder
     raise InputError(f"{out}: holds too many runs called {name}; choose another --name")
+
+
+def say_written(folder: Path) -> None:
+    """Name the files of a folder, of whoever they are, but for the lock."""
+    files = sorted(path for path in folder.iterdir() if path.is_file() and path.name != LOCK)
+    say(f"wrote {', '.join(map(str, files))}")
 
 
 def write_config(folder: Path, stages: list[Settings], where: str) -> None:
@@ -63,8 +70,7 @@ def read_config(folder: Path, kind: type[Settings], data: str | None = None) -> 
     except (FileNotFoundError, NotADirectoryError):
         raise InputError(f"{folder}: no run here (no config.json); give the folder of a run, which has one") from None
     except (InputError, ValueError, LookupError, TypeError, RecursionError) as error:  # the last: of deep JSON
-        told = "".join(x if x.isprintable() else plain(x) for x in str(error))
-        why = f"not the configuration of a run of minifcn.{kind.command} ({told})"
+        why = f"not the configuration of a run of minifcn.{kind.command} ({error})"
         raise InputError(f"{path}: {why}; restore it, or resume with the command that began the run") from error
 
 
@@ -153,18 +159,17 @@ def read_log(path: Path, step: int) -> list[dict]:
 def stopping():
     """Within this block Ctrl-C (or SIGTERM) asks for an orderly stop after the step; a second one interrupts."""
 
-    class Stop:
-        requested = False
+    stop = SimpleNamespace(requested=False)
 
     def ask(number, _):
-        if Stop.requested:
+        if stop.requested:
             raise KeyboardInterrupt
-        Stop.requested = True
-        print("\nstopping after this step (again: at once)", file=sys.stderr)
+        stop.requested = True
+        say("", "stopping after this step (again: at once)", file=sys.stderr)
 
     before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield Stop
+        yield stop
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

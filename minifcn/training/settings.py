@@ -9,6 +9,7 @@ A field without a help has no option; one that is `often` used stands in --help,
 import argparse
 import math
 import sys
+from collections.abc import Callable
 from dataclasses import MISSING, Field, dataclass, field, fields
 from functools import partial
 from pathlib import Path
@@ -26,29 +27,20 @@ PRETRAIN_EPOCHS = 10
 
 
 class Range(NamedTuple):
-    """low <= value < high, and that in words. None, "not given", is in all of them."""
+    """The values that a test allows, and what they are in words. None, "not given", is in all of them."""
 
-    low: float
-    high: float
+    allows: Callable
     text: str
 
     def __contains__(self, value) -> bool:
-        return value is None or self.low <= value < self.high
+        return value is None or self.allows(value)
 
 
-class Name(NamedTuple):
-    """The name of one folder."""
-
-    text: str = "a folder's name, without a path"
-
-    def __contains__(self, value) -> bool:
-        return value is None or (value.isprintable() and value != ".." and Path(value).parts == (value,))
-
-
-POSITIVE = Range(math.nextafter(0, 1), math.inf, "more than 0")
-NOT_NEGATIVE = Range(0, math.inf, "0 or more")
-BELOW_ONE = Range(0, 1, "0 <= value < 1")
-FINITE = Range(-math.inf, math.inf, "finite numbers")
+POSITIVE = Range(lambda x: 0 < x < math.inf, "more than 0")
+NOT_NEGATIVE = Range(lambda x: 0 <= x < math.inf, "0 or more")
+BELOW_ONE = Range(lambda x: 0 <= x < 1, "0 <= value < 1")
+FINITE = Range(math.isfinite, "finite numbers")
+NAME = Range(lambda x: x.isprintable() and x != ".." and Path(x).parts == (x,), "a folder's name, without a path")
 
 
 def option(help: str | None, default: Any = MISSING, within: Range | None = None, often=False, **argument):
@@ -145,7 +137,7 @@ class Options:
     """What is no setting: where a run is and goes on, and another way to say how long it is."""
 
     resume: str | None = usual("go on with an interrupted run and its settings, bit for bit", None, metavar="RUN")
-    name: str | None = option("the run's folder under --out (default: after the data)", None, Name())
+    name: str | None = option("the run's folder under --out (default: after the data)", None, NAME)
     out: str = option("where runs are kept", "runs")
     epochs: float | None = option("--steps, in passes over the training set", None, POSITIVE)
     device: str = usual("cpu, gpu or gpu:1", "cpu")
@@ -210,7 +202,7 @@ def check_ranges(values: dict, *kinds: type) -> None:
         value, within = values[f.name], f.metadata["within"]
         several = value if isinstance(value, list | tuple) else [value]
         if not all(x in within for x in several):
-            expected = within.text if isinstance(within, Range | Name) else " or ".join(map(str, within))
+            expected = within.text if isinstance(within, Range) else " or ".join(map(str, within))
             raise InputError(f"{flag(f.name)}: expected {expected}, received {' '.join(map(str, several))}")
 
 
