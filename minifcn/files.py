@@ -12,9 +12,9 @@ import platform
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO, TextIO
+from typing import BinaryIO
 
 from .errors import InputError, say
 
@@ -97,25 +97,22 @@ def write_json(path: Path, content: dict) -> None:
 def alone_in(folder: Path, wait: bool = False) -> Iterator[None]:
     """Hold a folder for this process: another waits, or gets an InputError that says who holds it.
 
-    The system's lock on the file LOCK goes with the process, whatever ends that. Where there can be none, as the folder
-    is read-only or its file system has no locks, a note says so.
+    The system's lock on the file LOCK goes with the process, whatever ends that. Where a file system has no locks a
+    note says so.
     """
     path, command, since = folder / LOCK, " ".join(sys.orig_argv[1:]), time.strftime("%Y-%m-%d %H:%M:%S")
-    with ExitStack() as opened:
-        try:
-            locked = False
-            while not locked:
-                file = opened.enter_context(open(path, "a+", errors="replace"))
-                if not _lock(file, wait):
-                    file.seek(0)
-                    holder = " ".join(file.read(400).split()) or "another process"
-                    raise InputError(f"{folder}: {holder} is at work here; wait for it, or choose another")
-                locked = os.fstat(file.fileno()).st_nlink > 0  # else who had it has deleted it
+    with open(path, "ab+", 0) as file:
+        if not _lock(file, wait):
+            file.seek(0)
+            holder = " ".join(file.read(400).decode(errors="replace").split()) or "another process"
+            raise InputError(f"{folder}: {holder} is at work here; wait for it, or choose another")
+        if not os.fstat(file.fileno()).st_nlink:  # whoever had it has deleted it
+            with alone_in(folder, wait):
+                yield
+            return
+        with suppress(OSError):  # the disk may be full
             file.truncate(0)
-            file.write(f"process {os.getpid()} on {platform.node()}, since {since}: {command}")
-            file.flush()
-        except OSError as error:
-            say(f"note: {folder}: no lock ({error.strerror}); let no other command work here", file=sys.stderr)
+            file.write(f"process {os.getpid()} on {platform.node()}, since {since}: {command}".encode(errors="replace"))
         try:
             yield
         finally:
@@ -123,7 +120,7 @@ def alone_in(folder: Path, wait: bool = False) -> Iterator[None]:
                 os.unlink(path)
 
 
-def _lock(file: TextIO, wait: bool) -> bool:
+def _lock(file: BinaryIO, wait: bool) -> bool:
     """Lock an open file; False where another process has it. Windows locks bytes: one behind the text, to be read."""
     try:
         if os.name == "nt":
@@ -135,6 +132,8 @@ def _lock(file: TextIO, wait: bool) -> bool:
             import fcntl
 
             fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        return True
     except (BlockingIOError, PermissionError):
         return False
+    except OSError as error:
+        say(f"note: {file.name}: no lock ({error.strerror}); let no other command work here", file=sys.stderr)
+    return True

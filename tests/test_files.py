@@ -11,7 +11,7 @@ from small_checkpoint import make_checkpoint
 from small_data import draw, exit_status, fails, make_set
 
 from minifcn.errors import InputError
-from minifcn.files import MARK, check_replaceable, is_ours
+from minifcn.files import MARK, atomic_file, check_replaceable, is_ours
 
 pytestmark = pytest.mark.usefixtures("tiny_trunk")
 
@@ -61,6 +61,22 @@ def test_an_input_stays_under_any_name(link, tmp_path):
 def test_a_folder_is_no_target(tmp_path):
     with pytest.raises(OSError, match="not a regular file"):
         check_replaceable([tmp_path], overwrite=True)
+
+
+def test_a_half_written_file_has_a_name_that_no_input_has(tmp_path):
+    """Nor is one lost that an earlier kill has left under the file's name and .tmp: it may be somebody's."""
+    (tmp_path / "a.tmp").write_text("somebody's")
+    with atomic_file(tmp_path / "a") as file:
+        assert {path.name for path in tmp_path.iterdir()} == {"a.tmp", ".a.tmp"}
+        file.write(b"ours")
+    assert contents(tmp_path) == {tmp_path / "a": b"ours", tmp_path / "a.tmp": b"somebody's"}
+
+
+def test_predict_keeps_a_checkpoint_called_tmp(there):
+    Path("out").mkdir()
+    Path("net.safetensors").rename("out/gallery.html.tmp")
+    assert exit_status(predict.main, "out/gallery.html.tmp", "hol", "--out", "out", "--page") == 0
+    assert exit_status(predict.main, "out/gallery.html.tmp", "hol", "--out", "out", "--page") == 0
 
 
 # --- evaluate ---
