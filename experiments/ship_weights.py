@@ -87,7 +87,7 @@ def read_run(folder: Path) -> dict:
     config, metrics = (json.loads((folder / name).read_text()) for name in ("config.json", "metrics.json"))
     settings = config["stages"][0]
     assert metrics["steps"] == settings["steps"], f"{folder}: not complete"
-    log = read_log(folder / "log.csv", settings["steps"])
+    log = read_log(folder / "log.csv", settings["steps"], ("top1", "top5"))
     return {"name": folder.name, "settings": settings, "metrics": metrics, "log": log, "machine": config["machine"]}
 
 

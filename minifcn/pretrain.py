@@ -53,11 +53,7 @@ def plan(opts: Options, given: dict) -> tuple[list[ClassificationSettings], tupl
 
 def report(folder: Path, _, stages: list[ClassificationSettings], metrics: list[dict], *__) -> None:
     """The last lines: the score, every file written, and what to do with them."""
-    if validations := metrics[0]["validations"]:
-        top1, top5 = (f"top-{k} {100 * validations[-1][f'top{k}']:.1f} %" for k in (1, 5))
-        say(f"held-out pictures: {top1}, {top5}")
-    else:
-        say(f"{stages[0].data} has no val/: nothing was held out, so there is no score")
+    say(metrics[0]["summary"])
     say_written(folder)
     say(f"start an FCN from it: python -m minifcn.train --init {folder / TRUNK_FILE} --trunk {stages[0].trunk}")
 

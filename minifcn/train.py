@@ -76,21 +76,13 @@ def stages_of(opts: TrainOptions, given: dict, train_set, file: WeightFile | Non
 
 
 def report(folder: Path, folders: list[Path], stages: list, metrics: list[dict], where: str) -> None:
-    """Draw what a chain predicts side by side; the last lines: each network's Jaccard, and every file written."""
+    """Draw what a chain predicts side by side; the last lines: each network's summary, and every file written."""
     if len(folders) > 1:
         data, networks = stages[0].data, {place.name: load(place / "last.safetensors", where) for place in folders}
         dataset = open_dataset(data, next(split for split in ("test", "val", "train") if has_split(data, split)))
         draw_samples(folder / "samples.png", dataset, networks)
         write_json(folder / "metrics.json", {m["model"]: m for m in metrics})
-    say("")
-    for m in metrics:
-        split = "test" if "test" in m else "val"
-        found = m.get("test") or m.get("val") or [{"jaccard": None}, *m["validations"]][-1]
-        score = "not measured" if found["jaccard"] is None else f"{100 * found['jaccard']:.1f} %"
-        remark = found.get("remark")
-        one_class = remark and sum(map(any, found["confusion"])) == 1  # of the labels: any score would be praise
-        score = remark if one_class else f"{score} - {remark}" if remark else score
-        say(f"{m['model']}: {split} Jaccard {score}, trained {m['steps']} steps in {m['train_seconds']:.0f} s")
+    say("", *(m["summary"] for m in metrics))
     for place in dict.fromkeys([*folders, folder]):
         say_written(place)
     say(f"look at {folder / 'samples.png'}")

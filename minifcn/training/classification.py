@@ -46,7 +46,10 @@ class Classification(Task):
         tensors = {name: device.asnumpy(p.data) for name, p in self.model.parameters().items()}
         halves = {f"model/{name}": x.astype(np.float16) for name, x in fold_all(tensors).items()}
         checkpoint.save(run.folder / TRUNK_FILE, halves, self.meta() | {"validations": run.validations})
-        return {}
+        if not run.validations:
+            return {"summary": f"{self.settings.data} has no val/: nothing was held out, so there is no score"}
+        top1, top5 = (f"top-{k} {100 * run.validations[-1][f'top{k}']:.1f} %" for k in (1, 5))
+        return {"summary": f"held-out pictures: {top1}, {top5}"}
 
 
 def accuracy(model: VGGClassifier, dataset, preprocessing, size: int, progress: str | None = None) -> dict:

@@ -103,14 +103,14 @@ def resume(run) -> None:
     for name in POSITION:
         setattr(run, name, meta[name])
     run.task.preprocessing = Preprocessing.from_dict(meta["preprocessing"])
-    run.log = read_log(run.folder / "log.csv", run.step)
+    run.log = read_log(run.folder / "log.csv", run.step, run.task.scores)
 
 
 def read_metrics(folder: Path) -> dict | None:
     """Read back the metrics of a run that is complete; None where it is not, or they are damaged."""
     with suppress(FileNotFoundError, ValueError, TypeError, KeyError, RecursionError):
         metrics = json.loads((folder / "metrics.json").read_text())
-        return metrics if {"model", "steps", "train_seconds"} <= {*metrics} and list(metrics["validations"]) else None
+        return metrics if type(metrics["model"]) is type(metrics["summary"]) is str else None
 
 
 # --- log.csv ---
@@ -137,12 +137,12 @@ class Log(csv.DictWriter):
     close = flush
 
 
-def read_log(path: Path, step: int) -> list[dict]:
-    """Read the rows up to a step. Raises InputError where some are missing or damaged."""
+def read_log(path: Path, step: int, scores: tuple[str, ...]) -> list[dict]:
+    """Read the rows up to a step; scores: as Log's. Raises InputError where some are missing or damaged."""
     try:
         with open(path, newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))[:step]
-        kinds = LOGGED | {name: float for name in rows[0] if name.startswith("val_")} if rows else {}
+        kinds = LOGGED | {f"val_{name}": float for name in scores}
         rows = [{name: kinds[name](value) for name, value in row.items() if value} for row in rows]
         steps = [row["step"] for row in rows if row.keys() >= LOGGED.keys()]
     except (ValueError, TypeError, AttributeError, KeyError, csv.Error):

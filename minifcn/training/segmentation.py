@@ -85,7 +85,13 @@ class Segmentation(Task):
                 found[name] = counts.details(data.classes)
             elif name == "test":
                 say(f"{s.data} has no test split")
-        return found
+        last = found.get("test") or found.get("val") or [{"jaccard": None}, *run.validations][-1]
+        score = "not measured" if last["jaccard"] is None else f"{100 * last['jaccard']:.1f} %"
+        if remark := last.get("remark"):  # of one class in the labels any score would be praise
+            score = remark if sum(map(any, last["confusion"])) == 1 else f"{score} - {remark}"
+        split = "test" if "test" in found else "val"
+        summary = f"{s.title}: {split} Jaccard {score}, trained {run.step} steps in {run.seconds:.0f} s"
+        return found | {"summary": summary}
 
 
 run_stage = partial(complete, Segmentation)  # (folder, settings, device, stop) -> metrics of one network

@@ -34,7 +34,8 @@ class Task:
     ignore_label, class_weight         as the loss takes them
 
     score() -> dict                    the network's scores on the validation set, fractions or None
-    finish(run) -> dict                measures and draws what the trained network can do, for metrics.json
+    finish(run) -> dict                measures and draws what the trained network can do, for metrics.json, and sums it
+                                       up in a line, "summary"
     """
 
     collate = staticmethod(transforms.collate)
