@@ -115,18 +115,9 @@ def shortened(log: list[dict]) -> list[tuple]:
 
 def draw(path: Path, runs: list[dict]) -> None:
     """The runs' curves, one after the other."""
-    curve = {name: [] for name in ("step", "loss", "lr", "val_step", "score")}
-    before = 0
-    for run in runs:
-        for row in run["log"]:
-            for name in ("loss", "lr"):
-                curve[name].append(row[name])
-            curve["step"].append(before + row["step"])
-            if "val_top1" in row:
-                curve["val_step"].append(before + row["step"])
-                curve["score"].append(row["val_top1"])
-        before += len(run["log"])
-    figures.curves(path, curve, "top-1 accuracy")
+    rows = [row for run in runs for row in run["log"]]
+    rows = [row | {"step": step} for step, row in enumerate(rows, 1)]
+    figures.curves(path, rows, "val_top1", "top-1 accuracy")
 
 
 def command(run: dict) -> str:

@@ -81,7 +81,7 @@ def resume(run) -> None:
     if not meta.keys() >= {*POSITION, "preprocessing"} or not all(needed <= x.keys() for x in meta["validations"]):
         raise InputError(f"{run.last}: no checkpoint of a run in training; restore it")
     ours = {name: x for name, x in run.task.meta().items() if name in ("classes", "values", "colours")}
-    ours |= {"pictures": len(data)}
+    ours["pictures"] = len(data)
     known = {f.name: f.default for f in fields(s) if f.default is not MISSING} | ours  # what older versions do not say:
     if "values" in known:
         known["values"] = [value for value in known["values"] if value < 255]  # they took 255 for void, always

@@ -130,10 +130,7 @@ def complete(kind: type[Task], folder: Path, settings: Settings, where: str, sto
         metrics = {"model": settings.title, "steps": run.step, "train_seconds": round(run.seconds, 1)}
         metrics |= {"peak_memory_bytes": peak(run.model.loops), "validations": run.validations}
         metrics |= run.task.finish(run)
-        curves = {name: [row[name] for row in run.log] for name in ("step", "loss", "lr")}
-        curves["val_step"] = [scores["step"] for scores in run.validations]
-        curves["score"] = [scores[run.task.scores[0]] or 0.0 for scores in run.validations]
-        figures.curves(folder / "curves.png", curves, run.task.score_label)
+        figures.curves(folder / "curves.png", run.log, f"val_{run.task.scores[0]}", run.task.score_label)
         write_json(folder / "metrics.json", metrics)
     return metrics
 
