@@ -58,10 +58,11 @@ def overlay(picture: np.ndarray, labels: np.ndarray, classes: list[str], palette
     Void stays as it is; so does a first class called background or the like. A border's line is a pixel wide in each
     class, in large pictures a pixel for every 400 of the longer side.
     """
-    (H, W), line = labels.shape, max(1, round(max(labels.shape) / 400))
-    around, border = np.pad(labels, line, "edge"), np.zeros((H, W), bool)
-    for i in range(2 * line + 1):
-        border |= (around[i : i + H, line : line + W] != labels) | (around[line : line + H, i : i + W] != labels)
+    line, border = max(1, round(max(labels.shape) / 400)), np.zeros(labels.shape, bool)
+    for x, found in ((labels, border), (labels.T, border.T)):  # along columns, along rows
+        around = np.pad(x, ((line, line), (0, 0)), "edge")
+        changes = np.cumsum(np.diff(around, axis=0, prepend=around[:1]) != 0, axis=0, dtype=np.uint16)  # modulo 2^16
+        found |= changes[2 * line :] != changes[: -2 * line]  # any within `line`?
 
     def tinted(picture, labels, border):
         share = np.where(border, 1, np.float32(0.5))[..., None]  # (h, W, 1)

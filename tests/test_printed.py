@@ -1,5 +1,7 @@
 """What a name holds never moves a terminal's cursor, forges a line, leaves --out, or hides which file it was."""
 
+import re
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +11,9 @@ from PIL import Image
 from small_checkpoint import make_checkpoint
 from small_data import draw, exit_status, fails, make_set
 
+import minifcn
 from minifcn import pretrain, train
-from minifcn.errors import printable
+from minifcn.errors import printable, say
 from minifcn.metrics import ConfusionMatrix
 from minifcn.training import evaluation
 
@@ -27,6 +30,20 @@ def test_letters_of_all_scripts_stay(text):
 
 def test_what_is_no_letter_is_written_out():
     assert printable(NASTY) == SHOWN and printable("\0\t\r\x7f\x9b") == r"\x00\t\r\x7f\x9b"
+
+
+def test_what_names_are_in_is_printed_by_say_alone():
+    root = Path(minifcn.__file__).parents[1]
+    modules = "command evaluate figures files gallery predict pretrain train training/*"
+    files = [path for name in modules.split() for path in root.glob(f"minifcn/{name}.py")]
+    for path in (*files, *root.glob("experiments/table1/*.py")):
+        assert not re.search(r"\bprint\(|tqdm\.write\((?!printable)", path.read_text("utf-8")), path
+
+
+def test_say_prints_each_part_in_one_line(capsys):
+    say(NASTY, Path("b"), "", file=sys.stderr)
+    say("c")
+    assert capsys.readouterr() == ("c\n", f"{SHOWN}\nb\n\n")
 
 
 def test_a_table_of_nasty_classes():

@@ -14,7 +14,7 @@ from minifcn import cpu, load_weights
 from minifcn.command import command_line, command_parser
 from minifcn.datasets import TOYTOWN, lasting_name, open_dataset, survey
 from minifcn.datasets.dataset import hold_out
-from minifcn.errors import InputError
+from minifcn.errors import InputError, say
 from minifcn.files import LOCK, alone_in, write_json
 from minifcn.models import TRUNKS, fcn32s
 from minifcn.training.folder import stopping
@@ -67,7 +67,7 @@ def main(argv=None) -> int | None:
             measurements.measure(folder, options, stop)
         except Stopped as stopped:
             words = shlex.join(["python", "-m", "minifcn.table1", *map(str, sys.argv[1:] if argv is None else argv)])
-            print(f"\n{stopped}\ngo on with the same command: {words}")
+            say("", stopped, f"go on with the same command: {words}")
             return 130
         finally:  # also of what there is so far
             build.write(folder)
