@@ -44,7 +44,8 @@ def main(argv=None) -> None:
     path, out = args.checkpoint or find_model(args.model), args.out or Path("scores.json")
     worst, matrix = (out.with_name(f"{out.stem}_{what}.png") for what in ("worst", "confusion"))
     check_target(out)  # before the work
-    read = (x for x in Path(args.data).rglob("*") if x.is_file() and not is_ours(x))  # but for an earlier call's
+    read = (x for top in Path(args.data).glob("*") for x in (top, *top.resolve().rglob("*")))  # also behind links
+    read = (x for x in read if x.is_file() and not is_ours(x))  # but for an earlier call's
     targets = [out] * bool(args.out) + [worst, matrix] * bool(args.worst)
     check_replaceable(targets, chain([path], read), args.overwrite)
     model, data = load(path, args.device), open_dataset(args.data, args.split)

@@ -19,7 +19,7 @@ from typing import BinaryIO
 from .errors import InputError, say
 
 MARK, HEAD = "made by minifcn", 4096  # what may be made again says so, within so many bytes
-LOCK = "lock"  # the file in a folder that says which process works there
+LOCK = ".minifcn.lock"  # the file in a folder that says which process works there
 
 
 def check_target(path: str | os.PathLike) -> None:
@@ -65,7 +65,9 @@ def atomic_file(path: str | os.PathLike) -> Iterator[BinaryIO]:
     temporary = os.path.join(os.path.dirname(target), f".{os.path.basename(target)}.tmp")  # a name that no input has
     try:
         check_target(target)
-        with open(temporary, "wb") as file:
+        with suppress(FileNotFoundError):
+            os.unlink(temporary)
+        with open(temporary, "xb") as file:  # a link would not be followed
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -98,9 +100,11 @@ def alone_in(folder: Path, wait: bool = False) -> Iterator[None]:
     """Hold a folder for this process: another waits, or gets an InputError that says who holds it.
 
     The system's lock on the file LOCK goes with the process, whatever ends that. Where a file system has no locks a
-    note says so.
+    note says so. A link is no lock: what it leads to is somebody's.
     """
     path, command, since = folder / LOCK, " ".join(sys.orig_argv[1:]), time.strftime("%Y-%m-%d %H:%M:%S")
+    if path.is_symlink() or (path.is_file() and path.stat().st_nlink > 1):
+        raise InputError(f"{path}: a link, not a lock; delete it")
     with open(path, "ab+", 0) as file:
         if not _lock(file, wait):
             file.seek(0)

@@ -39,7 +39,10 @@ class Range(NamedTuple):
 POSITIVE = Range(lambda x: 0 < x < math.inf, "more than 0")
 NOT_NEGATIVE = Range(lambda x: 0 <= x < math.inf, "0 or more")
 BELOW_ONE = Range(lambda x: 0 <= x < 1, "0 <= value < 1")
-FINITE = Range(math.isfinite, "finite numbers")
+# What a checkpoint may say (weights/metadata.py) ends sooner than numbers do.
+SEED = Range(lambda x: 0 <= x <= 2**53, "0 to 2^53")
+SIDE = Range(lambda x: 0 <= x <= 2**14, "0 to 16384")
+SCALES = Range(lambda x: -1e6 <= x <= 1e6, "-1e6 to 1e6")
 NAME = Range(lambda x: x.isprintable() and x != ".." and Path(x).parts == (x,), "a folder's name, without a path")
 
 
@@ -77,7 +80,7 @@ class Settings:
     flip: bool = option("mirror half of the pictures (default)", True)
     val_every: float = option("epochs between validations; 0: one at the end", 1.0, NOT_NEGATIVE, metavar="E")
     low_memory: bool = False
-    seed: int = option("of weights, order and augmentation", 0, NOT_NEGATIVE)
+    seed: int = option("of weights, order and augmentation", 0, SEED)
 
     @property
     def title(self) -> str:
@@ -100,9 +103,9 @@ class SegmentationSettings(Settings):
     low_memory: bool = option("update while the gradient is computed; the same weights, no clipping", False)
     pad: str | int = option("as the reference: 100", "same", choices=("same", 100), type=int_or_text)
     upsampling: str = option("learnt: all but the last (the paper); fixed: none", "learnt", choices=("learnt", "fixed"))
-    skip_scale: tuple[float, float] = option("of pool4 and pool3", (1.0, 1.0), FINITE, metavar=("POOL4", "POOL3"))
+    skip_scale: tuple[float, float] = option("of pool4 and pool3", (1.0, 1.0), SCALES, metavar=("POOL4", "POOL3"))
     balance: bool = option("weight classes by median frequency", False)
-    side: int = usual("scale pictures so that their longer side is S; 0: as they are", 0, NOT_NEGATIVE, metavar="S")
+    side: int = usual("scale pictures so that their longer side is S; 0: as they are", 0, SIDE, metavar="S")
     crop: tuple[int, int] | None = option("train on random crops of that size", None, POSITIVE, metavar=("H", "W"))
     scale_jitter: float = option("scale pictures by 1-J..1+J", 0.0, BELOW_ONE, metavar="J")
     # The lab report's (experiments/table1), without options: all pictures at this scale; this share of the training
