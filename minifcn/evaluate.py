@@ -26,7 +26,8 @@ from .training.evaluation import check_classes, evaluate, load, predict
 from .weights.shipped import find_model
 
 
-def main(argv=None) -> None:
+def options(argv):
+    """The command line's options; args.path is the checkpoint's."""
     parser = command_parser("evaluate", "[CHECKPOINT | --model NAME] [options]", "Score a checkpoint on a data set.")
     add = parser.add_argument
     add("checkpoint", nargs="?", help="last.safetensors or best.safetensors of a run")
@@ -41,7 +42,13 @@ def main(argv=None) -> None:
         raise InputError(f"--worst: expected 0 or more, received {args.worst}")
     if (args.checkpoint is None) == (args.model is None):
         raise InputError("expected a checkpoint, or --model and a name, but not both")
-    path, out = args.checkpoint or find_model(args.model), args.out or Path("scores.json")
+    args.path = args.checkpoint or find_model(args.model)
+    return args
+
+
+def main(argv=None) -> None:
+    args = options(argv)
+    path, out = args.path, args.out or Path("scores.json")
     worst, matrix = (out.with_name(f"{out.stem}_{what}.png") for what in ("worst", "confusion"))
     check_target(out)  # before the work
     read = (x for top in Path(args.data).glob("*") for x in (top, *top.resolve().rglob("*")))  # also behind links
