@@ -87,7 +87,7 @@ def read_run(folder: Path) -> dict:
     config, metrics = (json.loads((folder / name).read_text()) for name in ("config.json", "metrics.json"))
     settings = config["stages"][0]
     assert metrics["steps"] == settings["steps"], f"{folder}: not complete"
-    log = read_log(folder / "log.csv", settings["steps"])
+    log = read_log(folder / "log.csv", settings["steps"], ("top1", "top5"))
     return {"name": folder.name, "settings": settings, "metrics": metrics, "log": log, "machine": config["machine"]}
 
 
@@ -115,18 +115,9 @@ def shortened(log: list[dict]) -> list[tuple]:
 
 def draw(path: Path, runs: list[dict]) -> None:
     """The runs' curves, one after the other."""
-    curve = {name: [] for name in ("step", "loss", "lr", "val_step", "score")}
-    before = 0
-    for run in runs:
-        for row in run["log"]:
-            for name in ("loss", "lr"):
-                curve[name].append(row[name])
-            curve["step"].append(before + row["step"])
-            if "val_top1" in row:
-                curve["val_step"].append(before + row["step"])
-                curve["score"].append(row["val_top1"])
-        before += len(run["log"])
-    figures.curves(path, curve, "top-1 accuracy")
+    rows = [row for run in runs for row in run["log"]]
+    rows = [row | {"step": step} for step, row in enumerate(rows, 1)]
+    figures.curves(path, rows, "val_top1", "top-1 accuracy")
 
 
 def command(run: dict) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import partial
 
 from .cpu import keep_freed_memory
-from .errors import LESS_MEMORY, InputError, printable
+from .errors import LESS_MEMORY, InputError, printable, say
 from .files import MARK
 from .weights.shipped import shipped_files
 
@@ -53,17 +53,14 @@ def command_line(main: Callable[[], int | None]) -> None:
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         status = main() or 0
-    except (InputError, OSError, MemoryError) as error:
-        print(f"error: {describe(error)}", file=sys.stderr)
-        status = 2
-    except RuntimeError as error:
-        if not type(error).__module__.startswith("cupy"):  # cuBLAS and the driver have errors of their own
-            raise
-        print(f"error: the GPU: {describe(error)}. If its memory is full, {LESS_MEMORY}", file=sys.stderr)
-        status = 2
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+        say("interrupted", file=sys.stderr)
         status = 130
+    except Exception as error:
+        if not (told := describe(error)):
+            raise
+        say(f"error: {told}", file=sys.stderr)
+        status = 2
     sys.exit(status)
 
 
@@ -87,10 +84,13 @@ def outlive_readers() -> None:
             setattr(sys, name, io.TextIOWrapper(bytes_out, stream.encoding, stream.errors, line_buffering=True))
 
 
-def describe(error: BaseException) -> str:
-    """One line for an error, naming the file of an operating-system error and the way out."""
+def describe(error: Exception) -> str | None:
+    """An error that a user can cause in one line, with the file of an operating-system error and the way out."""
+    text = " ".join(str(error).split())
     if isinstance(error, MemoryError):
-        return printable(f"out of memory{f' ({error})' if str(error) else ''}: {LESS_MEMORY}")
+        return f"out of memory{f' ({text})' if text else ''}: {LESS_MEMORY}"
     if isinstance(error, OSError) and error.filename is not None:
-        return printable(f"{error.filename}: {error.strerror}; check this path, or choose another")
-    return printable(" ".join(str(error).split()))
+        return f"{error.filename}: {error.strerror}; check this path, or choose another"
+    if type(error).__module__.startswith("cupy"):  # cuBLAS and the driver have errors of their own
+        return f"the GPU: {text}. If its memory is full, {LESS_MEMORY}"
+    return text if isinstance(error, InputError | OSError) else None

@@ -14,3 +14,8 @@ def printable(text) -> str:
     """
     text = str(text)
     return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def say(*lines, file=None) -> None:
+    """Print lines, on stdout or `file`, as printable() has them: commands print in no other way."""
+    print(*map(printable, lines), sep="\n", file=file)

@@ -20,13 +20,14 @@ import numpy as np
 from . import figures
 from .command import add_network_options, add_overwrite_option, command_line, command_parser
 from .datasets import open_dataset
-from .errors import InputError, printable
+from .errors import InputError, say
 from .files import MARK, check_replaceable, check_target, is_ours, write_json
 from .training.evaluation import check_classes, evaluate, load, predict
 from .weights.shipped import find_model
 
 
-def main(argv=None) -> None:
+def options(argv):
+    """The command line's options; args.path is the checkpoint's."""
     parser = command_parser("evaluate", "[CHECKPOINT | --model NAME] [options]", "Score a checkpoint on a data set.")
     add = parser.add_argument
     add("checkpoint", nargs="?", help="last.safetensors or best.safetensors of a run")
@@ -41,32 +42,38 @@ def main(argv=None) -> None:
         raise InputError(f"--worst: expected 0 or more, received {args.worst}")
     if (args.checkpoint is None) == (args.model is None):
         raise InputError("expected a checkpoint, or --model and a name, but not both")
-    path, out = args.checkpoint or find_model(args.model), args.out or Path("scores.json")
+    args.path = args.checkpoint or find_model(args.model)
+    return args
+
+
+def main(argv=None) -> None:
+    args = options(argv)
+    path, out = args.path, args.out or Path("scores.json")
     worst, matrix = (out.with_name(f"{out.stem}_{what}.png") for what in ("worst", "confusion"))
     check_target(out)  # before the work
-    read = (x for x in Path(args.data).rglob("*") if x.is_file() and not is_ours(x))  # but for an earlier call's
+    read = (x for top in Path(args.data).glob("*") for x in (top, *top.resolve().rglob("*")))  # also behind links
+    read = (x for x in read if x.is_file() and not is_ours(x))  # but for an earlier call's
     targets = [out] * bool(args.out) + [worst, matrix] * bool(args.worst)
     check_replaceable(targets, chain([path], read), args.overwrite)
     model, data = load(path, args.device), open_dataset(args.data, args.split)
     check_classes(path, model.meta, data.name, data.classes)
     scores: list[float] = []
     counts = evaluate(model, data, "evaluate", scores, args.side)
-    step = model.meta.get("step", "unknown")
-    print(f"{model.name} of step {step} on {printable(data.name)} {args.split}, {len(data)} pictures")
-    print(counts.table(data.classes))
+    of_step = f"{model.name} of step {model.meta.get('step', 'unknown')}"
+    say(f"{of_step} on {data.name} {args.split}, {len(data)} pictures", *counts.table(data.classes).splitlines())
     if args.out:
         each = {name: None if math.isnan(score) else score for name, score in zip(data.names, scores, strict=True)}
         write_json(out, {"software": MARK} | counts.details(data.classes) | {"pictures": each})
-        print(f"wrote {printable(out)}")
+        say(f"wrote {out}")
     if args.worst:
         examples = []
         for i in np.argsort(scores, kind="stable")[: args.worst].tolist():  # pictures without a score, NaN, are last
             picture, truth = data[i]
             examples.append((picture, truth, predict(model, picture, args.side)))
-            print(f"{100 * scores[i]:5.1f} %  {printable(data.names[i])}")
+            say(f"{100 * scores[i]:5.1f} %  {data.names[i]}")
         figures.compare(worst, examples, data.classes, data.palette)
         figures.confusion(matrix, counts.counts, data.classes)
-        print(printable(f"wrote {worst}, {matrix}"))
+        say(f"wrote {worst}, {matrix}")
 
 
 if __name__ == "__main__":

@@ -58,10 +58,11 @@ def overlay(picture: np.ndarray, labels: np.ndarray, classes: list[str], palette
     Void stays as it is; so does a first class called background or the like. A border's line is a pixel wide in each
     class, in large pictures a pixel for every 400 of the longer side.
     """
-    (H, W), line = labels.shape, max(1, round(max(labels.shape) / 400))
-    around, border = np.pad(labels, line, "edge"), np.zeros((H, W), bool)
-    for i in range(2 * line + 1):
-        border |= (around[i : i + H, line : line + W] != labels) | (around[line : line + H, i : i + W] != labels)
+    line, border = max(1, round(max(labels.shape) / 400)), np.zeros(labels.shape, bool)
+    for x, found in ((labels, border), (labels.T, border.T)):  # along columns, along rows
+        around = np.pad(x, ((line, line), (0, 0)), "edge")
+        changes = np.cumsum(np.diff(around, axis=0, prepend=around[:1]) != 0, axis=0, dtype=np.uint16)  # modulo 2^16
+        found |= changes[2 * line :] != changes[: -2 * line]  # any within `line`?
 
     def tinted(picture, labels, border):
         share = np.where(border, 1, np.float32(0.5))[..., None]  # (h, W, 1)
@@ -238,21 +239,20 @@ def confusion(path: str | os.PathLike, counts: np.ndarray, classes: list[str]) -
 # --- the training curves ---
 
 
-def curves(path: str | os.PathLike, log: dict[str, list[float]], score: str = "Jaccard") -> None:
+def curves(path: str | os.PathLike, log: list[dict], column: str, score: str) -> None:
     """Draw the course of a training run over its steps as a PNG: loss, a validation score in per cent, learning rate.
 
-    The log has "step", "loss" and "lr" of equal length, and "val_step" and "score" (fractions) of equal length; the
-    last two may be empty or missing. NaN and None leave a gap. `score` is what the score is called. Raises OSError,
-    which names `path`, where the file could not be written.
+    log: rows with "step", "loss" and "lr", some with the score, a fraction, in `column`; NaN and None leave a gap.
+    `score` is what it is called. Raises OSError, which names `path`, where the file could not be written.
     """
     from matplotlib.figure import Figure
 
-    names = ("step", "loss", "lr", "val_step", "score")
-    steps, loss, lr, val_steps, scores = (np.array(log.get(name, []), np.float64) for name in names)
+    steps, loss, lr = (np.array([row[name] for row in log], np.float64) for name in ("step", "loss", "lr"))
+    scores = np.array([(row["step"], row[column]) for row in log if column in row], np.float64).reshape(-1, 2)
     figure = Figure(figsize=(8, 7), dpi=130, facecolor="white", layout="constrained")
     top, middle, bottom = figure.subplots(3, 1, sharex=True, height_ratios=[3, 3, 1])
     _draw_loss(top, steps, loss)
-    _draw_scores(middle, val_steps, 100 * scores, score)
+    _draw_scores(middle, scores[:, 0], 100 * scores[:, 1], score)
     bottom.plot(steps, lr, color=GREY, linewidth=1.4)
     bottom.set(xlabel="step", ylabel="learning rate", ylim=(0, 1.15 * np.nanmax(lr, initial=0) or 1))
     bottom.ticklabel_format(axis="y", style="sci", scilimits=(-2, 3))

@@ -1,6 +1,6 @@
 """Files that are whole or not there: writing one so that a kill at any instant leaves the old one or the new one.
 
-weights.safetensors.tmp   written, then fsync: the bytes are on the disk
+.weights.safetensors.tmp  written, then fsync: the bytes are on the disk
           |  os.replace                        the one instant at which the new one takes the old one's place
 weights.safetensors       fsync of the folder: so is the name
 """
@@ -12,14 +12,14 @@ import platform
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO, TextIO
+from typing import BinaryIO
 
-from .errors import InputError, printable
+from .errors import InputError, say
 
 MARK, HEAD = "made by minifcn", 4096  # what may be made again says so, within so many bytes
-LOCK = "lock"  # the file in a folder that says which process works there
+LOCK = ".minifcn.lock"  # the file in a folder that says which process works there
 
 
 def check_target(path: str | os.PathLike) -> None:
@@ -56,16 +56,18 @@ def atomic_file(path: str | os.PathLike) -> Iterator[BinaryIO]:
     """Open a file for binary writing that takes the place of `path` only once it is complete and on the disk.
 
     If the block, or the end of it, raises, the file at `path` is as it was before and no temporary file stays behind.
-    A process killed in between leaves `path` + ".tmp", which the next write of `path` overwrites; hence two processes
-    must not write the same path at once.
+    A process killed in between leaves a hidden file, a dot, the name and ".tmp", which the next write of `path`
+    overwrites; hence two processes must not write the same path at once.
 
     Raises OSError where it could not be written; that names `path`, not the temporary file.
     """
     target = os.path.realpath(path)  # through a symbolic link, or the replacement would cut it
-    temporary = f"{target}.tmp"
+    temporary = os.path.join(os.path.dirname(target), f".{os.path.basename(target)}.tmp")  # a name that no input has
     try:
         check_target(target)
-        with open(temporary, "wb") as file:
+        with suppress(FileNotFoundError):
+            os.unlink(temporary)
+        with open(temporary, "xb") as file:  # a link would not be followed
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -97,26 +99,24 @@ def write_json(path: Path, content: dict) -> None:
 def alone_in(folder: Path, wait: bool = False) -> Iterator[None]:
     """Hold a folder for this process: another waits, or gets an InputError that says who holds it.
 
-    The system's lock on the file LOCK goes with the process, whatever ends that. Where there can be none, as the folder
-    is read-only or its file system has no locks, a note says so.
+    The system's lock on the file LOCK goes with the process, whatever ends that. Where a file system has no locks a
+    note says so. A link is no lock: what it leads to is somebody's.
     """
     path, command, since = folder / LOCK, " ".join(sys.orig_argv[1:]), time.strftime("%Y-%m-%d %H:%M:%S")
-    with ExitStack() as opened:
-        try:
-            locked = False
-            while not locked:
-                file = opened.enter_context(open(path, "a+", errors="replace"))
-                if not _lock(file, wait):
-                    file.seek(0)
-                    holder = " ".join(file.read(400).split()) or "another process"
-                    raise InputError(f"{folder}: {holder} is at work here; wait for it, or choose another")
-                locked = os.fstat(file.fileno()).st_nlink > 0  # else who had it has deleted it
+    if path.is_symlink() or (path.is_file() and path.stat().st_nlink > 1):
+        raise InputError(f"{path}: a link, not a lock; delete it")
+    with open(path, "ab+", 0) as file:
+        if not _lock(file, wait):
+            file.seek(0)
+            holder = " ".join(file.read(400).decode(errors="replace").split()) or "another process"
+            raise InputError(f"{folder}: {holder} is at work here; wait for it, or choose another")
+        if not os.fstat(file.fileno()).st_nlink:  # whoever had it has deleted it
+            with alone_in(folder, wait):
+                yield
+            return
+        with suppress(OSError):  # the disk may be full
             file.truncate(0)
-            file.write(f"process {os.getpid()} on {platform.node()}, since {since}: {command}")
-            file.flush()
-        except OSError as error:
-            note = f"note: {folder}: no lock ({error.strerror}); let no other command work here"
-            print(printable(note), file=sys.stderr)
+            file.write(f"process {os.getpid()} on {platform.node()}, since {since}: {command}".encode(errors="replace"))
         try:
             yield
         finally:
@@ -124,7 +124,7 @@ def alone_in(folder: Path, wait: bool = False) -> Iterator[None]:
                 os.unlink(path)
 
 
-def _lock(file: TextIO, wait: bool) -> bool:
+def _lock(file: BinaryIO, wait: bool) -> bool:
     """Lock an open file; False where another process has it. Windows locks bytes: one behind the text, to be read."""
     try:
         if os.name == "nt":
@@ -136,6 +136,8 @@ def _lock(file: TextIO, wait: bool) -> bool:
             import fcntl
 
             fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        return True
     except (BlockingIOError, PermissionError):
         return False
+    except OSError as error:
+        say(f"note: {file.name}: no lock ({error.strerror}); let no other command work here", file=sys.stderr)
+    return True

@@ -18,6 +18,7 @@ minifcn did not make are replaced only with --overwrite, pictures and label file
 import math
 import sys
 import time
+from collections import deque
 from contextlib import suppress
 from glob import glob, has_magic
 from itertools import takewhile
@@ -31,7 +32,7 @@ from .command import add_network_options, add_overwrite_option, command_line, co
 from .datasets.classes import find_classes, read_classes
 from .datasets.labels import LabelCoding, read_example
 from .datasets.pictures import EXTENSIONS, opened, read_picture, several
-from .errors import InputError, printable
+from .errors import InputError, printable, say
 from .files import check_replaceable, is_ours
 from .training.evaluation import MARGIN, TILE, check_classes, load, predict, seen_size
 from .weights.shipped import find_model
@@ -57,11 +58,10 @@ def main(argv=None) -> int:
     entries = segmented(networks, places, truths, args, bad)
     if page in targets:
         gallery.write(page, entries, model.meta["classes"], np.array(model.meta["palette"], np.uint8))
-        print(f"wrote {printable(page)}")
-    for _ in entries:  # where no page has asked for them
-        pass
+        say(f"wrote {page}")
+    deque(entries, 0)  # where no page has asked for them
     for reason, paths in bad.items():
-        print(printable(f"error: {', '.join(paths)}: {reason}"), file=sys.stderr)
+        say(f"error: {', '.join(paths)}: {reason}", file=sys.stderr)
     return bool(bad) + (sum(map(len, bad.values())) == len(places))
 
 
@@ -98,7 +98,7 @@ def segmented(networks: dict, places: dict, truths: dict, args, bad: dict):
     others = [(file, file) for file in sorted(folder.rglob("*.png"))] if folder else []
     coding = truth_coding(meta, args.compare).for_set([*truths.items(), *others])
     for note in coding.notes:
-        print(printable(f"note: {note}"), file=sys.stderr)
+        say(f"note: {note}", file=sys.stderr)
     for path, place in tqdm(places.items(), "predict", unit="picture", leave=False, disable=None):
         try:
             picture, truth = read_example(path, truths[path], coding) if path in truths else (read_picture(path), None)
@@ -131,11 +131,9 @@ def truth_coding(meta: dict, labels: Path | None) -> LabelCoding:
         return LabelCoding(meta["entries"], meta["colours"])
     values = meta.get("values", range(len(meta["classes"])))
     names = {value: f"class {name}" for value, name in zip(values, meta["classes"], strict=True)}  # "void" is a class
-    colours, others = (
-        dict(zip(values, meta["palette"], strict=True)),
-        range(256 if len(values) > 2 else max(values) + 1),
-    )
-    return LabelCoding([names.get(i, "void") for i in others], [colours.get(i, figures.VOID_COLOUR) for i in others])
+    colours = dict(zip(values, meta["palette"], strict=True))
+    every = range(256 if len(values) > 2 else max(values) + 1)
+    return LabelCoding([names.get(i, "void") for i in every], [colours.get(i, figures.VOID_COLOUR) for i in every])
 
 
 # --- which pictures, and where their files go ---
@@ -169,7 +167,7 @@ def find_pictures(given: list[str], out: Path) -> dict[Path, Path]:
         places |= pictures
         others += [x for x in files if x not in pictures]
     if others:
-        print(printable(f"left out, as no picture: {several(others, 'file')}"), file=sys.stderr)
+        say(f"left out, as no picture: {several(others, 'file')}", file=sys.stderr)
     return places
 
 
@@ -184,8 +182,8 @@ def find_truths(places: dict[Path, Path], labels: Path) -> dict[Path, Path]:
     if not found:
         raise InputError(f"{labels}: no label file such as {files.popitem()[1]}; give their folder, or the only one")
     if len(found) < len(places):
-        where = f"pictures without a label file in {printable(labels)}"
-        print(f"not compared: {len(places) - len(found)} {where}", file=sys.stderr)
+        count = len(places) - len(found)
+        say(f"not compared: {count} pictures without a label file in {labels}", file=sys.stderr)
     return found
 
 
@@ -220,7 +218,7 @@ def announce(networks, paths, side: int | None) -> None:
             seconds += pace(model) * sum(work(model, *size) for size in seen)
             longest = max(longest, *map(max, seen))
     if seconds > LONG:
-        print(f"about {seconds / 60:.1f} minutes; --side {longest // 2} takes a quarter of it", file=sys.stderr)
+        say(f"about {seconds / 60:.1f} minutes; --side {longest // 2} takes a quarter of it", file=sys.stderr)
 
 
 def pace(model) -> float:

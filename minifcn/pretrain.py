@@ -8,9 +8,9 @@ from pathlib import Path
 
 from .command import command_line, command_parser
 from .datasets.classification import open_pictures
-from .errors import InputError, printable
-from .files import LOCK
+from .errors import InputError, say
 from .training.classification import TRUNK_FILE, Classification
+from .training.folder import say_written
 from .training.settings import PRETRAIN_EPOCHS, ClassificationSettings, Options, read, steps_for
 from .training.task import run_command
 from .weights import WeightFile, open_weights
@@ -53,14 +53,9 @@ def plan(opts: Options, given: dict) -> tuple[list[ClassificationSettings], tupl
 
 def report(folder: Path, _, stages: list[ClassificationSettings], metrics: list[dict], *__) -> None:
     """The last lines: the score, every file written, and what to do with them."""
-    if validations := metrics[0]["validations"]:
-        top1, top5 = (f"top-{k} {100 * validations[-1][f'top{k}']:.1f} %" for k in (1, 5))
-        print(f"held-out pictures: {top1}, {top5}")
-    else:
-        print(printable(f"{stages[0].data} has no val/: nothing was held out, so there is no score"))
-    print(printable(f"wrote {', '.join(str(path) for path in sorted(folder.iterdir()) if path.name != LOCK)}"))
-    command = f"python -m minifcn.train --init {folder / TRUNK_FILE} --trunk {stages[0].trunk}"
-    print(printable(f"start an FCN from it: {command}"))
+    say(metrics[0]["summary"])
+    say_written(folder)
+    say(f"start an FCN from it: python -m minifcn.train --init {folder / TRUNK_FILE} --trunk {stages[0].trunk}")
 
 
 if __name__ == "__main__":

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from .command import command_line, command_parser
 from .datasets import DRAWN, has_split, lasting_name, open_dataset, survey
-from .errors import InputError, printable
-from .files import LOCK, write_json
+from .errors import InputError, say
+from .files import write_json
 from .training.evaluation import load
+from .training.folder import say_written
 from .training.recipes import of_stage, presets
 from .training.segmentation import Segmentation, draw_samples, open_splits
 from .training.settings import EPOCHS, TOYTOWN_STEPS, SegmentationSettings, TrainOptions, read, steps_for
@@ -75,26 +76,16 @@ def stages_of(opts: TrainOptions, given: dict, train_set, file: WeightFile | Non
 
 
 def report(folder: Path, folders: list[Path], stages: list, metrics: list[dict], where: str) -> None:
-    """Draw what a chain predicts side by side; the last lines: each network's Jaccard, and every file written."""
+    """Draw what a chain predicts side by side; the last lines: each network's summary, and every file written."""
     if len(folders) > 1:
         data, networks = stages[0].data, {place.name: load(place / "last.safetensors", where) for place in folders}
         dataset = open_dataset(data, next(split for split in ("test", "val", "train") if has_split(data, split)))
         draw_samples(folder / "samples.png", dataset, networks)
         write_json(folder / "metrics.json", {m["model"]: m for m in metrics})
-    print()
-    for m in metrics:
-        split = "test" if "test" in m else "val"
-        found = m.get("test") or m.get("val") or [{"jaccard": None}, *m["validations"]][-1]
-        score = "not measured" if found["jaccard"] is None else f"{100 * found['jaccard']:.1f} %"
-        remark = found.get("remark")
-        one_class = remark and sum(map(any, found["confusion"])) == 1  # of the labels: any score would be praise
-        score = remark if one_class else f"{score} - {remark}" if remark else score
-        seconds = f"{m['train_seconds']:.0f} s"
-        print(printable(f"{m['model']}: {split} Jaccard {score}, trained {m['steps']} steps in {seconds}"))
+    say("", *(m["summary"] for m in metrics))
     for place in dict.fromkeys([*folders, folder]):
-        written = (str(path) for path in sorted(place.iterdir()) if path.is_file() and path.name != LOCK)
-        print(printable(f"wrote {', '.join(written)}"))
-    print(printable(f"look at {folder / 'samples.png'}"))
+        say_written(place)
+    say(f"look at {folder / 'samples.png'}")
 
 
 if __name__ == "__main__":

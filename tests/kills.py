@@ -108,7 +108,7 @@ def make_inputs(inputs: Path) -> None:
 def relative(folder: Path) -> list[Path]:
     """The files in a folder, but for those that are not there yet by their names; without locks and outputs."""
     names = [path.relative_to(folder) for path in sorted(folder.rglob("*")) if path.is_file()]
-    other = ("lock", "commits.txt", "output.txt")
+    other = ("commits.txt", "output.txt")
     return [path for path in names if not (path.name in other or path.suffix == ".tmp" or "/." in f"/{path}")]
 
 

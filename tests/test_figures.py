@@ -175,8 +175,10 @@ def test_samples_that_do_not_fit_together(tmp_path, rows, titles, classes):
 
 def training_log(T=300):
     rng = np.random.default_rng(0)
-    log = {"step": list(range(T)), "loss": list(2 * rng.random(T) + 0.5), "lr": [1e-3] * T}
-    return {**log, "val_step": [100, 200, 299], "score": [0.2, 0.5, 0.4]}
+    rows = [{"step": step, "loss": loss, "lr": 1e-3} for step, loss in enumerate(2 * rng.random(T) + 0.5)]
+    for step, score in ((100, 0.2), (200, 0.5), (299, 0.4)):
+        rows[step]["val"] = score
+    return rows
 
 
 def count_like(path, colour):
@@ -185,32 +187,25 @@ def count_like(path, colour):
 
 def test_curves_draw_what_is_in_the_log(tmp_path):
     loss, jaccard = (0x1F, 0x4E, 0x79), (0xB2, 0x54, 0x1A)
-    figures.curves(tmp_path / "a.png", training_log())
+    figures.curves(tmp_path / "a.png", training_log(), "val", "Jaccard")
     assert read(tmp_path / "a.png").shape == (910, 1040, 3)
     assert count_like(tmp_path / "a.png", loss) > 1000 and count_like(tmp_path / "a.png", jaccard) > 1000
-    figures.curves(tmp_path / "b.png", {**training_log(), "val_step": [], "score": []})
+    figures.curves(tmp_path / "b.png", training_log(), "no such", "Jaccard")
     assert count_like(tmp_path / "b.png", loss) > 1000 and count_like(tmp_path / "b.png", jaccard) == 0
 
 
 @pytest.mark.parametrize(
     "log",
     [
-        {},
-        {"step": [1], "loss": [0.7], "lr": [0.1], "val_step": [1], "score": [float("nan")]},
-        {"step": [1, 2, 3], "loss": [float("nan"), float("inf"), None], "lr": [0, 0, 0]},
-        {"step": [5, 6], "loss": [0, 0], "lr": [1e-14, 1e-14], "val_step": [5, 6], "score": [None, 0.0]},
+        [],
+        [{"step": 1, "loss": 0.7, "lr": 0.1, "val": float("nan")}],
+        [{"step": i, "loss": loss, "lr": 0} for i, loss in enumerate((float("nan"), float("inf"), None), 1)],
+        [{"step": i, "loss": 0, "lr": 1e-14, "val": score} for i, score in ((5, None), (6, 0.0))],
     ],
 )
 def test_curves_of_odd_logs(tmp_path, log):
-    figures.curves(tmp_path / "c.png", log)
+    figures.curves(tmp_path / "c.png", log, "val", "Jaccard")
     assert os.listdir(tmp_path) == ["c.png"]
-
-
-def test_curves_of_a_log_with_a_row_missing(tmp_path):
-    for name in ("loss", "score"):
-        with pytest.raises(ValueError, match="same first dimension"):
-            figures.curves(tmp_path / "c.png", {**training_log(), name: training_log()[name][1:]})
-    assert os.listdir(tmp_path) == []
 
 
 def test_smoothed():
@@ -232,7 +227,7 @@ def writers():
         "compare": lambda path: figures.compare(path, [(x, labels, labels)], CLASSES, PALETTE),
         "overlay": lambda path: figures.save_overlay(path, x, labels, CLASSES, PALETTE),
         "confusion": lambda path: figures.confusion(path, np.ones((3, 3), int), CLASSES),
-        "curves": lambda path: figures.curves(path, training_log()),
+        "curves": lambda path: figures.curves(path, training_log(), "val", "Jaccard"),
         "label": lambda path: figures.save_label_png(path, labels, PALETTE),
     }
 
@@ -267,7 +262,7 @@ def test_matplotlib_is_imported_lazily_and_pyplot_never(tmp_path):
 import sys
 from minifcn import figures
 assert "matplotlib" not in sys.modules
-figures.curves(sys.argv[1], {"step": [1, 2], "loss": [1, 2], "lr": [1, 1]})
+figures.curves(sys.argv[1], [{"step": 1, "loss": 1, "lr": 1}, {"step": 2, "loss": 2, "lr": 1}], "val", "Jaccard")
 assert "matplotlib.figure" in sys.modules and "matplotlib.pyplot" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", source, str(tmp_path / "c.png")], check=True, timeout=60)

@@ -11,7 +11,7 @@ from small_checkpoint import make_checkpoint
 from small_data import draw, exit_status, fails, make_set
 
 from minifcn.errors import InputError
-from minifcn.files import MARK, check_replaceable, is_ours
+from minifcn.files import LOCK, MARK, alone_in, atomic_file, check_replaceable, is_ours
 
 pytestmark = pytest.mark.usefixtures("tiny_trunk")
 
@@ -63,6 +63,39 @@ def test_a_folder_is_no_target(tmp_path):
         check_replaceable([tmp_path], overwrite=True)
 
 
+def test_a_half_written_file_has_a_name_that_no_input_has(tmp_path):
+    """Nor is one lost that an earlier kill has left under the file's name and .tmp: it may be somebody's."""
+    (tmp_path / "a.tmp").write_text("somebody's")
+    with atomic_file(tmp_path / "a") as file:
+        assert {path.name for path in tmp_path.iterdir()} == {"a.tmp", ".a.tmp"}
+        file.write(b"ours")
+    assert contents(tmp_path) == {tmp_path / "a": b"ours", tmp_path / "a.tmp": b"somebody's"}
+
+
+def test_predict_keeps_a_checkpoint_called_tmp(there):
+    Path("out").mkdir()
+    Path("net.safetensors").rename("out/gallery.html.tmp")
+    assert exit_status(predict.main, "out/gallery.html.tmp", "hol", "--out", "out", "--page") == 0
+    assert exit_status(predict.main, "out/gallery.html.tmp", "hol", "--out", "out", "--page") == 0
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links")
+def test_no_link_that_lies_there_is_followed(tmp_path):
+    """Neither one under a half-written file's name, nor one under a lock's."""
+    (tmp_path / "run").mkdir()
+    for link, name in ((os.symlink, "a"), (os.link, "b")):
+        (tmp_path / name).write_text("precious")
+        link(tmp_path / name, tmp_path / "run" / ".q.png.tmp")
+        with atomic_file(tmp_path / "run" / "q.png") as file:
+            file.write(b"ours")
+        link(tmp_path / name, tmp_path / "run" / LOCK)
+        with pytest.raises(InputError, match="a link, not a lock"), alone_in(tmp_path / "run"):
+            pytest.fail("worked in it")
+        (tmp_path / "run" / LOCK).unlink()
+        assert contents(tmp_path) == {tmp_path / name: b"precious", tmp_path / "run" / "q.png": b"ours"}
+        (tmp_path / name).unlink()
+
+
 # --- evaluate ---
 
 
@@ -84,6 +117,18 @@ def test_evaluate_replaces_its_own_files_alone(name, there, capsys):
     written = contents(".")
     assert exit_status(evaluate.main, *options) == 0 and contents(".") == written
     assert all(is_ours(name) for name in ("s.json", "s_worst.png", "s_confusion.png"))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links")
+def test_evaluate_keeps_labels_that_lie_behind_a_link(there, capsys):
+    Path("shapes").rename("real")
+    Path("shapes").mkdir()
+    for path in Path("real").iterdir():
+        Path("shapes", path.name).symlink_to(path.resolve())
+    label = next(path for path in Path("real").rglob("*.png") if "labels" in path.parts)
+    label = label.rename(label.with_name("p_worst.png"))
+    options = ["--data", "shapes", "--worst", 1, "--out", label.with_name("p.json"), "--overwrite"]
+    assert "which is read" in fails(capsys, evaluate.main, "net.safetensors", *options)
 
 
 def test_evaluate_again_into_the_data_sets_folder(there):

@@ -14,12 +14,12 @@ from minifcn import cpu, load_weights
 from minifcn.command import command_line, command_parser
 from minifcn.datasets import TOYTOWN, lasting_name, open_dataset, survey
 from minifcn.datasets.dataset import hold_out
-from minifcn.errors import InputError
+from minifcn.errors import InputError, say
 from minifcn.files import LOCK, alone_in, write_json
 from minifcn.models import TRUNKS, fcn32s
 from minifcn.training.folder import stopping
 from minifcn.training.loop import Stopped
-from minifcn.training.settings import POSITIVE, Name
+from minifcn.training.settings import NAME, POSITIVE
 from minifcn.weights.shipped import SHIPPED, find_weights
 
 from . import build, jobs, measurements, pretraining, table
@@ -67,7 +67,7 @@ def main(argv=None) -> int | None:
             measurements.measure(folder, options, stop)
         except Stopped as stopped:
             words = shlex.join(["python", "-m", "minifcn.table1", *map(str, sys.argv[1:] if argv is None else argv)])
-            print(f"\n{stopped}\ngo on with the same command: {words}")
+            say("", stopped, f"go on with the same command: {words}")
             return 130
         finally:  # also of what there is so far
             build.write(folder)
@@ -75,12 +75,11 @@ def main(argv=None) -> int | None:
 
 def plan(args: argparse.Namespace) -> Options:
     """The options of the report, checked before anything is written."""
-    given = {name: getattr(args, name) for name in ("steps", "batch", "seeds", "scale", "jobs")}
-    for name, value in [*given.items(), *(("lr", lr) for lr in args.lr)]:
-        if value not in POSITIVE:
-            raise InputError(f"--{name}: expected {POSITIVE.text}, received {value}")
-    if args.name not in (expected := Name()):
-        raise InputError(f"--name: expected {expected.text}, received {args.name!r}")
+    given = [(name, getattr(args, name), POSITIVE) for name in ("steps", "batch", "seeds", "scale", "jobs")]
+    given += [("lr", lr, POSITIVE) for lr in args.lr] + [("name", args.name, NAME)]
+    for name, value, within in given:
+        if value not in within:
+            raise InputError(f"--{name}: expected {within.text}, received {value}")
     data, vgg = lasting_name(args.data), find_weights(args.init, args.trunk)
     train, reported = (open_dataset(args.data, split) for split in ("train", jobs.reported_split(args.data)))
     survey.check(args.data, [train, reported], allow_absent=True)

@@ -96,9 +96,8 @@ def judge(name: str, supported: bool, refuted: bool, found: str) -> Verdict:
     """The verdict on the claim of this name, which stands in claims.md."""
     statement, if_so, if_not = section("claims.md", name)
     conditions = if_so.removeprefix("Supported if "), if_not.removeprefix("Refuted if ")
-    return Verdict(
-        name, statement, *conditions, "supported" if supported else "refuted" if refuted else "undecided", found
-    )
+    verdict = "supported" if supported else "refuted" if refuted else "undecided"
+    return Verdict(name, statement, *conditions, verdict, found)
 
 
 # --- written ---

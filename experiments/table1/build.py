@@ -11,7 +11,7 @@ import json
 from pathlib import Path
 
 from minifcn import figures
-from minifcn.errors import InputError
+from minifcn.errors import InputError, say
 from minifcn.files import atomic_file
 
 from . import cost, pretraining, scenes, stride, table
@@ -85,4 +85,4 @@ def write(folder: Path) -> None:
     for name, block in drawn.items():
         rows = [[scene[layer] for layer in scenes.REPORTED] for scene in block.scenes]
         figures.samples(folder / name, rows, list(scenes.REPORTED), block.classes, block.palette)
-    print(f"wrote {', '.join(str(folder / name) for name in (*files, *drawn))}\nlook at {folder / 'report.html'}")
+    say(f"wrote {', '.join(str(folder / name) for name in (*files, *drawn))}", f"look at {folder / 'report.html'}")

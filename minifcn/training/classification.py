@@ -35,18 +35,21 @@ class Classification(Task):
     def score(self) -> dict:
         return accuracy(self.model, self.val_set, self.preprocessing, self.settings.size, "validate")
 
-    def describe(self) -> str:
+    def describe(self) -> list[str]:
         """The same, and how large pictures are, and how many of them are held out."""
         s = self.settings
         held_out = "no val/, so none" if self.val_set is None else len(self.val_set)
-        return f"{super().describe()}\nshorter side {s.size}, crops of {s.crop} x {s.crop}; {held_out} held out"
+        return [*super().describe(), f"shorter side {s.size}, crops of {s.crop} x {s.crop}; {held_out} held out"]
 
     def finish(self, run: Run) -> dict:
         """Write the trunk as an FCN takes it over: a plain VGG, in float16. Held-out pictures were scored before."""
         tensors = {name: device.asnumpy(p.data) for name, p in self.model.parameters().items()}
         halves = {f"model/{name}": x.astype(np.float16) for name, x in fold_all(tensors).items()}
         checkpoint.save(run.folder / TRUNK_FILE, halves, self.meta() | {"validations": run.validations})
-        return {}
+        if not run.validations:
+            return {"summary": f"{self.settings.data} has no val/: nothing was held out, so there is no score"}
+        top1, top5 = (f"top-{k} {100 * run.validations[-1][f'top{k}']:.1f} %" for k in (1, 5))
+        return {"summary": f"held-out pictures: {top1}, {top5}"}
 
 
 def accuracy(model: VGGClassifier, dataset, preprocessing, size: int, progress: str | None = None) -> dict:

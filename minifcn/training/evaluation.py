@@ -102,28 +102,21 @@ def classify(model: Module, x):
 def evaluate(model: Module, dataset: Dataset, progress="", each=None, side: int | None = None) -> ConfusionMatrix:
     """Count a network's predictions on a data set, picture by picture, each at its own size.
 
-    progress: the name of a bar. each: a list that gets every picture's own Jaccard, or NaN. side: as predict's.
+    progress: a bar's name. each: an empty list, which gets every picture's own Jaccard, or NaN. side: as predict's.
     """
     from tqdm import tqdm  # only here: import minifcn does without its modules
 
     counts = ConfusionMatrix(len(dataset.classes), dataset.ignore_label)
-    names, read = dataset.names, dataset.__getitem__
-    pictures = run_ahead(lambda i: (names[i], *named(names[i], read, i)), range(len(dataset)), 2)
-    for name, picture, labels in tqdm(pictures, progress, len(dataset), leave=False, disable=not progress or None):
-        own = ConfusionMatrix(counts.num_classes, dataset.ignore_label)
-        own.update(labels, named(name, segment, model, picture, side))
-        counts.counts += own.counts
-        if each is not None:
-            each.append(own.jaccard())
-    return counts
-
-
-def named(name: str, function: Callable, *arguments):
-    """Return function(*arguments); if the memory does not suffice, the error says for which picture."""
+    pictures, scores = run_ahead(dataset.__getitem__, range(len(dataset)), 2), [] if each is None else each
     try:
-        return function(*arguments)
+        for picture, labels in tqdm(pictures, progress, len(dataset), leave=False, disable=not progress or None):
+            own = ConfusionMatrix(counts.num_classes, dataset.ignore_label)
+            own.update(labels, segment(model, picture, side))
+            counts.counts += own.counts
+            scores.append(own.jaccard())
     except MemoryError as error:
-        raise MemoryError(f"{name}: {error}") from error
+        raise MemoryError(f"{dataset.names[len(scores)]}: {error}") from error
+    return counts
 
 
 def check_classes(path, meta: dict, other, classes: list[str]) -> None:

@@ -15,11 +15,12 @@ import sys
 from contextlib import contextmanager, suppress
 from dataclasses import MISSING, asdict, fields
 from pathlib import Path
+from types import SimpleNamespace
 
 from ..datasets import lasting_name
 from ..datasets.transforms import Preprocessing
-from ..errors import InputError
-from ..files import atomic_file, write_json
+from ..errors import InputError, say
+from ..files import LOCK, atomic_file, write_json
 from ..version import __version__
 from ..weights import open_weights, restore
 from ..weights.weight_file import plain
@@ -40,6 +41,12 @@ def new_folder(out: Path, name: str) -> Path:
             folder.mkdir(parents=True)
             return folder
     raise InputError(f"{out}: holds too many runs called {name}; choose another --name")
+
+
+def say_written(folder: Path) -> None:
+    """Name the files of a folder, of whoever they are, but for the lock."""
+    files = sorted(path for path in folder.iterdir() if path.is_file() and path.name != LOCK)
+    say(f"wrote {', '.join(map(str, files))}")
 
 
 def write_config(folder: Path, stages: list[Settings], where: str) -> None:
@@ -63,8 +70,7 @@ def read_config(folder: Path, kind: type[Settings], data: str | None = None) -> 
     except (FileNotFoundError, NotADirectoryError):
         raise InputError(f"{folder}: no run here (no config.json); give the folder of a run, which has one") from None
     except (InputError, ValueError, LookupError, TypeError, RecursionError) as error:  # the last: of deep JSON
-        told = "".join(x if x.isprintable() else plain(x) for x in str(error))
-        why = f"not the configuration of a run of minifcn.{kind.command} ({told})"
+        why = f"not the configuration of a run of minifcn.{kind.command} ({error})"
         raise InputError(f"{path}: {why}; restore it, or resume with the command that began the run") from error
 
 
@@ -75,7 +81,7 @@ def resume(run) -> None:
     if not meta.keys() >= {*POSITION, "preprocessing"} or not all(needed <= x.keys() for x in meta["validations"]):
         raise InputError(f"{run.last}: no checkpoint of a run in training; restore it")
     ours = {name: x for name, x in run.task.meta().items() if name in ("classes", "values", "colours")}
-    ours |= {"pictures": len(data)}
+    ours["pictures"] = len(data)
     known = {f.name: f.default for f in fields(s) if f.default is not MISSING} | ours  # what older versions do not say:
     if "values" in known:
         known["values"] = [value for value in known["values"] if value < 255]  # they took 255 for void, always
@@ -97,14 +103,14 @@ def resume(run) -> None:
     for name in POSITION:
         setattr(run, name, meta[name])
     run.task.preprocessing = Preprocessing.from_dict(meta["preprocessing"])
-    run.log = read_log(run.folder / "log.csv", run.step)
+    run.log = read_log(run.folder / "log.csv", run.step, run.task.scores)
 
 
 def read_metrics(folder: Path) -> dict | None:
     """Read back the metrics of a run that is complete; None where it is not, or they are damaged."""
     with suppress(FileNotFoundError, ValueError, TypeError, KeyError, RecursionError):
         metrics = json.loads((folder / "metrics.json").read_text())
-        return metrics if {"model", "steps", "train_seconds"} <= {*metrics} and list(metrics["validations"]) else None
+        return metrics if type(metrics["model"]) is type(metrics["summary"]) is str else None
 
 
 # --- log.csv ---
@@ -131,12 +137,12 @@ class Log(csv.DictWriter):
     close = flush
 
 
-def read_log(path: Path, step: int) -> list[dict]:
-    """Read the rows up to a step. Raises InputError where some are missing or damaged."""
+def read_log(path: Path, step: int, scores: tuple[str, ...]) -> list[dict]:
+    """Read the rows up to a step; scores: as Log's. Raises InputError where some are missing or damaged."""
     try:
         with open(path, newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))[:step]
-        kinds = LOGGED | {name: float for name in rows[0] if name.startswith("val_")} if rows else {}
+        kinds = LOGGED | {f"val_{name}": float for name in scores}
         rows = [{name: kinds[name](value) for name, value in row.items() if value} for row in rows]
         steps = [row["step"] for row in rows if row.keys() >= LOGGED.keys()]
     except (ValueError, TypeError, AttributeError, KeyError, csv.Error):
@@ -153,18 +159,17 @@ def read_log(path: Path, step: int) -> list[dict]:
 def stopping():
     """Within this block Ctrl-C (or SIGTERM) asks for an orderly stop after the step; a second one interrupts."""
 
-    class Stop:
-        requested = False
+    stop = SimpleNamespace(requested=False)
 
     def ask(number, _):
-        if Stop.requested:
+        if stop.requested:
             raise KeyboardInterrupt
-        Stop.requested = True
-        print("\nstopping after this step (again: at once)", file=sys.stderr)
+        stop.requested = True
+        say("", "stopping after this step (again: at once)", file=sys.stderr)
 
     before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield Stop
+        yield stop
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -8,7 +8,7 @@ from .. import figures, models, weights
 from ..datasets import Dataset, has_split, open_dataset
 from ..datasets.dataset import hold_out, median_frequency_weights, scaled, sided, thinned
 from ..datasets.transforms import Augmentation
-from ..errors import InputError, printable
+from ..errors import InputError, say
 from . import machine
 from .evaluation import evaluate, predict
 from .loop import Run
@@ -61,13 +61,13 @@ class Segmentation(Task):
             seen |= {"entries": data.coding.entries, "colours": None if colours is None else colours.tolist()}
         return super().meta() | seen | {"palette": data.palette.tolist(), "values": data.values}
 
-    def describe(self) -> str:
+    def describe(self) -> list[str]:
         """What Task.describe says, and an estimate of the memory it takes."""
         s = self.settings
         height, width = s.crop or (math.ceil(x * (1 + s.scale_jitter)) for x in self.train_set.survey.largest(s.batch))
         need = machine.text(machine.estimate(self.model, s.batch, height, width, s.low_memory))
         estimated = f"memory, estimated: {need} for batches of {s.batch} x {height} x {width}"
-        return f"{super().describe()}\npad {s.pad}, upsampling {s.upsampling}, skips times {s.skip_scale}; {estimated}"
+        return [*super().describe(), f"pad {s.pad}, upsampling {s.upsampling}, skips times {s.skip_scale}; {estimated}"]
 
     def finish(self, run: Run) -> dict:
         """Score the final network, or the one chosen on held-out pictures, on val and test, and draw samples.png."""
@@ -80,12 +80,18 @@ class Segmentation(Task):
         for name, data in splits.items():
             if data is not None:
                 counts = (self.counts if name == "val" else None) or evaluate(self.model, data, name)
-                print(f"\n{s.title} on the {data.split} split of {printable(data.name)}, {len(data)} pictures")
-                print(counts.table(data.classes))
+                title = f"{s.title} on the {data.split} split of {data.name}, {len(data)} pictures"
+                say("", title, *counts.table(data.classes).splitlines())
                 found[name] = counts.details(data.classes)
             elif name == "test":
-                print(f"{printable(s.data)} has no test split")
-        return found
+                say(f"{s.data} has no test split")
+        last = found.get("test") or found.get("val") or [{"jaccard": None}, *run.validations][-1]
+        score = "not measured" if last["jaccard"] is None else f"{100 * last['jaccard']:.1f} %"
+        if remark := last.get("remark"):  # of one class in the labels any score would be praise
+            score = remark if sum(map(any, last["confusion"])) == 1 else f"{score} - {remark}"
+        split = "test" if "test" in found else "val"
+        summary = f"{s.title}: {split} Jaccard {score}, trained {run.step} steps in {run.seconds:.0f} s"
+        return found | {"summary": summary}
 
 
 run_stage = partial(complete, Segmentation)  # (folder, settings, device, stop) -> metrics of one network

@@ -9,6 +9,7 @@ A field without a help has no option; one that is `often` used stands in --help,
 import argparse
 import math
 import sys
+from collections.abc import Callable
 from dataclasses import MISSING, Field, dataclass, field, fields
 from functools import partial
 from pathlib import Path
@@ -26,29 +27,23 @@ PRETRAIN_EPOCHS = 10
 
 
 class Range(NamedTuple):
-    """low <= value < high, and that in words. None, "not given", is in all of them."""
+    """The values that a test allows, and what they are in words. None, "not given", is in all of them."""
 
-    low: float
-    high: float
+    allows: Callable
     text: str
 
     def __contains__(self, value) -> bool:
-        return value is None or self.low <= value < self.high
+        return value is None or self.allows(value)
 
 
-class Name(NamedTuple):
-    """The name of one folder."""
-
-    text: str = "a folder's name, without a path"
-
-    def __contains__(self, value) -> bool:
-        return value is None or (value.isprintable() and value != ".." and Path(value).parts == (value,))
-
-
-POSITIVE = Range(math.nextafter(0, 1), math.inf, "more than 0")
-NOT_NEGATIVE = Range(0, math.inf, "0 or more")
-BELOW_ONE = Range(0, 1, "0 <= value < 1")
-FINITE = Range(-math.inf, math.inf, "finite numbers")
+POSITIVE = Range(lambda x: 0 < x < math.inf, "more than 0")
+NOT_NEGATIVE = Range(lambda x: 0 <= x < math.inf, "0 or more")
+BELOW_ONE = Range(lambda x: 0 <= x < 1, "0 <= value < 1")
+# What a checkpoint may say (weights/metadata.py) ends sooner than numbers do.
+SEED = Range(lambda x: 0 <= x <= 2**53, "0 to 2^53")
+SIDE = Range(lambda x: 0 <= x <= 2**14, "0 to 16384")
+SCALES = Range(lambda x: -1e6 <= x <= 1e6, "-1e6 to 1e6")
+NAME = Range(lambda x: x.isprintable() and x != ".." and Path(x).parts == (x,), "a folder's name, without a path")
 
 
 def option(help: str | None, default: Any = MISSING, within: Range | None = None, often=False, **argument):
@@ -85,7 +80,7 @@ class Settings:
     flip: bool = option("mirror half of the pictures (default)", True)
     val_every: float = option("epochs between validations; 0: one at the end", 1.0, NOT_NEGATIVE, metavar="E")
     low_memory: bool = False
-    seed: int = option("of weights, order and augmentation", 0, NOT_NEGATIVE)
+    seed: int = option("of weights, order and augmentation", 0, SEED)
 
     @property
     def title(self) -> str:
@@ -108,9 +103,9 @@ class SegmentationSettings(Settings):
     low_memory: bool = option("update while the gradient is computed; the same weights, no clipping", False)
     pad: str | int = option("as the reference: 100", "same", choices=("same", 100), type=int_or_text)
     upsampling: str = option("learnt: all but the last (the paper); fixed: none", "learnt", choices=("learnt", "fixed"))
-    skip_scale: tuple[float, float] = option("of pool4 and pool3", (1.0, 1.0), FINITE, metavar=("POOL4", "POOL3"))
+    skip_scale: tuple[float, float] = option("of pool4 and pool3", (1.0, 1.0), SCALES, metavar=("POOL4", "POOL3"))
     balance: bool = option("weight classes by median frequency", False)
-    side: int = usual("scale pictures so that their longer side is S; 0: as they are", 0, NOT_NEGATIVE, metavar="S")
+    side: int = usual("scale pictures so that their longer side is S; 0: as they are", 0, SIDE, metavar="S")
     crop: tuple[int, int] | None = option("train on random crops of that size", None, POSITIVE, metavar=("H", "W"))
     scale_jitter: float = option("scale pictures by 1-J..1+J", 0.0, BELOW_ONE, metavar="J")
     # The lab report's (experiments/table1), without options: all pictures at this scale; this share of the training
@@ -145,7 +140,7 @@ class Options:
     """What is no setting: where a run is and goes on, and another way to say how long it is."""
 
     resume: str | None = usual("go on with an interrupted run and its settings, bit for bit", None, metavar="RUN")
-    name: str | None = option("the run's folder under --out (default: after the data)", None, Name())
+    name: str | None = option("the run's folder under --out (default: after the data)", None, NAME)
     out: str = option("where runs are kept", "runs")
     epochs: float | None = option("--steps, in passes over the training set", None, POSITIVE)
     device: str = usual("cpu, gpu or gpu:1", "cpu")
@@ -210,7 +205,7 @@ def check_ranges(values: dict, *kinds: type) -> None:
         value, within = values[f.name], f.metadata["within"]
         several = value if isinstance(value, list | tuple) else [value]
         if not all(x in within for x in several):
-            expected = within.text if isinstance(within, Range | Name) else " or ".join(map(str, within))
+            expected = within.text if isinstance(within, Range) else " or ".join(map(str, within))
             raise InputError(f"{flag(f.name)}: expected {expected}, received {' '.join(map(str, several))}")
 
 

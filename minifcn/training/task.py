@@ -15,7 +15,7 @@ import numpy as np
 
 from .. import device, figures, ops
 from ..datasets import classification, loader, transforms
-from ..errors import InputError, printable
+from ..errors import InputError, say
 from ..files import alone_in, write_json
 from ..weights import WeightFile, load_weights
 from .folder import LAST, new_folder, read_config, read_metrics, stopping, write_config
@@ -34,7 +34,8 @@ class Task:
     ignore_label, class_weight         as the loss takes them
 
     score() -> dict                    the network's scores on the validation set, fractions or None
-    finish(run) -> dict                measures and draws what the trained network can do, for metrics.json
+    finish(run) -> dict                measures and draws what the trained network can do, for metrics.json, and sums it
+                                       up in a line, "summary"
     """
 
     collate = staticmethod(transforms.collate)
@@ -59,14 +60,13 @@ class Task:
         if report.preprocessing is None:
             raise InputError(f"{path}: says nothing of its preprocessing; give a checkpoint of a run")
         self.preprocessing = report.preprocessing
-        print(f"initialised from {printable(path)}:", report.table(), sep="\n")
-        print(f"  preprocessing: {self.preprocessing.describe()}")
+        say(f"initialised from {path}:", *report.table().splitlines())
+        say(f"  preprocessing: {self.preprocessing.describe()}")
         last_layers = [name for name in report.loaded + report.reinitialised if name.startswith(("score", "fc8"))]
         if last_layers and report.classes != ours:
             count = "unknown" if report.classes is None else len(report.classes)
             kept = "new last layers" if report.reinitialised else "kept its last layers all the same"
-            data = printable(self.train_set.name)
-            print(f"  NOTE: the file's classes ({count}) are not those of {data} ({len(ours)}): {kept}")
+            say(f"  NOTE: the file's classes ({count}) are not those of {self.train_set.name} ({len(ours)}): {kept}")
 
     def batches(self) -> loader.Loader:
         """The batches of the training set."""
@@ -88,17 +88,17 @@ class Task:
         meta = {"model": {"name": self.model.name} | self.spec, "classes": self.train_set.classes}
         return meta | {"preprocessing": self.preprocessing.to_dict()}
 
-    def describe(self) -> str:
-        """What is about to happen, with the figures that users stumble over: learning rate and reduction."""
+    def describe(self) -> list[str]:
+        """Lines on what is about to happen, with the figures that users stumble over: learning rate and reduction."""
         s, data, pictures = self.settings, self.train_set, len(self.train_set)
         weights = sum(p.data.size for p in self.model.parameters().values())
         length = f"{s.steps} steps of {s.batch * s.accumulate} = {s.steps / (pictures // s.batch // s.accumulate):.1f}"
-        return (
-            f"{s.title} ({s.trunk}): {weights:,} weights; {self.model.loops.describe()}\n"
-            f"{printable(data.name)}: {pictures} training pictures, {len(data.classes)} classes; {length} epochs\n"
+        return [
+            f"{s.title} ({s.trunk}): {weights:,} weights; {self.model.loops.describe()}",
+            f"{data.name}: {pictures} training pictures, {len(data.classes)} classes; {length} epochs",
             f"lr {s.lr:g} ({s.schedule}) on the {s.reduction} of the losses; momentum {s.momentum}, "
-            f"weight decay {s.weight_decay:g}, clip {s.clip:g}, warm-up {s.warmup} steps; biases lr x 2, no decay"
-        )
+            f"weight decay {s.weight_decay:g}, clip {s.clip:g}, warm-up {s.warmup} steps; biases lr x 2, no decay",
+        ]
 
 
 def open_run(kind: type[Task], folder: Path, settings: Settings, where: str = "cpu", task=None, splits=None) -> Run:
@@ -120,20 +120,17 @@ def complete(kind: type[Task], folder: Path, settings: Settings, where: str, sto
     """
     metrics = read_metrics(folder)
     if metrics:
-        print(printable(f"{folder}: finished already; to train longer, start a new run with --init {folder / LAST}"))
+        say(f"{folder}: finished already; to train longer, start a new run with --init {folder / LAST}")
     else:
         run = open_run(kind, folder, settings, where, task, splits)
         if not (folder / "config.json").exists():
             write_config(folder, [settings], where)
-        print(run.task.describe())
+        say(*run.task.describe())
         run.train(stop)
         metrics = {"model": settings.title, "steps": run.step, "train_seconds": round(run.seconds, 1)}
         metrics |= {"peak_memory_bytes": peak(run.model.loops), "validations": run.validations}
         metrics |= run.task.finish(run)
-        curves = {name: [row[name] for row in run.log] for name in ("step", "loss", "lr")}
-        curves["val_step"] = [scores["step"] for scores in run.validations]
-        curves["score"] = [scores[run.task.scores[0]] or 0.0 for scores in run.validations]
-        figures.curves(folder / "curves.png", curves, run.task.score_label)
+        figures.curves(folder / "curves.png", run.log, f"val_{run.task.scores[0]}", run.task.score_label)
         write_json(folder / "metrics.json", metrics)
     return metrics
 
@@ -156,7 +153,7 @@ def run_command(kind: type[Task], opts: Options, given: dict, plan: Callable, re
         task.initialise(file)
         folder = new_folder(Path(opts.out), opts.name or classification.title(stages[0].data))
         write_config(folder, stages, opts.device)
-        print(printable(f"run: {folder}"))
+        say(f"run: {folder}")
     folders = [folder] if len(stages) == 1 else [folder / s.title for s in stages]
     metrics = []
     try:
@@ -171,6 +168,6 @@ def run_command(kind: type[Task], opts: Options, given: dict, plan: Callable, re
     except Stopped as stopped:
         command = f"python -m minifcn.{kind.takes.command} --resume {folder}"
         command += f" --device {opts.device}" * (opts.device != "cpu")
-        print(f"\n{printable(stopped)}\ngo on with: {printable(command)}")
+        say("", stopped, f"go on with: {command}")
         return 130
     return 0

@@ -91,18 +91,22 @@ def test_the_lock_of_who_left_is_no_lock(tmp_path, monkeypatch):
     assert not left and not (tmp_path / LOCK).exists()
 
 
-@pytest.mark.parametrize("fault", ["no locks", "read-only"])
-def test_where_there_can_be_no_lock_a_note_says_so(fault, tmp_path, monkeypatch, capsys):
+@pytest.mark.skipif(os.name != "posix", reason="no flock")
+def test_where_there_can_be_no_lock_a_note_says_so(tmp_path, monkeypatch, capsys):
     def refuse(*_):
         raise OSError(37, "No locks available")
 
-    if fault == "no locks":
-        monkeypatch.setattr(files, "_lock", refuse)
-    else:
-        (tmp_path / LOCK).mkdir()  # which cannot be opened for writing, even by root
+    monkeypatch.setattr("fcntl.flock", refuse)
     with alone_in(tmp_path):
         pass
-    assert capsys.readouterr().err.startswith(f"note: {tmp_path}: no lock (")
+    assert capsys.readouterr().err.startswith(f"note: {tmp_path / LOCK}: no lock (No locks available)")
+
+
+def test_a_folder_that_takes_no_lock_is_told(tmp_path):
+    (tmp_path / LOCK).mkdir()  # which cannot be opened for writing, even by root
+    with pytest.raises(OSError) as refused, alone_in(tmp_path):
+        pytest.fail("worked in it")
+    assert refused.value.filename == str(tmp_path / LOCK)
 
 
 def test_a_lock_file_with_anything_in_it(tmp_path):

@@ -152,7 +152,7 @@ def test_order_of_the_file_system_calls(tmp_path, monkeypatch):
     spy("fsync", lambda handle: ("fsync", os.path.basename(os.readlink(f"/proc/self/fd/{handle}"))))
     spy("replace", lambda source, target: ("replace", os.path.basename(source), os.path.basename(target)))
     checkpoint.save(path, example(), META)
-    assert calls == [("fsync", "a.tmp"), ("replace", "a.tmp", "a"), ("fsync", tmp_path.name)]
+    assert calls == [("fsync", ".a.tmp"), ("replace", ".a.tmp", "a"), ("fsync", tmp_path.name)]
 
 
 def test_folder_that_cannot_be_synced_is_no_failure(tmp_path, monkeypatch):

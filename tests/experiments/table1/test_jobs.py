@@ -18,6 +18,7 @@ from test_own_process import alive
 from experiments.table1 import jobs
 from experiments.table1.jobs import Job, run_jobs
 from minifcn.errors import InputError
+from minifcn.files import LOCK
 from minifcn.training.loop import Stopped
 from minifcn.training.settings import SegmentationSettings
 from minifcn.weights import checkpoint
@@ -127,7 +128,7 @@ def run_pid(folder: Path) -> int:
     """The process that holds a run's folder: it has its lock open."""
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
-            if any(Path(os.readlink(fd)) == folder / "lock" for fd in (process / "fd").iterdir()):
+            if any(Path(os.readlink(fd)) == folder / LOCK for fd in (process / "fd").iterdir()):
                 return int(process.name)
     raise AssertionError(f"nobody is at work in {folder}")
 
