@@ -4,7 +4,7 @@ A file from elsewhere may say anything under a right checksum. Under names that 
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from ..datasets.labels import VOID_NAMES
 from ..errors import InputError
@@ -20,38 +20,34 @@ def text(x) -> bool:
     return type(x) is str and len(x) <= 256 and not CONTROL.search(x)
 
 
-def value(x) -> bool:
-    return x is None or type(x) in (bool, int, float, str)
-
-
-def number(low: float, high: float) -> Callable:
-    return lambda x: type(x) in (int, float) and low <= x <= high
+def number(low: float, high: float, kinds=(int, float)) -> Callable:
+    return lambda x: type(x) in kinds and low <= x <= high
 
 
 def whole(low: int, high: int = 2**53) -> Callable:
-    return lambda x: type(x) is int and low <= x <= high
+    return number(low, high, (int,))
 
 
 def items(fits: Callable, low: int, high: int) -> Callable:
     return lambda x: type(x) is list and low <= len(x) <= high and all(map(fits, x))
 
 
-def either(*kinds: Callable) -> Callable:
-    return lambda x: any(fits(x) for fits in kinds)
+def anything(_) -> bool:
+    return True
 
 
-def nothing(_) -> bool:
-    return False
+def optional(fits: Callable) -> Callable:
+    return lambda x: x is None or fits(x)
 
 
-def record(kinds: dict[str, Callable], needed: tuple[str, ...] = (), others: Callable = nothing) -> Callable:
+def record(kinds: dict[str, Callable], needed: Iterable[str] = (), others: Callable = lambda x: False) -> Callable:
     """A dictionary. kinds: of the values under these names.  needed: those that must be there.  others: of all else."""
     return lambda x: type(x) is dict and {*needed} <= x.keys() and all(kinds.get(k, others)(x[k]) for k in x)
 
 
 # --- the declarations ---
 
-BYTE, COUNT, SCORE = whole(0, 255), whole(0), either(lambda x: x is None, number(-(2**53), 2**53))
+BYTE, COUNT, SCORE = whole(0, 255), whole(0), optional(number(-(2**53), 2**53))
 COLOUR, THREE, POSITIVE = items(BYTE, 3, 3), items(number(-1e6, 1e6), 3, 3), items(number(1e-6, 1e6), 3, 3)
 SPEC = {"name": text, "num_classes": whole(1, 2**16), "trunk": text, "pad": lambda x: x in (100, "same")}
 SPEC |= {"skip_scale": items(number(-1e6, 1e6), 2, 2), "upsampling": text, "seed": COUNT, "dropout": number(0, 1)}
@@ -62,10 +58,10 @@ META = {
     "palette": items(COLOUR, 1, 255),
     "values": items(BYTE, 1, 256),  # of the classes in label files
     "entries": items(text, 1, 256),  # what the values in label files stand for, void, too
-    "colours": either(lambda x: x is None, items(COLOUR, 1, 256)),  # of the entries
+    "colours": optional(items(COLOUR, 1, 256)),  # of the entries
     "preprocessing": record(PIXELS, tuple(PIXELS)),
     "side": whole(0, 2**14),  # pictures are scaled to it
-    "settings": record({}, others=either(value, items(value, 0, 16))),
+    "settings": record({}, others=anything),  # compared with those of a run
     "validations": items(record({"step": COUNT}, ("step",), SCORE), 0, 2**20),
     "best_score": SCORE,
     "seconds": number(0, 2**53),
@@ -99,13 +95,11 @@ def shapes_of(network: type, spec: dict) -> dict[str, tuple[int, ...]]:
     shapes = {}
 
     class Outline(network):
-        def add_conv(self, name, kernel, channels, outputs, initial=None, bias=True, learnt=True):
-            shapes[f"{name}.weight"] = kernel, kernel, channels, outputs
-            if bias:
-                shapes[f"{name}.bias"] = (outputs,)
+        def add_conv(self, name, kernel, channels, outputs, *_):
+            shapes.update({f"{name}.weight": (kernel, kernel, channels, outputs), f"{name}.bias": (outputs,)})
 
         def add_upscore(self, name, stride, learnt):
-            self.add_conv(name, 2 * stride, self.num_classes, self.num_classes, bias=False)
+            shapes[f"{name}.weight"] = (2 * stride, 2 * stride, self.num_classes, self.num_classes)
 
     Outline(**spec)
     return shapes
