@@ -58,17 +58,16 @@ def write(out: Path, path: Path, to: str, labels: bool) -> None:
     meta = {name: model.meta[name] for name in KEPT if name in model.meta}
     about = {name: json.dumps(value) for name, value in meta.items()}
     if to == "safetensors":
-        arrays = open_weights(path).arrays
-        checkpoint.save(out, {f"model/{x.name}": x.read() for x in arrays if x.name}, meta, **about)
-        return
-    content = onnx_content(model, about, labels) if to == "onnx" else torch_content(model, about)
+        arrays = {f"model/{x.name}": x.read() for x in open_weights(path).arrays if x.name}
+        return checkpoint.save(out, arrays, meta, **about)
+    if to == "torch":
+        names = {ours: theirs for theirs, ours in PYTORCH_FCN.arrays.items()}
+        arrays = {names[name]: oihw(p.data) for name, p in model.parameters().items()}
+        content = save(arrays, about | {"format": "pt"})
+    else:
+        content = onnx_content(model, about, labels)
     with atomic_file(out) as file:
         file.write(content)
-
-
-def torch_content(model, about: dict[str, str]) -> bytes:
-    names = {ours: theirs for theirs, ours in PYTORCH_FCN.arrays.items()}
-    return save({names[name]: oihw(p.data) for name, p in model.parameters().items()}, about | {"format": "pt"})
 
 
 def onnx_content(model, about: dict[str, str], labels: bool) -> bytes:

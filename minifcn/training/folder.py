@@ -14,14 +14,16 @@ import signal
 import sys
 from contextlib import contextmanager, suppress
 from dataclasses import MISSING, asdict, fields
+from itertools import islice
 from pathlib import Path
 
 from ..datasets import lasting_name
 from ..datasets.transforms import Preprocessing
-from ..errors import InputError
+from ..errors import InputError, printable
 from ..files import atomic_file, write_json
 from ..version import __version__
-from ..weights import open_weights, restore
+from ..weights import load_weights, open_weights
+from ..weights.metadata import COUNT, META, SCORE, anything, items, record, text
 from ..weights.weight_file import plain
 from .machine import machine
 from .settings import Settings, revived
@@ -29,6 +31,8 @@ from .settings import Settings, revived
 LAST = "last.safetensors"
 POSITION = ("step", "seconds", "best_score", "validations")  # how far a run is, as its checkpoint has it
 MOVABLE = {"data", "init"}  # settings that may differ when a run goes on: where files are
+METRICS = {"model": text, "steps": COUNT, "train_seconds": META["seconds"]}
+TABLE = items(items(COUNT, 1, 256), 1, 256)
 LOGGED = {"step": int, "epoch": int, "lr": float, "loss": float}  # columns, and what their cells are
 
 
@@ -63,16 +67,15 @@ def read_config(folder: Path, kind: type[Settings], data: str | None = None) -> 
     except (FileNotFoundError, NotADirectoryError):
         raise InputError(f"{folder}: no run here (no config.json); give the folder of a run, which has one") from None
     except (InputError, ValueError, LookupError, TypeError, RecursionError) as error:  # the last: of deep JSON
-        told = "".join(x if x.isprintable() else plain(x) for x in str(error))
-        why = f"not the configuration of a run of minifcn.{kind.command} ({told})"
+        why = f"not the configuration of a run of minifcn.{kind.command} ({printable(error)})"
         raise InputError(f"{path}: {why}; restore it, or resume with the command that began the run") from error
 
 
 def resume(run) -> None:
     """Let a run go on from its last.safetensors: weights, momentum, position, and the log up to there."""
     file, s, data = open_weights(run.last), run.settings, run.task.train_set
-    meta, needed = file.meta, {"step", *run.task.scores}  # of each validation
-    if not meta.keys() >= {*POSITION, "preprocessing"} or not all(needed <= x.keys() for x in meta["validations"]):
+    meta, scores = file.meta, {*run.task.scores}
+    if not meta.keys() >= {*POSITION, "preprocessing"} or not all(scores <= x.keys() for x in meta["validations"]):
         raise InputError(f"{run.last}: no checkpoint of a run in training; restore it")
     ours = {name: x for name, x in run.task.meta().items() if name in ("classes", "values", "colours")}
     ours |= {"pictures": len(data)}
@@ -87,24 +90,30 @@ def resume(run) -> None:
         told = ", ".join(plain(f"{name} {then.get(name)}, now {now.get(name)}") for name in other)
         way_out = f"restore config.json and {s.data}, or start a new run from its weights: --init {run.last}"
         raise InputError(f"{run.last}: of a run with other settings or data: {told}; {way_out}")
-    restore(run.model, run.last, file)
-    parameters, begins = run.model.parameters(), "momentum/"
-    for x in (array.stored for array in file.arrays if array.stored.name.startswith(begins)):
-        parameter = parameters.get(name := x.name.removeprefix(begins))
+    load_weights(run.model, run.last, file, whole=True)
+    parameters = run.model.parameters()
+    for x in (array.stored for array in file.arrays if not array.name):
+        parameter = parameters.get(name := x.name.removeprefix("momentum/"))
         if parameter is None or (parameter.shape, parameter.data.dtype) != (x.shape, x.dtype):
             raise InputError(f"{run.last}: {plain(x.name)} is not of its network; restore it")
         run.optimiser.momentum_buffers[name] = run.model.loops.asarray(x.read())
     for name in POSITION:
         setattr(run, name, meta[name])
     run.task.preprocessing = Preprocessing.from_dict(meta["preprocessing"])
-    run.log = read_log(run.folder / "log.csv", run.step)
+    run.log = read_log(run.folder / "log.csv", run.step, run.task.scores)
 
 
-def read_metrics(folder: Path) -> dict | None:
-    """Read back the metrics of a run that is complete; None where it is not, or they are damaged."""
-    with suppress(FileNotFoundError, ValueError, TypeError, KeyError, RecursionError):
+def read_metrics(folder: Path, scores: tuple[str, ...]) -> dict | None:
+    """Read back the metrics of a run that is complete; None where it is not, or they are damaged.
+
+    scores: the names of what validation measures.
+    """
+    scored = dict.fromkeys(scores, SCORE)
+    final = record(scored | {"confusion": TABLE}, {*scores, "confusion"}, anything)
+    kinds = METRICS | {"validations": items(record(scored, scores, anything), 0, 2**20)}
+    with suppress(FileNotFoundError, ValueError, RecursionError):
         metrics = json.loads((folder / "metrics.json").read_text())
-        return metrics if {"model", "steps", "train_seconds"} <= {*metrics} and list(metrics["validations"]) else None
+        return metrics if record(kinds | {"val": final, "test": final}, kinds, anything)(metrics) else None
 
 
 # --- log.csv ---
@@ -131,17 +140,13 @@ class Log(csv.DictWriter):
     close = flush
 
 
-def read_log(path: Path, step: int) -> list[dict]:
-    """Read the rows up to a step. Raises InputError where some are missing or damaged."""
-    try:
-        with open(path, newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))[:step]
-        kinds = LOGGED | {name: float for name in rows[0] if name.startswith("val_")} if rows else {}
-        rows = [{name: kinds[name](value) for name, value in row.items() if value} for row in rows]
-        steps = [row["step"] for row in rows if row.keys() >= LOGGED.keys()]
-    except (ValueError, TypeError, AttributeError, KeyError, csv.Error):
-        steps = None
-    if steps is None or len(steps) < step or steps != list(range(1, step + 1)):
+def read_log(path: Path, step: int, scores: tuple[str, ...]) -> list[dict]:
+    """Read the rows up to a step; scores as Log's. Raises InputError where some are missing or damaged."""
+    kinds, rows = LOGGED | {f"val_{name}": float for name in scores}, []
+    with suppress(ValueError, TypeError, KeyError, csv.Error), open(path, newline="", encoding="utf-8") as file:
+        rows = [{name: kinds[name](x) for name, x in row.items() if x} for row in islice(csv.DictReader(file), step)]
+    whole = len(rows) == step and all(row.keys() >= LOGGED.keys() for row in rows)
+    if not whole or [row["step"] for row in rows] != list(range(1, step + 1)):
         raise InputError(f"{path}: expected the rows of steps 1 to {step}, as in the checkpoint beside it; restore it")
     return rows
 

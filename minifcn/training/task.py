@@ -118,7 +118,7 @@ def complete(kind: type[Task], folder: Path, settings: Settings, where: str, sto
 
     task: of that kind, with its first weights, if it is built already; splits: if they are open.
     """
-    metrics = read_metrics(folder)
+    metrics = read_metrics(folder, kind.scores)
     if metrics:
         print(printable(f"{folder}: finished already; to train longer, start a new run with --init {folder / LAST}"))
     else:

@@ -63,36 +63,33 @@ def read_layer(data: mmap, start: int, stop: int, name: int, blob: int) -> tuple
 
 def read_blob(data: mmap, start: int, stop: int, name: str) -> Stored:
     """Return a blob, which is a view of the file."""
-    sizes, legacy, numbers = [], [1, 1, 1, 1], []
+    shape, numbers = [], []
     for number, kind, at, end in fields(data, start, stop):
         if (number, kind) in NUMBERS:
             item = np.dtype(NUMBERS[number, kind])
             step = item.itemsize + (kind != BYTES)  # with a key between two, if they are not packed
             numbers.append((item, at, (end - at + step - item.itemsize) // step, step))
         elif (number, kind) == (7, BYTES):
-            sizes = read_sizes(data, at, end)
-        elif 1 <= number <= 4 and kind == VARINT:
-            legacy[number - 1] = at
+            shape = read_sizes(data, at, end)
+        elif number in (1, 2, 3, 4) and kind == VARINT:
+            shape.append(at)
     item, at, count, step = numbers[0] if len(numbers) == 1 else (np.dtype("<f4"), start, 0, 4)  # never in pieces
-    shape = tuple(sizes or legacy)
     if name.endswith("blob1"):
-        shape = (math.prod(shape),)
-    elif name.startswith("fc") and shape[:2] == (1, 1):
+        shape = [math.prod(shape)]
+    elif name.startswith("fc") and shape[:2] == [1, 1]:
         shape = shape[2:]
     if count == 0 or math.prod(shape) != count:
         raise InputError(f"damaged: {plain(name)} has {count} numbers, not {plain(str(shape))}. Get the file again")
-    return Stored(name, shape, item.name, lambda: np.ndarray((count,), item, data, at, (step,)).reshape(shape))
+    return Stored(name, tuple(shape), item.name, lambda: np.ndarray((count,), item, data, at, (step,)).reshape(shape))
 
 
-def read_sizes(data: mmap, start: int, stop: int) -> list[int]:
-    sizes = []
-    for _, kind, at, end in fields(data, start, stop):
-        while kind == BYTES and at < end and len(sizes) < 8:
-            size, at = varint(data, at, end)
-            sizes.append(size)
-        if kind == VARINT:
-            sizes.append(at)
-    return sizes[:8]
+def read_sizes(data: mmap, at: int, stop: int) -> list[int]:
+    """Return the sizes in a shape, whose fields are one key, a length and all of them, or a key and a size each."""
+    found = []
+    while at < stop and len(found) < 20:
+        number, at = varint(data, at, stop)
+        found.append(number)
+    return found[2:] if found[:1] == [8 + BYTES] else found[1::2]
 
 
 def fields(data: mmap, at: int, stop: int) -> Iterator[tuple[int, int, int, int]]:

@@ -162,7 +162,7 @@ def test_rows_of_the_log_are_never_lost_while_it_is_opened(tmp_path, monkeypatch
     """Resuming writes log.csv anew, without the rows after the checkpoint: it must be the old one or the new one."""
     rows = [{"step": k, "epoch": 0, "lr": 0.1, "loss": 1 / k} for k in range(1, 6)]
     Log(tmp_path / "log.csv", rows, Segmentation.scores)
-    assert read_log(tmp_path / "log.csv", 5) == rows
+    assert read_log(tmp_path / "log.csv", 5, Segmentation.scores) == rows
 
     def killed(*_):
         raise KeyboardInterrupt
@@ -172,11 +172,11 @@ def test_rows_of_the_log_are_never_lost_while_it_is_opened(tmp_path, monkeypatch
             patch.setattr(os, name, killed)
             with pytest.raises(KeyboardInterrupt):
                 Log(tmp_path / "log.csv", rows[:4], Segmentation.scores)
-        assert read_log(tmp_path / "log.csv", 5) == rows
+        assert read_log(tmp_path / "log.csv", 5, Segmentation.scores) == rows
     Log(tmp_path / "log.csv", rows[:4], Segmentation.scores)
-    assert read_log(tmp_path / "log.csv", 4) == rows[:4]
+    assert read_log(tmp_path / "log.csv", 4, Segmentation.scores) == rows[:4]
     with pytest.raises(InputError, match="expected the rows of steps 1 to 5"):
-        read_log(tmp_path / "log.csv", 5)
+        read_log(tmp_path / "log.csv", 5, Segmentation.scores)
 
 
 def test_half_a_row_at_the_end_of_the_log_is_dropped(tmp_path):
@@ -185,7 +185,7 @@ def test_half_a_row_at_the_end_of_the_log_is_dropped(tmp_path):
     whole = (tmp_path / "log.csv").read_bytes()
     for cut in range(len(whole) - 1, len(whole) - 12, -1):
         (tmp_path / "log.csv").write_bytes(whole[:cut])
-        assert read_log(tmp_path / "log.csv", 2) == rows[:2]
+        assert read_log(tmp_path / "log.csv", 2, Segmentation.scores) == rows[:2]
 
 
 # --- Ctrl-C ---
@@ -410,7 +410,7 @@ def test_the_data_set_must_still_have_its_pictures(stopped, data, capsys, tmp_pa
 
 def test_the_log_holds_the_rows_that_the_checkpoint_counts(stopped):
     step = checkpoint.load(stopped / "last.safetensors")[1]["step"]
-    assert [row["step"] for row in read_log(stopped / "log.csv", step)] == [1, 2, 3, 4, 5]
+    assert [row["step"] for row in read_log(stopped / "log.csv", step, Segmentation.scores)] == [1, 2, 3, 4, 5]
 
 
 @pytest.mark.parametrize(
@@ -432,10 +432,10 @@ def test_cells_of_the_log_that_are_no_numbers_are_refused(cell, tmp_path):
     rows = [{"step": k, "epoch": 0, "lr": 0.1, "loss": 0.5} for k in (1, 2)]
     Log(tmp_path / "log.csv", rows, Segmentation.scores).close()
     text = (tmp_path / "log.csv").read_text()
-    assert read_log(tmp_path / "log.csv", 2) == rows
+    assert read_log(tmp_path / "log.csv", 2, Segmentation.scores) == rows
     (tmp_path / "log.csv").write_text(text.replace("0.5", cell, 1))
     with pytest.raises(InputError, match="expected the rows of steps 1 to 2"):
-        read_log(tmp_path / "log.csv", 2)
+        read_log(tmp_path / "log.csv", 2, Segmentation.scores)
     (tmp_path / "log.csv").write_text(text.replace("\n", ",1\n").replace("accuracy,1", "accuracy,extra"))
     with pytest.raises(InputError, match="expected the rows of steps 1 to 2"):
-        read_log(tmp_path / "log.csv", 2)
+        read_log(tmp_path / "log.csv", 2, Segmentation.scores)

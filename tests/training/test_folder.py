@@ -1,0 +1,90 @@
+"""What a run's folder says when it was damaged: a run that is finished counts as such, or its end is made again."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from small_data import make_set
+
+from minifcn import train
+from minifcn.errors import InputError
+from minifcn.training.classification import Classification
+from minifcn.training.folder import Log, read_log, read_metrics
+from minifcn.training.segmentation import Segmentation
+
+pytestmark = pytest.mark.usefixtures("tiny_trunk", "no_drawing")
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    data = make_set(tmp_path_factory.mktemp("sets") / "shapes", [("train", 2), ("val", 1)], size=(20, 24))
+    out = tmp_path_factory.mktemp("runs")
+    options = "--model fcn32s --trunk tiny --steps 2 --batch 1 --val-every 0.5 --init scratch --crop 16 16"
+    assert train.main(f"--data {data} --out {out} --name run {options}".split()) == 0
+    return out / "run"
+
+
+ODD = [
+    ("train_seconds", "long"),
+    ("train_seconds", 10**400),
+    ("model", ["fcn32s"]),
+    ("model", "fcn\x1b[2J"),
+    ("steps", None),
+    ("validations", [{}]),
+    ("validations", [{"step": 1, "jaccard": "x"}]),
+    ("validations", {"jaccard": 1}),
+    ("val", {"jaccard": 0.5}),
+    ("val", {}),
+    ("val", None),
+    ("val", [1]),
+    ("test", {"jaccard": [1], "remark": "x"}),
+]
+
+
+@pytest.mark.parametrize("name, value", ODD)
+def test_odd_metrics_are_written_anew(name, value, finished, tmp_path):
+    run = Path(shutil.copytree(finished, tmp_path / "run"))
+    whole = json.loads((run / "metrics.json").read_text())
+    assert read_metrics(run, Segmentation.scores) == whole
+    (run / "metrics.json").write_text(json.dumps(whole | {name: value}))
+    assert train.main(["--resume", str(run)]) == 0
+    again = json.loads((run / "metrics.json").read_text())
+    assert again.get(name) != value and again["val"] == whole["val"]
+
+
+@pytest.mark.parametrize("confusion", [7, [], [7], [[]], [[-1]], [["x"]], None])
+def test_odd_counts_are_written_anew(confusion, finished, tmp_path):
+    run = Path(shutil.copytree(finished, tmp_path / "run"))
+    whole = json.loads((run / "metrics.json").read_text())
+    for val in (whole["val"] | {"confusion": confusion}, {k: x for k, x in whole["val"].items() if k != "confusion"}):
+        (run / "metrics.json").write_text(json.dumps(whole | {"val": val | {"remark": "every pixel is sky"}}))
+        assert train.main(["--resume", str(run)]) == 0
+        assert json.loads((run / "metrics.json").read_text())["val"] == whole["val"]
+
+
+@pytest.mark.parametrize("content", ["[" * 100_000, "{", "", "null", "7", '{"a":' * 100_000, "\ud800"])
+def test_what_is_no_document_is_not_there(content, tmp_path):
+    (tmp_path / "metrics.json").write_text(content, errors="surrogatepass")
+    assert read_metrics(tmp_path, Classification.scores) is None
+    assert read_metrics(tmp_path / "nowhere", Classification.scores) is None
+
+
+ROWS = [{"step": k, "epoch": 0, "lr": 0.1, "loss": 0.5, "val_jaccard": 0.25} for k in (1, 2)]
+
+
+@pytest.mark.parametrize("name", ["val_jac\0card", "val_other", "val_top1", "loss\x1b", ""])
+def test_columns_of_another_name_are_refused(name, tmp_path):
+    Log(tmp_path / "log.csv", ROWS, Segmentation.scores)
+    assert read_log(tmp_path / "log.csv", 2, Segmentation.scores) == ROWS
+    content = (tmp_path / "log.csv").read_bytes()
+    (tmp_path / "log.csv").write_bytes(content.replace(b"val_jaccard", name.encode()))
+    with pytest.raises(InputError, match="expected the rows of steps 1 to 2"):
+        read_log(tmp_path / "log.csv", 2, Segmentation.scores)
+
+
+@pytest.mark.parametrize("step", [3, 2**53])
+def test_more_steps_than_rows(step, tmp_path):
+    Log(tmp_path / "log.csv", ROWS, Segmentation.scores)
+    with pytest.raises(InputError, match=f"expected the rows of steps 1 to {step}"):
+        read_log(tmp_path / "log.csv", step, Segmentation.scores)
