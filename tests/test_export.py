@@ -74,8 +74,20 @@ def test_nothing_is_overwritten_unless_told(tmp_path, capsys):
     assert out.read_text() == "mine"
     assert exit_status(export.main, *command, "--overwrite") == 0
     assert out.stat().st_size > 1000 and f"wrote {out}, " in capsys.readouterr().out
-    assert "out: is there" in fails(capsys, export.main, *command), "an export, too, is not replaced unasked"
     assert sorted(x.name for x in tmp_path.iterdir()) == ["last.safetensors", "out"]
+
+
+@pytest.mark.parametrize("to", export.FORMATS)
+def test_an_export_is_made_again(to, tmp_path, capsys):
+    """It bears the mark, however much there is to say; a checkpoint of a run does not."""
+    if to == "onnx":
+        pytest.importorskip("onnx")
+    classes = [f"a class with the long name {i}" for i in range(255)]
+    path = make_checkpoint(tmp_path / "last", classes=classes, palette=[[1, 2, 3]] * 255)
+    for _ in range(2):
+        assert exit_status(export.main, path, "--to", to, "--out", tmp_path / "out") == 0
+    other = make_checkpoint(tmp_path / "other")
+    assert "other: is there" in fails(capsys, export.main, path, "--to", to, "--out", other)
 
 
 @pytest.mark.parametrize("to", export.FORMATS)

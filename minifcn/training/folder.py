@@ -73,12 +73,12 @@ def read_config(folder: Path, kind: type[Settings], data: str | None = None) -> 
 
 def resume(run) -> None:
     """Let a run go on from its last.safetensors: weights, momentum, position, and the log up to there."""
-    file, s, data = open_weights(run.last), run.settings, run.task.train_set
+    file, s = open_weights(run.last), run.settings
     meta, scores = file.meta, {*run.task.scores}
     if not meta.keys() >= {*POSITION, "preprocessing"} or not all(scores <= x.keys() for x in meta["validations"]):
         raise InputError(f"{run.last}: no checkpoint of a run in training; restore it")
     ours = {name: x for name, x in run.task.meta().items() if name in ("classes", "values", "colours")}
-    ours |= {"pictures": len(data)}
+    ours["pictures"] = len(run.task.train_set)
     known = {f.name: f.default for f in fields(s) if f.default is not MISSING} | ours  # what older versions do not say:
     if "values" in known:
         known["values"] = [value for value in known["values"] if value < 255]  # they took 255 for void, always

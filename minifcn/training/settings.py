@@ -48,6 +48,7 @@ class Name(NamedTuple):
 POSITIVE = Range(math.nextafter(0, 1), math.inf, "more than 0")
 NOT_NEGATIVE = Range(0, math.inf, "0 or more")
 BELOW_ONE = Range(0, 1, "0 <= value < 1")
+SIDE = Range(0, 2**14 + 1, "0 to 16384")  # as in a checkpoint's metadata
 FINITE = Range(-math.inf, math.inf, "finite numbers")
 
 
@@ -110,7 +111,7 @@ class SegmentationSettings(Settings):
     upsampling: str = option("learnt: all but the last (the paper); fixed: none", "learnt", choices=("learnt", "fixed"))
     skip_scale: tuple[float, float] = option("of pool4 and pool3", (1.0, 1.0), FINITE, metavar=("POOL4", "POOL3"))
     balance: bool = option("weight classes by median frequency", False)
-    side: int = usual("scale pictures so that their longer side is S; 0: as they are", 0, NOT_NEGATIVE, metavar="S")
+    side: int = usual("scale pictures so that their longer side is S; 0: as they are", 0, SIDE, metavar="S")
     crop: tuple[int, int] | None = option("train on random crops of that size", None, POSITIVE, metavar=("H", "W"))
     scale_jitter: float = option("scale pictures by 1-J..1+J", 0.0, BELOW_ONE, metavar="J")
     # The lab report's (experiments/table1), without options: all pictures at this scale; this share of the training

@@ -27,7 +27,7 @@ from .matconvnet import read_matconvnet
 from .metadata import checked, shapes_of
 from .names import place
 from .torch_files import read_legacy, read_zip
-from .weight_file import Array, Stored, WeightFile, errors_of, plain
+from .weight_file import Array, WeightFile, errors_of, plain
 
 KERAS = (
     "Convert a VGG16 of Keras in Python: import h5py, re, safetensors.numpy as s; a = {}; "
@@ -73,7 +73,7 @@ def open_weights(path) -> WeightFile:
             meta = checked(meta)
             preprocessing = Preprocessing.from_dict(meta["preprocessing"]) if "preprocessing" in meta else None
             if ours:
-                arrays = [in_checkpoint(x) for x in stored]
+                arrays = [Array(x, x.name.partition("model/")[2], x.shape, MOMENTUM, x.read) for x in stored]
                 return WeightFile("minifcn checkpoint", arrays, preprocessing, meta.get("classes"), meta)
         elif kind == "MATLAB 5":
             stored, preprocessing = read_matconvnet(data)
@@ -83,12 +83,6 @@ def open_weights(path) -> WeightFile:
             stored = read_caffe(data) if kind == "caffemodel" else read_legacy(data)
         whose, usual, arrays = place(stored)
         return WeightFile(f"{whose}, {kind}", arrays, preprocessing or usual, meta.get("classes"))
-
-
-def in_checkpoint(x: Stored) -> Array:
-    """Place an array of a checkpoint of minifcn. Its weights are called model/NAME."""
-    ours = x.name.removeprefix("model/")
-    return Array(x, ours if ours != x.name else "", x.shape, MOMENTUM, x.read)
 
 
 def recognise(head: bytes) -> str:

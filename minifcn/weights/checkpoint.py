@@ -44,7 +44,12 @@ def save(path: str | os.PathLike, tensors: dict[str, np.ndarray], meta: dict[str
     untouched. Raises TypeError where a tensor is not a NumPy array of a plain number type, or `meta` is not JSON.
     """
     document = json.dumps({"format": FORMAT, "meta": meta})
-    metadata = more | {"minifcn": document, "crc32": checksum(document, sorted(tensors.items()))}
+    crc = checksum(document, sorted(tensors.items()))
+    write(path, tensors, more | {"minifcn": document, "crc32": crc})
+
+
+def write(path: str | os.PathLike, tensors: dict[str, np.ndarray], metadata: dict[str, str]) -> None:
+    """Write a safetensors file, as save does; the metadata is all that it says of its tensors."""
     # the widest dtype first: every tensor starts at a multiple of its item size
     tensors = dict(sorted(tensors.items(), key=lambda item: (-item[1].itemsize, item[0])))
     entries, end = {"__metadata__": metadata}, 0

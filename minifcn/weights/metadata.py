@@ -4,12 +4,14 @@ A file from elsewhere may say anything under a right checksum. Under names that 
 """
 
 import re
+import sys
 from collections.abc import Callable, Iterable
 
 from ..datasets.labels import VOID_NAMES
 from ..errors import InputError
 from .weight_file import plain
 
+HIGHEST = sys.float_info.max  # what options of training allow
 CONTROL = re.compile("[\0-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029]")  # escapes, ends of lines, halves of characters
 
 
@@ -24,7 +26,7 @@ def number(low: float, high: float, kinds=(int, float)) -> Callable:
     return lambda x: type(x) in kinds and low <= x <= high
 
 
-def whole(low: int, high: int = 2**53) -> Callable:
+def whole(low: int, high: float = 2**53) -> Callable:
     return number(low, high, (int,))
 
 
@@ -50,7 +52,8 @@ def record(kinds: dict[str, Callable], needed: Iterable[str] = (), others: Calla
 BYTE, COUNT, SCORE = whole(0, 255), whole(0), optional(number(-(2**53), 2**53))
 COLOUR, THREE, POSITIVE = items(BYTE, 3, 3), items(number(-1e6, 1e6), 3, 3), items(number(1e-6, 1e6), 3, 3)
 SPEC = {"name": text, "num_classes": whole(1, 2**16), "trunk": text, "pad": lambda x: x in (100, "same")}
-SPEC |= {"skip_scale": items(number(-1e6, 1e6), 2, 2), "upsampling": text, "seed": COUNT, "dropout": number(0, 1)}
+SPEC |= {"skip_scale": items(number(-HIGHEST, HIGHEST), 2, 2), "upsampling": text, "dropout": number(0, 1)}
+SPEC |= {"seed": whole(0, HIGHEST)}
 PIXELS = {"order": lambda x: x in ("RGB", "BGR"), "mean": THREE, "std": POSITIVE}
 META = {
     "model": record(SPEC, ("name", "num_classes")),  # how to build it

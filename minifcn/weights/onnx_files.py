@@ -11,6 +11,7 @@ import numpy as np
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from ..datasets.transforms import Preprocessing
+from ..files import MARK
 from ..models.fcn import UPSCORES, FCN32s
 from ..models.geometry import Grid
 from ..models.vgg import CONVS
@@ -97,6 +98,7 @@ def onnx_model(model: FCN32s, metadata: dict[str, str], labels: bool = False) ->
     ends = [[helper.make_tensor_value_info(*end)] for end in (("pictures", UINT8, [*sides, 3]), out)]
     body = helper.make_graph(graph.nodes, model.name, *ends, graph.arrays)
     opset = helper.make_opsetid("", OPSET)
-    made = helper.make_model(body, producer_name="minifcn", ir_version=IR_VERSION, opset_imports=[opset])
+    about = {"producer_name": "minifcn", "doc_string": MARK, "ir_version": IR_VERSION}
+    made = helper.make_model(body, opset_imports=[opset], **about)
     helper.set_model_props(made, metadata)
     return made

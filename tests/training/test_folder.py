@@ -10,6 +10,7 @@ from small_data import make_set
 from minifcn import train
 from minifcn.errors import InputError
 from minifcn.training.classification import Classification
+from minifcn.training.evaluation import load
 from minifcn.training.folder import Log, read_log, read_metrics
 from minifcn.training.segmentation import Segmentation
 
@@ -88,3 +89,35 @@ def test_more_steps_than_rows(step, tmp_path):
     Log(tmp_path / "log.csv", ROWS, Segmentation.scores)
     with pytest.raises(InputError, match=f"expected the rows of steps 1 to {step}"):
         read_log(tmp_path / "log.csv", step, Segmentation.scores)
+
+
+# --- what is trained can be read again ---
+
+
+@pytest.mark.parametrize("given", ["--seed 99999999999999999999", "--skip-scale 1e7 1", "--skip-scale 1e300 1e-300"])
+def test_a_run_s_checkpoints_are_read_whatever_its_options(given, finished, tmp_path):
+    data = json.loads((finished / "config.json").read_text())["stages"][0]["data"]
+    options = (
+        f"--data {data} --out {tmp_path} --name run --model fcn32s --trunk tiny --steps 1 --batch 1 --init scratch"
+    )
+    assert train.main([*options.split(), *given.split()]) == 0
+    assert load(tmp_path / "run" / "last.safetensors").meta["step"] == 1
+
+
+def test_a_side_that_no_checkpoint_may_have(finished, tmp_path):
+    data = json.loads((finished / "config.json").read_text())["stages"][0]["data"]
+    with pytest.raises(InputError, match="--side: expected 0 to 16384, received 16385"):
+        train.main(["--data", data, "--out", str(tmp_path / "runs"), "--side", "16385"])
+    assert not (tmp_path / "runs").exists()
+
+
+def test_class_names_that_no_checkpoint_may_have(tmp_path):
+    data = make_set(tmp_path / "shapes", [("train", 2)], size=(20, 24))
+    names = (Path(data) / "classes.txt").read_text().splitlines()
+    (Path(data) / "classes.txt").write_text("\n".join([names[0] + "x" * 300, *names[1:]]), encoding="utf-8")
+    options = (
+        f"--data {data} --out {tmp_path} --name run --model fcn32s --trunk tiny --steps 1 --batch 1 --init scratch"
+    )
+    with pytest.raises(InputError, match="classes"):
+        train.main(options.split())
+    assert not list(tmp_path.glob("run/*.safetensors"))
