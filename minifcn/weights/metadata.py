@@ -89,7 +89,7 @@ def checked(meta: object) -> dict:
 
 def require(sound: bool, name: str, value: object) -> None:
     if not sound:
-        what = f"its {name} cannot be {plain(repr(value))}"
+        what = f"its {name} cannot be {plain(repr(value))}; names have up to 256 letters"
         raise InputError(f"damaged, or not of this minifcn: {what}. Use another copy or an earlier checkpoint")
 
 
