@@ -118,6 +118,6 @@ def test_class_names_that_no_checkpoint_may_have(tmp_path):
     options = (
         f"--data {data} --out {tmp_path} --name run --model fcn32s --trunk tiny --steps 1 --batch 1 --init scratch"
     )
-    with pytest.raises(InputError, match="its (classes|entries) cannot be .*; names have up to 256 letters"):
+    with pytest.raises(InputError, match=r"its (classes|entries) cannot be .*; names have up to 256 letters"):
         train.main(options.split())
     assert not list(tmp_path.glob("run/*.safetensors"))
