@@ -13,11 +13,9 @@ Each has classes, colours, preprocessing and how the network is built in its met
 import json
 from pathlib import Path
 
-from safetensors.numpy import save
-
 from .command import add_overwrite_option, command_line, command_parser
-from .errors import InputError
-from .files import atomic_file, check_replaceable, check_target
+from .errors import InputError, printable
+from .files import MARK, atomic_file, check_replaceable, check_target
 from .training.evaluation import load
 from .weights import checkpoint, open_weights
 from .weights.names import PYTORCH_FCN, oihw
@@ -49,34 +47,32 @@ def main(argv=None) -> None:
     check_target(out)
     check_replaceable([out], [path], args.overwrite)
     write(out, path, args.to, args.labels)
-    print(f"wrote {out}, {out.stat().st_size / 1e6:.1f} MB. In Python: {use.format(str(out))}")
+    print(printable(f"wrote {out}, {out.stat().st_size / 1e6:.1f} MB. In Python: {use.format(str(out))}"))
 
 
 def write(out: Path, path: Path, to: str, labels: bool) -> None:
     """Write the checkpoint at `path` in another format to `out`."""
     model = load(path)
     meta = {name: model.meta[name] for name in KEPT if name in model.meta}
-    about = {name: json.dumps(value) for name, value in meta.items()}
+    about = {name: json.dumps(value) for name, value in ({"software": MARK} | meta).items()}
     if to == "safetensors":
-        arrays = open_weights(path).arrays
-        checkpoint.save(out, {f"model/{x.name}": x.read() for x in arrays if x.name}, meta, **about)
-        return
-    content = onnx_content(model, about, labels) if to == "onnx" else torch_content(model, about)
-    with atomic_file(out) as file:
-        file.write(content)
+        arrays = {f"model/{x.name}": x.read() for x in open_weights(path).arrays if x.name}
+        checkpoint.save(out, arrays, meta, **about)
+    elif to == "torch":
+        names = {ours: theirs for theirs, ours in PYTORCH_FCN.arrays.items()}
+        arrays = {names[name]: oihw(p.data) for name, p in model.parameters().items()}
+        checkpoint.write(out, arrays, about | {"format": "pt"})
+    else:
+        write_onnx(out, model, about, labels)
 
 
-def torch_content(model, about: dict[str, str]) -> bytes:
-    names = {ours: theirs for theirs, ours in PYTORCH_FCN.arrays.items()}
-    return save({names[name]: oihw(p.data) for name, p in model.parameters().items()}, about | {"format": "pt"})
-
-
-def onnx_content(model, about: dict[str, str], labels: bool) -> bytes:
+def write_onnx(out: Path, model, about: dict[str, str], labels: bool) -> None:
     try:
         from .weights.onnx_files import onnx_model  # only here: nothing else needs the package onnx
     except ImportError as error:
         raise InputError(f"--to onnx: needs the package onnx ({error}). Install it: pip install onnx") from error
-    return onnx_model(model, about, labels).SerializeToString()
+    with atomic_file(out) as file:
+        file.write(onnx_model(model, about, labels).SerializeToString())
 
 
 if __name__ == "__main__":

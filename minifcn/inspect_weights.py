@@ -7,6 +7,7 @@ it goes in minifcn, or why nowhere. Nothing in the file is run.
 import math
 
 from .command import command_line, command_parser
+from .errors import printable
 from .weights import open_weights
 from .weights.weight_file import WeightFile, itemsize, plain
 
@@ -20,7 +21,7 @@ def describe(path, file: WeightFile) -> str:
         rows.append((plain(x.name), by_x(x.shape), x.dtype, there))
         size += math.prod(x.shape) * itemsize(x.dtype)
     preprocessing = file.preprocessing.describe() if file.preprocessing else "not said"
-    head = f"{path}: {file.format}\npreprocessing: {preprocessing}\nclasses: "
+    head = f"{printable(path)}: {file.format}\npreprocessing: {preprocessing}\nclasses: "
     head += f"{', '.join(map(plain, file.classes or [])) or 'not said'}\n{len(rows) - 1} arrays, {size / 1e6:.1f} MB\n"
     name, shape, dtype, _ = (max(map(len, column)) for column in zip(*rows, strict=True))
     return "\n".join([head, *(f"{a:<{name}}  {b:<{shape}}  {c:<{dtype}}  {d}" for a, b, c, d in rows)])

@@ -100,4 +100,4 @@ def undrawn(monkeypatch):
 
 def leave_undrawn(patch):
     for name in ("curves", "samples"):
-        patch.setattr(figures, name, lambda path, *_: path.write_bytes(b""))
+        patch.setattr(figures, name, lambda path, *_, **__: path.write_bytes(b""))

@@ -14,7 +14,7 @@ from small_checkpoint import make_checkpoint
 from small_data import draw, exit_status, fails
 
 import minifcn as mf
-from minifcn import export
+from minifcn import export, inspect_weights
 from minifcn.weights import checkpoint, open_weights, shipped
 
 pytestmark = pytest.mark.usefixtures("tiny_trunk")
@@ -74,8 +74,29 @@ def test_nothing_is_overwritten_unless_told(tmp_path, capsys):
     assert out.read_text() == "mine"
     assert exit_status(export.main, *command, "--overwrite") == 0
     assert out.stat().st_size > 1000 and f"wrote {out}, " in capsys.readouterr().out
-    assert "out: is there" in fails(capsys, export.main, *command), "an export, too, is not replaced unasked"
     assert sorted(x.name for x in tmp_path.iterdir()) == ["last.safetensors", "out"]
+
+
+def test_the_name_of_its_file_moves_no_cursor(tmp_path, capsys):
+    (tmp_path / "esc\x1b[31m").mkdir()
+    path = make_checkpoint(tmp_path / "esc\x1b[31m" / "last")
+    assert exit_status(export.main, path, "--to", "torch", "--out", tmp_path / "esc\x1b[31m" / "out") == 0
+    assert exit_status(inspect_weights.main, path) == 0
+    said = capsys.readouterr().out
+    assert "\x1b" not in said and said.count("esc\\x1b[31m") >= 2
+
+
+@pytest.mark.parametrize("to", export.FORMATS)
+def test_an_export_is_made_again(to, tmp_path, capsys):
+    """It bears the mark, however much there is to say; a checkpoint of a run does not."""
+    if to == "onnx":
+        pytest.importorskip("onnx")
+    classes = [f"a class with the long name {i}" for i in range(255)]
+    path = make_checkpoint(tmp_path / "last", classes=classes, palette=[[1, 2, 3]] * 255)
+    for _ in range(2):
+        assert exit_status(export.main, path, "--to", to, "--out", tmp_path / "out") == 0
+    other = make_checkpoint(tmp_path / "other")
+    assert "other: is there" in fails(capsys, export.main, path, "--to", to, "--out", other)
 
 
 @pytest.mark.parametrize("to", export.FORMATS)

@@ -14,6 +14,7 @@ import signal
 import sys
 from contextlib import contextmanager, suppress
 from dataclasses import MISSING, asdict, fields
+from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -22,7 +23,7 @@ from ..datasets.transforms import Preprocessing
 from ..errors import InputError, say
 from ..files import LOCK, atomic_file, write_json
 from ..version import __version__
-from ..weights import open_weights, restore
+from ..weights import load_weights, open_weights
 from ..weights.weight_file import plain
 from .machine import machine
 from .settings import Settings, revived
@@ -76,12 +77,12 @@ def read_config(folder: Path, kind: type[Settings], data: str | None = None) -> 
 
 def resume(run) -> None:
     """Let a run go on from its last.safetensors: weights, momentum, position, and the log up to there."""
-    file, s, data = open_weights(run.last), run.settings, run.task.train_set
-    meta, needed = file.meta, {"step", *run.task.scores}  # of each validation
-    if not meta.keys() >= {*POSITION, "preprocessing"} or not all(needed <= x.keys() for x in meta["validations"]):
+    file, s = open_weights(run.last), run.settings
+    meta, scores = file.meta, {*run.task.scores}
+    if not meta.keys() >= {*POSITION, "preprocessing"} or not all(scores <= x.keys() for x in meta["validations"]):
         raise InputError(f"{run.last}: no checkpoint of a run in training; restore it")
     ours = {name: x for name, x in run.task.meta().items() if name in ("classes", "values", "colours")}
-    ours["pictures"] = len(data)
+    ours["pictures"] = len(run.task.train_set)
     known = {f.name: f.default for f in fields(s) if f.default is not MISSING} | ours  # what older versions do not say:
     if "values" in known:
         known["values"] = [value for value in known["values"] if value < 255]  # they took 255 for void, always
@@ -93,10 +94,10 @@ def resume(run) -> None:
         told = ", ".join(plain(f"{name} {then.get(name)}, now {now.get(name)}") for name in other)
         way_out = f"restore config.json and {s.data}, or start a new run from its weights: --init {run.last}"
         raise InputError(f"{run.last}: of a run with other settings or data: {told}; {way_out}")
-    restore(run.model, run.last, file)
-    parameters, begins = run.model.parameters(), "momentum/"
-    for x in (array.stored for array in file.arrays if array.stored.name.startswith(begins)):
-        parameter = parameters.get(name := x.name.removeprefix(begins))
+    load_weights(run.model, run.last, file, whole=True)
+    parameters = run.model.parameters()
+    for x in (array.stored for array in file.arrays if not array.name):
+        parameter = parameters.get(name := x.name.removeprefix("momentum/"))
         if parameter is None or (parameter.shape, parameter.data.dtype) != (x.shape, x.dtype):
             raise InputError(f"{run.last}: {plain(x.name)} is not of its network; restore it")
         run.optimiser.momentum_buffers[name] = run.model.loops.asarray(x.read())
@@ -138,16 +139,12 @@ class Log(csv.DictWriter):
 
 
 def read_log(path: Path, step: int, scores: tuple[str, ...]) -> list[dict]:
-    """Read the rows up to a step; scores: as Log's. Raises InputError where some are missing or damaged."""
-    try:
-        with open(path, newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))[:step]
-        kinds = LOGGED | {f"val_{name}": float for name in scores}
-        rows = [{name: kinds[name](value) for name, value in row.items() if value} for row in rows]
-        steps = [row["step"] for row in rows if row.keys() >= LOGGED.keys()]
-    except (ValueError, TypeError, AttributeError, KeyError, csv.Error):
-        steps = None
-    if steps is None or len(steps) < step or steps != list(range(1, step + 1)):
+    """Read the rows up to a step; scores as Log's. Raises InputError where some are missing or damaged."""
+    kinds, rows = LOGGED | {f"val_{name}": float for name in scores}, []
+    with suppress(ValueError, TypeError, KeyError, csv.Error), open(path, newline="", encoding="utf-8") as file:
+        rows = [{name: kinds[name](x) for name, x in row.items() if x} for row in islice(csv.DictReader(file), step)]
+    whole = len(rows) == step and all(row.keys() >= LOGGED.keys() for row in rows)
+    if not whole or [row["step"] for row in rows] != list(range(1, step + 1)):
         raise InputError(f"{path}: expected the rows of steps 1 to {step}, as in the checkpoint beside it; restore it")
     return rows
 

@@ -7,6 +7,7 @@ All randomness is keyed by (seed, step) or (seed, epoch, picture), and all else 
 settings and the checkpoint. So a run that was killed and resumed ends bit for bit like one that was not.
 """
 
+import json
 import math
 import sys
 import time
@@ -21,6 +22,7 @@ from tqdm import tqdm
 from .. import device, optim
 from ..errors import InputError
 from ..weights import checkpoint
+from ..weights.metadata import checked
 from .folder import LAST, POSITION, Log, resume
 from .machine import RECOMPUTED, resident, text
 
@@ -52,6 +54,7 @@ class Run:
         if self.last.exists():
             resume(self)
         self.model.meta, self.begun = task.meta(), self.step
+        checked(json.loads(json.dumps(self.model.meta)))  # now: what no command would read is not trained
 
     def train(self, stop) -> None:
         """Train up to the last step. `stop.requested` is looked at after each step; raises Stopped."""

@@ -73,7 +73,7 @@ class Segmentation(Task):
         """Score the final network, or the one chosen on held-out pictures, on val and test, and draw samples.png."""
         s, found, splits = self.settings, {}, {"val": self.val_set, "test": self.test_set}
         if s.held_out:
-            weights.restore(self.model, run.best)
+            weights.load_weights(self.model, run.best, whole=True)
             del splits["val"]  # the network was chosen on it
         shown = self.test_set or self.val_set or self.train_set
         draw_samples(run.folder / "samples.png", shown, {s.title: self.model}, blend=True)

@@ -27,7 +27,7 @@ from .matconvnet import read_matconvnet
 from .metadata import checked, shapes_of
 from .names import place
 from .torch_files import read_legacy, read_zip
-from .weight_file import Array, Stored, WeightFile, errors_of, plain
+from .weight_file import Array, WeightFile, errors_of, plain
 
 KERAS = (
     "Convert a VGG16 of Keras in Python: import h5py, re, safetensors.numpy as s; a = {}; "
@@ -50,7 +50,6 @@ MISTAKES = {  # how files begin that are given by mistake
     "pytorch-fcn as .pth or .safetensors, MatConvNet's imagenet-vgg-verydeep-16.mat, and Caffe's .caffemodel",
 }
 LONGEST_HEADER = 1 << 24  # bytes of a safetensors file; VGG-16's has 3,000
-SAID = {"preprocessing", "classes"}  # what other safetensors files may say, in JSON, as those of minifcn.export do
 MOMENTUM = "momentum, which only --resume reads"
 BY_CLASS = ("score", "upscore", "fc8")  # layers whose shape depends on the number of classes
 
@@ -65,22 +64,25 @@ def open_weights(path) -> WeightFile:
     the numbers themselves only the zip .pth and minifcn's checkpoints have checksums.
     """
     with errors_of(path) as name, open(name, "rb") as file:
-        kind, preprocessing, said = recognise(file.read(512)), None, {}
+        kind, preprocessing, meta = recognise(file.read(512)), None, {}
         data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)  # what is not read takes no memory
         if kind == "safetensors":
-            stored, meta, said = read_safetensors(name)
-            if meta is not None:
-                return of_checkpoint(stored, checked(meta))
-            said = checked({key: json.loads(said[key]) for key in SAID & said.keys()})
-            preprocessing = preprocessing_of(said)
+            stored, meta, ours = read_safetensors(name)
+            if not ours:  # in JSON, as minifcn.export writes it
+                meta = {key: json.loads(meta[key]) for key in meta.keys() & {"preprocessing", "classes"}}
+            meta = checked(meta)
+            preprocessing = Preprocessing.from_dict(meta["preprocessing"]) if "preprocessing" in meta else None
+            if ours:
+                arrays = [Array(x, x.name.partition("model/")[2], x.shape, MOMENTUM, x.read) for x in stored]
+                return WeightFile("minifcn checkpoint", arrays, preprocessing, meta.get("classes"), meta)
         elif kind == "MATLAB 5":
             stored, preprocessing = read_matconvnet(data)
-        elif kind == "caffemodel":
-            stored = read_caffe(data)
+        elif kind == "zip":
+            stored = read_zip(data, name)
         else:
-            stored = read_zip(data, name) if kind == "zip" else read_legacy(data)
+            stored = read_caffe(data) if kind == "caffemodel" else read_legacy(data)
         whose, usual, arrays = place(stored)
-        return WeightFile(f"{whose}, {kind}", arrays, preprocessing or usual, said.get("classes"))
+        return WeightFile(f"{whose}, {kind}", arrays, preprocessing or usual, meta.get("classes"))
 
 
 def recognise(head: bytes) -> str:
@@ -93,17 +95,6 @@ def recognise(head: bytes) -> str:
     if may_be_caffe(head):
         return "caffemodel"
     raise InputError(next(what for beginning, what in MISTAKES.items() if re.match(beginning, head, re.IGNORECASE)))
-
-
-def of_checkpoint(stored: list[Stored], meta: dict) -> WeightFile:
-    """Return a checkpoint of minifcn. Its weights are called model/NAME."""
-    weights = {x.name: x.name.removeprefix("model/") for x in stored if x.name.startswith("model/")}
-    arrays = [Array(x, weights.get(x.name, ""), x.shape, MOMENTUM, x.read) for x in stored]
-    return WeightFile("minifcn checkpoint", arrays, preprocessing_of(meta), meta.get("classes"), meta)
-
-
-def preprocessing_of(meta: dict) -> Preprocessing | None:
-    return Preprocessing.from_dict(meta["preprocessing"]) if "preprocessing" in meta else None
 
 
 # --- loading ---
@@ -133,18 +124,18 @@ class Report:
         return "\n".join(f"  {what:<40} {_layers(names)}" for what, names in rows.items() if names)
 
 
-def load_weights(model: Module, path, file: WeightFile | None = None) -> Report:
+def load_weights(model: Module, path, file: WeightFile | None = None, whole: bool = False) -> Report:
     """Copy into `model` every parameter that the file at `path` has under the same name, or one that maps to it.
 
     The file may be of any format that open_weights knows. Score and upsampling layers of another class count are left
     as initialised; the trunk must have the network's width. Arrays are read one at a time.
-    file: what open_weights(path) returned, where it is open already.
+    file: what open_weights(path) returned, where it is open already.  whole: whether every parameter must be there.
 
     Returns a Report. Raises InputError where the file cannot be read, is damaged, or does not fit the network. All of
     it is checked first, so the network is then as it was; unless the file is altered during the call.
     """
     file, parameters = file or open_weights(path), model.parameters()
-    report = compare({name: p.shape for name, p in parameters.items()}, path, file)
+    report = compare({name: p.shape for name, p in parameters.items()}, path, file, whole)
     arrays = {array.name: array for array in file.arrays if array.name in report.loaded}
     for array in arrays.values():  # torchvision has a VGG-16 whose classifier is NaN
         x, there = array.read(), plain(array.stored.name)
@@ -156,7 +147,7 @@ def load_weights(model: Module, path, file: WeightFile | None = None) -> Report:
     return report
 
 
-def compare(expected: dict[str, tuple], path, file: WeightFile) -> Report:
+def compare(expected: dict[str, tuple], path, file: WeightFile, whole: bool) -> Report:
     """What load_weights would do for parameters of these names and shapes. Raises InputError where they do not fit."""
     arrays = {array.name: array for array in file.arrays if array.name}
     if "conv1_1.mean" in arrays and "conv1_1.mean" not in expected:
@@ -172,17 +163,10 @@ def compare(expected: dict[str, tuple], path, file: WeightFile) -> Report:
     loaded = [name for name in expected if name not in missing + reshaped]
     if not any(name.startswith("conv") for name in loaded):
         raise InputError(f"{path}: holds none of the network's convolutions. Give weights of a VGG-16 or an FCN")
+    if whole and len(loaded) < len(expected):
+        lacking = (missing + reshaped)[0]
+        raise InputError(f"{path}: checkpoint of another network: {lacking} is missing there, or of another shape")
     return Report(loaded, skipped, missing, reshaped, file.preprocessing, file.classes)
-
-
-def restore(model: Module, path, file: WeightFile | None = None) -> None:
-    """Load a checkpoint of this very network. Raises InputError as load_weights, and unless it has all parameters."""
-    check_whole(load_weights(model, path, file), path)
-
-
-def check_whole(report: Report, path) -> None:
-    if lacking := report.missing + report.reinitialised:
-        raise InputError(f"{path}: checkpoint of another network: {lacking[0]} is missing there, or of another shape")
 
 
 def load_model(path, where: str = "cpu") -> tuple[Module, dict]:
@@ -202,9 +186,9 @@ def load_model(path, where: str = "cpu") -> tuple[Module, dict]:
         why, of = f"describes no FCN with its classes ({error!r})", "it (of a classifier: of trunk.safetensors)"
         way_out = f"Make a checkpoint of {of}: python -m minifcn.train --init FILE --steps 1 --lr 0, on its data"
         raise InputError(f"{path}: {file.format}, which {why}. {way_out}") from error
-    check_whole(compare(expected, path, file), path)  # before any memory is taken for them
+    compare(expected, path, file, whole=True)  # before any memory is taken for them
     model = network(**spec).to(where)
-    restore(model, path, file)
+    load_weights(model, path, file)
     model.meta = file.meta
     return model, file.meta
 

@@ -44,7 +44,12 @@ def save(path: str | os.PathLike, tensors: dict[str, np.ndarray], meta: dict[str
     untouched. Raises TypeError where a tensor is not a NumPy array of a plain number type, or `meta` is not JSON.
     """
     document = json.dumps({"format": FORMAT, "meta": meta})
-    metadata = more | {"minifcn": document, "crc32": checksum(document, sorted(tensors.items()))}
+    crc = checksum(document, sorted(tensors.items()))
+    write(path, tensors, more | {"minifcn": document, "crc32": crc})
+
+
+def write(path: str | os.PathLike, tensors: dict[str, np.ndarray], metadata: dict[str, str]) -> None:
+    """Write a safetensors file, as save does; the metadata is all that it says of its tensors."""
     # the widest dtype first: every tensor starts at a multiple of its item size
     tensors = dict(sorted(tensors.items(), key=lambda item: (-item[1].itemsize, item[0])))
     entries, end = {"__metadata__": metadata}, 0
@@ -70,40 +75,35 @@ def load(path: str | os.PathLike) -> tuple[dict[str, np.ndarray], dict[str, Any]
     Raises InputError where the file is missing, truncated, damaged, not a checkpoint, or of a newer format.
     """
     with errors_of(path) as name:
-        stored, meta, _ = read_safetensors(name)
-        if meta is None:
+        stored, meta, ours = read_safetensors(name)
+        if not ours:
             raise InputError("not a checkpoint of minifcn: it has no minifcn metadata. Give a checkpoint of a run")
         return {x.name: x.read() for x in stored}, meta
 
 
-def read_safetensors(name: str) -> tuple[list[Stored], Any, dict[str, str]]:
-    """Return the arrays of a safetensors file, its meta where it is a checkpoint, else None, and all that it says.
+def read_safetensors(name: str) -> tuple[list[Stored], dict, bool]:
+    """Return the arrays of a safetensors file, what it says, and whether it is a checkpoint: then that is its meta.
 
     A checkpoint is verified by its checksum, one array in memory at a time. Raises InputError, without the file's name,
     where it is damaged or not of this format.
     """
-    file = safe_open(name, framework="np")
-    stored = [stored_in(file, key) for key in file.keys()]
+    file, stored = safe_open(name, framework="np"), []
     metadata = file.metadata() or {}
+    for key in file.keys():
+        piece = file.get_slice(key)
+        if (code := piece.get_dtype()) not in DTYPES:
+            raise InputError(f"{plain(key)} is of type {code}, which is not read. Save it as float32")
+        stored.append(Stored(key, tuple(piece.get_shape()), DTYPES[code], partial(file.get_tensor, key)))
     if "minifcn" not in metadata:
-        return stored, None, metadata
+        return stored, metadata, False
     document = json.loads(metadata["minifcn"])
-    version, meta = document["format"], document["meta"]
-    if version != FORMAT:
+    if document["format"] != FORMAT:
+        version = plain(str(document["format"]))
         raise InputError(f"checkpoint of format {version}, expected {FORMAT}. Install the minifcn that wrote it")
     arrays = ((x.name, x.read()) for x in sorted(stored, key=lambda x: x.name))
     if metadata.get("crc32") != checksum(metadata["minifcn"], arrays):
         raise InputError("damaged, its checksum does not match. Use another copy or an earlier checkpoint")
-    return stored, meta, metadata
-
-
-def stored_in(file: safe_open, key: str) -> Stored:
-    """Describe an array of a safetensors file."""
-    piece = file.get_slice(key)
-    code = piece.get_dtype()
-    if code not in DTYPES:
-        raise InputError(f"{plain(key)} is of type {code}, which is not read. Save it as float32")
-    return Stored(key, tuple(piece.get_shape()), DTYPES[code], partial(file.get_tensor, key))
+    return stored, document["meta"], True
 
 
 def checksum(document: str, tensors: Iterable[tuple[str, np.ndarray]]) -> str:

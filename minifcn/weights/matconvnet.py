@@ -36,12 +36,11 @@ def read_matconvnet(data: mmap) -> tuple[list[Stored], Preprocessing]:
         some = ", ".join(map(plain, list(variables)[:6])) or "nothing in it"
         raise InputError(f"a MATLAB file with {some}, but no network of MatConvNet. Of a DagNN save net.saveobj()")
     arrays = of_params(params) if isinstance(params, list) else of_layers(layers)
-    found = {
-        name: Stored(name, x.shape, x.dtype.name, lambda x=x: x) for name, x in arrays if isinstance(x, np.ndarray)
-    }
+    found = {name: x for name, x in arrays if isinstance(x, np.ndarray)}
+    stored = [Stored(name, x.shape, x.dtype.name, lambda x=x: x) for name, x in found.items()]
     older, meta = struct_of(variables.get("normalization")), struct_of(variables.get("meta"))
     normalization = older or struct_of(meta.get("normalization"))
-    return list(found.values()), preprocessing_of(normalization.get("averageImage"))
+    return stored, preprocessing_of(normalization.get("averageImage"))
 
 
 def of_layers(layers: list) -> Iterator[tuple[str, object]]:
@@ -50,9 +49,7 @@ def of_layers(layers: list) -> Iterator[tuple[str, object]]:
     for layer in map(struct_of, layers):
         weights, name = layer.get("weights") or [layer.get("filters"), layer.get("biases")], layer.get("name")
         if layer.get("type") == "bnorm":
-            raise InputError(
-                "normalised by batch, which is not read. Fold that into the weights, or give another VGG-16"
-            )
+            raise InputError("normalised by batch. Fold that into the weights, or give another VGG-16")
         if not isinstance(name, str) or not name:
             name = next(unnamed, "fc8") if layer.get("type") == "conv" else ""
         if isinstance(weights, list):

@@ -4,12 +4,14 @@ A file from elsewhere may say anything under a right checksum. Under names that 
 """
 
 import re
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterable
 
 from ..datasets.labels import VOID_NAMES
 from ..errors import InputError
 from .weight_file import plain
 
+HIGHEST = sys.float_info.max  # what options of training allow
 CONTROL = re.compile("[\0-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029]")  # escapes, ends of lines, halves of characters
 
 
@@ -20,41 +22,38 @@ def text(x) -> bool:
     return type(x) is str and len(x) <= 256 and not CONTROL.search(x)
 
 
-def value(x) -> bool:
-    return x is None or type(x) in (bool, int, float, str)
+def number(low: float, high: float, kinds=(int, float)) -> Callable:
+    return lambda x: type(x) in kinds and low <= x <= high
 
 
-def number(low: float, high: float) -> Callable:
-    return lambda x: type(x) in (int, float) and low <= x <= high
-
-
-def whole(low: int, high: int = 2**53) -> Callable:
-    return lambda x: type(x) is int and low <= x <= high
+def whole(low: int, high: float = 2**53) -> Callable:
+    return number(low, high, (int,))
 
 
 def items(fits: Callable, low: int, high: int) -> Callable:
     return lambda x: type(x) is list and low <= len(x) <= high and all(map(fits, x))
 
 
-def either(*kinds: Callable) -> Callable:
-    return lambda x: any(fits(x) for fits in kinds)
+def anything(_) -> bool:
+    return True
 
 
-def nothing(_) -> bool:
-    return False
+def optional(fits: Callable) -> Callable:
+    return lambda x: x is None or fits(x)
 
 
-def record(kinds: dict[str, Callable], needed: tuple[str, ...] = (), others: Callable = nothing) -> Callable:
+def record(kinds: dict[str, Callable], needed: Iterable[str] = (), others: Callable = lambda x: False) -> Callable:
     """A dictionary. kinds: of the values under these names.  needed: those that must be there.  others: of all else."""
     return lambda x: type(x) is dict and {*needed} <= x.keys() and all(kinds.get(k, others)(x[k]) for k in x)
 
 
 # --- the declarations ---
 
-BYTE, COUNT, SCORE = whole(0, 255), whole(0), either(lambda x: x is None, number(-(2**53), 2**53))
+BYTE, COUNT, SCORE = whole(0, 255), whole(0), optional(number(-(2**53), 2**53))
 COLOUR, THREE, POSITIVE = items(BYTE, 3, 3), items(number(-1e6, 1e6), 3, 3), items(number(1e-6, 1e6), 3, 3)
 SPEC = {"name": text, "num_classes": whole(1, 2**16), "trunk": text, "pad": lambda x: x in (100, "same")}
-SPEC |= {"skip_scale": items(number(-1e6, 1e6), 2, 2), "upsampling": text, "seed": COUNT, "dropout": number(0, 1)}
+SPEC |= {"skip_scale": items(number(-HIGHEST, HIGHEST), 2, 2), "upsampling": text, "dropout": number(0, 1)}
+SPEC |= {"seed": whole(0, HIGHEST)}
 PIXELS = {"order": lambda x: x in ("RGB", "BGR"), "mean": THREE, "std": POSITIVE}
 META = {
     "model": record(SPEC, ("name", "num_classes")),  # how to build it
@@ -62,10 +61,10 @@ META = {
     "palette": items(COLOUR, 1, 255),
     "values": items(BYTE, 1, 256),  # of the classes in label files
     "entries": items(text, 1, 256),  # what the values in label files stand for, void, too
-    "colours": either(lambda x: x is None, items(COLOUR, 1, 256)),  # of the entries
+    "colours": optional(items(COLOUR, 1, 256)),  # of the entries
     "preprocessing": record(PIXELS, tuple(PIXELS)),
     "side": whole(0, 2**14),  # pictures are scaled to it
-    "settings": record({}, others=either(value, items(value, 0, 16))),
+    "settings": record({}, others=anything),  # compared with those of a run
     "validations": items(record({"step": COUNT}, ("step",), SCORE), 0, 2**20),
     "best_score": SCORE,
     "seconds": number(0, 2**53),
@@ -90,7 +89,7 @@ def checked(meta: object) -> dict:
 
 def require(sound: bool, name: str, value: object) -> None:
     if not sound:
-        what = f"its {name} cannot be {plain(repr(value))}"
+        what = f"its {name} cannot be {plain(repr(value))}; names have up to 256 letters"
         raise InputError(f"damaged, or not of this minifcn: {what}. Use another copy or an earlier checkpoint")
 
 
@@ -99,13 +98,11 @@ def shapes_of(network: type, spec: dict) -> dict[str, tuple[int, ...]]:
     shapes = {}
 
     class Outline(network):
-        def add_conv(self, name, kernel, channels, outputs, initial=None, bias=True, learnt=True):
-            shapes[f"{name}.weight"] = kernel, kernel, channels, outputs
-            if bias:
-                shapes[f"{name}.bias"] = (outputs,)
+        def add_conv(self, name, kernel, channels, outputs, *_):
+            shapes.update({f"{name}.weight": (kernel, kernel, channels, outputs), f"{name}.bias": (outputs,)})
 
         def add_upscore(self, name, stride, learnt):
-            self.add_conv(name, 2 * stride, self.num_classes, self.num_classes, bias=False)
+            shapes[f"{name}.weight"] = (2 * stride, 2 * stride, self.num_classes, self.num_classes)
 
     Outline(**spec)
     return shapes

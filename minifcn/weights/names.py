@@ -44,6 +44,7 @@ TORCHVISION = Source("torchvision VGG-16", both(TORCH_TRUNK, TRUNK), Preprocessi
 FCN = ([*TRUNK, *HEADS, "upscore"], [*TRUNK, *HEADS, "upscore32"])
 PYTORCH_FCN, CAFFE = Source("pytorch-fcn", both(*FCN), BGR), Source("Caffe", both(*FCN, "blob0", "blob1"), BGR)
 MATCONVNET = Source("MatConvNet VGG-16", both(TRUNK, TRUNK, "filters", "biases"), None)
+SOURCES = (TORCHVISION, PYTORCH_FCN, CAFFE, MATCONVNET)
 
 
 def place(stored: list[Stored]) -> tuple[str, Preprocessing | None, list[Array]]:
@@ -53,10 +54,8 @@ def place(stored: list[Stored]) -> tuple[str, Preprocessing | None, list[Array]]
     """
     prefix = "module." if all(x.name.startswith("module.") for x in stored) else ""  # torch.nn.DataParallel's
     theirs = {x.name.removeprefix(prefix): x for x in stored}
-    sources = (
-        s for s in (TORCHVISION, PYTORCH_FCN, CAFFE, MATCONVNET) if next(iter(s.arrays)) in theirs
-    )  # conv1_1's weight
-    if not (source := next(sources, None)):
+    source = next((s for s in SOURCES if next(iter(s.arrays)) in theirs), None)  # conv1_1's weight
+    if source is None:
         some = ", ".join(plain(name) for name in list(theirs)[:4]) or "none"
         raise InputError(f"weights of another network: its arrays are {some}, ... Give VGG-16 or an FCN of pytorch-fcn")
     if "classifier.1.weight" in theirs:  # of Caffe's VGG-16, which takes BGR of 0..255

@@ -11,12 +11,14 @@ import numpy as np
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from ..datasets.transforms import Preprocessing
+from ..files import MARK
 from ..models.fcn import UPSCORES, FCN32s
 from ..models.geometry import Grid
 from ..models.vgg import CONVS
 from .names import oihw
 
 OPSET, IR_VERSION = 17, 8  # of 2022, so that older runtimes read it, too
+POOLING = {"kernel_shape": (2, 2), "strides": (2, 2), "ceil_mode": 1}
 FLOAT, UINT8 = TensorProto.FLOAT, TensorProto.UINT8
 
 
@@ -29,9 +31,9 @@ class Graph:
 
     def add(self, kind: str, name: str, *inputs, **attributes) -> str:
         """Add a node. inputs: names, or arrays of constants."""
+        constants = {f"{name}.{i}": x for i, x in enumerate(inputs) if not isinstance(x, str)}
+        self.arrays += [numpy_helper.from_array(x, own) for own, x in constants.items()]
         names = [x if isinstance(x, str) else f"{name}.{i}" for i, x in enumerate(inputs)]
-        constants = zip(inputs, names, strict=True)
-        self.arrays += [numpy_helper.from_array(x, own) for x, own in constants if not isinstance(x, str)]
         self.nodes.append(helper.make_node(kind, names, [name], name, **attributes))
         return name
 
@@ -59,8 +61,7 @@ class Graph:
         for block, convs in enumerate(CONVS, 1):
             for i in range(1, convs + 1):
                 x = self.conv(f"conv{block}_{i}", x, self.model.conv1_padding if block == i == 1 else 1, relu=True)
-            pool = f"pool{block}"
-            found[pool] = x = self.add("MaxPool", pool, x, kernel_shape=(2, 2), strides=(2, 2), ceil_mode=1)
+            found[f"pool{block}"] = x = self.add("MaxPool", f"pool{block}", x, **POOLING)
         return found | {"fc7": self.conv("fc7", self.conv("fc6", x, self.model.fc6_padding, relu=True), relu=True)}
 
     def scores(self, x: str) -> str:
@@ -97,6 +98,7 @@ def onnx_model(model: FCN32s, metadata: dict[str, str], labels: bool = False) ->
     ends = [[helper.make_tensor_value_info(*end)] for end in (("pictures", UINT8, [*sides, 3]), out)]
     body = helper.make_graph(graph.nodes, model.name, *ends, graph.arrays)
     opset = helper.make_opsetid("", OPSET)
-    made = helper.make_model(body, producer_name="minifcn", ir_version=IR_VERSION, opset_imports=[opset])
+    about = {"producer_name": "minifcn", "doc_string": MARK, "ir_version": IR_VERSION}
+    made = helper.make_model(body, opset_imports=[opset], **about)
     helper.set_model_props(made, metadata)
     return made
