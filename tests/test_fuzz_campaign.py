@@ -17,7 +17,6 @@ pytestmark = pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reas
 JOBS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
 
 
-@pytest.mark.xfail(reason="until all that it found is mended", strict=True)
 def test_a_thousand_damaged_files(tmp_path):
     results = campaign(spread([*KINDS], 1000), 16, JOBS, tmp_path / "kept")
     failures = [result for result in results if result["outcome"] in BAD]

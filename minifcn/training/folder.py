@@ -21,7 +21,7 @@ from types import SimpleNamespace
 from ..datasets import lasting_name
 from ..datasets.transforms import Preprocessing
 from ..errors import InputError, say
-from ..files import LOCK, atomic_file, write_json
+from ..files import LOCK, atomic_file, check_target, write_json
 from ..version import __version__
 from ..weights import load_weights, open_weights
 from ..weights.weight_file import plain
@@ -60,6 +60,7 @@ def read_config(folder: Path, kind: type[Settings], data: str | None = None) -> 
     path = folder / "config.json"
     moved = {} if data is None else {"data": lasting_name(data)}
     try:
+        check_target(path)  # a pipe would never end
         stages = json.loads(path.read_text(), parse_int=lambda x: int(x) if len(x) < 300 else float(x))["stages"]
         other = "train" if "model" in stages[0] else "pretrain"  # only an FCN has a choice of model
         if other != kind.command:
@@ -110,6 +111,7 @@ def resume(run) -> None:
 def read_metrics(folder: Path) -> dict | None:
     """Read back the metrics of a run that is complete; None where it is not, or they are damaged."""
     with suppress(FileNotFoundError, ValueError, TypeError, KeyError, RecursionError):
+        check_target(folder / "metrics.json")
         metrics = json.loads((folder / "metrics.json").read_text())
         return metrics if type(metrics["model"]) is type(metrics["summary"]) is str else None
 
@@ -140,6 +142,7 @@ class Log(csv.DictWriter):
 
 def read_log(path: Path, step: int, scores: tuple[str, ...]) -> list[dict]:
     """Read the rows up to a step; scores as Log's. Raises InputError where some are missing or damaged."""
+    check_target(path)
     kinds, rows = LOGGED | {f"val_{name}": float for name in scores}, []
     with suppress(ValueError, TypeError, KeyError, csv.Error), open(path, newline="", encoding="utf-8") as file:
         rows = [{name: kinds[name](x) for name, x in row.items() if x} for row in islice(csv.DictReader(file), step)]

@@ -135,6 +135,7 @@ KINDS = {
     "zip .pth": weights("zip", damage=(any_bytes, pickled(True))),
     "safetensors": weights("safetensors", damage=(any_bytes,)),
     "matconvnet": weights("matconvnet", damage=(any_bytes, inside_matlab)),
+    "caffemodel": weights("caffe", damage=(any_bytes,)),
     "pickle calls": weights("", damage=(hostile.hostile_pickle,)),
     "checkpoint": Kind(
         "checkpoint", "checkpoint", ("ck.safetensors",), (in_checkpoint,), (INSPECT, PREDICT, EVALUATE, START)

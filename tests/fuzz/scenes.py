@@ -19,6 +19,8 @@ from PIL import Image
 from safetensors.numpy import save_file
 from small_checkpoint import make_checkpoint
 from small_data import CLASSES, COLOURS, TINY, draw, make_pictures, make_sbd, make_set, zipped
+from test_caffe import arrays as caffe_arrays
+from test_caffe import network as caffe_network
 
 from minifcn import figures, train
 from minifcn.models import TRUNKS
@@ -118,6 +120,8 @@ def weights(root: Path, _) -> None:
     put(root, "zip", by.zipped(by.state_dict(by.tensors(arrays)), by.contents(arrays)))
     save_file(arrays, root / "trunk")
     put(root, "safetensors", (root / "trunk").read_bytes())
+    for how in ({}, {"version": "V1", "form": "legacy", "packed": False}):
+        put(root, "caffe", caffe_network(caffe_arrays("fcn16s"), **how))
     for packed in (False, True):
         stream = io.BytesIO()
         scipy.io.savemat(stream, {"layers": matconvnet(arrays), "meta": {"normalization": {}}}, do_compression=packed)

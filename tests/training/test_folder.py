@@ -1,10 +1,12 @@
 """What a run's folder says when it was damaged: a run that is finished counts as such, or its end is made again."""
 
 import json
+import os
+import shutil
 from pathlib import Path
 
 import pytest
-from small_data import make_set
+from small_data import fails, make_set
 
 from minifcn import train
 from minifcn.errors import InputError
@@ -54,7 +56,7 @@ def test_more_steps_than_rows(step, tmp_path):
 # --- what is trained can be read again ---
 
 
-@pytest.mark.parametrize("given", ["--seed 9007199254740992", "--skip-scale 1e6 -1e6", "--skip-scale 0 1e-300"])
+@pytest.mark.parametrize("given", ["--seed 9007199254740992", "--skip-scale 1e6 -1000000", "--skip-scale 0 1e-300"])
 def test_a_run_s_checkpoints_are_read_whatever_its_options(given, finished, tmp_path):
     data = json.loads((finished / "config.json").read_text())["stages"][0]["data"]
     options = (
@@ -78,6 +80,17 @@ def test_class_names_that_no_checkpoint_may_have(tmp_path):
     options = (
         f"--data {data} --out {tmp_path} --name run --model fcn32s --trunk tiny --steps 1 --batch 1 --init scratch"
     )
-    with pytest.raises(InputError, match=r"its (classes|entries) cannot be .*; names have up to 256 letters"):
+    with pytest.raises(InputError, match="line 1 has over 256 characters"):
         train.main(options.split())
     assert not list(tmp_path.glob("run/*.safetensors"))
+
+
+@pytest.mark.parametrize("name", ["config.json", "metrics.json", "log.csv"])
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with a name")
+def test_a_pipe_in_a_run_s_folder_is_refused(name, finished, tmp_path, capsys):
+    """It would be read for ever."""
+    run = Path(shutil.copytree(finished, tmp_path / "run"))
+    (run / "metrics.json").unlink()
+    (run / name).unlink(missing_ok=True)
+    os.mkfifo(run / name)
+    assert fails(capsys, train.main, "--resume", run).startswith(f"error: {run / name}: not a regular file")
