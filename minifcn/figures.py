@@ -26,8 +26,7 @@ VOID_COLOUR = (224, 224, 192)  # the cream of PASCAL VOC, which is also entry 25
 MARGIN, GAP, TITLE_LINE, LEGEND_LINE, LEGEND_GAP, SWATCH = 16, 10, 26, 28, 32, 16  # of samples(), in pixels
 TITLE_SIZE, FONT_SIZE = 19, 16  # of samples(), in pixels
 TEXT, FAINT, GREY, BLUE, ORANGE = "#222222", "#9a9a9a", "#555555", "#1f4e79", "#b2541a"
-WRONG, VOID_GREY = (214, 40, 40), 150  # of errors()
-BAND = 256
+WRONG, VOID_GREY, BAND = (214, 40, 40), 150, 256  # of errors(); rows that are drawn at a time
 MADE = PngInfo()
 MADE.add_text("Software", MARK)
 
@@ -87,7 +86,8 @@ def save_overlay(path: str | os.PathLike, picture: np.ndarray, labels: np.ndarra
     names, colours = _names(classes), palette.copy()
     colours[: is_background(classes[0])] = 255
     key = [(names[c], colours[c].tolist()) for c in np.unique(labels[labels != IGNORE_LABEL])]
-    legend = _legend(key, image.width, max(1, max(image.size) / 1000))
+    scale = max(1, min(max(image.size) / 1000, image.width / 200, image.height / 10))  # a strip's legend stays small
+    legend = _legend(key, image.width, scale)
     canvas = Image.new("RGB", (legend.width, image.height + legend.height), "white")
     canvas.paste(image, ((legend.width - image.width) // 2, 0))
     canvas.paste(legend, (0, image.height))

@@ -170,3 +170,12 @@ def test_bands_do_not_show(H, monkeypatch):
     monkeypatch.setattr(figures, "BAND", 8)
     np.testing.assert_array_equal(figures.overlay(x, labels, CLASSES, PALETTE), whole[0])
     np.testing.assert_array_equal(figures.errors(x, truth, labels), whole[1])
+
+
+@pytest.mark.parametrize("H, W", [(1, 20_000), (20_000, 1)])
+def test_the_legend_of_a_strip_is_no_bomb(H, W, tmp_path):
+    """In letters for 20,000 pixels it made of a strip a picture of millions."""
+    labels = np.zeros((H, W), np.uint8)
+    figures.save_overlay(tmp_path / "a.png", np.zeros((H, W, 3), np.uint8), labels, ["road"], np.uint8([[9, 9, 9]]))
+    with Image.open(tmp_path / "a.png") as image:
+        assert image.width * image.height < 3_000_000

@@ -37,7 +37,8 @@ KERAS = (
 )
 ONNX = (
     "Convert it in Python: import onnx, onnx.numpy_helper as h, safetensors.numpy as s; m = onnx.load('FILE'); "
-    "s.save_file({x.name: h.to_array(x).copy() for x in m.graph.initializer}, 'weights.safetensors')"
+    "s.save_file({x.name: h.to_array(x).copy() for x in m.graph.initializer}, 'weights.safetensors', "
+    "{p.key: p.value for p in m.metadata_props})"
 )
 MISTAKES = {  # how files begin that are given by mistake
     rb"\Z": "is empty. Get the file again",
@@ -64,7 +65,7 @@ def open_weights(path) -> WeightFile:
     the numbers themselves only the zip .pth and minifcn's checkpoints have checksums.
     """
     with errors_of(path) as name, open(name, "rb") as file:
-        kind, preprocessing, meta = recognise(file.read(512)), None, {}
+        kind, preprocessing, meta = recognise(file.read(4096)), None, {}
         data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)  # what is not read takes no memory
         if kind == "safetensors":
             stored, meta, ours = read_safetensors(name)

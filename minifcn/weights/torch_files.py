@@ -52,7 +52,9 @@ def read_zip(data: mmap, name: str) -> list[Stored]:
     if len(pickles) != 1 or any(name.endswith("constants.pkl") for name in entries):  # TorchScript has the latter
         raise InputError("a zip archive, but not of torch.save. Give a state_dict() as PyTorch saved it, in no archive")
     folder, (start, stop) = pickles[0].removesuffix("data.pkl"), entries[pickles[0]]
-    saved = Reader(io.BytesIO(data[start : min(stop, start + LIMIT)]), storages).load()
+    if stop - start > LIMIT:
+        raise InputError(f"its pickle is over {LIMIT:,} bytes, by what is saved beside the weights. Save them alone")
+    saved = Reader(io.BytesIO(data[start:stop]), storages).load()
     for key, storage in storages.items():
         starts[key], stop = entries.get(f"{folder}data/{key}", (0, -1))
         if stop - starts[key] != nbytes(storage):

@@ -1,5 +1,6 @@
 """Files of Keras and of ONNX: not read, but the error has the lines of Python that convert them, and these do."""
 
+import json
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -8,6 +9,7 @@ import handmade as by
 import numpy as np
 import pytest
 
+from minifcn.datasets.transforms import Preprocessing
 from minifcn.errors import InputError
 from minifcn.weights import open_weights
 
@@ -91,7 +93,7 @@ def test_onnx(tmp_path, monkeypatch):
         tensor.name = name
     model = ModuleType("model")
     model.graph = ModuleType("graph")
-    model.graph.initializer = tensors
+    model.graph.initializer, model.metadata_props = tensors, []
     helper = module(monkeypatch, "onnx.numpy_helper", to_array=lambda tensor: by.trunk()[tensor.name])
     module(monkeypatch, "onnx", load=lambda _: model, numpy_helper=helper, __path__=[])
     exec(lines, {})
@@ -108,3 +110,8 @@ def test_onnx_by_its_library(tmp_path, monkeypatch):
         onnx.save(helper.make_model(helper.make_graph([], "g", [], [], tensors), **about), "made")
         exec(lines_for((tmp_path / "made").read_bytes(), "an ONNX file"), {})
         assert_converted("weights.safetensors")
+    made = onnx.load("made")
+    helper.set_model_props(made, {"preprocessing": json.dumps(Preprocessing().to_dict())})  # as minifcn.export does
+    onnx.save(made, "made")
+    exec(lines_for((tmp_path / "made").read_bytes(), "an ONNX file"), {})
+    assert open_weights("weights.safetensors").preprocessing == Preprocessing()
