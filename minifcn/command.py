@@ -3,13 +3,15 @@
 import argparse
 import io
 import sys
+import traceback
 import warnings
 from collections.abc import Callable
 from functools import partial
 
 from .cpu import keep_freed_memory
-from .errors import LESS_MEMORY, InputError, printable, say
+from .errors import LESS_MEMORY, InputError, printable
 from .files import MARK
+from .training import ranks
 from .weights.shipped import shipped_files
 
 
@@ -54,13 +56,12 @@ def command_line(main: Callable[[], int | None]) -> None:
     try:
         status = main() or 0
     except KeyboardInterrupt:
-        say("interrupted", file=sys.stderr)
-        status = 130
+        status = ranks.tell("interrupted", 130)
     except Exception as error:
-        if not (told := describe(error)):
+        told = describe(error)
+        if told is None and ranks.size() == 1:
             raise
-        say(f"error: {told}", file=sys.stderr)
-        status = 2
+        status = ranks.tell(f"error: {told}", 2) if told else ranks.tell(traceback.format_exc(), 1)
     sys.exit(status)
 
 

@@ -22,6 +22,7 @@ from .command import add_network_options, add_overwrite_option, command_line, co
 from .datasets import open_dataset
 from .errors import InputError, say
 from .files import MARK, check_replaceable, check_target, is_ours, write_json
+from .training import ranks
 from .training.evaluation import check_classes, evaluate, load, predict
 from .weights.shipped import find_model
 
@@ -48,6 +49,7 @@ def options(argv):
 
 def main(argv=None) -> None:
     args = options(argv)
+    ranks.quiet()
     path, out = args.path, args.out or Path("scores.json")
     worst, matrix = (out.with_name(f"{out.stem}_{what}.png") for what in ("worst", "confusion"))
     check_target(out)  # before the work

@@ -6,6 +6,7 @@ weights.safetensors       fsync of the folder: so is the name
 """
 
 import errno
+import io
 import json
 import os
 import platform
@@ -20,6 +21,7 @@ from .errors import InputError, say
 
 MARK, HEAD = "made by minifcn", 4096  # what may be made again says so, within so many bytes
 LOCK = ".minifcn.lock"  # the file in a folder that says which process works there
+WRITE = True  # whether this process writes files; training/ranks.py
 
 
 def check_target(path: str | os.PathLike) -> None:
@@ -61,6 +63,9 @@ def atomic_file(path: str | os.PathLike) -> Iterator[BinaryIO]:
 
     Raises OSError where it could not be written; that names `path`, not the temporary file.
     """
+    if not WRITE:
+        yield io.BytesIO()
+        return
     target = os.path.realpath(path)  # through a symbolic link, or the replacement would cut it
     temporary = os.path.join(os.path.dirname(target), f".{os.path.basename(target)}.tmp")  # a name that no input has
     try:
@@ -102,6 +107,9 @@ def alone_in(folder: Path, wait: bool = False) -> Iterator[None]:
     The system's lock on the file LOCK goes with the process, whatever ends that. Where a file system has no locks a
     note says so. A link is no lock: what it leads to is somebody's.
     """
+    if not WRITE:
+        yield
+        return
     path, command, since = folder / LOCK, " ".join(sys.orig_argv[1:]), time.strftime("%Y-%m-%d %H:%M:%S")
     if path.is_symlink() or (path.is_file() and path.stat().st_nlink > 1):
         raise InputError(f"{path}: a link, not a lock; delete it")

@@ -9,8 +9,11 @@ from .threads import parallel, workspace
 BLOCK = 1 << 16  # elements a block
 
 
-def batch_norm_forward(x, b, eps, relu):
-    """Of x (..., K) return y = xhat + b (or its ReLU), xhat = (x - mean) / sqrt(var + eps), mean and var (K,)."""
+def batch_norm_forward(x, b, eps, relu, total):
+    """Of x (..., K) return y = xhat + b (or its ReLU), xhat = (x - mean) / sqrt(var + eps), mean and var (K,).
+
+    total: gives the sum over all processes, where each has a share of the batch.
+    """
     x = x.reshape(-1, x.shape[-1])  # (M, K)
     M, K = x.shape
     blocks, xhat, y = strips(M, max(1, BLOCK // K)), np.empty_like(x), np.empty_like(x)
@@ -25,14 +28,14 @@ def batch_norm_forward(x, b, eps, relu):
         if relu:
             np.maximum(y[rows], 0, out=y[rows])
 
-    mean = column_sums(lambda rows: [x[rows]], blocks)[0] / M
-    var = column_sums(squares, blocks)[0] / M
+    mean = total(column_sums(lambda rows: [x[rows]], blocks)[0]) / total(M)
+    var = total(column_sums(squares, blocks)[0]) / total(M)
     scales = 1 / np.sqrt(var + x.dtype.type(eps))
     parallel(scale, blocks)
     return y, xhat, mean, var
 
 
-def batch_norm_backward(dy, y, xhat, var, eps):
+def batch_norm_backward(dy, y, xhat, var, eps, total):
     """Return dx (M, K) and db (K,); y is the output where it went through a ReLU, None where not. Alters dy."""
     M, K = xhat.shape
     dy = np.ascontiguousarray(dy).reshape(M, K)
@@ -52,7 +55,8 @@ def batch_norm_backward(dy, y, xhat, var, eps):
         dy[rows] *= scales
 
     db, dscale = column_sums(both, blocks)  # (K,) each
-    level, slope, scales = db / M, dscale / M, 1 / np.sqrt(var + dy.dtype.type(eps))
+    level, slope = total(db) / total(M), total(dscale) / total(M)
+    scales = 1 / np.sqrt(var + dy.dtype.type(eps))
     parallel(combine, blocks)
     return dy, db
 

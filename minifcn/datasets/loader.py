@@ -28,7 +28,8 @@ class Loader:
     Each example is read, changed at random by `augmentation` unless that is None, and made part of a batch by
     `collate`, which also turns pixels into numbers by `preprocessing`; the default pads examples of different sizes
     with void. drop_last leaves out a last batch that is not full. Order and augmentation depend on `seed`. `place`
-    brings x to where it is needed, in the background thread too: a device's asarray, or None for the host.
+    brings x to where it is needed, in the background thread too: a device's asarray, or None for the host. share:
+    gives the part of a batch's indices that is made here, where other processes make the rest.
     """
 
     dataset: Dataset
@@ -40,6 +41,7 @@ class Loader:
     drop_last: bool = False
     place: Callable | None = None
     collate: Callable = collate
+    share: Callable | None = None
 
     def __len__(self) -> int:
         """Batches an epoch."""
@@ -58,7 +60,7 @@ class Loader:
 
     def _load(self, epoch: int, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         samples = []
-        for index in indices.tolist():
+        for index in (self.share(indices) if self.share else indices).tolist():
             picture, labels = self.dataset[index]
             if self.augmentation is not None:
                 rng = counted_rng(self.seed, epoch, index, _AUGMENTATION)

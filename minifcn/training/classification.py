@@ -10,6 +10,7 @@ from ..datasets import classification as pictures
 from ..datasets.loader import Loader
 from ..models.classifier import VGGClassifier, fold_all
 from ..weights import checkpoint
+from . import ranks
 from .loop import Run
 from .settings import ClassificationSettings
 from .task import Task
@@ -30,6 +31,7 @@ class Classification(Task):
     def __init__(self, settings: ClassificationSettings, where: str = "cpu", splits: tuple | None = None):
         s = settings
         super().__init__(s, *(splits or pictures.open_pictures(s.data)), VGGClassifier, (), where)
+        self.model.total = ranks.total
         self.augmentation = partial(pictures.cropped, size=s.size, crop=s.crop, flip=s.flip)
 
     def score(self) -> dict:
@@ -57,15 +59,16 @@ def accuracy(model: VGGClassifier, dataset, preprocessing, size: int, progress: 
 
     A picture counts for top-k if fewer than k other classes score as high as its own or higher: a tie is a mistake.
     """
+    mine = dataset.part(ranks.share(range(len(dataset))))
     how = {"shuffle": False, "place": model.loops.asarray, "collate": pictures.collate}
-    batches = Loader(dataset, BATCH, preprocessing, partial(pictures.centred, size=size), **how)
-    ranks = []
+    batches = Loader(mine, BATCH, preprocessing, partial(pictures.centred, size=size), **how)
+    found = []
     with autograd.no_grad():
         model.eval()
         for x, labels in tqdm(batches.epoch(0), progress, len(batches), leave=False, disable=not progress or None):
-            ranks.append(ranks_of(device.asnumpy(model(x).data)[:, 0, 0], labels[:, 0, 0]))
-    rank = np.concatenate(ranks)
-    return {f"top{k}": float((rank < k).mean()) for k in (1, 5)}
+            found.append(ranks_of(device.asnumpy(model(x).data)[:, 0, 0], labels[:, 0, 0]))
+    found = np.concatenate([*found, []])
+    return {f"top{k}": ranks.total(int((found < k).sum())) / len(dataset) for k in (1, 5)}
 
 
 def ranks_of(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:

@@ -24,6 +24,7 @@ from ..metrics import ConfusionMatrix
 from ..nn import Module
 from ..weights import load_model
 from ..weights.shipped import find_model, shipped_files
+from . import ranks
 
 TILE, MARGIN = 1024, 320  # pixels, multiples of 32, the coarsest stride; FCN-8s looks farthest, 245 around a pixel
 
@@ -107,15 +108,19 @@ def evaluate(model: Module, dataset: Dataset, progress="", each=None, side: int 
     from tqdm import tqdm  # only here: import minifcn does without its modules
 
     counts = ConfusionMatrix(len(dataset.classes), dataset.ignore_label)
-    pictures, scores = run_ahead(dataset.__getitem__, range(len(dataset)), 2), [] if each is None else each
+    mine, scores = ranks.share(range(len(dataset))), []
+    pictures = run_ahead(dataset.__getitem__, mine, 2)
     try:
-        for picture, labels in tqdm(pictures, progress, len(dataset), leave=False, disable=not progress or None):
+        for picture, labels in tqdm(pictures, progress, len(mine), leave=False, disable=not progress or None):
             own = ConfusionMatrix(counts.num_classes, dataset.ignore_label)
             own.update(labels, segment(model, picture, side))
             counts.counts += own.counts
             scores.append(own.jaccard())
     except MemoryError as error:
-        raise MemoryError(f"{dataset.names[len(scores)]}: {error}") from error
+        raise MemoryError(f"{dataset.names[mine[len(scores)]]}: {error}") from error
+    counts.counts = ranks.total(counts.counts)
+    if each is not None:
+        each += ranks.joined(scores)
     return counts
 
 

@@ -30,7 +30,7 @@ from .settings import Settings, revived
 
 LAST = "last.safetensors"
 POSITION = ("step", "seconds", "best_score", "validations")  # how far a run is, as its checkpoint has it
-MOVABLE = {"data", "init"}  # settings that may differ when a run goes on: where files are
+MOVABLE = {"data", "init", "processes"}  # settings that may differ when a run goes on
 LOGGED = {"step": int, "epoch": int, "lr": float, "loss": float}  # columns, and what their cells are
 
 
@@ -95,6 +95,8 @@ def resume(run) -> None:
         told = ", ".join(plain(f"{name} {then.get(name)}, now {now.get(name)}") for name in other)
         way_out = f"restore config.json and {s.data}, or start a new run from its weights: --init {run.last}"
         raise InputError(f"{run.last}: of a run with other settings or data: {told}; {way_out}")
+    if then["processes"] != s.processes:
+        say(f"NOTE: {then['processes']} processes so far, now {s.processes}: the same but for rounding")
     load_weights(run.model, run.last, file, whole=True)
     parameters = run.model.parameters()
     for x in (array.stored for array in file.arrays if not array.name):

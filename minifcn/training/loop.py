@@ -9,6 +9,7 @@ settings and the checkpoint. So a run that was killed and resumed ends bit for b
 
 import json
 import math
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ from .. import device, optim
 from ..errors import InputError
 from ..weights import checkpoint
 from ..weights.metadata import checked
+from . import ranks
 from .folder import LAST, POSITION, Log, resume
 from .machine import RECOMPUTED, resident, text
 
@@ -45,6 +47,8 @@ class Run:
         self.folder, self.task, self.settings, self.model = folder, task, task.settings, task.model
         self.last, self.best = folder / LAST, folder / "best.safetensors"
         s, parameters = self.settings, self.model.parameters()
+        ranks.check(s.batch, s.low_memory)
+        ranks.share_masks(self.model, s.batch)
         self.optimiser = optim.SGD(parameters, s.lr, s.momentum, s.weight_decay, bias_lr=2.0, bias_decay=False)
         if s.low_memory:
             self.optimiser.step_during_backward()
@@ -59,7 +63,9 @@ class Run:
     def train(self, stop) -> None:
         """Train up to the last step. `stop.requested` is looked at after each step; raises Stopped."""
         s, per_step, saved = self.settings, self.settings.batch * self.settings.accumulate, time.monotonic()
-        every = 0.2 if sys.stderr.isatty() else 30  # seconds; a log file needs fewer lines than a terminal
+        every = (
+            0.2 if sys.stderr.isatty() or ranks.TERMINAL in os.environ else 30
+        )  # seconds; a log file needs fewer lines than a terminal
         validate_every = s.val_every and max(1, round(s.val_every * self.steps_per_epoch))  # steps; 0: at the end alone
         done = {"initial": self.step * per_step, "total": s.steps * per_step, "unit": "pic", "mininterval": every}
         log = Log(self.folder / "log.csv", self.log, self.task.scores)
@@ -74,13 +80,13 @@ class Run:
                 bar.update(per_step)
                 bar.set_postfix_str(f"loss {row['loss']:.3f}, {text(resident(self.model.loops))}", refresh=False)
                 self.watch(bar)
-                now = time.monotonic()
+                now, stopped = time.monotonic(), ranks.total(int(stop.requested))
                 epoch_ended = self.step % self.steps_per_epoch == 0
-                if epoch_ended or ended or stop.requested or now - saved > SAVE_SECONDS:
+                if epoch_ended or ended or stopped or now - saved > SAVE_SECONDS:
                     self.seconds, saved = self.seconds + now - saved, now
                     log.flush()
                     self.save(self.last)
-                if stop.requested and not ended:
+                if stopped and not ended:
                     raise Stopped(f"stopped after step {self.step} of {s.steps}, saved {self.last}")
 
     def groups(self) -> Iterator[list[tuple]]:
@@ -99,13 +105,15 @@ class Run:
         self.model.train().start_step(self.step)
         self.optimiser.lr = optim.learning_rate(self.step, s.lr, s.schedule, s.steps, s.warmup)
         self.optimiser.zero_grad()
-        weight = sum(task.weight(labels) for _, labels in group) if s.reduction == "mean" else 1.0
+        group = [ranks.same_size(*batch) for batch in group]
+        weight = ranks.total(sum(task.weight(labels) for _, labels in group)) if s.reduction == "mean" else 1.0
         total = 0.0
         for x, labels in group:
             loss = task.loss(x, labels) * (1 / weight if weight else 0.0)
-            total += float(loss.data)
+            total += ranks.total(float(loss.data))
             self.check_finite(math.isfinite(total), f"the loss is {total:g}")  # before the weights are touched
             loss.backward()
+        ranks.total_gradients(self.model.parameters())
         norm = optim.clip_gradients(self.model.parameters(), s.clip or math.inf)
         self.check_finite(math.isfinite(norm), f"the gradient's norm is {norm:g}")
         self.optimiser.step()
@@ -148,6 +156,8 @@ class Run:
 
     def save(self, path: Path) -> None:
         """Write a checkpoint: all that a run goes on with, and all that evaluate and predict need."""
+        if ranks.rank() > 0:
+            return
         tensors = {f"model/{name}": device.asnumpy(p.data) for name, p in self.model.parameters().items()}
         self.check_finite(all(np.isfinite(w).all() for w in tensors.values()), "a weight is not finite")
         tensors |= {f"momentum/{name}": device.asnumpy(v) for name, v in self.optimiser.momentum_buffers.items()}

@@ -9,7 +9,7 @@ from ..datasets import Dataset, has_split, open_dataset
 from ..datasets.dataset import hold_out, median_frequency_weights, scaled, sided, thinned
 from ..datasets.transforms import Augmentation
 from ..errors import InputError, say
-from . import machine
+from . import machine, ranks
 from .evaluation import evaluate, predict
 from .loop import Run
 from .settings import SegmentationSettings
@@ -76,7 +76,8 @@ class Segmentation(Task):
             weights.load_weights(self.model, run.best, whole=True)
             del splits["val"]  # the network was chosen on it
         shown = self.test_set or self.val_set or self.train_set
-        draw_samples(run.folder / "samples.png", shown, {s.title: self.model}, blend=True)
+        if ranks.rank() == 0:
+            draw_samples(run.folder / "samples.png", shown, {s.title: self.model}, blend=True)
         for name, data in splits.items():
             if data is not None:
                 counts = (self.counts if name == "val" else None) or evaluate(self.model, data, name)

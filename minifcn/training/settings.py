@@ -80,6 +80,7 @@ class Settings:
     flip: bool = option("mirror half of the pictures (default)", True)
     val_every: float = option("epochs between validations; 0: one at the end", 1.0, NOT_NEGATIVE, metavar="E")
     low_memory: bool = False
+    processes: int = usual("that share a batch (default: what is fastest)", 1, POSITIVE, metavar="P")
     seed: int = option("of weights, order and augmentation", 0, SEED)
 
     @property
@@ -173,7 +174,7 @@ def read(p: argparse.ArgumentParser, argv: list[str] | None, settings: type, opt
         p.add_argument(flag(f.name), help=text if shown else argparse.SUPPRESS, **_argument(f))
     p.add_argument("--help-all", action="help", help="show all options")
     given = vars(p.parse_args(argv))
-    extra = ", ".join(flag(name) for name in given if name not in ("resume", "data", "device"))
+    extra = ", ".join(flag(name) for name in given if name not in ("resume", "data", "device", "processes"))
     if "resume" in given and extra:
         way_out = f"to train longer or otherwise, start a new run with --init {given['resume']}/last.safetensors"
         raise InputError(f"--resume: a run keeps its settings; leave out {extra}, or {way_out}")

@@ -18,6 +18,7 @@ from ..datasets import classification, loader, transforms
 from ..errors import InputError, say
 from ..files import alone_in, write_json
 from ..weights import WeightFile, load_weights
+from . import ranks
 from .folder import LAST, new_folder, read_config, read_metrics, stopping, write_config
 from .loop import Run, Stopped
 from .machine import peak
@@ -72,7 +73,7 @@ class Task:
         """The batches of the training set."""
         s = self.settings
         how = {"seed": s.seed, "drop_last": True, "place": self.model.loops.asarray, "collate": self.collate}
-        return loader.Loader(self.train_set, s.batch, self.preprocessing, self.augmentation, **how)
+        return loader.Loader(self.train_set, s.batch, self.preprocessing, self.augmentation, share=ranks.share, **how)
 
     def loss(self, x, labels):
         """The loss of a batch, summed over what is labelled."""
@@ -130,29 +131,38 @@ def complete(kind: type[Task], folder: Path, settings: Settings, where: str, sto
         metrics = {"model": settings.title, "steps": run.step, "train_seconds": round(run.seconds, 1)}
         metrics |= {"peak_memory_bytes": peak(run.model.loops), "validations": run.validations}
         metrics |= run.task.finish(run)
-        figures.curves(folder / "curves.png", run.log, f"val_{run.task.scores[0]}", run.task.score_label)
+        if ranks.rank() == 0:
+            figures.curves(folder / "curves.png", run.log, f"val_{run.task.scores[0]}", run.task.score_label)
         write_json(folder / "metrics.json", metrics)
+        ranks.total(0)  # all wait until it is there
     return metrics
 
 
-def run_command(kind: type[Task], opts: Options, given: dict, plan: Callable, report: Callable) -> int:
+def run_command(kind: type[Task], opts: Options, given: dict, plan: Callable, report: Callable, argv=None) -> int:
     """Begin what a command line asks for, or go on with it; return the exit status.
 
     plan(opts, given) -> the settings of each network, and what is open already: splits, weights.
     report(folder, folders, settings, metrics, device): what is drawn and said at the end; the lists have an
-    entry a network.
+    entry a network.  argv: the command line, where it may be given to several processes instead.
     """
-    device.start(opts.device)  # where there is none, before anything is written
-    task = splits = None
+    task = splits = stages = None
     if opts.resume is not None:
         folder = Path(opts.resume)
         stages = read_config(folder, kind.takes, given.get("data"))
+    if argv is not None and (processes := ranks.choose(kind.takes, given, opts.device, stages)) > 1:
+        return ranks.launch(kind.takes.command, argv, processes)
+    ranks.quiet()
+    where = ranks.card(opts.device)
+    device.start(where)  # where there is none, before anything is written
+    if stages is not None:
+        stages = [replace(s, processes=ranks.size()) for s in stages]
     else:
-        stages, splits, file = plan(opts, given)
-        task = kind(stages[0], opts.device, splits)
+        stages, splits, file = plan(opts, given | {"processes": ranks.size()})
+        task = kind(stages[0], where, splits)
         task.initialise(file)
-        folder = new_folder(Path(opts.out), opts.name or classification.title(stages[0].data))
-        write_config(folder, stages, opts.device)
+        name = opts.name or classification.title(stages[0].data)
+        folder = ranks.first_said(ranks.rank() or new_folder(Path(opts.out), name))
+        write_config(folder, stages, where)
         say(f"run: {folder}")
     folders = [folder] if len(stages) == 1 else [folder / s.title for s in stages]
     metrics = []
@@ -163,8 +173,9 @@ def run_command(kind: type[Task], opts: Options, given: dict, plan: Callable, re
                     stage, task = replace(stage, init=str(folders[i - 1] / LAST)), None
                 place.mkdir(exist_ok=True)
                 with alone_in(place) if place != folder else nullcontext():  # which may be resumed by itself
-                    metrics.append(complete(kind, place, stage, opts.device, stop, task, splits))
-            report(folder, folders, stages, metrics, opts.device)
+                    metrics.append(complete(kind, place, stage, where, stop, task, splits))
+            if ranks.rank() == 0:
+                report(folder, folders, stages, metrics, where)
     except Stopped as stopped:
         command = f"python -m minifcn.{kind.takes.command} --resume {folder}"
         command += f" --device {opts.device}" * (opts.device != "cpu")

@@ -1,0 +1,214 @@
+"""Data-parallel training: several processes, called ranks, each with its share of every batch.
+
+    mpiexec -n 2 python -m minifcn.train ...        or, on one machine, python -m minifcn.train --processes 2 ...
+
+    batch of 4     a b | c d         rank 0 takes a and b, rank 1 c and d; each runs forward and backward on its own
+    gradients      g0  +  g1         MPI's Allreduce: now every rank has the sum
+    weights         w  =  w          so every rank makes the same step
+
+A mean divides by what is labelled in all shares, and dropout draws the masks of the whole batch: but for rounding it is
+the step of one process. Rank 0 alone writes and prints. docs/many_processes.md has more. In a process that mpiexec did
+not start all of this leaves things as they are.
+"""
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from functools import cache
+from importlib.util import find_spec
+from itertools import chain
+from pathlib import Path
+from shutil import which
+
+import numpy as np
+
+from .. import cpu, device, files
+from ..autograd import Tensor
+from ..errors import InputError, say
+
+STARTERS = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE")  # one is set in what mpiexec started
+LOCAL = ("MPI_LOCALRANKID", "OMPI_COMM_WORLD_LOCAL_RANK")  # the number of a rank on its machine
+ALIKE = 2.0  # seconds within which all ranks meet an error that they have in common
+KILLED = b"BAD TERMINATION"  # what MPICH's mpiexec says of that, among much else
+INSTALL = 'pip install "minifcn[mpi]"'
+TERMINAL = "MINIFCN_TERMINAL"  # set where the errors of ranks, which go through pipes, come to a terminal
+
+
+@cache
+def mpi():
+    """mpi4py's MPI, or None in a process that mpiexec did not start."""
+    if not any(name in os.environ for name in STARTERS):
+        return None
+    if find_spec("mpi4py") is None:
+        raise InputError(f"mpi4py is missing, and without it each process would train alone: {INSTALL}")
+    from mpi4py import MPI
+
+    return MPI
+
+
+@cache
+def world():
+    """The communicator of all ranks; None of a process alone. (MPI's own is for errors.)"""
+    return mpi() and mpi().COMM_WORLD.Dup()
+
+
+def rank() -> int:
+    return world().rank if world() else 0
+
+
+def size() -> int:
+    return world().size if world() else 1
+
+
+def quiet() -> None:
+    """Have rank 0 alone write and print, as all of them would do the same."""
+    if rank() > 0:
+        files.WRITE = False
+        sys.stdout = sys.stderr = open(os.devnull, "w")
+
+
+def card(name: str) -> str:
+    """The device of this rank: each on a machine has a GPU of its own where "gpu" is asked for."""
+    number = next((os.environ[variable] for variable in LOCAL if variable in os.environ), "0")
+    return f"gpu:{number}" if name == "gpu" and world() else name
+
+
+def check(batch: int, low_memory: bool) -> None:
+    """Raise InputError where a batch cannot be shared out."""
+    most = 1 if low_memory else batch
+    if size() > most:
+        why = f"--batch {batch}{' with --low-memory' * low_memory}"
+        raise InputError(f"{size()} processes: {why} can be shared out to {most} at most")
+
+
+def share(things):
+    """This rank's share of things in order, such as the indices of a batch; shares differ by one at most."""
+    return things[len(things) * rank() // size() : len(things) * (rank() + 1) // size()]
+
+
+def total(x):
+    """The sum over all ranks of a number, or of an array."""
+    if not world():
+        return x
+    if not hasattr(x, "shape"):
+        return world().allreduce(x)
+    host = np.ascontiguousarray(device.asnumpy(x))
+    found = np.empty_like(host)
+    world().Allreduce(host, found)
+    return device.of(x).asarray(found)
+
+
+def total_gradients(parameters: dict) -> None:
+    """Add up every parameter's gradient over all ranks."""
+    for parameter in parameters.values() if world() else ():
+        if parameter.grad is not None:
+            host = device.asnumpy(parameter.grad)
+            world().Allreduce(mpi().IN_PLACE, host)
+            parameter.grad = device.of(parameter.grad).asarray(host)
+
+
+def first_said(x):
+    """What rank 0 has of something that can be pickled."""
+    return world().bcast(x) if world() else x
+
+
+def joined(found: list) -> list:
+    """The lists of all ranks, one after the other."""
+    return [*chain(*world().allgather(found))] if world() else found
+
+
+def same_size(x, labels: np.ndarray) -> tuple:
+    """Pad pictures x (n,H,W,3) and labels (n,H,W) as one batch of all shares would be: to its largest sizes."""
+    sizes = world().allgather(x.shape[1:3]) if world() else [x.shape[1:3]]
+    room = [
+        (0, 0),
+        *((0, max(all_sides) - side) for all_sides, side in zip(zip(*sizes, strict=True), x.shape[1:3], strict=True)),
+    ]
+    if any(more for _, more in room):
+        x, labels = device.xp(x).pad(x, [*room, (0, 0)]), np.pad(labels, room, constant_values=255)
+    return x, labels
+
+
+def share_masks(model, batch: int) -> None:
+    """Have a network draw the dropout masks of whole batches, and use its share of them."""
+    own, mine = model.dropout, share(range(batch))
+
+    def dropout(name: str, x: Tensor, p: float) -> Tensor:
+        others = (np.empty((n, *x.shape[1:]), x.dtype) for n in (mine.start, batch - mine.stop))
+        own(name, Tensor(next(others)), p)
+        y = own(name, x, p)
+        own(name, Tensor(next(others)), p)
+        return y
+
+    model.dropout = dropout
+
+
+def tell(error: str, status: int) -> int:
+    """Print an error and return the exit status. What all ranks have is said once; else the rank is named, and the
+    others are ended."""
+    if not world():
+        say(error, file=sys.stderr)
+        return status
+    alike, begun = mpi().COMM_WORLD.Ibarrier(), time.monotonic()
+    while not alike.Test():
+        if time.monotonic() - begun > ALIKE:
+            say(*f"rank {rank()}: {error}".splitlines(), file=sys.__stderr__)
+            sys.__stderr__.flush()
+            mpi().COMM_WORLD.Abort(status)
+        time.sleep(0.01)
+    if rank() == 0:
+        say(*error.splitlines(), file=sys.__stderr__)
+    return status
+
+
+# --- starting them on this machine ---
+
+
+def choose(settings: type, given: dict, where: str, begun: list | None) -> int:
+    """How many processes are to be started here: what is given, or what a run has begun with, or what is fastest.
+
+    A small network on the CPU: as many as there are cores and a batch can be shared out to evenly, as its layers are so
+    short that threads would wait for one another. A large one: one process, whose threads share the weights' memory.
+    """
+    if world():
+        return 1
+    if begun or "processes" in given:
+        return given.get("processes") or begun[0].processes
+    trunk, batch = (given.get(name, getattr(settings, name)) for name in ("trunk", "batch"))
+    fits = [n for n in range(1, cpu.num_threads() + 1) if batch % n == 0]
+    best = fits[-1] if trunk == "vgg_quarter" and where == "cpu" else 1
+    if best > 1 and find_spec("mpi4py") is None:
+        say(f"one process; {best} would be faster: {INSTALL}")
+        return 1
+    return best
+
+
+def end_with_parent() -> None:
+    """Ask Linux to stop this process when the one that started it ends, even by SIGKILL."""
+    with suppress(AttributeError, OSError):
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
+
+
+def launch(command: str, argv: list[str], processes: int) -> int:
+    """Run a command as so many processes through mpiexec, which share the cores; return the exit status."""
+    mpiexec = which("mpiexec", path=str(Path(sys.executable).parent)) or which("mpiexec")
+    if mpiexec is None or find_spec("mpi4py") is None:
+        raise InputError(f"--processes {processes}: mpiexec or mpi4py is missing: {INSTALL}")
+    threads = max(1, cpu.num_threads() // processes)
+    print(f"{processes} processes, {threads} threads each (--processes 1: one, with all threads)", flush=True)
+    environment = os.environ | {"MINIFCN_THREADS": str(threads)} | ({TERMINAL: "1"} if sys.stderr.isatty() else {})
+    line = [mpiexec, "-n", str(processes), sys.executable, "-m", f"minifcn.{command}", *argv]
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # mpiexec hands it on
+    try:
+        with subprocess.Popen(line, env=environment, stdout=subprocess.PIPE, preexec_fn=end_with_parent) as job:
+            for text in job.stdout:
+                if KILLED in text:
+                    raise InputError("a process of the job was killed, and so it ended; go on with --resume")
+                print(text.decode(errors="replace"), end="", flush=True)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    return job.returncode
