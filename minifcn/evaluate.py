@@ -49,7 +49,7 @@ def options(argv):
 
 def main(argv=None) -> None:
     args = options(argv)
-    ranks.quiet()
+    args.device = ranks.begin(args.device)
     path, out = args.path, args.out or Path("scores.json")
     worst, matrix = (out.with_name(f"{out.stem}_{what}.png") for what in ("worst", "confusion"))
     check_target(out)  # before the work

@@ -11,12 +11,12 @@ object API (Figure, Agg), with no display, no pyplot and no global state. Every 
 
 import os
 from collections.abc import Callable
+from functools import partial
 from itertools import chain
 from unicodedata import bidirectional
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont, features
-from PIL.PngImagePlugin import PngInfo
+from PIL import Image, ImageDraw, ImageFont, PngImagePlugin, features
 
 from .datasets.colours import is_background
 from .datasets.pictures import IGNORE_LABEL
@@ -27,8 +27,6 @@ MARGIN, GAP, TITLE_LINE, LEGEND_LINE, LEGEND_GAP, SWATCH = 16, 10, 26, 28, 32, 1
 TITLE_SIZE, FONT_SIZE = 19, 16  # of samples(), in pixels
 TEXT, FAINT, GREY, BLUE, ORANGE = "#222222", "#9a9a9a", "#555555", "#1f4e79", "#b2541a"
 WRONG, VOID_GREY, BAND = (214, 40, 40), 150, 256  # of errors(); rows that are drawn at a time
-MADE = PngInfo()
-MADE.add_text("Software", MARK)
 
 
 def colourise(labels: np.ndarray, palette: np.ndarray) -> np.ndarray:
@@ -77,7 +75,7 @@ def _in_bands(draw: Callable, *arrays: np.ndarray) -> np.ndarray:
     return np.concatenate([draw(*(x[rows] for x in arrays)) for rows in bands])
 
 
-def save_overlay(path: str | os.PathLike, picture: np.ndarray, labels: np.ndarray, classes: list[str], palette) -> None:
+def save_overlay(path, picture: np.ndarray, labels: np.ndarray, classes: list[str], palette, mark: str = MARK) -> None:
     """Write the overlay of a picture as a PNG, and below it a legend of the classes that occur; white is untinted.
 
     Raises ValueError as colourise does, and OSError, which names `path`, where the file could not be written.
@@ -91,34 +89,36 @@ def save_overlay(path: str | os.PathLike, picture: np.ndarray, labels: np.ndarra
     canvas = Image.new("RGB", (legend.width, image.height + legend.height), "white")
     canvas.paste(image, ((legend.width - image.width) // 2, 0))
     canvas.paste(legend, (0, image.height))
-    _save(path, canvas.save, pnginfo=MADE)
+    _save(path, canvas.save, mark)
 
 
-def save_label_png(path: str | os.PathLike, labels: np.ndarray, palette: np.ndarray, **more) -> None:
+def save_label_png(path: str | os.PathLike, labels: np.ndarray, palette: np.ndarray, mark: str = "") -> None:
     """Write labels (H, W), 0 .. L-1 or 255, as a paletted PNG: its pixel values are the labels, and it shows colours.
 
-    more: of Pillow's save. Raises ValueError as colourise does, and OSError where the file could not be written.
+    mark: what the file says of itself. Raises ValueError as colourise does, and OSError as save_overlay.
     """
-    _save(path, label_image(labels, palette).save, **more)
+    _save(path, label_image(labels, palette).save, mark)
 
 
-def _save(path: str | os.PathLike, save: Callable, **more) -> None:
-    """Write an image, or a figure, by its own function."""
+def _save(path: str | os.PathLike, save: Callable, mark: str = "") -> None:
+    """Write an image, or a figure, by its own function. mark: what an image says of how it was made."""
+    made = PngImagePlugin.PngInfo()
+    made.add_text("Software", mark)
     with atomic_file(path) as file:
-        save(file, format="png", **more)
+        save(file, format="png", **{"pnginfo": made} if mark else {})
 
 
 # --- the table of samples ---
 
 
-def samples(path: str | os.PathLike, rows: list[list], titles: list[str], classes: list[str], palette, **more) -> None:
+def samples(path: str | os.PathLike, rows: list[list], titles: list[str], classes: list[str], palette, mark="") -> None:
     """Write a PNG with a table of pictures, such as picture | truth | 32s | 16s, over a legend of the L classes.
 
     A row has one cell a column. A cell (H, W, 3) uint8 is a picture and is shown as it is; a cell (H, W) uint8 holds
     labels and is shown in the colours of the palette (L, 3), and if any of them is void, so is the legend. Cells are
     scaled to the width of their column, pictures bilinearly, labels by nearest neighbour; they may differ in size.
-    Titles may hold line breaks. more: as Pillow's save takes it. Raises ValueError where these do not fit together, and
-    OSError, which names `path`, where the file could not be written.
+    Titles may hold line breaks. Raises ValueError where these do not fit together, and OSError, which names `path`,
+    where the file could not be written.
     """
     key = list(zip(_names(classes), palette.tolist(), strict=True))
     if any((x == IGNORE_LABEL).any() for x in chain(*rows) if x.ndim == 2):
@@ -143,13 +143,13 @@ def samples(path: str | os.PathLike, rows: list[list], titles: list[str], classe
             canvas.paste(image, (x + (cell - image.width) // 2, y + (height - GAP - image.height) // 2))
         y += height
     canvas.paste(legend, (0, y))
-    _save(path, canvas.save, **more)
+    _save(path, canvas.save, mark)
 
 
-def compare(path: str | os.PathLike, examples: list[tuple], classes: list[str], palette: np.ndarray) -> None:
+def compare(path, examples: list[tuple], classes: list[str], palette: np.ndarray, mark: str = MARK) -> None:
     """Write a PNG with a row for each example: picture (H, W, 3), true labels (H, W), those predicted, the errors."""
     rows = [[*example, errors(*example)] for example in examples]
-    samples(path, rows, ["picture", "truth", "prediction", "errors"], classes, palette, pnginfo=MADE)
+    samples(path, rows, ["picture", "truth", "prediction", "errors"], classes, palette, mark)
 
 
 def errors(picture: np.ndarray, truth: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -233,7 +233,7 @@ def confusion(path: str | os.PathLike, counts: np.ndarray, classes: list[str]) -
     for i, j in np.argwhere(counts) if L <= 35 else ():  # a number would not fit a smaller cell
         colour = "white" if per_cent[i, j] > 55 else TEXT
         axes.text(j, i, f"{per_cent[i, j]:.0f}", color=colour, fontsize=8, ha="center", va="center")
-    _save(path, figure.savefig, metadata={"Software": MARK})
+    _save(path, partial(figure.savefig, metadata={"Software": MARK}))
 
 
 # --- the training curves ---

@@ -32,10 +32,10 @@ def check_target(path: str | os.PathLike) -> None:
         raise OSError(errno.EEXIST, "not a regular file", os.fspath(path))
 
 
-def is_ours(path: str | os.PathLike) -> bool:
+def is_ours(path: str | os.PathLike, mark: str = MARK) -> bool:
     """Whether a file bears the mark of what minifcn made and can make again: Software of a PNG, a key of a JSON ..."""
     with open(path, "rb") as file:
-        return MARK.encode() in file.read(HEAD)
+        return mark.encode() in file.read(HEAD)
 
 
 def check_replaceable(targets: Iterable, inputs: Iterable = (), overwrite: bool = False) -> None:

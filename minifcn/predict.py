@@ -23,17 +23,19 @@ from contextlib import suppress
 from glob import glob, has_magic
 from itertools import takewhile
 from pathlib import Path
+from zlib import crc32
 
 import numpy as np
 from tqdm import tqdm
 
-from . import figures, gallery
+from . import device, figures, gallery
 from .command import add_network_options, add_overwrite_option, command_line, command_parser, describe
 from .datasets.classes import find_classes, read_classes
 from .datasets.labels import LabelCoding, read_example
 from .datasets.pictures import EXTENSIONS, opened, read_picture, several
 from .errors import InputError, printable, say
-from .files import check_replaceable, is_ours
+from .files import MARK, check_replaceable, is_ours
+from .training import ranks
 from .training.evaluation import MARGIN, TILE, check_classes, load, predict, seen_size
 from .weights.shipped import find_model
 
@@ -52,17 +54,43 @@ def main(argv=None) -> int:
     page = args.out / "gallery.html"
     targets = targets_of(places, truths, args.out) + [page] * bool(args.page or args.also)
     check_replaceable(targets, (*places, *truths.values(), *networks), args.overwrite)
-    announce(networks.values(), places, args.side)
+    if page in targets and ranks.size() > 1:
+        raise InputError("--page, --also: expected one process, as it writes the page; leave these out, or mpiexec")
+    mark, every = fingerprint(model, args.side), len(places)
+    if page not in targets:  # which shows all of them
+        places = {path: place for path, place in places.items() if not is_done(path, place, truths, args.out, mark)}
+    left, places = len(places), dict(ranks.share([*places.items()]))
+    if ranks.rank() == 0:
+        announce(networks.values(), places, args.side)
     args.out.mkdir(parents=True, exist_ok=True)
     bad: dict[str, list[str]] = {}
-    entries = segmented(networks, places, truths, args, bad)
+    begun, entries = time.monotonic(), segmented(networks, places, truths, args, bad, mark)
     if page in targets:
         gallery.write(page, entries, model.meta["classes"], np.array(model.meta["palette"], np.uint8))
         say(f"wrote {page}")
     deque(entries, 0)  # where no page has asked for them
     for reason, paths in bad.items():
         say(f"error: {', '.join(paths)}: {reason}", file=sys.stderr)
-    return bool(bad) + (sum(map(len, bad.values())) == len(places))
+    failed = ranks.total(sum(map(len, bad.values())))
+    if every > 1 and ranks.rank() == 0:
+        rate = (left - failed) / (time.monotonic() - begun)
+        say(f"{left - failed} of {every} pictures, {rate:.2f} a second; {every - left} were done before")
+    return bool(failed) + (failed == every)
+
+
+def fingerprint(model, side: int | None) -> str:
+    """What a picture's files say of the network that made them: which weights, seen at which side."""
+    number = crc32(repr((model.meta, side)).encode())
+    for parameter in model.parameters().values():
+        number = crc32(device.asnumpy(parameter.data), number)
+    return f"{MARK} {number:08x}"
+
+
+def is_done(path: Path, place: Path, truths: dict, out: Path, mark: str) -> bool:
+    """Whether a picture's files are all there, of this network, and no older than what they were made from."""
+    files, read = files_of(out / place, path in truths), (path, truths.get(path, path))
+    newest = max((x.stat().st_mtime for x in read if x.exists()), default=0)
+    return all(x.is_file() and is_ours(x, mark) and x.stat().st_mtime >= newest for x in files)
 
 
 def options(argv):
@@ -83,10 +111,10 @@ def options(argv):
     return args
 
 
-def segmented(networks: dict, places: dict, truths: dict, args, bad: dict):
+def segmented(networks: dict, places: dict, truths: dict, args, bad: dict, mark: str):
     """Write each picture's files, of what args.checkpoint says, and yield its entry in the gallery.
 
-    bad: gets what is wrong with those that cannot be read, {what: pictures}.
+    bad: gets what is wrong with those that cannot be read, {what: pictures}.  mark: what the files are to say.
     """
     meta = networks[args.checkpoint].meta
     classes, palette = meta["classes"], np.array(meta["palette"], np.uint8)
@@ -107,10 +135,10 @@ def segmented(networks: dict, places: dict, truths: dict, args, bad: dict):
             seconds, labels = time.perf_counter() - start, found[args.checkpoint]
             files = files_of(args.out / place, truth is not None)
             files[0].parent.mkdir(parents=True, exist_ok=True)
-            figures.save_label_png(files[0], values[labels], colours, pnginfo=figures.MADE)
-            figures.save_overlay(files[1], picture, labels, classes, palette)
+            figures.save_label_png(files[0], values[labels], colours, mark)
+            figures.save_overlay(files[1], picture, labels, classes, palette, mark)
             if truth is not None:
-                figures.compare(files[2], [(picture, truth, labels)], classes, palette)
+                figures.compare(files[2], [(picture, truth, labels)], classes, palette, mark)
         except (InputError, MemoryError) as error:
             bad.setdefault(describe(error).removeprefix(f"{path}: "), []).append(str(path))
             continue

@@ -64,17 +64,15 @@ def size() -> int:
     return world().size if world() else 1
 
 
-def quiet() -> None:
-    """Have rank 0 alone write and print, as all of them would do the same."""
+def begin(where: str) -> str:
+    """Start this rank's device and return its name (of "gpu" each has its own); rank 0 alone is to write and print."""
     if rank() > 0:
         files.WRITE = False
         sys.stdout = sys.stderr = open(os.devnull, "w")
-
-
-def card(name: str) -> str:
-    """The device of this rank: each on a machine has a GPU of its own where "gpu" is asked for."""
-    number = next((os.environ[variable] for variable in LOCAL if variable in os.environ), "0")
-    return f"gpu:{number}" if name == "gpu" and world() else name
+    if where == "gpu" and world():
+        where += f":{next(os.environ[name] for name in LOCAL if name in os.environ)}"
+    device.start(where)
+    return where
 
 
 def check(batch: int, low_memory: bool) -> None:

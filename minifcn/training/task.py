@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .. import device, figures, ops
+from .. import figures, ops
 from ..datasets import classification, loader, transforms
 from ..errors import InputError, say
 from ..files import alone_in, write_json
@@ -147,16 +147,11 @@ def run_command(kind: type[Task], opts: Options, given: dict, plan: Callable, re
     """
     task = splits = stages = None
     if opts.resume is not None:
-        folder = Path(opts.resume)
-        stages = read_config(folder, kind.takes, given.get("data"))
+        folder, stages = Path(opts.resume), read_config(Path(opts.resume), kind.takes, given.get("data"))
     if argv is not None and (processes := ranks.choose(kind.takes, given, opts.device, stages)) > 1:
         return ranks.launch(kind.takes.command, argv, processes)
-    ranks.quiet()
-    where = ranks.card(opts.device)
-    device.start(where)  # where there is none, before anything is written
-    if stages is not None:
-        stages = [replace(s, processes=ranks.size()) for s in stages]
-    else:
+    where = ranks.begin(opts.device)  # where that is not there, before anything is written
+    if stages is None:
         stages, splits, file = plan(opts, given | {"processes": ranks.size()})
         task = kind(stages[0], where, splits)
         task.initialise(file)
@@ -169,6 +164,7 @@ def run_command(kind: type[Task], opts: Options, given: dict, plan: Callable, re
     try:
         with alone_in(folder), stopping() as stop:
             for i, (stage, place) in enumerate(zip(stages, folders, strict=True)):
+                stage.processes = ranks.size()
                 if i > 0:
                     stage, task = replace(stage, init=str(folders[i - 1] / LAST)), None
                 place.mkdir(exist_ok=True)
