@@ -122,10 +122,7 @@ def joined(found: list) -> list:
 def same_size(x, labels: np.ndarray) -> tuple:
     """Pad pictures x (n,H,W,3) and labels (n,H,W) as one batch of all shares would be: to its largest sizes."""
     sizes = world().allgather(x.shape[1:3]) if world() else [x.shape[1:3]]
-    room = [
-        (0, 0),
-        *((0, max(all_sides) - side) for all_sides, side in zip(zip(*sizes, strict=True), x.shape[1:3], strict=True)),
-    ]
+    room = [(0, 0), *((0, int(most)) for most in np.max(sizes, axis=0) - x.shape[1:3])]
     if any(more for _, more in room):
         x, labels = device.xp(x).pad(x, [*room, (0, 0)]), np.pad(labels, room, constant_values=255)
     return x, labels
@@ -156,7 +153,8 @@ def tell(error: str, status: int) -> int:
         if time.monotonic() - begun > ALIKE:
             say(*f"rank {rank()}: {error}".splitlines(), file=sys.__stderr__)
             sys.__stderr__.flush()
-            mpi().COMM_WORLD.Abort(status)
+            mpi().COMM_WORLD.Abort(status)  # ends all, if not at once
+            return status
         time.sleep(0.01)
     if rank() == 0:
         say(*error.splitlines(), file=sys.__stderr__)
@@ -200,13 +198,13 @@ def launch(command: str, argv: list[str], processes: int) -> int:
     print(f"{processes} processes, {threads} threads each (--processes 1: one, with all threads)", flush=True)
     environment = os.environ | {"MINIFCN_THREADS": str(threads)} | ({TERMINAL: "1"} if sys.stderr.isatty() else {})
     line = [mpiexec, "-n", str(processes), sys.executable, "-m", f"minifcn.{command}", *argv]
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # mpiexec hands it on
-    try:
-        with subprocess.Popen(line, env=environment, stdout=subprocess.PIPE, preexec_fn=end_with_parent) as job:
-            for text in job.stdout:
-                if KILLED in text:
-                    raise InputError("a process of the job was killed, and so it ended; go on with --resume")
+    how = {"stdout": subprocess.PIPE, "start_new_session": True, "preexec_fn": end_with_parent}
+    with subprocess.Popen(line, env=environment, **how) as job:
+        for number in (signal.SIGINT, signal.SIGTERM):  # to all ranks, as if each had got it
+            signal.signal(number, lambda *_: job.terminate())
+        for text in job.stdout:
+            if KILLED in text:
+                raise InputError("a process of the job was killed, and so it ended; go on with --resume")
+            if not text.startswith(b"=" * 40):  # the line before
                 print(text.decode(errors="replace"), end="", flush=True)
-    finally:
-        signal.signal(signal.SIGINT, before)
     return job.returncode

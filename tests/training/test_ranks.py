@@ -11,73 +11,21 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from shutil import which
 
 import numpy as np
 import pytest
-from small_data import WITH_TINY, assert_same_tensors, make_pictures, make_set, read_rows
+from mpi_job import ALL, JOB, MPIEXEC, commandline, job, needs_mpiexec, run, trained
+from small_data import assert_same_tensors, make_pictures, make_set, read_rows
 
 from minifcn.weights import checkpoint
 
-pytest.importorskip("mpi4py")
-MPIEXEC = which("mpiexec", path=str(Path(sys.executable).parent)) or which("mpiexec")
-pytestmark = pytest.mark.skipif(MPIEXEC is None or sys.platform == "win32", reason="no mpiexec")
-
-# The command that is named, with a tiny trunk and without matplotlib. FLOAT64 makes networks and pictures so.
-JOB = (
-    WITH_TINY
-    + """
-import os
-from functools import partial
-import numpy as np
-from importlib import import_module
-from minifcn import figures, models
-from minifcn.datasets import classification, transforms
-from minifcn.training import classification as classifying, task
-
-figures.curves = figures.samples = lambda *_: None
-if os.environ.get("FLOAT64"):
-    def doubled(collate):
-        def collated(samples, preprocessing):
-            x, labels = collate(samples, preprocessing)
-            return x.astype(np.float64), labels
-        return collated
-    task.Task.collate = staticmethod(doubled(transforms.collate))
-    classification.collate = doubled(classification.collate)
-    classifying.Classification.collate = staticmethod(classification.collate)
-    models.MODELS = {name: partial(network, dtype="f8") for name, network in models.MODELS.items()}
-    classifying.VGGClassifier = partial(classifying.VGGClassifier, dtype=np.float64)
-loop.SAVE_SECONDS = float(os.environ.get("SAVE_SECONDS", 120))
-name, arguments = sys.argv[1], sys.argv[2:]
-main = import_module(f"minifcn.{name}").main
-command.command_line(lambda: main(arguments))
-"""
-)
-ALL = "--trunk tiny --lr 0.05 --warmup 3 --dropout 0.5 --balance --seed 5".split()
-
-
-def job(processes, name, *arguments, **environment) -> list[str]:
-    """The command line of a job of so many processes."""
-    return [MPIEXEC, "-n", str(processes), sys.executable, "-c", JOB, name, *map(str, arguments)]
-
-
-def run(processes, name, *arguments, status=0, **environment) -> subprocess.CompletedProcess:
-    known = os.environ | {"MINIFCN_THREADS": "1"} | environment
-    line = job(processes, name, *arguments)
-    ended = subprocess.run(line, capture_output=True, text=True, timeout=120, env=known)
-    assert ended.returncode == status, ended.stdout + ended.stderr
-    return ended
+pytestmark = needs_mpiexec
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     """Pictures of three sizes, so that shares must be padded alike."""
     return make_set(tmp_path_factory.mktemp("sets") / "shapes", sizes=[(32, 40), (27, 45), (40, 30)])
-
-
-def trained(out, processes, data, *more, name="run", **environment):
-    run(processes, "train", "--data", data, "--out", out, "--name", name, *ALL, *more, **environment)
-    return out / name
 
 
 @pytest.mark.parametrize(
@@ -180,18 +128,11 @@ def children(pid: int) -> list[int]:
     return below
 
 
-def commandline(pid: int) -> bytes:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return b"mpiexec"
-
-
 def test_another_number_of_processes_goes_on_and_says_so(data, tmp_path):
     options = ["--model", "fcn32s", "--batch", "4"]
     folder = trained(tmp_path, 2, data, *options, "--steps", "6", name="half")
     config = json.loads((folder / "config.json").read_text())
-    assert config["processes"] == 2
+    assert config["stages"][0]["processes"] == 2
     (folder / "metrics.json").unlink()
     config["stages"][0]["steps"] = 8
     (folder / "config.json").write_text(json.dumps(config))
@@ -200,7 +141,7 @@ def test_another_number_of_processes_goes_on_and_says_so(data, tmp_path):
     config["stages"][0]["steps"] = 6
     (folder / "config.json").write_text(json.dumps(config))
     told = run(1, "train", "--resume", folder)
-    assert "with 2 processes so far, now 1: equal but for rounding" in told.stdout
+    assert "NOTE: 2 processes so far, now 1: the same but for rounding" in told.stdout
 
 
 # --- errors ---
@@ -236,121 +177,3 @@ name, arguments =""",
     said = [line for line in ended.stderr.splitlines() if "train03.png" in line]
     assert len(said) == 1 and said[0].startswith(("rank 0: error: ", "rank 1: error: ")), ended.stderr
     assert "Traceback" not in ended.stderr and ended.returncode == 2
-
-
-# --- predict ---
-
-
-@pytest.fixture(scope="module")
-def network(data, tmp_path_factory):
-    return (
-        trained(tmp_path_factory.mktemp("networks"), 1, data, "--model", "fcn32s", "--steps", "2") / "last.safetensors"
-    )
-
-
-def masks(folder):
-    return {path.relative_to(folder): path.read_bytes() for path in sorted(folder.rglob("*.png"))}
-
-
-def test_predict_shares_out_a_folder_and_skips_what_is_done(network, data, tmp_path):
-    pictures = Path(data) / "images"
-    alone = run(1, "predict", network, pictures, "--out", tmp_path / "alone")
-    assert "18 of 18 pictures, " in alone.stdout and "0 were done before" in alone.stdout
-    shared = run(3, "predict", network, pictures, "--out", tmp_path / "shared")
-    assert shared.stdout.count("18 of 18 pictures, ") == 1
-    assert masks(tmp_path / "shared") == masks(tmp_path / "alone")
-    (tmp_path / "shared" / "train03.png").unlink()
-    (tmp_path / "shared" / "val00_overlay.png").unlink()
-    again = run(2, "predict", network, pictures, "--out", tmp_path / "shared")
-    assert "2 of 18 pictures, " in again.stdout and "16 were done before" in again.stdout
-    assert masks(tmp_path / "shared") == masks(tmp_path / "alone")
-    newer = max(path.stat().st_mtime for path in (tmp_path / "shared").iterdir()) + 10
-    os.utime(pictures / "train05.png", (newer, newer))
-    again = run(1, "predict", network, pictures, "--out", tmp_path / "shared")
-    assert "1 of 18 pictures, " in again.stdout
-    again = run(1, "predict", network, pictures, "--out", tmp_path / "shared", "--side", "20")  # seen otherwise
-    assert "18 of 18 pictures, " in again.stdout
-
-
-def test_a_bad_picture_does_not_stop_the_others(network, data, tmp_path):
-    pictures = tmp_path / "pictures"
-    pictures.mkdir()
-    for path in sorted((Path(data) / "images").glob("train0*.png")):
-        (pictures / path.name).write_bytes(path.read_bytes())
-    (pictures / "train04.png").write_bytes(b"no picture")
-    told = run(3, "predict", network, pictures, "--out", tmp_path / "out", status=1)
-    assert told.stderr.count("train04.png") == 1 and "9 of 10 pictures, " in told.stdout
-    assert len(masks(tmp_path / "out")) == 18
-
-
-def test_a_page_needs_one_process(network, data, tmp_path):
-    told = run(2, "predict", network, Path(data) / "images", "--out", tmp_path, "--page", status=2)
-    assert told.stderr.count("error: --page, --also: expected one process") == 1
-
-
-# --- what starts them ---
-
-
-def launched(data, out, *more, **how):
-    """The command as users give it, which starts its ranks; the shipped width, as a child knows no tiny trunk."""
-    line = [sys.executable, "-m", "minifcn.train", "--data", data, "--out", str(out), "--name", "run"]
-    line += ["--model", "fcn32s", "--init", "scratch", "--val-every", "0", *more]
-    return subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **how)
-
-
-def said(process) -> str:
-    try:
-        return process.communicate(timeout=120)[0]
-    finally:
-        process.kill()
-
-
-def ranks_of(name: str) -> list[int]:
-    """The processes of a job that were started by mpiexec."""
-    pids = [int(path.name) for path in Path("/proc").iterdir() if path.name.isdecimal()]
-    return [pid for pid in pids if name.encode() in commandline(pid) and b"mpiexec" not in commandline(pid)]
-
-
-def wait_for(condition, seconds=60):
-    begun = time.monotonic()
-    while not condition():
-        assert time.monotonic() - begun < seconds
-        time.sleep(0.05)
-
-
-def test_the_command_starts_its_ranks_and_resumes_with_as_many(data, tmp_path):
-    text = said(launched(data, tmp_path, "--steps", "3", "--processes", "2"))
-    assert text.startswith("2 processes, ") and "fcn32s: test Jaccard" in text
-    config = json.loads((tmp_path / "run" / "config.json").read_text())
-    assert config["stages"][0]["processes"] == 2
-    (tmp_path / "run" / "metrics.json").unlink()
-    line = [sys.executable, "-m", "minifcn.train", "--resume", str(tmp_path / "run")]
-    again = subprocess.run(line, capture_output=True, text=True, timeout=120)
-    assert again.stdout.startswith("2 processes, ") and "NOTE" not in again.stdout, again.stdout + again.stderr
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="/proc")
-@pytest.mark.parametrize("who", ["a rank", "the command"])
-def test_a_kill_ends_all_of_them(who, data, tmp_path):
-    process = launched(data, tmp_path, "--steps", "100000", "--processes", "2")
-    wait_for((tmp_path / "run" / "log.csv").exists)
-    ours = [pid for pid in ranks_of(str(tmp_path)) if pid != process.pid]
-    assert len(ours) == 2
-    os.kill(ours[1] if who == "a rank" else process.pid, signal.SIGKILL)
-    text = said(process)
-    wait_for(lambda: not [pid for pid in ranks_of(str(tmp_path)) if pid != process.pid], 10)
-    if who == "a rank":
-        assert process.returncode == 2
-        line = "error: a process of the job was killed, and so it ended; go on with --resume"
-        assert text.rstrip().endswith(line) and "BAD TERMINATION" not in text
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="/proc")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_asked_to_stop_they_save(number, data, tmp_path):
-    process = launched(data, tmp_path, "--steps", "100000", "--processes", "2", start_new_session=True)
-    wait_for((tmp_path / "run" / "log.csv").exists)
-    os.killpg(process.pid, number)  # as a terminal does
-    text = said(process)
-    assert process.returncode == 130 and "go on with: python -m minifcn.train --resume" in text
-    assert (tmp_path / "run" / "last.safetensors").exists()
