@@ -37,7 +37,7 @@ TOYTOWN = {"trunk": "vgg_quarter", "classes": 9, "N": 2, "H": 160, "W": 192, "pa
 
 
 def main() -> None:
-    parts = {f.__name__: f for f in (layers, networks, memory, toytown, growth, threads)}
+    parts = {f.__name__: f for f in (layers, networks, memory, toytown, processes, growth, threads)}
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", choices=parts, default=[*parts])
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "benchmarks.md")
@@ -167,8 +167,29 @@ def toytown(rounds: int) -> list[str]:
     return shown(lines)
 
 
+def processes(rounds: int) -> list[str]:
+    """(e) Small networks: one process of one thread or two, and two processes."""
+    lines = ["## Small networks: `vgg_quarter`, training steps, dropout off", ""]
+    lines += ["Ratios are of PyTorch's time to that of two processes; all have two cores.", ""]
+    heads = ("1 thread, s", "2 threads, s", "2 processes, s", "all-reduce, s", "tuned, s", "ratio", "kept, s", "ratio")
+    lines += row("network", "pictures", *heads, "1 thread to 2 processes") + row(*11 * ["---"])
+    one, two = (
+        Contender("1 thread", "with_minifcn", threads=1),
+        Contender("2 processes", "with_ranks", {}, 1, processes=2),
+    )
+    for network, N, H, W in (("fcn32s", 2, 160, 192), ("fcn8s", 2, 180, 240), ("fcn8s", 4, 360, 480)):
+        job = TOYTOWN | {"kind": "train", "network": network, "N": N, "H": H, "W": W, "warm": 3}
+        seconds = fresh([one, MINIFCN, two, TUNED, TUNED_KEPT], job, 3 * rounds, 1e-3)
+        summed = fresh([two], job | {"kind": "all-reduce"}, rounds, 0)["2 processes"]
+        ours, tuned, kept = (seconds[c.name] for c in (two, TUNED, TUNED_KEPT))
+        cells = [f"{seconds[c.name]:.3f}" for c in (one, MINIFCN, two)] + [f"{summed:.4f}"]
+        cells += [f"{tuned:.3f}", f"**{tuned / ours:.2f}**", f"{kept:.3f}", f"**{kept / ours:.2f}**"]
+        lines += row(network, f"{N} x {H} x {W}", *cells, f"{seconds['1 thread'] / ours:.2f}")
+    return shown(lines)
+
+
 def growth(rounds: int) -> list[str]:
-    """(e) Time against the picture's area and the batch."""
+    """(f) Time against the picture's area and the batch."""
     lines = ['## Growth: training step of FCN-32s, full width, pad "same"', ""]
     lines += row("batch", "picture", "pixels", "seconds", "time an area of the first") + row(*5 * ["---"])
     first = None
@@ -181,7 +202,7 @@ def growth(rounds: int) -> list[str]:
 
 
 def threads(rounds: int) -> list[str]:
-    """(f) One thread against two."""
+    """(g) One thread against two."""
     lines = ["## One thread against two: training step of FCN-32s, full width, 360 x 480, pad 100", ""]
     lines += row("", "1 thread, s", "2 threads, s", "ratio") + row(*4 * ["---"])
     for side in (MINIFCN, TUNED):

@@ -17,21 +17,23 @@ import numpy as np
 
 def main() -> None:
     side = importlib.import_module(sys.argv[1])
-    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    # of a side with several processes the first one alone answers; all do what it is sent, as often as it says
+    first, agreed = getattr(side, "first", True), getattr(side, "agreed", bool)
+    answers = os.fdopen(os.dup(1), "w", buffering=1) if first else open(os.devnull, "w")
     os.dup2(2, 1)  # whatever a library prints is no answer
     run = None
-    for line in sys.stdin:
+    for line in side.orders(sys.stdin) if hasattr(side, "orders") else sys.stdin:
         order = json.loads(line)
         answer = {}
         if "prepare" in order:
             run, array = prepared(side, order["prepare"])
             results = [array(run()) for _ in range(order["prepare"].get("warm", 1))]
-            if order.get("result"):
+            if order.get("result") and first:
                 np.save(order["result"], np.stack(results))
             del results
         elif "time" in order:
             seconds, until = [], time.perf_counter() + order["time"]
-            while not seconds or time.perf_counter() < until:
+            while agreed(not seconds or time.perf_counter() < until):
                 start = time.perf_counter()
                 run()
                 seconds.append(time.perf_counter() - start)

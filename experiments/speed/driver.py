@@ -18,17 +18,20 @@ TURN = 0.3  # seconds a contender works before it is the next one's turn
 
 @dataclass
 class Contender:
-    """A process that does jobs. side: a module beside this one; options are added to each of its jobs."""
+    """A process that does jobs, or several. side: a module beside this one; options are added to each of its jobs."""
 
     name: str
     side: str
     options: dict = field(default_factory=dict)
     threads: int = 2
+    processes: int = 1
     environment: dict = field(default_factory=dict)
 
     def __enter__(self):
         threads = {"MINIFCN_THREADS": str(self.threads), "OMP_NUM_THREADS": str(self.threads)}
         command = [sys.executable, str(HERE / "contender.py"), self.side]
+        if self.processes > 1:
+            command = [str(Path(sys.executable).parent / "mpiexec"), "-n", str(self.processes), *command]
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
         self.process = subprocess.Popen(command, env=os.environ | threads | self.environment, **pipes)
         return self
@@ -59,7 +62,7 @@ def measure(contenders: list[Contender], job: dict, rounds: int, tolerance: floa
             results[c.name] = np.load(file).astype(np.float64)
     truth = results[contenders[-1].name]
     for name, result in results.items():
-        error = np.linalg.norm(result - truth) / np.linalg.norm(truth)
+        error = np.linalg.norm(result - truth) / max(np.linalg.norm(truth), 1e-300)
         if not error <= tolerance:
             raise RuntimeError(f"{name} on {job}: relative error {error:.1e}, more than {tolerance:.0e}")
     for _ in range(rounds):
