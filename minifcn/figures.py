@@ -10,7 +10,7 @@ object API (Figure, Agg), with no display, no pyplot and no global state. Every 
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import chain
 from unicodedata import bidirectional
@@ -55,24 +55,22 @@ def overlay(picture: np.ndarray, labels: np.ndarray, classes: list[str], palette
     Void stays as it is; so does a first class called background or the like. A border's line is a pixel wide in each
     class, in large pictures a pixel for every 400 of the longer side.
     """
-    line, border = max(1, round(max(labels.shape) / 400)), np.zeros(labels.shape, bool)
-    for x, found in ((labels, border), (labels.T, border.T)):  # along columns, along rows
-        around = np.pad(x, ((line, line), (0, 0)), "edge")
-        changes = np.cumsum(np.diff(around, axis=0, prepend=around[:1]) != 0, axis=0, dtype=np.uint16)  # modulo 2^16
-        found |= changes[2 * line :] != changes[: -2 * line]  # any within `line`?
+    return np.concatenate([*_overlay_bands(picture, labels, classes, palette)])
 
-    def tinted(picture, labels, border):
+
+def _overlay_bands(picture, labels, classes, palette) -> Iterator[np.ndarray]:
+    """Yield overlay's rows, BAND at a time: all at once would take tens of bytes a pixel."""
+    line = max(1, round(max(labels.shape) / 400))
+    around = np.pad(labels, line, "edge")
+    for top in range(0, len(labels), BAND):
+        near, shown = around[top : top + BAND + 2 * line], labels[top : top + BAND]
+        border = np.zeros(shown.shape, bool)
+        for x, found in ((near[:, line:-line], border), (near[line:-line].T, border.T)):  # along columns, along rows
+            changes = np.cumsum(np.diff(x, axis=0, prepend=x[:1]) != 0, axis=0, dtype=np.uint16)  # modulo 2^16
+            found |= changes[2 * line :] != changes[: -2 * line]  # any within `line`?
         share = np.where(border, 1, np.float32(0.5))[..., None]  # (h, W, 1)
-        share[(labels == IGNORE_LABEL) | (labels == 0) & is_background(classes[0])] = 0
-        return np.rint((1 - share) * picture + share * colourise(labels, palette)).astype(np.uint8)
-
-    return _in_bands(tinted, picture, labels, border)
-
-
-def _in_bands(draw: Callable, *arrays: np.ndarray) -> np.ndarray:
-    """Return draw(*arrays), made of BAND rows at a time: all at once would take tens of bytes a pixel."""
-    bands = (slice(top, top + BAND) for top in range(0, len(arrays[0]), BAND))
-    return np.concatenate([draw(*(x[rows] for x in arrays)) for rows in bands])
+        share[(shown == IGNORE_LABEL) | (shown == 0) & is_background(classes[0])] = 0
+        yield np.rint((1 - share) * picture[top : top + BAND] + share * colourise(shown, palette)).astype(np.uint8)
 
 
 def save_overlay(path, picture: np.ndarray, labels: np.ndarray, classes: list[str], palette, mark: str = MARK) -> None:
@@ -80,15 +78,14 @@ def save_overlay(path, picture: np.ndarray, labels: np.ndarray, classes: list[st
 
     Raises ValueError as colourise does, and OSError, which names `path`, where the file could not be written.
     """
-    image = Image.fromarray(overlay(picture, labels, classes, palette))
-    names, colours = _names(classes), palette.copy()
+    (H, W), names, colours = labels.shape, _names(classes), palette.copy()
     colours[: is_background(classes[0])] = 255
     key = [(names[c], colours[c].tolist()) for c in np.unique(labels[labels != IGNORE_LABEL])]
-    scale = max(1, min(max(image.size) / 1000, image.width / 200, image.height / 10))  # a strip's legend stays small
-    legend = _legend(key, image.width, scale)
-    canvas = Image.new("RGB", (legend.width, image.height + legend.height), "white")
-    canvas.paste(image, ((legend.width - image.width) // 2, 0))
-    canvas.paste(legend, (0, image.height))
+    legend = _legend(key, W, max(1, min(max(H, W) / 1000, W / 200, H / 10)))  # of a strip it stays small
+    canvas = Image.new("RGB", (legend.width, H + legend.height), "white")
+    for i, band in enumerate(_overlay_bands(picture, labels, classes, palette)):
+        canvas.paste(Image.fromarray(band), ((legend.width - W) // 2, i * BAND))
+    canvas.paste(legend, (0, H))
     _save(path, canvas.save, mark)
 
 
@@ -154,14 +151,14 @@ def compare(path, examples: list[tuple], classes: list[str], palette: np.ndarray
 
 def errors(picture: np.ndarray, truth: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Return a picture (H, W, 3) uint8 in grey, red where labels (H, W) are not the true ones; void is plain grey."""
-
-    def drawn(picture, truth, labels):
-        x = np.repeat(100 + picture.mean(axis=2, keepdims=True) / 2, 3, axis=2)  # (h, W, 3), pale
-        x[truth != labels] = 0.3 * x[truth != labels] + 0.7 * np.array(WRONG)
-        x[truth == IGNORE_LABEL] = VOID_GREY
-        return x.astype(np.uint8)
-
-    return _in_bands(drawn, picture, truth, labels)
+    drawn = np.empty_like(picture)
+    for rows in (slice(top, top + BAND) for top in range(0, len(picture), BAND)):
+        x = np.repeat(100 + picture[rows].mean(axis=2, keepdims=True) / 2, 3, axis=2)  # (h, W, 3), pale
+        wrong = truth[rows] != labels[rows]
+        x[wrong] = 0.3 * x[wrong] + 0.7 * np.array(WRONG)
+        x[truth[rows] == IGNORE_LABEL] = VOID_GREY
+        drawn[rows] = x
+    return drawn
 
 
 def _font(size: int) -> ImageFont.FreeTypeFont:

@@ -397,7 +397,7 @@ def test_values_out_of_range(options, named, data, tmp_path, capsys):
 
 
 def test_a_seed_out_of_range_in_check_gradients(capsys):
-    assert fails(capsys, check_gradients.main, "--seed", "-1") == "error: --seed: expected 0 or more, received -1"
+    assert fails(capsys, check_gradients.main, "--seed", "-1") == "error: --seed: expected 0 to 2^53, received -1"
 
 
 def test_a_missing_start_leaves_no_folder_behind(data, tmp_path, capsys):

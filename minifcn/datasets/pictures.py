@@ -33,6 +33,7 @@ _GREY_STEP = {"L;2": 85, "L;4": 17}
 FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "BMP", "GIF", "PPM")
 _LOSSLESS = ("PNG", "BMP", "GIF", "TIFF", "PPM")  # formats that give back the pixels that were saved, but for these:
 _LOSSY_TIFF = ("jpeg", "tiff_jpeg", "webp", "tiff_sgilog", "tiff_sgilog24")  # compressions
+WEBP_PIXELS = 1 << 25  # Pillow decodes WebP to four copies of them
 ROWS = 256  # of a picture, converted at a time: a large one would need three more copies
 _CLUTTER = ("thumbs.db", "desktop.ini", "__macosx")  # what file managers leave behind
 
@@ -94,6 +95,8 @@ def decode(path: str | Path, what: str, file: BytesIO | None = None) -> Image.Im
     with opened(path, what, file) as image:
         if image.width * image.height > (Image.MAX_IMAGE_PIXELS or math.inf):
             raise Image.DecompressionBombError
+        if image.format == "WEBP" and image.width * image.height > WEBP_PIXELS:
+            raise ValueError(f"WebP of more than {WEBP_PIXELS:,} pixels, which takes much memory: convert it to PNG")
         step = _GREY_STEP.get(image.tile[0][3], 1) if image.format == "PNG" and image.tile else 1
         exact = image.format in _LOSSLESS and image.info.get("compression") not in _LOSSY_TIFF
         undone = orientation_of(image) if image.format == "TIFF" else 1  # by Pillow, while loading

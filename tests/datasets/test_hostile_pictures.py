@@ -245,3 +245,11 @@ def test_bytes_a_pixel_of_labels(tmp_path, mode, right):
         else:
             with pytest.raises(InputError, match=f"at {H * W} pixels, first at row 0, column 0"):
                 coding.read(tmp_path / "a.png")
+
+
+def test_a_large_webp_is_refused_before_it_is_decoded(tmp_path, monkeypatch):
+    """Pillow would hold four copies of it."""
+    Image.new("RGB", (6000, 6000)).save(tmp_path / "a.webp", "WEBP", quality=1, method=0)
+    monkeypatch.setattr(ImageFile.ImageFile, "load", lambda _: pytest.fail("decoded"))
+    with pytest.raises(InputError, match=r"a.webp: unreadable picture \(WebP of more than 33,554,432 pixels, .*PNG"):
+        read_picture(tmp_path / "a.webp")

@@ -27,7 +27,8 @@ def two_lines(argv: list[str]) -> None:
 
 
 def escape(argv: list[str]) -> None:
-    raise InputError(f"{argv[0]}: \x1b[31m")
+    print(f"error: {argv[0]}: \x1b[31m", file=sys.stderr)
+    raise SystemExit(2)
 
 
 def warn(_) -> None:
