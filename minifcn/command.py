@@ -8,10 +8,10 @@ import warnings
 from collections.abc import Callable
 from functools import partial
 
+from . import ranks
 from .cpu import keep_freed_memory
 from .errors import LESS_MEMORY, InputError, printable
 from .files import MARK
-from .training import ranks
 from .weights.shipped import shipped_files
 
 

@@ -17,12 +17,11 @@ from pathlib import Path
 
 import numpy as np
 
-from . import figures
+from . import figures, ranks
 from .command import add_network_options, add_overwrite_option, command_line, command_parser
 from .datasets import open_dataset
 from .errors import InputError, say
 from .files import MARK, check_replaceable, check_target, is_ours, write_json
-from .training import ranks
 from .training.evaluation import check_classes, evaluate, load, predict
 from .weights.shipped import find_model
 

@@ -146,7 +146,7 @@ def samples(path: str | os.PathLike, rows: list[list], titles: list[str], classe
 def compare(path, examples: list[tuple], classes: list[str], palette: np.ndarray, mark: str = MARK) -> None:
     """Write a PNG with a row for each example: picture (H, W, 3), true labels (H, W), those predicted, the errors."""
     rows = [[*example, errors(*example)] for example in examples]
-    samples(path, rows, ["picture", "truth", "prediction", "errors"], classes, palette, mark)
+    samples(path, rows, ["picture", "truth", "prediction", "errors"], classes, palette, mark=mark)
 
 
 def errors(picture: np.ndarray, truth: np.ndarray, labels: np.ndarray) -> np.ndarray:

@@ -21,7 +21,7 @@ from .errors import InputError, say
 
 MARK, HEAD = "made by minifcn", 4096  # what may be made again says so, within so many bytes
 LOCK = ".minifcn.lock"  # the file in a folder that says which process works there
-WRITE = True  # whether this process writes files; training/ranks.py
+WRITE = True  # whether this process writes files; ranks.py
 
 
 def check_target(path: str | os.PathLike) -> None:

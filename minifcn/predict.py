@@ -28,14 +28,13 @@ from zlib import crc32
 import numpy as np
 from tqdm import tqdm
 
-from . import device, figures, gallery
+from . import device, figures, gallery, ranks
 from .command import add_network_options, add_overwrite_option, command_line, command_parser, describe
 from .datasets.classes import find_classes, read_classes
 from .datasets.labels import LabelCoding, read_example
 from .datasets.pictures import EXTENSIONS, opened, read_picture, several
 from .errors import InputError, printable, say
 from .files import MARK, check_replaceable, is_ours
-from .training import ranks
 from .training.evaluation import MARGIN, TILE, check_classes, load, predict, seen_size
 from .weights.shipped import find_model
 

@@ -21,7 +21,7 @@ FLOORS = [
     {"datasets"},
     {"weights"},
     {"figures", "gallery", "cases"},
-    {"command"},
+    {"command", "ranks"},
     {"training"},
 ]
 COMMANDS = {path.stem for path in (ROOT / "minifcn").glob("*.py")} - set().union(*FLOORS) - {"__init__"}

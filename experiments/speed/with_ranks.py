@@ -5,7 +5,7 @@ import numpy as np
 from with_minifcn import network, versions  # noqa: F401  (contender.py asks for it)
 
 import minifcn as mf
-from minifcn.training import ranks
+from minifcn import ranks
 
 
 def prepare(job: dict):

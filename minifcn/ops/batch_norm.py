@@ -42,7 +42,7 @@ def batch_norm(x, b, relu: bool = False, total: Callable = alone) -> tuple[Tenso
     """Normalise x (N,H,W,K) over the batch and add b (K,) -> y (N,H,W,K), and (mean, var), arrays (K,) of no gradient.
 
     relu: whether to finish with max(y, 0). total: gives the sum over all processes of a number or an array, where each
-    has a share of the batch (training/ranks.py). Raises ValueError for shapes that do not fit.
+    has a share of the batch (ranks.py). Raises ValueError for shapes that do not fit.
     """
     function = BatchNorm(relu=relu, total=total)
     y = function(*fit("batch_norm", x=(x, "N H W K"), b=(b, "K")))

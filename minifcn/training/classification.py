@@ -5,12 +5,11 @@ from functools import partial
 import numpy as np
 from tqdm import tqdm
 
-from .. import autograd, device
+from .. import autograd, device, ranks
 from ..datasets import classification as pictures
 from ..datasets.loader import Loader
 from ..models.classifier import VGGClassifier, fold_all
 from ..weights import checkpoint
-from . import ranks
 from .loop import Run
 from .settings import ClassificationSettings
 from .task import Task

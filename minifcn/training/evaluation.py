@@ -13,7 +13,7 @@ from itertools import product
 import numpy as np
 from PIL import Image
 
-from .. import device
+from .. import device, ranks
 from ..autograd import no_grad
 from ..datasets import Dataset
 from ..datasets.loader import run_ahead
@@ -24,7 +24,6 @@ from ..metrics import ConfusionMatrix
 from ..nn import Module
 from ..weights import load_model
 from ..weights.shipped import find_model, shipped_files
-from . import ranks
 
 TILE, MARGIN = 1024, 320  # pixels, multiples of 32, the coarsest stride; FCN-8s looks farthest, 245 around a pixel
 

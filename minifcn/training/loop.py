@@ -20,11 +20,10 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from .. import device, optim
+from .. import device, optim, ranks
 from ..errors import InputError
 from ..weights import checkpoint
 from ..weights.metadata import checked
-from . import ranks
 from .folder import LAST, POSITION, Log, resume
 from .machine import RECOMPUTED, resident, text
 

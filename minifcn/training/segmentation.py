@@ -4,12 +4,12 @@ import math
 from functools import partial
 from pathlib import Path
 
-from .. import figures, models, weights
+from .. import figures, models, ranks, weights
 from ..datasets import Dataset, has_split, open_dataset
 from ..datasets.dataset import hold_out, median_frequency_weights, scaled, sided, thinned
 from ..datasets.transforms import Augmentation
 from ..errors import InputError, say
-from . import machine, ranks
+from . import machine
 from .evaluation import evaluate, predict
 from .loop import Run
 from .settings import SegmentationSettings

@@ -80,7 +80,7 @@ class Settings:
     flip: bool = option("mirror half of the pictures (default)", True)
     val_every: float = option("epochs between validations; 0: one at the end", 1.0, NOT_NEGATIVE, metavar="E")
     low_memory: bool = False
-    processes: int = usual("that share a batch (default: what is fastest)", 1, POSITIVE, metavar="P")
+    processes: int = option("that share a batch (default: 1; small networks: fastest)", 1, POSITIVE, metavar="P")
     seed: int = option("of weights, order and augmentation", 0, SEED)
 
     @property

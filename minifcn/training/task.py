@@ -13,12 +13,11 @@ from pathlib import Path
 
 import numpy as np
 
-from .. import figures, ops
+from .. import figures, ops, ranks
 from ..datasets import classification, loader, transforms
 from ..errors import InputError, say
 from ..files import alone_in, write_json
 from ..weights import WeightFile, load_weights
-from . import ranks
 from .folder import LAST, new_folder, read_config, read_metrics, stopping, write_config
 from .loop import Run, Stopped
 from .machine import peak

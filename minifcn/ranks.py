@@ -26,9 +26,9 @@ from shutil import which
 
 import numpy as np
 
-from .. import cpu, device, files
-from ..autograd import Tensor
-from ..errors import InputError, say
+from . import cpu, device, files
+from .autograd import Tensor
+from .errors import InputError, say
 
 STARTERS = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE")  # one is set in what mpiexec started
 LOCAL = ("MPI_LOCALRANKID", "OMPI_COMM_WORLD_LOCAL_RANK")  # the number of a rank on its machine
