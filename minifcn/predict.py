@@ -71,9 +71,10 @@ def main(argv=None) -> int:
     for reason, paths in bad.items():
         say(f"error: {', '.join(paths)}: {reason}", file=sys.stderr)
     failed = ranks.total(sum(map(len, bad.values())))
-    if every > 1 and ranks.rank() == 0:
+    if ranks.rank() == 0 and (ranks.size() > 1 or left < every):
         rate = (left - failed) / (time.monotonic() - begun)
-        say(f"{left - failed} of {every} pictures, {rate:.2f} a second; {every - left} were done before")
+        told = f"{left - failed} of {every} pictures, {rate:.2f} a second; {every - left} were done before"
+        say(told, file=sys.stderr)
     return bool(failed) + (failed == every)
 
 

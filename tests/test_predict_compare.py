@@ -82,7 +82,8 @@ def test_checkpoints_of_before_have_the_class_ids(tmp_path):
         if not masks:
             pictures(tmp_path, 1)
         assert exit_status(predict.main, path, tmp_path / "images", "--out", tmp_path / title) == 0
-        masks.append((tmp_path / title / "0.png").read_bytes())
+        with Image.open(tmp_path / title / "0.png") as mask:
+            masks.append((mask.getpalette(), np.array(mask).tolist()))
     assert masks[0] == masks[1]
 
 
@@ -100,7 +101,7 @@ def test_compare(values, one, tmp_path, monkeypatch, capsys):
     given = given if one else [tmp_path / "images", "--compare", tmp_path / "labels"]
     assert exit_status(predict.main, path, *given, "--out", tmp_path / "out") == 0
     assert len(drawn) == 1 if one else 2
-    for (picture, labels), (seen, truth, found, classes, palette) in zip(examples[one:], drawn, strict=True):
+    for (picture, labels), (seen, truth, found, classes, palette, _) in zip(examples[one:], drawn, strict=True):
         np.testing.assert_array_equal(seen, picture)
         np.testing.assert_array_equal(truth, labels)
         np.testing.assert_array_equal(found, classes_of(load(path), picture))

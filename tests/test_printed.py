@@ -74,7 +74,7 @@ def test_predict_prints_no_names_raw(nasty, capsys):
     said = capsys.readouterr()
     assert status == 1 and "\x1b" not in said.out + said.err and "\u202e" not in said.out + said.err
     lines = said.out.splitlines()
-    assert len(lines) == 3 and lines[0].startswith(str(Path("hol", printable(nasty))))
+    assert len(lines) == 2 and lines[0].startswith(str(Path("hol", printable(nasty))))
     assert len(said.err.splitlines()) == 2
 
 

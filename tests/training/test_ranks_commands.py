@@ -36,22 +36,21 @@ def masks(folder):
 
 def test_predict_shares_out_a_folder_and_skips_what_is_done(network, data, tmp_path):
     pictures = Path(data) / "images"
-    alone = run(1, "predict", network, pictures, "--out", tmp_path / "alone")
-    assert "18 of 18 pictures, " in alone.stdout and "0 were done before" in alone.stdout
+    run(1, "predict", network, pictures, "--out", tmp_path / "alone")
     shared = run(3, "predict", network, pictures, "--out", tmp_path / "shared")
-    assert shared.stdout.count("18 of 18 pictures, ") == 1
+    assert shared.stderr.count("18 of 18 pictures, ") == shared.stderr.count(" a second; 0 were done before") == 1
     assert masks(tmp_path / "shared") == masks(tmp_path / "alone")
     (tmp_path / "shared" / "train03.png").unlink()
     (tmp_path / "shared" / "val00_overlay.png").unlink()
     again = run(2, "predict", network, pictures, "--out", tmp_path / "shared")
-    assert "2 of 18 pictures, " in again.stdout and "16 were done before" in again.stdout
+    assert "2 of 18 pictures, " in again.stderr and "16 were done before" in again.stderr
     assert masks(tmp_path / "shared") == masks(tmp_path / "alone")
     newer = max(path.stat().st_mtime for path in (tmp_path / "shared").iterdir()) + 10
     os.utime(pictures / "train05.png", (newer, newer))
     again = run(1, "predict", network, pictures, "--out", tmp_path / "shared")
-    assert "1 of 18 pictures, " in again.stdout
-    again = run(1, "predict", network, pictures, "--out", tmp_path / "shared", "--side", "20")  # seen otherwise
-    assert "18 of 18 pictures, " in again.stdout
+    assert "1 of 18 pictures, " in again.stderr
+    again = run(2, "predict", network, pictures, "--out", tmp_path / "shared", "--side", "20")  # seen otherwise
+    assert "18 of 18 pictures, " in again.stderr
 
 
 def test_a_bad_picture_does_not_stop_the_others(network, data, tmp_path):
@@ -61,7 +60,7 @@ def test_a_bad_picture_does_not_stop_the_others(network, data, tmp_path):
         (pictures / path.name).write_bytes(path.read_bytes())
     (pictures / "train04.png").write_bytes(b"no picture")
     told = run(3, "predict", network, pictures, "--out", tmp_path / "out", status=1)
-    assert told.stderr.count("train04.png") == 1 and "9 of 10 pictures, " in told.stdout
+    assert told.stderr.count("train04.png") == 1 and "9 of 10 pictures, " in told.stderr
     assert len(masks(tmp_path / "out")) == 18
 
 
