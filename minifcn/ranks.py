@@ -64,6 +64,10 @@ def size() -> int:
     return world().size if world() else 1
 
 
+def describe() -> str:
+    return f" in each of {size()} processes (--processes 1: all in one)" if world() else ""
+
+
 def begin(where: str) -> str:
     """Start this rank's device and return its name (of "gpu" each has its own); rank 0 alone is to write and print."""
     if rank() > 0:
@@ -151,8 +155,9 @@ def tell(error: str, status: int) -> int:
     alike, begun = mpi().COMM_WORLD.Ibarrier(), time.monotonic()
     while not alike.Test():
         if time.monotonic() - begun > ALIKE:
-            say(*f"rank {rank()}: {error}".splitlines(), file=sys.__stderr__)
+            say(*error.replace("error: ", f"error: rank {rank()}: ", 1).splitlines(), file=sys.__stderr__)
             sys.__stderr__.flush()
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # MPI would add words of its own
             mpi().COMM_WORLD.Abort(status)  # ends all, if not at once
             return status
         time.sleep(0.01)
@@ -195,7 +200,6 @@ def launch(command: str, argv: list[str], processes: int) -> int:
     if mpiexec is None or find_spec("mpi4py") is None:
         raise InputError(f"--processes {processes}: mpiexec or mpi4py is missing: {INSTALL}")
     threads = max(1, cpu.num_threads() // processes)
-    print(f"{processes} processes, {threads} threads each (--processes 1: one, with all threads)", flush=True)
     environment = os.environ | {"MINIFCN_THREADS": str(threads)} | ({TERMINAL: "1"} if sys.stderr.isatty() else {})
     line = [mpiexec, "-n", str(processes), sys.executable, "-m", f"minifcn.{command}", *argv]
     how = {"stdout": subprocess.PIPE, "start_new_session": True, "preexec_fn": end_with_parent}

@@ -94,7 +94,7 @@ class Task:
         weights = sum(p.data.size for p in self.model.parameters().values())
         length = f"{s.steps} steps of {s.batch * s.accumulate} = {s.steps / (pictures // s.batch // s.accumulate):.1f}"
         return [
-            f"{s.title} ({s.trunk}): {weights:,} weights; {self.model.loops.describe()}",
+            f"{s.title} ({s.trunk}): {weights:,} weights; {self.model.loops.describe()}{ranks.describe()}",
             f"{data.name}: {pictures} training pictures, {len(data.classes)} classes; {length} epochs",
             f"lr {s.lr:g} ({s.schedule}) on the {s.reduction} of the losses; momentum {s.momentum}, "
             f"weight decay {s.weight_decay:g}, clip {s.clip:g}, warm-up {s.warmup} steps; biases lr x 2, no decay",
