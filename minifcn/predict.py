@@ -31,7 +31,7 @@ from . import figures, gallery
 from .command import add_network_options, add_overwrite_option, command_line, command_parser, describe
 from .datasets.classes import find_classes, read_classes
 from .datasets.labels import LabelCoding, read_example
-from .datasets.pictures import EXTENSIONS, opened, read_picture, several
+from .datasets.pictures import EXTENSIONS, counts, opened, read_picture, several
 from .errors import InputError, printable, say
 from .files import check_replaceable, is_ours
 from .training.evaluation import MARGIN, TILE, check_classes, load, predict, seen_size
@@ -114,7 +114,7 @@ def segmented(networks: dict, places: dict, truths: dict, args, bad: dict):
         except (InputError, MemoryError) as error:
             bad.setdefault(describe(error).removeprefix(f"{path}: "), []).append(str(path))
             continue
-        names = ", ".join(classes[label] for label in np.unique(labels))
+        names = ", ".join(classes[label] for label in np.flatnonzero(counts(labels)))
         tqdm.write(printable(f"{path}: {seconds:.2f} s, {names} -> {', '.join(map(str, files))}"))
         yield f"{place}{path.suffix}", picture, found, truth
 

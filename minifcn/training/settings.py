@@ -111,8 +111,8 @@ class SegmentationSettings(Settings):
     # The lab report's (experiments/table1), without options: all pictures at this scale; this share of the training
     # pictures; and whether the last tenth of them is held out, to choose the checkpoint on, so that test (or val, where
     # there is none) is scored only once.
-    scale: float = option(None, 1.0, POSITIVE)
-    fraction: float = option(None, 1.0, POSITIVE)
+    scale: float = option(None, 1.0, Range(lambda x: 0 < x <= 16, "more than 0, up to 16"))
+    fraction: float = option(None, 1.0, Range(lambda x: 0 < x <= 1, "more than 0, up to 1"))
     held_out: bool = False
 
     def __post_init__(self):

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 
 import pytest
 from helpers import less_than
@@ -12,7 +13,7 @@ from small_data import fails, make_pictures, zipped
 
 from minifcn import import_labels
 from minifcn.datasets import open_dataset, survey
-from minifcn.datasets.annotations import clean, pictures_of_json
+from minifcn.datasets.annotations import clean, draw_shape, pictures_of_json
 from minifcn.datasets.classes import read_classes, read_lines
 from minifcn.datasets.classification import Pictures
 from minifcn.datasets.labels import cleaned
@@ -200,3 +201,10 @@ def test_no_class_left(tmp_path, capsys):
     picture(tmp_path / "raw" / "a.jpg")
     (tmp_path / "raw" / "classes.txt").write_text("\x07\n\x1b\n")
     assert "0 lines, expected 1 to 255" in fails(capsys, import_labels.main, tmp_path / "raw", "--out", tmp_path / "o")
+
+
+def test_a_circle_larger_than_all_maps_takes_no_time():
+    """Pillow took half a minute for one with a radius of a million."""
+    begun = time.process_time()
+    assert draw_shape("circle", [[2**63, 20], [25, 20]], (), 40, 56).shape == (40, 56)
+    assert time.process_time() - begun < 10
