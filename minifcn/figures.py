@@ -19,7 +19,7 @@ from PIL import Image, ImageDraw, ImageFont, features
 from PIL.PngImagePlugin import PngInfo
 
 from .datasets.colours import is_background
-from .datasets.pictures import IGNORE_LABEL, counts
+from .datasets.pictures import IGNORE_LABEL, pixel_counts
 from .files import MARK, atomic_file
 
 VOID_COLOUR = (224, 224, 192)  # the cream of PASCAL VOC, which is also entry 255 of its palette
@@ -82,7 +82,7 @@ def save_overlay(path: str | os.PathLike, picture: np.ndarray, labels: np.ndarra
     """
     (H, W), names, colours = labels.shape, _names(classes), palette.copy()
     colours[: is_background(classes[0])] = 255
-    key = [(names[c], colours[c].tolist()) for c in np.flatnonzero(counts(labels)[:IGNORE_LABEL])]
+    key = [(names[c], colours[c].tolist()) for c in np.flatnonzero(pixel_counts(labels)[:IGNORE_LABEL])]
     legend = _legend(key, W, max(1, min(max(H, W) / 1000, W / 200, H / 10)))  # of a strip it stays small
     canvas = Image.new("RGB", (legend.width, H + legend.height), "white")
     for i, band in enumerate(_overlay_bands(picture, labels, classes, palette)):

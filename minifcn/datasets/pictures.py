@@ -86,7 +86,7 @@ def pixels_of(path: str | Path, image: Image.Image) -> np.ndarray:
     return pixels
 
 
-def counts(labels: np.ndarray) -> np.ndarray:
+def pixel_counts(labels: np.ndarray) -> np.ndarray:
     """How many pixels of labels (H, W) have each of the values 0 to 255, (256,). np.bincount takes 8 bytes a pixel."""
     return np.array(Image.fromarray(labels.astype(np.uint8)).histogram())
 
