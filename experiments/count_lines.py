@@ -15,9 +15,9 @@ ROOT = Path(__file__).resolve().parent.parent
 QUIET = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
 FILE, FUNCTION = 300, 40  # lines at most, all of them counted
 CORE = "autograd ops cpu gpu nn optim gradients metrics models device sizes randomness errors files".split()
-# Lines of code at most. The plan had 5400 for a package that reads labels however they come, 900 for drawing, 1100 for
-# the report: they are held where they stand. Later issues say what they may add.
-BUDGETS = {"core": 2300, "package": 5979, "drawing toytown": 979, "the lab report": 1220}
+# Lines of code at most. The plan had 5750 for a package that reads labels however they come, and weights of all tools,
+# 900 for drawing, 1100 for the report: they are held where they stand.
+BUDGETS = {"core": 2300, "package": 6442, "drawing toytown": 979, "the lab report": 1215}
 
 
 def code_lines(source: str) -> int:

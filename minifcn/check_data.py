@@ -15,7 +15,7 @@ import numpy as np
 from .command import command_line, command_parser
 from .datasets import list_splits, open_dataset
 from .datasets.survey import Survey, notes
-from .errors import InputError, printable
+from .errors import InputError, say
 
 
 def table(surveys: list[Survey]) -> str:
@@ -68,8 +68,8 @@ def main(argv: list[str] | None = None) -> int:
     for one, other in itertools.combinations(surveys, 2):
         if both := sorted(set(one.names) & set(other.names)):
             remarks.append(f"{len(both)} names are in both {one.split} and {other.split}, such as {both[0]}")
-    print(*(printable(f"bad: {problem}") for problem in bad), table(surveys), sep="\n")
-    print(*(printable(f"note: {remark}") for remark in remarks), f"{len(bad)} bad" if bad else "all good", sep="\n")
+    say(*(f"bad: {problem}" for problem in bad), *table(surveys).splitlines())
+    say(*(f"note: {remark}" for remark in remarks), f"{len(bad)} bad" if bad else "all good")
     return 1 if bad else 0
 
 

@@ -18,4 +18,4 @@ def printable(text) -> str:
 
 def say(*lines, file=None) -> None:
     """Print lines, on stdout or `file`, as printable() has them: commands print in no other way."""
-    print(*map(printable, lines), sep="\n", file=file)
+    print(*map(printable, lines), sep="\n", file=file, flush=True)

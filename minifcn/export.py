@@ -14,7 +14,7 @@ import json
 from pathlib import Path
 
 from .command import add_overwrite_option, command_line, command_parser
-from .errors import InputError, printable
+from .errors import InputError, say
 from .files import MARK, atomic_file, check_replaceable, check_target
 from .training.evaluation import load
 from .weights import checkpoint, open_weights
@@ -47,7 +47,7 @@ def main(argv=None) -> None:
     check_target(out)
     check_replaceable([out], [path], args.overwrite)
     write(out, path, args.to, args.labels)
-    print(printable(f"wrote {out}, {out.stat().st_size / 1e6:.1f} MB. In Python: {use.format(str(out))}"))
+    say(f"wrote {out}, {out.stat().st_size / 1e6:.1f} MB. In Python: {use.format(str(out))}")
 
 
 def write(out: Path, path: Path, to: str, labels: bool) -> None:

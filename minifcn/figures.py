@@ -19,7 +19,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont, PngImagePlugin, features
 
 from .datasets.colours import is_background
-from .datasets.pictures import IGNORE_LABEL
+from .datasets.pictures import IGNORE_LABEL, pixel_counts
 from .files import MARK, atomic_file
 
 VOID_COLOUR = (224, 224, 192)  # the cream of PASCAL VOC, which is also entry 255 of its palette
@@ -80,7 +80,7 @@ def save_overlay(path, picture: np.ndarray, labels: np.ndarray, classes: list[st
     """
     (H, W), names, colours = labels.shape, _names(classes), palette.copy()
     colours[: is_background(classes[0])] = 255
-    key = [(names[c], colours[c].tolist()) for c in np.unique(labels[labels != IGNORE_LABEL])]
+    key = [(names[c], colours[c].tolist()) for c in np.flatnonzero(pixel_counts(labels)[:IGNORE_LABEL])]
     legend = _legend(key, W, max(1, min(max(H, W) / 1000, W / 200, H / 10)))  # of a strip it stays small
     canvas = Image.new("RGB", (legend.width, H + legend.height), "white")
     for i, band in enumerate(_overlay_bands(picture, labels, classes, palette)):

@@ -19,7 +19,7 @@ import numpy as np
 from PIL import Image
 
 from .datasets.colours import is_background
-from .datasets.pictures import IGNORE_LABEL
+from .datasets.pictures import IGNORE_LABEL, pixel_counts
 from .figures import label_image
 from .files import atomic_file
 from .metrics import ConfusionMatrix
@@ -77,8 +77,9 @@ class _Page:
 
     def layer(self, place: int, title: str, labels: np.ndarray, jaccard: str) -> bytes:
         """Labels (H, W) as a mask, clear at void and background, and their classes, the largest first."""
-        values, counts = np.unique(labels, return_counts=True)
-        shares = {values[i]: f"{100 * counts[i] / labels.size:.1f} %" for i in np.argsort(-counts)}
+        found = pixel_counts(labels)
+        largest = np.argsort(-found, kind="stable")[: np.count_nonzero(found)]
+        shares = {c: f"{100 * found[c] / labels.size:.1f} %" for c in largest}
         opaque = bytes(0 if c in self.clear else 255 for c in range(256))
         mask = _address(label_image(labels, self.palette), "png", transparency=opaque)
         jaccard = jaccard and f"Jaccard {jaccard}"

@@ -25,7 +25,7 @@ from .datasets.annotations import pictures_of_json
 from .datasets.labels import LabelCoding
 from .datasets.pictures import IGNORE_LABEL, decode
 from .datasets.sources import Source, pictures_of_labels
-from .errors import InputError, printable
+from .errors import InputError, say
 from .figures import save_label_png
 
 
@@ -55,8 +55,8 @@ def main(argv: list[str] | None = None) -> int:
         classes = number(root, source, coding, args.classes is not None)
         os.replace(root, out)
     counts = ", ".join(f"{len(names)} {split or 'in no list'}" for split, names in splits.items())
-    print(f"found      {kind}\npictures   {counts}\nclasses    {', '.join(classes)}")
-    print(*coding.notes, *source.told(), f"\npython -m minifcn.check_data {printable(args.out)}", sep="\n", flush=True)
+    say(f"found      {kind}", f"pictures   {counts}", f"classes    {', '.join(classes)}")
+    say(*coding.notes, *source.told(), "", f"python -m minifcn.check_data {args.out}")
     checked = subprocess.run([sys.executable, "-m", "minifcn.check_data", str(args.out)])
     return max(checked.returncode, source.faults > 0)
 

@@ -32,7 +32,7 @@ from . import device, figures, gallery, ranks
 from .command import add_network_options, add_overwrite_option, command_line, command_parser, describe
 from .datasets.classes import find_classes, read_classes
 from .datasets.labels import LabelCoding, read_example
-from .datasets.pictures import EXTENSIONS, opened, read_picture, several
+from .datasets.pictures import EXTENSIONS, opened, pixel_counts, read_picture, several
 from .errors import InputError, printable, say
 from .files import MARK, check_replaceable, is_ours
 from .training.evaluation import MARGIN, TILE, check_classes, load, predict, seen_size
@@ -142,7 +142,7 @@ def segmented(networks: dict, places: dict, truths: dict, args, bad: dict, mark:
         except (InputError, MemoryError) as error:
             bad.setdefault(describe(error).removeprefix(f"{path}: "), []).append(str(path))
             continue
-        names = ", ".join(classes[label] for label in np.unique(labels))
+        names = ", ".join(classes[label] for label in np.flatnonzero(pixel_counts(labels)))
         tqdm.write(printable(f"{path}: {seconds:.2f} s, {names} -> {', '.join(map(str, files))}"))
         yield f"{place}{path.suffix}", picture, found, truth
 
@@ -210,8 +210,7 @@ def find_truths(places: dict[Path, Path], labels: Path) -> dict[Path, Path]:
     if not found:
         raise InputError(f"{labels}: no label file such as {files.popitem()[1]}; give their folder, or the only one")
     if len(found) < len(places):
-        count = len(places) - len(found)
-        say(f"not compared: {count} pictures without a label file in {labels}", file=sys.stderr)
+        say(f"not compared: {len(places) - len(found)} pictures without a label file in {labels}", file=sys.stderr)
     return found
 
 

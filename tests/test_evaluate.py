@@ -11,10 +11,12 @@ from PIL import Image
 from small_checkpoint import make_checkpoint
 from small_data import CLASSES, draw, exit_status, fails, make_set
 
+import minifcn as mf
 from minifcn import figures
 from minifcn.datasets import open_dataset
 from minifcn.files import MARK
 from minifcn.metrics import ConfusionMatrix
+from minifcn.models import Widths
 from minifcn.training import evaluation
 
 pytestmark = pytest.mark.usefixtures("tiny_trunk")
@@ -139,3 +141,12 @@ def test_the_drawings_lie_beside_the_scores(out, stem, scored, capsys):
 def test_a_side_below_none_is_refused(scored, capsys):
     line = fails(capsys, evaluate.main, "best.safetensors", "--data", "shapes", "--side", -1)
     assert line == "error: --side: expected 0 or more, received -1"
+
+
+def test_a_network_that_has_diverged_warns_of_nothing(tmp_path):
+    """Its scores overflow; pytest makes every warning an error."""
+    model = mf.models.fcn32s(2, Widths((2, 3, 2, 3, 2), 8), "same", seed=1)
+    for parameter in model.parameters().values():
+        parameter.data[...] = 1e30
+    with np.errstate(all="warn"):
+        assert mf.predict(model, np.full((40, 50, 3), 255, np.uint8)).shape == (40, 50)

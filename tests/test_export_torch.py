@@ -119,7 +119,6 @@ def test_what_the_file_says_of_itself(tmp_path):
     assert said["preprocessing"] == CAFFE and said["classes"] == CLASSES and said["model"]["pad"] == 100
 
 
-@pytest.mark.skipif("minifcn.export" not in README, reason="README.md does not show minifcn.export")
 def test_the_lines_of_the_readme_run(tmp_path, monkeypatch):
     onnxruntime = pytest.importorskip("onnxruntime")
     import safetensors.torch

@@ -86,7 +86,7 @@ def test_errors_print_no_names_raw(main, tmp_path, monkeypatch, capsys):
     assert "\x1b" not in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", ["", ".", "..", "../x", "a/b", "a/", "/tmp/x", "a\nb", "\x1b[2J"])
+@pytest.mark.parametrize("name", ["", ".", "..", "../x", "a/b", "a/", "/x", "a\nb", "\x1b[2J"])
 @pytest.mark.parametrize("main", [train.main, pretrain.main])
 def test_a_run_stays_below_out(main, name, tmp_path, capsys):
     line = fails(capsys, main, "--name", name, "--out", tmp_path / "runs", "--data", tmp_path)

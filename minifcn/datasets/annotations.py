@@ -185,7 +185,7 @@ def corners(points: list) -> np.ndarray:
     array = np.asarray(points, np.float64).reshape(-1, 2)
     if np.isnan(array).any():
         raise ValueError("a corner is not a number")
-    return array.clip(-1e6, 1e6)  # Pillow counts in 32 bits
+    return array.clip(-1e5, 1e5)  # of larger circles Pillow takes half a minute
 
 
 def bitmap(data: bytes, pixels: int) -> np.ndarray:

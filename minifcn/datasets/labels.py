@@ -175,12 +175,17 @@ class LabelCoding:
         self._table = np.full(257, -1, np.int16)  # the last one is that of what is no byte
         self._table[[IGNORE_LABEL, *class_of]] = [IGNORE_LABEL, *class_of.values()]
 
+    @cached_property
+    def _places(self) -> np.ndarray:
+        """Where each colour, as a number, stands among the entries, counted from 1; 0: nowhere. uint8 (2^24,)."""
+        places = np.zeros(1 << 24, np.uint8)
+        places[self.colours @ DIGITS] = np.arange(len(self.colours)) + 1
+        return places
+
     def _from_colours(self, path: str | Path, pixels: np.ndarray) -> np.ndarray:
         """RGB pixels uint8 (H, W, 3) -> the class that each colour stands for, uint8 (H, W)."""
-        places = np.zeros(1 << 24, np.uint8)  # of each colour among the entries, from 1; 0: nowhere
-        places[self.colours @ DIGITS] = np.arange(len(self.colours)) + 1
         codes = pixels @ DIGITS  # (H, W)
-        labels = np.append(-1, self._class_of).astype(np.int16)[places[codes]]
+        labels = np.append(-1, self._class_of).astype(np.int16)[self._places[codes]]
         expected = f"not the colour of any class; {self.remedy}"
         return _checked(path, codes, labels, lambda c: f"colour {(c >> 16, c >> 8 & 255, c & 255)}", expected)
 

@@ -76,7 +76,7 @@ def pixels_of(path: str | Path, image: Image.Image) -> np.ndarray:
             found = f"{values.dtype} from {values.min()} to {values.max()}"
             raise InputError(f"{path}: grey values {found}, expected integers from 0 to 65535; save it as 8-bit PNG")
         image = Image.fromarray((values // 257 + (values % 257 > 128)).astype(np.uint8))  # 65535 becomes 255
-    clear = image.mode in ("LA", "La", "PA", "P", "RGBA", "RGBa") or "transparency" in image.info
+    clear = image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info
     pixels = np.empty((image.height, image.width, 3), np.uint8)
     for top in range(0, image.height, ROWS):
         rows = image.crop((0, top, image.width, min(top + ROWS, image.height)))
@@ -84,6 +84,11 @@ def pixels_of(path: str | Path, image: Image.Image) -> np.ndarray:
             rows = Image.alpha_composite(Image.new("RGBA", rows.size, "white"), rows.convert("RGBA"))
         pixels[top : top + ROWS] = np.asarray(rows.convert("RGB"))
     return pixels
+
+
+def pixel_counts(labels: np.ndarray) -> np.ndarray:
+    """How many pixels of labels (H, W) have each of the values 0 to 255, (256,). np.bincount takes 8 bytes a pixel."""
+    return np.array(Image.fromarray(labels.astype(np.uint8)).histogram())
 
 
 def decode(path: str | Path, what: str, file: BytesIO | None = None) -> Image.Image:

@@ -4,10 +4,10 @@ import re
 from collections import defaultdict
 
 import numpy as np
-from PIL import Image
 
 from ..errors import InputError
 from .colours import is_background
+from .pictures import pixel_counts
 
 
 class Survey:
@@ -34,7 +34,7 @@ class Survey:
                 few = f"{self.names[index]}: too little memory for this picture; scale it down or cut it into parts"
                 self.errors.append(few if isinstance(error, MemoryError) else str(error))
                 continue
-            found = Image.fromarray(labels).histogram()  # of 256 values; bincount needs 8 bytes a pixel
+            found = pixel_counts(labels)  # (256,)
             counts.append([*found[:L], found[dataset.ignore_label]])  # (L + 1,)
             self.shapes.append(labels.shape)
         self.counts = np.array(counts, np.int64).reshape(-1, L + 1)

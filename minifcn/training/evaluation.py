@@ -94,7 +94,7 @@ def classify_in_tiles(model: Module, picture: np.ndarray, prepare: Callable):
 def classify(model: Module, x):
     """Return the highest-scoring class of each pixel of x (N,H,W,3), preprocessed, as uint8 (N,H,W), on its device."""
     model.eval()
-    with no_grad():
+    with no_grad(), np.errstate(over="ignore", invalid="ignore"):  # of a network that has diverged
         scores = model(x.astype(model.dtype, copy=False)).data
     return device.of(scores).argmax(scores)
 

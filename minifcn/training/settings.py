@@ -19,6 +19,7 @@ from typing import Any, NamedTuple, get_args
 from ..datasets import TOYTOWN
 from ..errors import InputError
 from ..models import MODELS, TRUNKS
+from ..weights import metadata
 from .recipes import RECIPES
 
 TOYTOWN_STEPS = 240  # of each network of a chain
@@ -39,10 +40,8 @@ class Range(NamedTuple):
 POSITIVE = Range(lambda x: 0 < x < math.inf, "more than 0")
 NOT_NEGATIVE = Range(lambda x: 0 <= x < math.inf, "0 or more")
 BELOW_ONE = Range(lambda x: 0 <= x < 1, "0 <= value < 1")
-# What a checkpoint may say (weights/metadata.py) ends sooner than numbers do.
-SEED = Range(lambda x: 0 <= x <= 2**53, "0 to 2^53")
-SIDE = Range(lambda x: 0 <= x <= 2**14, "0 to 16384")
-SCALES = Range(lambda x: -1e6 <= x <= 1e6, "-1e6 to 1e6")
+SEED, SIDE = Range(metadata.SEED, "0 to 2^53"), Range(metadata.SIDE, "0 to 16384")
+SCALES = Range(metadata.SCALE, "-1e6 to 1e6")
 NAME = Range(lambda x: x.isprintable() and x != ".." and Path(x).parts == (x,), "a folder's name, without a path")
 
 
@@ -112,8 +111,8 @@ class SegmentationSettings(Settings):
     # The lab report's (experiments/table1), without options: all pictures at this scale; this share of the training
     # pictures; and whether the last tenth of them is held out, to choose the checkpoint on, so that test (or val, where
     # there is none) is scored only once.
-    scale: float = option(None, 1.0, POSITIVE)
-    fraction: float = option(None, 1.0, POSITIVE)
+    scale: float = option(None, 1.0, Range(lambda x: 0 < x <= 16, "more than 0, up to 16"))
+    fraction: float = option(None, 1.0, Range(lambda x: 0 < x <= 1, "more than 0, up to 1"))
     held_out: bool = False
 
     def __post_init__(self):

@@ -4,14 +4,12 @@ A file from elsewhere may say anything under a right checksum. Under names that 
 """
 
 import re
-import sys
 from collections.abc import Callable, Iterable
 
 from ..datasets.labels import VOID_NAMES
 from ..errors import InputError
 from .weight_file import plain
 
-HIGHEST = sys.float_info.max  # what options of training allow
 CONTROL = re.compile("[\0-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029]")  # escapes, ends of lines, halves of characters
 
 
@@ -26,7 +24,7 @@ def number(low: float, high: float, kinds=(int, float)) -> Callable:
     return lambda x: type(x) in kinds and low <= x <= high
 
 
-def whole(low: int, high: float = 2**53) -> Callable:
+def whole(low: int, high: int = 2**53) -> Callable:
     return number(low, high, (int,))
 
 
@@ -49,11 +47,12 @@ def record(kinds: dict[str, Callable], needed: Iterable[str] = (), others: Calla
 
 # --- the declarations ---
 
+# Options of training allow what these do (training/settings.py), or its checkpoints could not be read.
+SEED, SIDE, SCALE = whole(0), whole(0, 2**14), number(-1e6, 1e6)
 BYTE, COUNT, SCORE = whole(0, 255), whole(0), optional(number(-(2**53), 2**53))
 COLOUR, THREE, POSITIVE = items(BYTE, 3, 3), items(number(-1e6, 1e6), 3, 3), items(number(1e-6, 1e6), 3, 3)
 SPEC = {"name": text, "num_classes": whole(1, 2**16), "trunk": text, "pad": lambda x: x in (100, "same")}
-SPEC |= {"skip_scale": items(number(-HIGHEST, HIGHEST), 2, 2), "upsampling": text, "dropout": number(0, 1)}
-SPEC |= {"seed": whole(0, HIGHEST)}
+SPEC |= {"skip_scale": items(SCALE, 2, 2), "upsampling": text, "dropout": number(0, 1), "seed": SEED}
 PIXELS = {"order": lambda x: x in ("RGB", "BGR"), "mean": THREE, "std": POSITIVE}
 META = {
     "model": record(SPEC, ("name", "num_classes")),  # how to build it
@@ -63,7 +62,7 @@ META = {
     "entries": items(text, 1, 256),  # what the values in label files stand for, void, too
     "colours": optional(items(COLOUR, 1, 256)),  # of the entries
     "preprocessing": record(PIXELS, tuple(PIXELS)),
-    "side": whole(0, 2**14),  # pictures are scaled to it
+    "side": SIDE,  # pictures are scaled to it
     "settings": record({}, others=anything),  # compared with those of a run
     "validations": items(record({"step": COUNT}, ("step",), SCORE), 0, 2**20),
     "best_score": SCORE,

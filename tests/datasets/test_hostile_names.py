@@ -12,7 +12,7 @@ from small_data import fails, make_pictures, zipped
 
 from minifcn import import_labels
 from minifcn.datasets import open_dataset, survey
-from minifcn.datasets.annotations import clean, pictures_of_json
+from minifcn.datasets.annotations import clean, corners, draw_shape, pictures_of_json
 from minifcn.datasets.classes import read_classes, read_lines
 from minifcn.datasets.classification import Pictures
 from minifcn.datasets.labels import cleaned
@@ -200,3 +200,9 @@ def test_no_class_left(tmp_path, capsys):
     picture(tmp_path / "raw" / "a.jpg")
     (tmp_path / "raw" / "classes.txt").write_text("\x07\n\x1b\n")
     assert "0 lines, expected 1 to 255" in fails(capsys, import_labels.main, tmp_path / "raw", "--out", tmp_path / "o")
+
+
+def test_a_circle_larger_than_all_maps_takes_no_time():
+    """Pillow took half a minute for one with a radius of a million, and takes milliseconds for 100,000."""
+    assert abs(corners([[2**63, 20], [-1e300, 20]])).max() == 1e5
+    assert draw_shape("circle", [[2**63, 20], [25, 20]], (), 40, 56).shape == (40, 56)

@@ -203,7 +203,8 @@ def test_a_file_in_memory_is_opened_without_damaged_exif(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 3
     Image.new("RGB", (4, 3), "red").save(stream, "PNG", exif=exif)
-    content = stream.getvalue().replace(b"eXIfExif", b"eXIfXXXX")
+    content = bytearray(stream.getvalue())
+    content[content.index(b"eXIf") + 4] ^= 85  # its checksum is wrong now
     assert read_picture("a.png", io.BytesIO(content)).shape == (3, 4, 3)
 
 
@@ -253,3 +254,10 @@ def test_a_large_webp_is_refused_before_it_is_decoded(tmp_path, monkeypatch):
     monkeypatch.setattr(ImageFile.ImageFile, "load", lambda _: pytest.fail("decoded"))
     with pytest.raises(InputError, match=r"a.webp: unreadable picture \(WebP of more than 33,554,432 pixels, .*PNG"):
         read_picture(tmp_path / "a.webp")
+
+
+def test_a_picture_with_a_palette_that_is_missing(tmp_path):
+    """A damaged TIFF may have indices and no palette: Pillow's own question about transparency breaks down there."""
+    image = Image.new("P", (4, 3))
+    image.palette = None
+    assert pictures.pixels_of("a.tif", image).shape == (3, 4, 3)

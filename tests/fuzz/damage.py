@@ -3,6 +3,7 @@
 import json
 import struct
 import zlib
+from copy import deepcopy
 
 EXTREMES = (0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 2**31 - 1, 2**31, 2**32 - 1, 2**62, 2**63 - 1, 2**64 - 1)
 ESCAPES = (b"\x1b[31m", b"\x1b]0;title\x07", b"\n", b"\r", b"\0", b"\x08", b"\xe2\x80\xae", b"<script>", b"%s", b"../")
@@ -145,7 +146,7 @@ def odd_document(rng, document, depth: int = 20_000) -> str:
     for _ in range(rng.integers(1, 4)):
         paths = list(places(document))
         *path, key = paths[rng.integers(1, len(paths))] if len(paths) > 1 else [None]
-        value = ODD[rng.integers(len(ODD))]
+        value = deepcopy(ODD[rng.integers(len(ODD))])
         if key is None:
             document = value
             continue

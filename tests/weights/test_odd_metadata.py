@@ -41,11 +41,12 @@ def changed(document, path, value):
 
 
 def variants(document):
-    for path in places(document):
+    """Every third odd value in each place, so that each value is tried in every third."""
+    for i, path in enumerate(places(document)):
         found = document
         for key in path:
             found = found[key]
-        for value in ODD:
+        for value in ODD[i % 3 :: 3]:
             yield path, value
         if isinstance(found, list):  # of wrong lengths
             yield from ((path, value) for value in (found[1:], found + found[:1], found * 100))
