@@ -29,6 +29,7 @@ LAYERS = {  # name: (H, W, C, K) for a picture of 384 x 480
 FUNCTIONS = ("forward", "input gradient", "weight gradient")
 KEPT = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "-1"}  # what minifcn asks of glibc, asked for PyTorch
 MINIFCN = Contender("minifcn", "with_minifcn")
+TWO = Contender("2 processes", "with_ranks", threads=1, processes=2)
 TUNED = Contender("PyTorch, tuned", "with_torch", {"style": "tuned"})
 TUNED_KEPT = Contender("PyTorch, tuned, freed memory kept", "with_torch", {"style": "tuned"}, environment=KEPT)
 PLAIN = Contender("PyTorch, plain", "with_torch", {"style": "plain"})
@@ -173,10 +174,7 @@ def processes(rounds: int) -> list[str]:
     lines += ["Ratios are of PyTorch's time to that of two processes; all have two cores.", ""]
     heads = ("1 thread, s", "2 threads, s", "2 processes, s", "all-reduce, s", "tuned, s", "ratio", "kept, s", "ratio")
     lines += row("network", "pictures", *heads, "1 thread to 2 processes") + row(*11 * ["---"])
-    one, two = (
-        Contender("1 thread", "with_minifcn", threads=1),
-        Contender("2 processes", "with_ranks", {}, 1, processes=2),
-    )
+    one, two = Contender("1 thread", "with_minifcn", threads=1), TWO
     for network, N, H, W in (("fcn32s", 2, 160, 192), ("fcn8s", 2, 180, 240), ("fcn8s", 4, 360, 480)):
         job = TOYTOWN | {"kind": "train", "network": network, "N": N, "H": H, "W": W, "warm": 3}
         seconds = fresh([one, MINIFCN, two, TUNED, TUNED_KEPT], job, 3 * rounds, 1e-3)
