@@ -1,17 +1,17 @@
-"""3x3 convolution with stride 1 by Winograd's F(4x4, 3x3): a quarter of the multiplications (Lavin, Gray 2015).
+"""3x3 convolution with stride 1 by Winograd's F(6x6, 3x3): a fifth of the multiplications (Lavin, Gray 2015).
 
-Along one axis, 4 outputs of a kernel of 3 taps come from 6 inputs, y = AT ((G w) * (BT d)): 6 products instead of 12.
-Along both axes, a 4x4 tile of y comes from the 6x6 tile of x around it by 36 products instead of 144, and summed over
-channels each of the 36 "frequencies" is a matrix product over all tiles T:
+Along one axis, 6 outputs of a kernel of 3 taps come from 8 inputs, y = AT ((G w) * (BT d)): 8 products instead of 18.
+Along both axes, a 6x6 tile of y comes from the 8x8 tile of x around it by 64 products instead of 324, and summed over
+channels each of the 64 "frequencies" is a matrix product over all tiles T:
 
-    x, 6x6 tiles  --BT-->  v (36,T,C)  @  u = G w (36,C,K)  =  m (36,T,K)  --AT-->  y, 4x4 tiles
+    x, 8x8 tiles  --BT-->  v (64,T,C)  @  u = G w (64,C,K)  =  m (64,T,K)  --AT-->  y, 6x6 tiles
 
-    +---+---+--        Tiles of y do not overlap; the 6x6 tiles of x under them do, by 2 pixels. Both transforms go
-    |4x4|   |          along y first and then along x, or back: small matrix products (6,6) @ (6, many) on the pixels
+    +---+---+--        Tiles of y do not overlap; the 8x8 tiles of x under them do, by 2 pixels. Both transforms go
+    |6x6|   |          along y first and then along x, or back: small matrix products (8,8) @ (8, many) on the pixels
     +---+---+--        as they lie in memory.
 
 The algorithm is bilinear, so the gradients are the transposed chain: the input gradient is the forward pass with turned
-filters; the weight gradient is du[f] = v[f]^T @ (A dy)[f], dw = G^T du. It is exact but for rounding.
+filters; the weight gradient is du[f] = v[f]^T @ (A dy)[f], dw = G^T du G. It is exact but for rounding.
 
 Where u is small, each thread takes a block of tiles all the way, and v and m stay in its cache. Where u is large, a
 product must have many tiles to be worth reading u for: threads share out the blocks of a whole chunk for the
@@ -32,7 +32,7 @@ from .im2col import strided, window
 from .threads import conv_choice, parallel, serial, workspace
 
 BLOCK = 1 << 18  # elements of v or m that a thread transforms at a time
-CHUNK = 1 << 23  # elements of v or m that threads work on together: 16 MB of float32 each
+CHUNK = 1 << 23  # elements of v or m that threads work on together: 32 MB of float32 each
 SMALL = 1 << 14  # elements of C x K up to which u is small
 FREQUENCIES = 4  # of them in one product, where threads share them out
 FILTERS = 1 << 12  # filters that a thread transforms at a time
@@ -72,9 +72,9 @@ def conv_weight_grad(x, dy, w_shape, stride, padding, out=None, emit=None):
 
         def multiply(f):
             for part in product_tiles(T, C, K):
-                v_f, dm_f = v[f, part].swapaxes(1, 2), dm[f, part]  # (3, C, T), (3, T, K)
+                v_f, dm_f = v[f, part].swapaxes(1, 2), dm[f, part]  # (4, C, T), (4, T, K)
                 if first and part.start == 0:
-                    np.matmul(v_f, dm_f, out=du[f])  # (3, C, K)
+                    np.matmul(v_f, dm_f, out=du[f])  # (4, C, K)
                 else:
                     du[f] += np.matmul(v_f, dm_f, out=workspace("du", du[f].shape, x.dtype))
 
@@ -91,7 +91,7 @@ def pays(x_shape, w_shape, stride):
     """Whether a convolution of x (N,H,W,C) with w (KH,KW,C,K) is to be done here rather than by im2col.
 
     The transforms cost the same for few channels as for many, so they must save many multiplications; and a transformed
-    w is read for each product, 36 numbers for 9, so there must be many tiles. experiments/speed/choice.py checks this.
+    w is read for each product, 64 numbers for 9, so there must be many tiles. experiments/speed/choice.py checks this.
     """
     if tuple(w_shape[:2]) != (3, 3) or tuple(stride) != (1, 1) or conv_choice() == "im2col":
         return False
@@ -101,7 +101,10 @@ def pays(x_shape, w_shape, stride):
 
 @cache
 def matrices(dtype):
-    """BT (8,8), G (8,3) and AT (6,8) for the points 0, 1, -1, 2, -2, 1/2, -1/2, infinity."""
+    """BT (8,8), G (8,3) and AT (6,8) for the points 0, 1, -1, 2, -2, 1/2, -1/2 and infinity.
+
+    Rows of the three are scaled by powers of two, so that none is much larger than the others.
+    """
     BT = [[-4, 0, 21, 0, -21, 0, 4, 0], [0, 4, 4, -17, -17, 4, 4, 0], [0, -4, 4, 17, -17, -4, 4, 0]]
     BT += [[0, 4, 2, -20, -10, 16, 8, 0], [0, -4, 2, 20, -10, -16, 8, 0], [0, 8, 16, -10, -20, 2, 4, 0]]
     BT += [[0, -8, 16, 10, -20, -2, 4, 0], [0, -4, 0, 21, 0, -21, 0, 4]]
@@ -162,7 +165,7 @@ def forward(x, w, b, padding, relu=False, turned=False):
             for part in product_tiles(T, C, K):
                 np.matmul(v[f, part], u[f], out=m[f, part])  # (f, T, C) @ (f, C, K)
             if b is not None and f.start <= 9 < f.stop:
-                m[9] += b  # the point (1, 1): AT adds it to all 16 pixels with weight 1
+                m[9] += b  # the point (1, 1): AT adds it to all 36 pixels with weight 1
 
         inner(lambda block: read_tiles(BT, x, block, padding, v), blocks)
         inner(multiply, frequencies)
@@ -201,7 +204,7 @@ def transform_filters(matrix, source, target):
 
 
 def read_tiles(matrix, x, block, padding, v):
-    """Fill the block's tiles of v (64,T,C) with M d MT for M (6,t) and t x t tiles d of x (N,H,W,C), 4 pixels apart."""
+    """Fill the block's tiles of v (64,T,C) with M d MT for M (8,t) and t x t tiles d of x (N,H,W,C), 6 pixels apart."""
     n, ty, tx, rows, columns, tiles = block
     t, C = matrix.shape[1], x.shape[3]
     H, W = 6 * rows + t - 6, 6 * columns + t - 6
@@ -211,21 +214,21 @@ def read_tiles(matrix, x, block, padding, v):
     np.matmul(matrix, strided(part, (rows, t, W * C), (6 * line, line, item)), out=half.reshape(rows, 8, W * C))
     a, b, c, d = half.strides
     half = strided(half, (rows, 8, columns, t, C), (a, b, 6 * c, c, d))
-    np.matmul(matrix, half, out=by_rows(v, block))  # (6, t) @ (rows, 6, columns, t, C)
+    np.matmul(matrix, half, out=by_rows(v, block))  # (8, t) @ (rows, 8, columns, t, C)
 
 
 def output_tiles(m, block, y, relu):
-    """Write AT m A, the block's 4x4 tiles, to y (N,OH,OW,K), which may cut the last row and column short."""
+    """Write AT m A, the block's 6x6 tiles, to y (N,OH,OW,K), which may cut the last row and column short."""
     _, _, AT = matrices(y.dtype)
     n, ty, tx, rows, columns, tiles = block
     K = y.shape[3]
     half = workspace("half", (rows, 8, columns, 6, K), y.dtype)
-    np.matmul(AT, by_rows(m, block), out=half)  # (4, 6) @ (rows, 6, columns, 6, K)
+    np.matmul(AT, by_rows(m, block), out=half)  # (6, 8) @ (rows, 8, columns, 8, K)
     half = half.reshape(rows, 8, 6 * columns * K)
     target = y[n, 6 * ty : 6 * (ty + rows), 6 * tx : 6 * (tx + columns)]
     fits = target.shape[:2] == (6 * rows, 6 * columns)
     whole = target if fits else workspace("whole", (6 * rows, 6 * columns, K), y.dtype)
-    np.matmul(AT, half, out=whole.reshape(rows, 6, 6 * columns * K))  # (4, 6) @ (rows, 6, 4 columns K)
+    np.matmul(AT, half, out=whole.reshape(rows, 6, 6 * columns * K))  # (6, 8) @ (rows, 8, 6 columns K)
     whole = whole[: target.shape[0], : target.shape[1]]
     if relu:
         np.maximum(whole, 0, out=target)
@@ -234,7 +237,7 @@ def output_tiles(m, block, y, relu):
 
 
 def by_rows(v, block):
-    """The block's tiles of v (64,T,C), seen as (rows, 6, columns, 6, C): the sixes are frequency along y and x."""
+    """The block's tiles of v (64,T,C), seen as (rows, 8, columns, 8, C): the eights are frequency along y and x."""
     _, T, C = v.shape
     v = v.reshape(8, 8, T, C)[:, :, block.tiles].reshape(8, 8, block.rows, block.columns, C)
     return v.transpose(2, 0, 3, 1, 4)
