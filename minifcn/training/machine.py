@@ -50,12 +50,13 @@ def _maps(model: FCN32s, batch: int, height: int, width: int, recomputed: int) -
     tiles = min(gpu.WORKSPACE, 9 * conv1) if model.loops is gpu else 2 * min(TILES, 36 * conv1 // 16)
     kept, in_flight = batch * height * width * 3 + scores, conv1 + scores + tiles
     for block, (convs, channels) in enumerate(zip(CONVS, model.widths.blocks, strict=True), 1):
-        size = batch * h * w * channels
+        learns = model.parameters()[f"conv{block}_1.weight"].requires_grad  # a frozen block keeps its pool alone
+        size = batch * h * w * channels * learns
         again = block <= recomputed or size >= HUGE  # the first map is not kept: models/vgg.py
         kept += size * (convs - 1 - again)  # the last one of a block is pooled and freed
         in_flight += size * again
         h, w = -(-h // 2), -(-w // 2)
-        kept += batch * h * w * channels * (1 + 1 / model.dtype.itemsize)  # the pool's output and its winners
+        kept += batch * h * w * channels * (1 + learns / model.dtype.itemsize)  # the pool's output and its winners
     return kept + batch * h * w * model.widths.fc * 4, in_flight
 
 
