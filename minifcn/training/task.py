@@ -29,8 +29,8 @@ class Task:
 
     settings, train_set, val_set (None where there is none), model, preprocessing
     takes                              the kind of its settings
-    scores, score_label                what validation measures, the first chooses best.safetensors, the last is the loss;
-                                       the first's name
+    scores, score_label                what validation measures: the first, of this name, chooses best.safetensors; the
+                                       last is the loss
     augmentation, collate              of the training set, as a Loader takes them
     ignore_label, class_weight         as the loss takes them
 

@@ -429,7 +429,7 @@ def test_damaged_metrics_are_written_anew(content, undisturbed, tmp_path):
 
 @pytest.mark.parametrize("cell", ["null", "true", "[1]", "{}", '"x"'])
 def test_cells_of_the_log_that_are_no_numbers_are_refused(cell, tmp_path):
-    rows = [{"step": k, "epoch": 0, "lr": 0.1, "loss": 0.5, "val_pixel_accuracy": 0.25} for k in (1, 2)]
+    rows = [{"step": k, "epoch": 0, "lr": 0.1, "loss": 0.5, "val_loss": 0.25} for k in (1, 2)]
     Log(tmp_path / "log.csv", rows, Segmentation.scores).close()
     text = (tmp_path / "log.csv").read_text()
     assert read_log(tmp_path / "log.csv", 2, Segmentation.scores) == rows
