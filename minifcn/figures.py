@@ -239,17 +239,14 @@ def confusion(path: str | os.PathLike, counts: np.ndarray, classes: list[str]) -
 def curves(path: str | os.PathLike, log: list[dict], column: str, score: str) -> None:
     """Draw the course of a training run over its steps as a PNG: loss, a validation score in per cent, learning rate.
 
-    log: rows with "step", "loss" and "lr", some with the score, a fraction, in `column`, and "val_loss"; NaN and None
-    leave a gap.
+    log: rows with "step", "loss" and "lr", some with the score, a fraction, in `column`, or "val_loss"; NaN is a gap.
     `score` is what it is called. Raises OSError, which names `path`, where the file could not be written.
     """
     from matplotlib.figure import Figure
 
     steps, loss, lr = (np.array([row[name] for row in log], np.float64) for name in ("step", "loss", "lr"))
-    scores, validated = (
-        np.array([(row["step"], row[name]) for row in log if name in row], np.float64).reshape(-1, 2)
-        for name in (column, "val_loss")
-    )
+    found = ([(row["step"], row[name]) for row in log if name in row] for name in (column, "val_loss"))
+    scores, validated = (np.array(pairs, np.float64).reshape(-1, 2) for pairs in found)
     figure = Figure(figsize=(8, 7), dpi=130, facecolor="white", layout="constrained")
     top, middle, bottom = figure.subplots(3, 1, sharex=True, height_ratios=[3, 3, 1])
     _draw_loss(top, steps, loss, validated)
@@ -267,10 +264,7 @@ def curves(path: str | os.PathLike, log: list[dict], column: str, score: str) ->
 
 
 def _draw_loss(axes, steps: np.ndarray, loss: np.ndarray, validated: np.ndarray) -> None:
-    """Raw and smoothed training loss, and that of validations (V,2) of step and loss.
-
-    The range leaves out the few highest spikes of the first, which would flatten the rest.
-    """
+    """Training loss, raw and smoothed, its few highest spikes left out; validated: steps and losses (V,2)."""
     axes.plot(steps, loss, color="#4878a8", alpha=0.3, linewidth=0.8, label="raw")
     axes.plot(steps, smoothed(loss, max(5, len(loss) // 50)), color=BLUE, linewidth=1.8, label="running mean")
     if len(validated):
