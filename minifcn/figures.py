@@ -3,7 +3,7 @@
 Pillow draws the table. matplotlib draws the curves, and is imported only inside the functions that use it: through the
 object API (Figure, Agg), with no display, no pyplot and no global state. Every file is written whole or not at all.
 
-    samples()   picture | truth | 32s | 16s       curves()      training loss, raw and smoothed
+    samples()   picture | truth | 32s | 16s       curves()      training loss, raw and smoothed, and validation loss
                   ...   |  ...  | ... | ...                     validation Jaccard
                 [] sky  [] road  [] car                         learning rate
     compare()   picture | truth | prediction | errors           confusion()   true against predicted classes
@@ -239,16 +239,17 @@ def confusion(path: str | os.PathLike, counts: np.ndarray, classes: list[str]) -
 def curves(path: str | os.PathLike, log: list[dict], column: str, score: str) -> None:
     """Draw the course of a training run over its steps as a PNG: loss, a validation score in per cent, learning rate.
 
-    log: rows with "step", "loss" and "lr", some with the score, a fraction, in `column`; NaN and None leave a gap.
+    log: rows with "step", "loss" and "lr", some with the score, a fraction, in `column`, or "val_loss"; NaN is a gap.
     `score` is what it is called. Raises OSError, which names `path`, where the file could not be written.
     """
     from matplotlib.figure import Figure
 
     steps, loss, lr = (np.array([row[name] for row in log], np.float64) for name in ("step", "loss", "lr"))
-    scores = np.array([(row["step"], row[column]) for row in log if column in row], np.float64).reshape(-1, 2)
+    found = ([(row["step"], row[name]) for row in log if name in row] for name in (column, "val_loss"))
+    scores, validated = (np.array(pairs, np.float64).reshape(-1, 2) for pairs in found)
     figure = Figure(figsize=(8, 7), dpi=130, facecolor="white", layout="constrained")
     top, middle, bottom = figure.subplots(3, 1, sharex=True, height_ratios=[3, 3, 1])
-    _draw_loss(top, steps, loss)
+    _draw_loss(top, steps, loss, validated)
     _draw_scores(middle, scores[:, 0], 100 * scores[:, 1], score)
     bottom.plot(steps, lr, color=GREY, linewidth=1.4)
     bottom.set(xlabel="step", ylabel="learning rate", ylim=(0, 1.15 * np.nanmax(lr, initial=0) or 1))
@@ -262,14 +263,16 @@ def curves(path: str | os.PathLike, log: list[dict], column: str, score: str) ->
     _save(path, figure.savefig)
 
 
-def _draw_loss(axes, steps: np.ndarray, loss: np.ndarray) -> None:
-    """Raw and smoothed training loss; the range leaves out the few highest spikes, which would flatten the rest."""
+def _draw_loss(axes, steps: np.ndarray, loss: np.ndarray, validated: np.ndarray) -> None:
+    """Training loss, raw and smoothed, its few highest spikes left out; validated: steps and losses (V,2)."""
     axes.plot(steps, loss, color="#4878a8", alpha=0.3, linewidth=0.8, label="raw")
     axes.plot(steps, smoothed(loss, max(5, len(loss) // 50)), color=BLUE, linewidth=1.8, label="running mean")
-    axes.set_ylabel("training loss")
+    if len(validated):
+        axes.plot(*validated.T, color=ORANGE, linewidth=1.4, marker="o", markersize=4, label="validation")
+    axes.set_ylabel("loss")
     finite = loss[np.isfinite(loss)]
     if finite.size:
-        axes.set_ylim(min(0, finite.min()), 1.1 * np.quantile(finite, 0.995) or 1)
+        axes.set_ylim(min(0, finite.min()), 1.1 * np.nanmax([np.quantile(finite, 0.995), *validated[:, 1]]) or 1)
     axes.legend(frameon=False, labelcolor=TEXT, fontsize=9, loc="lower right", bbox_to_anchor=(1.01, 1), ncols=2)
 
 

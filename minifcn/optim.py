@@ -13,13 +13,14 @@ class SGD:
 
     parameters: dict name -> Tensor. Names that end in ".bias" use lr bias_lr, and no decay if bias_decay is False
     (Caffe's habit: bias_lr 2, no decay). A parameter whose grad is None is left alone. `lr` may be changed between
-    steps. momentum_buffers: dict name -> array v, made when a parameter first has a gradient.
+    steps. momentum_buffers: dict name -> array v, made when a parameter first has a gradient. factors: dict
+    name -> what the learning rate of that parameter is multiplied by, empty at first.
     """
 
     def __init__(self, parameters: dict, lr, momentum=0.9, weight_decay=5e-4, bias_lr=1.0, bias_decay=True):
         if not isinstance(parameters, dict):
             raise TypeError(f"SGD: parameters: expected a dict name -> Tensor, received {type(parameters).__name__}")
-        self.parameters, self.momentum_buffers, self.bias_decay = parameters, {}, bias_decay
+        self.parameters, self.momentum_buffers, self.factors, self.bias_decay = parameters, {}, {}, bias_decay
         self.lr, self.bias_lr = number("SGD: lr", lr, 0), number("SGD: bias_lr", bias_lr, 0)
         self.momentum = number("SGD: momentum", momentum, 0, 1)
         self.weight_decay = number("SGD: weight_decay", weight_decay, 0)
@@ -56,7 +57,7 @@ class SGD:
 
     def _update(self, name: str, part, grad) -> None:
         w, v, bias = self.parameters[name].data[part], self._buffer(name)[part], name.endswith(".bias")
-        lr = self.lr * self.bias_lr if bias else self.lr
+        lr = self.lr * self.factors.get(name, 1.0) * (self.bias_lr if bias else 1.0)
         decay = 0.0 if bias and not self.bias_decay else self.weight_decay
         device.of(w).sgd_update(w, grad, v, lr, self.momentum, decay)
 

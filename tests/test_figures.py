@@ -192,6 +192,9 @@ def test_curves_draw_what_is_in_the_log(tmp_path):
     assert count_like(tmp_path / "a.png", loss) > 1000 and count_like(tmp_path / "a.png", jaccard) > 1000
     figures.curves(tmp_path / "b.png", training_log(), "no such", "Jaccard")
     assert count_like(tmp_path / "b.png", loss) > 1000 and count_like(tmp_path / "b.png", jaccard) == 0
+    with_loss = [row | ({"val_loss": 4.0 + row["val"]} if "val" in row else {}) for row in training_log()]
+    figures.curves(tmp_path / "c.png", with_loss, "no such", "Jaccard")  # above all of training's, and yet inside
+    assert count_like(tmp_path / "c.png", loss) > 1000 and count_like(tmp_path / "c.png", jaccard) > 1000
 
 
 @pytest.mark.parametrize(
@@ -200,7 +203,7 @@ def test_curves_draw_what_is_in_the_log(tmp_path):
         [],
         [{"step": 1, "loss": 0.7, "lr": 0.1, "val": float("nan")}],
         [{"step": i, "loss": loss, "lr": 0} for i, loss in enumerate((float("nan"), float("inf"), None), 1)],
-        [{"step": i, "loss": 0, "lr": 1e-14, "val": score} for i, score in ((5, None), (6, 0.0))],
+        [{"step": i, "loss": 0, "lr": 1e-14, "val": score, "val_loss": score} for i, score in ((5, None), (6, 0.0))],
     ],
 )
 def test_curves_of_odd_logs(tmp_path, log):

@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageEnhance
 
 from .pictures import IGNORE_LABEL, Example
 
@@ -65,16 +65,18 @@ class Preprocessing:
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Random changes of a training picture, in this order: scale, crop, flip.
+    """Random changes of a training picture, in this order: scale, crop, flip, colours.
 
     crop: None, or (height, width) to cut out at random; a smaller picture is padded at the bottom and right,
     its labels with void. flip: whether to mirror half of the pictures. scale_jitter: scale by a factor drawn uniformly
-    from [1 - scale_jitter, 1 + scale_jitter], pictures bilinear, labels by nearest neighbour.
+    from [1 - scale_jitter, 1 + scale_jitter], pictures bilinear, labels by nearest neighbour. colour_jitter: likewise
+    three factors of brightness (0 would be black), contrast (its mean grey) and saturation (shades of grey).
     """
 
     crop: tuple[int, int] | None = None
     flip: bool = False
     scale_jitter: float = 0.0
+    colour_jitter: float = 0.0
 
     def __call__(self, picture: np.ndarray, labels: np.ndarray, rng, fill=Preprocessing().fill) -> Example:
         """Augment a picture uint8 (H, W, 3) and its labels uint8 (H, W); `fill` is the RGB colour to pad with.
@@ -94,6 +96,9 @@ class Augmentation:
             picture, labels = picture[window], labels[window]
         if self.flip and rng.random() < 0.5:
             picture, labels = picture[:, ::-1], labels[:, ::-1]
+        for kind in (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color) if self.colour_jitter else ():
+            factor = rng.uniform(1 - self.colour_jitter, 1 + self.colour_jitter)
+            picture = np.asarray(kind(Image.fromarray(picture)).enhance(factor))
         return picture, labels
 
 

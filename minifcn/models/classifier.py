@@ -27,13 +27,13 @@ KEPT = 0.95  # of the averages of mean and var, at each batch
 
 
 class VGGClassifier(VGG):
-    """Scores of num_classes classes for whole pictures. trunk, dtype, seed, dropout: as VGG's; pad is "same"."""
+    """Scores of num_classes classes for whole pictures. trunk, dtype, seed, dropout, fc: as VGG's; pad is "same"."""
 
     name = "vgg_classifier"
     total = staticmethod(alone)
 
-    def __init__(self, num_classes: int, trunk="vgg16", dtype=np.float32, seed: int = 0, dropout=0.5):
-        super().__init__(trunk, "same", dtype, seed, dropout)
+    def __init__(self, num_classes: int, trunk="vgg16", dtype=np.float32, seed: int = 0, dropout=0.5, fc=None):
+        super().__init__(trunk, "same", dtype, seed, dropout, fc)
         self.num_classes = whole("num_classes", num_classes, 1)
         for layer in [name.removesuffix(".bias") for name in self._parameters if name.endswith(".bias")]:
             channels = self._parameters[f"{layer}.bias"].shape

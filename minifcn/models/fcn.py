@@ -29,7 +29,8 @@ UPSCORES = {"pool4": "upscore2", "pool3": "upscore_pool4"}  # what brings the co
 class FCN32s(VGG):
     """Scores from fc7 alone, upsampled 32 times: x (N,H,W,3) -> scores (N,H,W,num_classes).
 
-    trunk: "vgg16", "vgg_quarter" or a Widths. pad: 100 (the reference) or "same" (about half the work).
+    trunk: "vgg16", "vgg_quarter" or a Widths. fc: channels of fc6 and fc7, None for the trunk's own. pad: 100 (the
+    reference) or "same" (about half the work).
     skip_scale: a number, or one each for pool4 and pool3, that multiplies a pool before its score layer.
     upsampling: "learnt" (the paper: all but the last) or "fixed" (the reference: none). dtype: float32 or float64.
     seed: initial weights and dropout masks. dropout: probability at fc6 and fc7, in training mode. He initialisation;
@@ -41,12 +42,13 @@ class FCN32s(VGG):
     last = "upscore32"
 
     def __init__(
-        self, num_classes, trunk="vgg16", pad=100, skip_scale=1.0, upsampling="learnt", dtype="f4", seed=0, dropout=0.5
-    ):
+        self, num_classes, trunk="vgg16", pad=100, skip_scale=1.0, upsampling="learnt", dtype="f4", seed=0, dropout=0.5,
+        fc=None,
+    ):  # fmt: skip
         both = skip_scale if isinstance(skip_scale, tuple | list) else (skip_scale, skip_scale)
         if len(both) != 2 or not all(isinstance(scale, Real) and isfinite(scale) for scale in both):
             raise ValueError(f"skip_scale: expected a finite number or a pair of them, received {skip_scale!r}")
-        super().__init__(trunk, pad, dtype, seed, dropout)
+        super().__init__(trunk, pad, dtype, seed, dropout, fc)
         self.num_classes = num_classes = whole("num_classes", num_classes, 1, 255)  # labels are bytes, and 255 is void
         self.upsampling = one_of("upsampling", upsampling, ("learnt", "fixed"))
         self.skip_scale = dict(zip(UPSCORES, map(float, both), strict=True))

@@ -6,7 +6,7 @@
 Simonyan, Zisserman 2015, configuration D; Long, Shelhamer, Darrell 2015, section 4.1. Pools round sizes up, as Caffe's.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -32,15 +32,17 @@ TRUNKS = {"vgg16": Widths((64, 128, 256, 512, 512), 4096), "vgg_quarter": Widths
 
 
 class VGG(Module):
-    """The trunk. trunk: a name in TRUNKS or a Widths; pad: 100 as the reference, or "same".
+    """The trunk. trunk: a name in TRUNKS or a Widths; pad: 100 as the reference, or "same"; fc: channels of fc6 and
+    fc7, None for the trunk's own.
 
     Pad 100 (at conv1_1) makes the smallest picture large enough for fc6's 7x7 kernel. "same" (conv1_1 pads 1, fc6 pads
     3) keeps sizes, for about half the work (docs/pad100_crop19.md).
     """
 
-    def __init__(self, trunk="vgg16", pad: int | str = 100, dtype=np.float32, seed: int = 0, dropout=0.5):
+    def __init__(self, trunk="vgg16", pad: int | str = 100, dtype=np.float32, seed: int = 0, dropout=0.5, fc=None):
         super().__init__(dtype, whole("seed", seed, 0))
         self.widths = trunk if isinstance(trunk, Widths) else TRUNKS[one_of("trunk", trunk, TRUNKS)]
+        self.widths = self.widths if fc is None else replace(self.widths, fc=whole("fc", fc, 1))
         self.conv1_padding, self.fc6_padding = (1, 3) if one_of("pad", pad, (100, "same")) == "same" else (100, 0)
         self.trunk, self.pad, self.p = trunk, pad, number("dropout", dropout, 0, 1)
         self.recomputed = 0  # blocks whose first map is not kept; see forget_input

@@ -9,6 +9,7 @@ from .. import autograd, device, ranks
 from ..datasets import classification as pictures
 from ..datasets.loader import Loader
 from ..models.classifier import VGGClassifier, fold_all
+from ..ops import softmax_cross_entropy
 from ..weights import checkpoint
 from .loop import Run
 from .settings import ClassificationSettings
@@ -22,7 +23,7 @@ class Classification(Task):
     """A classifier, and pictures with their classes: those that are open already, or the settings' own."""
 
     takes = ClassificationSettings
-    scores = ("top1", "top5")
+    scores = ("top1", "top5", "loss")
     score_label = "top-1 accuracy"
     collate = staticmethod(pictures.collate)
     ignore_label = -1  # every picture has a class
@@ -54,20 +55,23 @@ class Classification(Task):
 
 
 def accuracy(model: VGGClassifier, dataset, preprocessing, size: int, progress: str | None = None) -> dict:
-    """Return top-1 and top-5 accuracy, each a fraction, over the middle squares of pictures scaled to `size`.
+    """Return top-1 and top-5 accuracy, each a fraction, and the loss, over middle squares of pictures scaled to `size`.
 
     A picture counts for top-k if fewer than k other classes score as high as its own or higher: a tie is a mistake.
     """
     mine = dataset.part(ranks.share(range(len(dataset))))
     how = {"shuffle": False, "place": model.loops.asarray, "collate": pictures.collate}
     batches = Loader(mine, BATCH, preprocessing, partial(pictures.centred, size=size), **how)
-    found = []
+    found, loss = [], 0.0
     with autograd.no_grad():
         model.eval()
         for x, labels in tqdm(batches.epoch(0), progress, len(batches), leave=False, disable=not progress or None):
-            found.append(ranks_of(device.asnumpy(model(x).data)[:, 0, 0], labels[:, 0, 0]))
+            scores = model(x)
+            loss += float(softmax_cross_entropy(scores, labels, Classification.ignore_label, reduction="sum"))
+            found.append(ranks_of(device.asnumpy(scores.data)[:, 0, 0], labels[:, 0, 0]))
     found = np.concatenate([*found, []])
-    return {f"top{k}": ranks.total(int((found < k).sum())) / len(dataset) for k in (1, 5)}
+    found = {f"top{k}": int((found < k).sum()) for k in (1, 5)} | {"loss": loss}
+    return {name: ranks.total(x) / len(dataset) for name, x in found.items()}
 
 
 def ranks_of(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ picture --scale to the side that the network knows--> --preprocess--> scores --a
 
 import os
 from collections.abc import Callable
+from functools import partial
 from itertools import product
 
 import numpy as np
@@ -48,14 +49,14 @@ def predict(model: Module, picture: np.ndarray | str | os.PathLike, side: int | 
     return device.asnumpy(segment(model, np.asarray(picture), side))
 
 
-def segment(model: Module, picture: np.ndarray, side: int | None = None):
-    """The same, where the model is or on the host."""
+def segment(model: Module, picture: np.ndarray, side: int | None = None, look: Callable | None = None):
+    """The same, where the model is or on the host.  look: as classify_in_tiles'."""
     H, W = checked(picture)
     h, w = seen_size(model.meta, H, W, side)
     same = (h, w) == (H, W)
     seen = picture if same else np.asarray(Image.fromarray(picture).resize((w, h), Image.Resampling.BILINEAR))
     preprocessing = Preprocessing.from_dict(model.meta.get("preprocessing", Preprocessing().to_dict()))
-    labels = classify_in_tiles(model, seen, preprocessing.apply)  # (h, w)
+    labels = classify_in_tiles(model, seen, preprocessing.apply, look)  # (h, w)
     return labels if same else np.asarray(Image.fromarray(device.asnumpy(labels)).resize((W, H), Image.NEAREST))
 
 
@@ -70,39 +71,49 @@ def seen_size(meta: dict, H: int, W: int, side: int | None = None) -> tuple[int,
     return max(1, round(H * scale)), max(1, round(W * scale))
 
 
-def classify_in_tiles(model: Module, picture: np.ndarray, prepare: Callable):
+def classify_in_tiles(model: Module, picture: np.ndarray, prepare: Callable, look: Callable | None = None):
     """Return the highest-scoring class of each pixel of a picture (H,W,3) as uint8 (H,W), in bounded memory.
 
     prepare: what makes the network's input (h,w,3) of a window (h,w,3). Windows are cut by the size alone, and begin at
-    multiples of the stride. Large pictures' classes are on the host.
+    multiples of the stride. Large pictures' classes are on the host. look: is called with the scores (1,h,w,L) of each
+    part, and of a larger picture with its rows and columns.
     """
     from tqdm import tqdm  # only here: import minifcn does without its modules
 
     H, W, _ = picture.shape
     if max(H, W) <= TILE + 2 * MARGIN:
-        return classify(model, prepare(picture)[None])[0]
+        return classify(model, prepare(picture)[None], look)[0]
     labels = np.empty((H, W), np.uint8)
     corners = list(product(range(0, H, TILE), range(0, W, TILE)))
     for y, z in tqdm(corners, "windows", leave=False, disable=None):
         top, left = max(0, y - MARGIN), max(0, z - MARGIN)
         window = prepare(picture[top : y + TILE + MARGIN, left : z + TILE + MARGIN])
-        found = device.asnumpy(classify(model, window[None])[0])
-        labels[y : y + TILE, z : z + TILE] = found[y - top :, z - left :][:TILE, :TILE]
+        part, inner = np.s_[y : y + TILE, z : z + TILE], np.s_[:, y - top : y - top + TILE, z - left : z - left + TILE]
+        look_there = look and (lambda scores, part=part, inner=inner: look(scores[inner], part))
+        labels[part] = device.asnumpy(classify(model, window[None], look_there)[inner])[0]
     return labels
 
 
-def classify(model: Module, x):
-    """Return the highest-scoring class of each pixel of x (N,H,W,3), preprocessed, as uint8 (N,H,W), on its device."""
+def classify(model: Module, x, look: Callable | None = None):
+    """Return the highest-scoring class of each pixel of x (N,H,W,3), preprocessed, as uint8 (N,H,W), on its device.
+
+    look: is called with the scores (N,H,W,L).
+    """
     model.eval()
     with no_grad(), np.errstate(over="ignore", invalid="ignore"):  # of a network that has diverged
         scores = model(x.astype(model.dtype, copy=False)).data
+        if look:
+            look(scores)
     return device.of(scores).argmax(scores)
 
 
-def evaluate(model: Module, dataset: Dataset, progress="", each=None, side: int | None = None) -> ConfusionMatrix:
+def evaluate(
+    model: Module, dataset: Dataset, progress="", each=None, side: int | None = None, look: Callable | None = None
+) -> ConfusionMatrix:
     """Count a network's predictions on a data set, picture by picture, each at its own size.
 
     progress: a bar's name. each: an empty list, which gets every picture's own Jaccard, or NaN. side: as predict's.
+    look: as classify_in_tiles', but called with the labels (h,w) first, at the size at which the network sees them.
     """
     from tqdm import tqdm  # only here: import minifcn does without its modules
 
@@ -112,7 +123,9 @@ def evaluate(model: Module, dataset: Dataset, progress="", each=None, side: int 
     try:
         for picture, labels in tqdm(pictures, progress, len(mine), leave=False, disable=not progress or None):
             own = ConfusionMatrix(counts.num_classes, dataset.ignore_label)
-            own.update(labels, segment(model, picture, side))
+            size = seen_size(model.meta, *labels.shape, side)
+            seen = np.asarray(Image.fromarray(labels).resize(size[::-1], Image.Resampling.NEAREST))  # (h, w)
+            own.update(labels, segment(model, picture, side, look and partial(look, seen)))
             counts.counts += own.counts
             scores.append(own.jaccard())
     except MemoryError as error:

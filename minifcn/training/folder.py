@@ -79,7 +79,7 @@ def read_config(folder: Path, kind: type[Settings], data: str | None = None) -> 
 def resume(run) -> None:
     """Let a run go on from its last.safetensors: weights, momentum, position, and the log up to there."""
     file, s = open_weights(run.last), run.settings
-    meta, scores = file.meta, {*run.task.scores}
+    meta, scores = file.meta, {*run.task.scores} - {"loss"}  # which older versions did not measure
     if not meta.keys() >= {*POSITION, "preprocessing"} or not all(scores <= x.keys() for x in meta["validations"]):
         raise InputError(f"{run.last}: no checkpoint of a run in training; restore it")
     ours = {name: x for name, x in run.task.meta().items() if name in ("classes", "values", "colours")}
@@ -107,6 +107,7 @@ def resume(run) -> None:
     for name in POSITION:
         setattr(run, name, meta[name])
     run.task.preprocessing = Preprocessing.from_dict(meta["preprocessing"])
+    run.task.pretrained = meta.get("pretrained", [])
     run.log = read_log(run.folder / "log.csv", run.step, run.task.scores)
 
 

@@ -56,6 +56,7 @@ class Run:
         self.step, self.seconds, self.best_score, self.validations, self.log = 0, 0.0, None, [], []
         if self.last.exists():
             resume(self)
+        self.optimiser.factors = dict.fromkeys(task.pretrained, s.pretrained_lr)
         self.model.meta, self.begun = task.meta(), self.step
         checked(json.loads(json.dumps(self.model.meta)))  # now: what no command would read is not trained
 
@@ -71,9 +72,9 @@ class Run:
         with tqdm(desc=s.title, **done) as bar, closing(log), np.errstate(all="ignore"):  # check_finite says it
             for group in self.groups():
                 row = self.train_step(group)
-                ended = self.step == s.steps
-                if ended or (validate_every and self.step % validate_every == 0):
+                if self.step == s.steps or (validate_every and self.step % validate_every == 0):
                     row |= self.validate(self.seconds + time.monotonic() - saved)
+                ended = self.ended()
                 log.writerow(row)
                 self.log.append(row)
                 bar.update(per_step)
@@ -87,14 +88,27 @@ class Run:
                     self.save(self.last)
                 if stopped and not ended:
                     raise Stopped(f"stopped after step {self.step} of {s.steps}, saved {self.last}")
+                if ended and self.step < s.steps:
+                    bar.write(f"no better validation for {s.patience:g} epochs: ends here, the best is {self.best}")
+
+    def ended(self) -> bool:
+        """Whether all steps are done, or the last validation is --patience epochs after the best."""
+        s, name = self.settings, self.task.scores[0]
+        if s.patience and self.validations:
+            best = max(self.validations, key=lambda found: found[name] or 0.0)["step"]
+            if self.validations[-1]["step"] - best >= s.patience * self.steps_per_epoch:
+                return True
+        return self.step == s.steps
 
     def groups(self) -> Iterator[list[tuple]]:
         """Yield the batches (x, labels) of each remaining step, `accumulate` at a time."""
         loader, s = self.task.batches(), self.settings
-        while self.step < s.steps:
+        while not self.ended():
             epoch, done = divmod(self.step, self.steps_per_epoch)
             batches = loader.epoch(epoch, done * s.accumulate)
             for _ in range(min(self.steps_per_epoch - done, s.steps - self.step)):
+                if self.ended():
+                    break
                 yield [next(batches) for _ in range(s.accumulate)]
             batches.close()
 
@@ -108,7 +122,7 @@ class Run:
         weight = ranks.total(sum(task.weight(labels) for _, labels in group)) if s.reduction == "mean" else 1.0
         total = 0.0
         for x, labels in group:
-            loss = task.loss(x, labels) * (1 / weight if weight else 0.0)
+            loss = task.loss(self.model(x), labels) * (1 / weight if weight else 0.0)
             total += ranks.total(float(loss.data))
             self.check_finite(math.isfinite(total), f"the loss is {total:g}")  # before the weights are touched
             loss.backward()
@@ -145,13 +159,13 @@ class Run:
         """Score the validation set; keep the best network."""
         if self.task.val_set is None:
             return {}
-        scores = self.task.score()
+        scores = {name: x if abs(x or 0.0) < 2**53 else None for name, x in self.task.score().items()}  # not NaN
         score = scores[self.task.scores[0]] or 0.0
         self.validations.append({"step": self.step, "seconds": seconds, **scores})
         if self.best_score is None or score > self.best_score:
             self.best_score = score
             self.save(self.best)
-        return {f"val_{name}": scores[name] or 0.0 for name in self.task.scores}
+        return {f"val_{name}": scores[name] for name in self.task.scores if scores[name] is not None}
 
     def save(self, path: Path) -> None:
         """Write a checkpoint: all that a run goes on with, and all that evaluate and predict need."""

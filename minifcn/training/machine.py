@@ -30,8 +30,9 @@ def estimate_parts(model: FCN32s, batch: int, height: int, width: int, low_memor
     gradients     of the same, from one step to the next; none with low_memory
     activations   what the graph keeps for backward: the trunk's maps and winners, and the loss's gradient
     workspace     maps that are computed once more in backward (all of them, although only one block's are alive at a
-                  time), a second one of conv1's, the scores themselves, the tiles that Winograd's weight gradient has
-                  in work (on a GPU the strips of im2col), and 10 % of everything for gradients in flight and the rest
+                  time), a second one of the first block that learns, the scores themselves, the tiles that Winograd's
+                  weight gradient has in work (on a GPU the strips of im2col), and 10 % of everything for gradients in
+                  flight and the rest
     """
     item, parameters = model.dtype.itemsize, model.parameters().values()
     weights = sum(p.data.size for p in parameters)
@@ -46,17 +47,18 @@ def _maps(model: FCN32s, batch: int, height: int, width: int, recomputed: int) -
     """Elements of the maps that the graph keeps, and of what is alive for a while beside them."""
     scores = batch * height * width * model.num_classes
     h, w = (side + 2 * model.conv1_padding - 2 for side in (height, width))
-    conv1 = batch * h * w * model.widths.blocks[0]
-    tiles = min(gpu.WORKSPACE, 9 * conv1) if model.loops is gpu else 2 * min(TILES, 64 * conv1 // 36)
-    kept, in_flight = batch * height * width * 3 + scores, conv1 + scores + tiles
+    kept, in_flight, first = batch * height * width * 3 + scores, scores, 0
     for block, (convs, channels) in enumerate(zip(CONVS, model.widths.blocks, strict=True), 1):
-        size = batch * h * w * channels
+        learns = model.parameters()[f"conv{block}_1.weight"].requires_grad  # a frozen block keeps its pool alone
+        size = batch * h * w * channels * learns
+        first = first or size  # a map of the first block that learns
         again = block <= recomputed or size >= HUGE  # the first map is not kept: models/vgg.py
         kept += size * (convs - 1 - again)  # the last one of a block is pooled and freed
         in_flight += size * again
         h, w = -(-h // 2), -(-w // 2)
-        kept += batch * h * w * channels * (1 + 1 / model.dtype.itemsize)  # the pool's output and its winners
-    return kept + batch * h * w * model.widths.fc * 4, in_flight
+        kept += batch * h * w * channels * (1 + learns / model.dtype.itemsize)  # the pool's output and its winners
+    tiles = min(gpu.WORKSPACE, 9 * first) if model.loops is gpu else 2 * min(TILES, 64 * first // 36)
+    return kept + batch * h * w * model.widths.fc * 4, in_flight + first + tiles
 
 
 def resident(loops=cpu) -> int | None:

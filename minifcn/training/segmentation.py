@@ -4,6 +4,8 @@ import math
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+
 from .. import figures, models, ranks, weights
 from ..datasets import Dataset, has_split, open_dataset
 from ..datasets.dataset import hold_out, median_frequency_weights, scaled, sided, thinned
@@ -36,20 +38,30 @@ class Segmentation(Task):
     """An FCN, and the splits of a data set: those that are open already, or the settings' own."""
 
     takes = SegmentationSettings
-    scores = ("jaccard", "pixel_accuracy")
+    scores = ("jaccard", "pixel_accuracy", "loss")
     score_label = "Jaccard"
 
     def __init__(self, settings: SegmentationSettings, where: str = "cpu", splits: tuple | None = None):
         s = settings
         train_set, val_set, self.test_set = splits or open_splits(s.data, s.scale, s.fraction, s.held_out, s.side)
         super().__init__(s, train_set, val_set, models.MODELS[s.model], ("pad", "skip_scale", "upsampling"), where)
-        self.augmentation = Augmentation(s.crop, s.flip, s.scale_jitter)
+        self.augmentation = Augmentation(s.crop, s.flip, s.scale_jitter, s.colour_jitter)
+        frozen = tuple(f"conv{block}_" for block in range(1, s.freeze + 1))
+        for name, parameter in self.model.parameters().items():
+            parameter.requires_grad &= not name.startswith(frozen)
         self.class_weight = median_frequency_weights(train_set) if s.balance else None
         self.counts = None  # of the last validation
 
     def score(self) -> dict:
-        self.counts = evaluate(self.model, self.val_set, "validate")
-        return self.counts.summary()
+        sums = np.zeros(2)  # the loss, and what is labelled
+
+        def look(labels: np.ndarray, scores, part=...) -> None:
+            seen = labels[part][None]
+            sums[:] += float(self.loss(scores, seen)), self.weight(seen)
+
+        self.counts = evaluate(self.model, self.val_set, "validate", look=look)
+        loss, weight = ranks.total(sums)
+        return self.counts.summary() | {"loss": loss / (weight or 1.0)}
 
     def meta(self) -> dict:
         data, survey = self.train_set, self.train_set.survey
@@ -90,8 +102,8 @@ class Segmentation(Task):
         score = "not measured" if last["jaccard"] is None else f"{100 * last['jaccard']:.1f} %"
         if remark := last.get("remark"):  # of one class in the labels any score would be praise
             score = remark if sum(map(any, last["confusion"])) == 1 else f"{score} - {remark}"
-        split = "test" if "test" in found else "val"
-        summary = f"{s.title}: {split} Jaccard {score}, trained {run.step} steps in {run.seconds:.0f} s"
+        split, early = "test" if "test" in found else "val", ", stopped early" * (run.step < s.steps)
+        summary = f"{s.title}: {split} Jaccard {score}, trained {run.step} steps in {run.seconds:.0f} s{early}"
         return found | {"summary": summary}
 
 

@@ -41,7 +41,8 @@ POSITIVE = Range(lambda x: 0 < x < math.inf, "more than 0")
 NOT_NEGATIVE = Range(lambda x: 0 <= x < math.inf, "0 or more")
 BELOW_ONE = Range(lambda x: 0 <= x < 1, "0 <= value < 1")
 SEED, SIDE = Range(metadata.SEED, "0 to 2^53"), Range(metadata.SIDE, "0 to 16384")
-SCALES = Range(metadata.SCALE, "-1e6 to 1e6")
+SCALES, FC = Range(metadata.SCALE, "-1e6 to 1e6"), Range(metadata.FC, "1 to 16384")
+BLOCKS = Range(lambda x: 0 <= x <= 5, "0 to 5")
 NAME = Range(lambda x: x.isprintable() and x != ".." and Path(x).parts == (x,), "a folder's name, without a path")
 
 
@@ -66,11 +67,13 @@ class Settings:
     """What decides a run's result, for any network; each kind has data, steps and init, too."""
 
     trunk: str = usual("width of the network", "vgg_quarter", choices=TRUNKS)
+    fc: int | None = option("channels of fc6 and fc7 (default: by trunk, 4096 or 256)", None, FC, metavar="N")
     batch: int = usual("pictures at a time", 2, POSITIVE)
     accumulate: int = option("batches for each update", 1, POSITIVE)
     lr: float = usual("learning rate (default: 0.01; for a sum, divided by the pixels)", 0.01, NOT_NEGATIVE)
     reduction: str = "mean"
     schedule: str = option("of the learning rate", "poly", choices=("poly", "constant"))
+    pretrained_lr: float = option("learning rate of what came from --init, times F", 1.0, NOT_NEGATIVE, metavar="F")
     warmup: int = option("steps with a rising learning rate", 20, NOT_NEGATIVE)
     clip: float = option("largest gradient norm, 0: any (default: 5; for a sum, times the pixels)", 5.0, NOT_NEGATIVE)
     momentum: float = option("share of the last update that is kept", 0.9, BELOW_ONE)
@@ -78,6 +81,7 @@ class Settings:
     dropout: float = option("probability at fc6 and fc7; the papers: 0.5", 0.0, BELOW_ONE)
     flip: bool = option("mirror half of the pictures (default)", True)
     val_every: float = option("epochs between validations; 0: one at the end", 1.0, NOT_NEGATIVE, metavar="E")
+    patience: float = option("stop E epochs after the best validation; 0: never", 0.0, NOT_NEGATIVE, metavar="E")
     low_memory: bool = False
     processes: int = option("that share a batch (default: 1; small networks: fastest)", 1, POSITIVE, metavar="P")
     seed: int = option("of weights, order and augmentation", 0, SEED)
@@ -96,7 +100,7 @@ class SegmentationSettings(Settings):
     model: str = usual(
         "fcn32s, fcn16s, fcn8s; several: a chain (default: fcn32s fcn16s)", choices=MODELS, nargs="+", metavar="M"
     )
-    data: str = usual("toytown, or a data set's folder (default: toytown); with --resume: where it is now", TOYTOWN)
+    data: str = usual("toytown, or a folder (default: toytown); with --resume: where it is now", TOYTOWN)
     steps: int = usual(f"updates a network (default: {TOYTOWN_STEPS}; your data: {EPOCHS} epochs)", within=POSITIVE)
     init: str | None = usual("weights: a file, vgg (default where there), camvid, scratch", None, metavar="FILE")
     reduction: str = option("of the pixels' losses", "mean", choices=("mean", "sum"))
@@ -105,9 +109,11 @@ class SegmentationSettings(Settings):
     upsampling: str = option("learnt: all but the last (the paper); fixed: none", "learnt", choices=("learnt", "fixed"))
     skip_scale: tuple[float, float] = option("of pool4 and pool3", (1.0, 1.0), SCALES, metavar=("POOL4", "POOL3"))
     balance: bool = option("weight classes by median frequency", False)
-    side: int = usual("scale pictures so that their longer side is S; 0: as they are", 0, SIDE, metavar="S")
+    side: int = usual("longer side that pictures are scaled to; 0: as they are", 0, SIDE, metavar="S")
     crop: tuple[int, int] | None = option("train on random crops of that size", None, POSITIVE, metavar=("H", "W"))
     scale_jitter: float = option("scale pictures by 1-J..1+J", 0.0, BELOW_ONE, metavar="J")
+    colour_jitter: float = option("brightness, contrast, saturation, each times 1-J..1+J", 0.0, BELOW_ONE, metavar="J")
+    freeze: int = option("the first N of the trunk's 5 blocks do not learn", 0, BLOCKS, metavar="N")
     # The lab report's (experiments/table1), without options: all pictures at this scale; this share of the training
     # pictures; and whether the last tenth of them is held out, to choose the checkpoint on, so that test (or val, where
     # there is none) is scored only once.
@@ -151,7 +157,7 @@ class TrainOptions(Options):
     """minifcn.train takes a recipe, too."""
 
     allow_absent: bool = option("train although a class occurs in no training picture", False)
-    recipe: str = option("presets for the rest; paper: CVPR 2015, reference: its solvers", "default", choices=RECIPES)
+    recipe: str = option("presets; paper: CVPR 2015, reference: its solvers", "default", choices=RECIPES)
 
 
 # --- what is made of them ---

@@ -29,7 +29,8 @@ class Task:
 
     settings, train_set, val_set (None where there is none), model, preprocessing
     takes                              the kind of its settings
-    scores, score_label                what validation measures, the first chooses best.safetensors; the first's name
+    scores, score_label                what validation measures: the first, of this name, chooses best.safetensors; the
+                                       last is the loss
     augmentation, collate              of the training set, as a Loader takes them
     ignore_label, class_weight         as the loss takes them
 
@@ -42,14 +43,18 @@ class Task:
     ignore_label, class_weight = 255, None
 
     def __init__(self, s: Settings, train_set, val_set, network: Callable, built_by: tuple[str, ...], where: str):
-        """network(num_classes, **settings): built by trunk, seed, dropout, and the settings with these names."""
+        """network(num_classes, **settings): built by trunk, fc, seed, dropout, and the settings with these names."""
         self.settings, self.train_set, self.val_set = s, train_set, val_set
         if s.batch * s.accumulate > len(train_set):
             pictures = f"{len(train_set)} training pictures of {s.data}; choose smaller ones"
             raise InputError(f"--batch {s.batch} x --accumulate {s.accumulate} is more than the {pictures}")
-        spec = {name: getattr(s, name) for name in ("trunk", *built_by, "seed", "dropout")}
+        if s.patience and (val_set is None or not s.val_every):
+            why = "--val-every 0" if val_set else f"no val split in {s.data}"
+            raise InputError(f"--patience {s.patience:g}: {why}, so there are no validations to wait for; leave it out")
+        spec = {name: getattr(s, name) for name in ("trunk", "fc", *built_by, "seed", "dropout")}
         self.spec = {"num_classes": len(train_set.classes)} | spec
         self.model, self.preprocessing = network(**self.spec).to(where), transforms.Preprocessing()
+        self.pretrained: list[str] = []  # the parameters that initialise() has taken over
 
     def initialise(self, file: WeightFile | None = None) -> None:
         """Take over the weights of --init, and the preprocessing that belongs to them.  file: that one, if open."""
@@ -59,7 +64,7 @@ class Task:
         report, ours = load_weights(self.model, path, file), self.train_set.classes
         if report.preprocessing is None:
             raise InputError(f"{path}: says nothing of its preprocessing; give a checkpoint of a run")
-        self.preprocessing = report.preprocessing
+        self.preprocessing, self.pretrained = report.preprocessing, report.loaded
         say(f"initialised from {path}:", *report.table().splitlines())
         say(f"  preprocessing: {self.preprocessing.describe()}")
         last_layers = [name for name in report.loaded + report.reinitialised if name.startswith(("score", "fc8"))]
@@ -74,9 +79,9 @@ class Task:
         how = {"seed": s.seed, "drop_last": True, "place": self.model.loops.asarray, "collate": self.collate}
         return loader.Loader(self.train_set, s.batch, self.preprocessing, self.augmentation, share=ranks.share, **how)
 
-    def loss(self, x, labels):
-        """The loss of a batch, summed over what is labelled."""
-        return ops.softmax_cross_entropy(self.model(x), labels, self.ignore_label, self.class_weight, "sum")
+    def loss(self, scores, labels):
+        """The loss of a batch's scores, summed over what is labelled."""
+        return ops.softmax_cross_entropy(scores, labels, self.ignore_label, self.class_weight, "sum")
 
     def weight(self, labels: np.ndarray) -> float:
         """How much is labelled in a batch: what a mean divides by."""
@@ -86,7 +91,7 @@ class Task:
     def meta(self) -> dict:
         """What a checkpoint says of the network and its classes."""
         meta = {"model": {"name": self.model.name} | self.spec, "classes": self.train_set.classes}
-        return meta | {"preprocessing": self.preprocessing.to_dict()}
+        return meta | {"preprocessing": self.preprocessing.to_dict(), "pretrained": self.pretrained}
 
     def describe(self) -> list[str]:
         """Lines on what is about to happen, with the figures that users stumble over: learning rate and reduction."""
@@ -94,7 +99,8 @@ class Task:
         weights = sum(p.data.size for p in self.model.parameters().values())
         length = f"{s.steps} steps of {s.batch * s.accumulate} = {s.steps / (pictures // s.batch // s.accumulate):.1f}"
         return [
-            f"{s.title} ({s.trunk}): {weights:,} weights; {self.model.loops.describe()}{ranks.describe()}",
+            f"{s.title} ({s.trunk}, fc {self.model.widths.fc}): {weights:,} weights; "
+            f"{self.model.loops.describe()}{ranks.describe()}",
             f"{data.name}: {pictures} training pictures, {len(data.classes)} classes; {length} epochs",
             f"lr {s.lr:g} ({s.schedule}) on the {s.reduction} of the losses; momentum {s.momentum}, "
             f"weight decay {s.weight_decay:g}, clip {s.clip:g}, warm-up {s.warmup} steps; biases lr x 2, no decay",
@@ -128,6 +134,7 @@ def complete(kind: type[Task], folder: Path, settings: Settings, where: str, sto
         say(*run.task.describe())
         run.train(stop)
         metrics = {"model": settings.title, "steps": run.step, "train_seconds": round(run.seconds, 1)}
+        metrics["stopped_early"] = run.step < settings.steps  # by --patience
         metrics |= {"peak_memory_bytes": peak(run.model.loops), "validations": run.validations}
         metrics |= run.task.finish(run)
         if ranks.rank() == 0:

@@ -52,7 +52,7 @@ MISTAKES = {  # how files begin that are given by mistake
 }
 LONGEST_HEADER = 1 << 24  # bytes of a safetensors file; VGG-16's has 3,000
 MOMENTUM = "momentum, which only --resume reads"
-BY_CLASS = ("score", "upscore", "fc8")  # layers whose shape depends on the number of classes
+REPLACEABLE = ("score", "upscore", "fc")  # layers whose shape depends on the number of classes, or on --fc
 
 
 # --- opening ---
@@ -106,7 +106,7 @@ class Report:
     """What load_weights did, as lists of parameter names.
 
     loaded: copied from the file.  skipped: in the file only.  missing: in the network only, left as initialised.
-    reinitialised: in both, but of another shape (another class count): left as initialised.
+    reinitialised: in both, but their layer of another shape (another class count or --fc): left as initialised.
     preprocessing, classes: what the file's network was trained with; None where that is not known.
     """
 
@@ -128,8 +128,8 @@ class Report:
 def load_weights(model: Module, path, file: WeightFile | None = None, whole: bool = False) -> Report:
     """Copy into `model` every parameter that the file at `path` has under the same name, or one that maps to it.
 
-    The file may be of any format that open_weights knows. Score and upsampling layers of another class count are left
-    as initialised; the trunk must have the network's width. Arrays are read one at a time.
+    The file may be of any format that open_weights knows. Layers of another class count, or another width of fc6 and
+    fc7, are left as initialised; the convolutions must have the network's width. Arrays are read one at a time.
     file: what open_weights(path) returned, where it is open already.  whole: whether every parameter must be there.
 
     Returns a Report. Raises InputError where the file cannot be read, is damaged, or does not fit the network. All of
@@ -158,15 +158,17 @@ def compare(expected: dict[str, tuple], path, file: WeightFile, whole: bool) -> 
     missing = [name for name in expected if name not in arrays]
     reshaped = [name for name, shape in expected.items() if name in arrays and arrays[name].shape != shape]
     for name in reshaped:
-        if not name.startswith(BY_CLASS):
+        if not name.startswith(REPLACEABLE):
             why = f"as {name} is {arrays[name].shape} there and {expected[name]} here"
             raise InputError(f"{path}: none of its weights fit this trunk, {why}. Choose its --trunk, mostly vgg16")
-    loaded = [name for name in expected if name not in missing + reshaped]
-    if not any(name.startswith("conv") for name in loaded):
+    if not any(name.startswith("conv") for name in expected if name in arrays):
         raise InputError(f"{path}: holds none of the network's convolutions. Give weights of a VGG-16 or an FCN")
-    if whole and len(loaded) < len(expected):
+    if whole and missing + reshaped:
         lacking = (missing + reshaped)[0]
         raise InputError(f"{path}: checkpoint of another network: {lacking} is missing there, or of another shape")
+    layers = {name.rsplit(".", 1)[0] for name in reshaped}  # a bias is of no use without its weights
+    reshaped = [name for name in expected if name in arrays and name.rsplit(".", 1)[0] in layers]
+    loaded = [name for name in expected if name in arrays and name not in reshaped]
     return Report(loaded, skipped, missing, reshaped, file.preprocessing, file.classes)
 
 

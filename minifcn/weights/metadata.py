@@ -48,11 +48,12 @@ def record(kinds: dict[str, Callable], needed: Iterable[str] = (), others: Calla
 # --- the declarations ---
 
 # Options of training allow what these do (training/settings.py), or its checkpoints could not be read.
-SEED, SIDE, SCALE = whole(0), whole(0, 2**14), number(-1e6, 1e6)
+SEED, SIDE, SCALE, FC = whole(0), whole(0, 2**14), number(-1e6, 1e6), whole(1, 2**14)
 BYTE, COUNT, SCORE = whole(0, 255), whole(0), optional(number(-(2**53), 2**53))
 COLOUR, THREE, POSITIVE = items(BYTE, 3, 3), items(number(-1e6, 1e6), 3, 3), items(number(1e-6, 1e6), 3, 3)
 SPEC = {"name": text, "num_classes": whole(1, 2**16), "trunk": text, "pad": lambda x: x in (100, "same")}
 SPEC |= {"skip_scale": items(SCALE, 2, 2), "upsampling": text, "dropout": number(0, 1), "seed": SEED}
+SPEC |= {"fc": optional(FC)}
 PIXELS = {"order": lambda x: x in ("RGB", "BGR"), "mean": THREE, "std": POSITIVE}
 META = {
     "model": record(SPEC, ("name", "num_classes")),  # how to build it
@@ -65,6 +66,7 @@ META = {
     "side": SIDE,  # pictures are scaled to it
     "settings": record({}, others=anything),  # compared with those of a run
     "validations": items(record({"step": COUNT}, ("step",), SCORE), 0, 2**20),
+    "pretrained": items(text, 0, 2**10),  # parameters that came from --init
     "best_score": SCORE,
     "seconds": number(0, 2**53),
     **dict.fromkeys(("step", "epoch", "pictures", "longest"), COUNT),

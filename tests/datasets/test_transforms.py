@@ -205,6 +205,31 @@ def test_augmentation_depends_on_the_key_alone_and_leaves_its_input_alone():
     np.testing.assert_array_equal(labels, before[1])
 
 
+def by_hand(picture, brightness, contrast, saturation):
+    """Brightness towards black, contrast towards the mean grey, saturation towards each pixel's grey; in floats."""
+    x = np.clip(picture * brightness, 0, 255)
+    x = np.clip((x - (mean := (x @ GREY).mean())) * contrast + mean, 0, 255)
+    grey = (x @ GREY)[..., None]
+    return np.clip(grey + saturation * (x - grey), 0, 255)
+
+
+GREY = np.array([0.299, 0.587, 0.114])  # ITU-R 601
+
+
+def test_colour_jitter_changes_the_picture_alone():
+    picture, labels = example(40, 30)
+    before, factors = picture.copy(), []
+    for key in range(60):
+        moved, moved_labels = Augmentation((20, 25), True, 0.2, 0.4)(picture, labels, rng := counted_rng(key))
+        plain, plain_labels = Augmentation((20, 25), True, 0.2)(picture, labels, counted := counted_rng(key))
+        factors.append(drawn := counted.uniform(0.6, 1.4, 3))
+        assert rng.random() == counted.random()  # three draws more, after those of the geometry
+        np.testing.assert_array_equal(moved_labels, plain_labels)
+        assert moved.dtype == np.uint8 and abs(moved - by_hand(plain, *drawn)).max() < 4
+    np.testing.assert_array_equal(picture, before)
+    assert np.all(np.min(factors, 0) < 0.65) and np.all(np.max(factors, 0) > 1.35)
+
+
 # --- collate ---
 
 

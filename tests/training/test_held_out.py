@@ -56,12 +56,12 @@ def test_the_network_that_did_best_on_the_held_out_tenth_is_scored(data, tmp_pat
     """Scores fall, whatever the network does."""
     falling, scored = iter((0.9, 0.5, 0.2)), []
 
-    def evaluated(model, dataset, *_):
+    def evaluated(model, dataset, *_, **__):
         assert dataset.split == "test"
         scored.append({f"model/{name}": p.data.copy() for name, p in model.parameters().items()})
         return evaluate(model, dataset)
 
-    monkeypatch.setattr(Segmentation, "score", lambda _: {"jaccard": next(falling), "pixel_accuracy": 0.5})
+    monkeypatch.setattr(Segmentation, "score", lambda _: {"jaccard": next(falling), "pixel_accuracy": 0.5, "loss": 1})
     monkeypatch.setattr(segmentation, "evaluate", evaluated)
     finish(start(data, tmp_path / "run", steps=3, val_every=0.1))
     best, last = (checkpoint.load(tmp_path / "run" / f"{name}.safetensors")[0] for name in ("best", "last"))

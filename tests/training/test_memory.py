@@ -49,6 +49,17 @@ def test_the_estimate_is_near_the_truth(name, classes, pad, batch, height, width
     assert WITHIN[0] <= ratio <= WITHIN[1], f"estimated {ratio:.2f} times the {needed / 1e6:.0f} MB measured"
 
 
+@pytest.mark.parametrize("blocks, less", [(1, 0.8), (2, 0.7), (4, 0.6)])
+def test_frozen_blocks_need_no_memory(blocks, less):
+    whole, model = (MODELS["fcn8s"](9, "vgg_quarter", "same", fc=8) for _ in range(2))
+    for name, parameter in model.parameters().items():
+        parameter.requires_grad &= not (name.startswith("conv") and int(name[4]) <= blocks)
+    needed, before = measured(model, 4, 96, 128), measured(whole, 4, 96, 128)
+    ratio = machine.estimate(model, 4, 96, 128) / needed
+    assert WITHIN[0] <= ratio <= WITHIN[1], f"estimated {ratio:.2f} times the {needed / 1e6:.0f} MB measured"
+    assert needed < less * before
+
+
 def test_low_memory_needs_less():
     model = MODELS["fcn32s"](9, "vgg_quarter", "same")
     trained = sum(p.data.nbytes for p in model.parameters().values() if p.requires_grad)

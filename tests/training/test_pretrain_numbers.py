@@ -75,10 +75,11 @@ def test_top1_and_top5_by_hand(tmp_path):
         order = [k, *(label for label in range(8) if label != k)]
         scores[k, order] = [0, *(1 if i < above else -1 - i for i in range(7))]
     found = accuracy(Known(scores), Pictures(root, "val"), Preprocessing(), 16)
-    assert found == {"top1": 3 / 8, "top5": 6 / 8}
+    loss = np.mean(np.log(np.exp(scores).sum(1)) - np.diagonal(scores))
+    assert found == {"top1": 3 / 8, "top5": 6 / 8, "loss": pytest.approx(loss, rel=1e-6)}
     scores[0] = np.nan
     found = accuracy(Known(scores), Pictures(root, "val"), Preprocessing(), 16)
-    assert found == {"top1": 2 / 8, "top5": 5 / 8}
+    assert found == {"top1": 2 / 8, "top5": 5 / 8, "loss": pytest.approx(np.nan, nan_ok=True)}
 
 
 class ByColour(Known):

@@ -371,8 +371,8 @@ def test_best_is_kept_over_a_resume(data, tmp_path, monkeypatch):
     scores = iter([0.5, 0.6, 0.4])
     real = segmentation.evaluate
 
-    def evaluate(*positional):
-        counts, score = real(*positional), next(scores)
+    def evaluate(*positional, **named):
+        counts, score = real(*positional, **named), next(scores)
         counts.jaccard = lambda: score
         return counts
 
@@ -429,14 +429,14 @@ def test_damaged_metrics_are_written_anew(content, undisturbed, tmp_path):
 
 @pytest.mark.parametrize("cell", ["null", "true", "[1]", "{}", '"x"'])
 def test_cells_of_the_log_that_are_no_numbers_are_refused(cell, tmp_path):
-    rows = [{"step": k, "epoch": 0, "lr": 0.1, "loss": 0.5, "val_pixel_accuracy": 0.25} for k in (1, 2)]
+    rows = [{"step": k, "epoch": 0, "lr": 0.1, "loss": 0.5, "val_loss": 0.25} for k in (1, 2)]
     Log(tmp_path / "log.csv", rows, Segmentation.scores).close()
     text = (tmp_path / "log.csv").read_text()
     assert read_log(tmp_path / "log.csv", 2, Segmentation.scores) == rows
     (tmp_path / "log.csv").write_text(text.replace("0.5", cell, 1))
     with pytest.raises(InputError, match="expected the rows of steps 1 to 2"):
         read_log(tmp_path / "log.csv", 2, Segmentation.scores)
-    for odd in (text.replace("\n", ",1\n").replace("accuracy,1", "accuracy,extra"), text.replace("racy\n", "\0racy\n")):
+    for odd in (text.replace("\n", ",1\n").replace("loss,1", "loss,extra"), text.replace("loss\n", "\0loss\n")):
         (tmp_path / "log.csv").write_text(odd)
         with pytest.raises(InputError, match="expected the rows of steps 1 to 2"):
             read_log(tmp_path / "log.csv", 2, Segmentation.scores)

@@ -64,7 +64,7 @@ def test_how_far_a_score_looks(name, pad):
 
 def test_only_windows_are_preprocessed(monkeypatch):
     """Of the whole picture there are its classes; its numbers would take 12 bytes a pixel."""
-    monkeypatch.setattr(evaluation, "classify", lambda model, x: x[..., 0].astype(np.uint8))
+    monkeypatch.setattr(evaluation, "classify", lambda model, x, _: x[..., 0].astype(np.uint8))
     model, x = network("fcn32s", "same"), np.random.default_rng(0).integers(0, 256, (5000, 5000, 3), np.uint8)
     model.meta = {}
     tracemalloc.start()

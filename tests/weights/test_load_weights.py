@@ -144,7 +144,7 @@ def test_load_model_wants_every_array(tmp_path):
     for change, complaint in (
         (lambda t: t.pop("model/fc6.bias"), "checkpoint of another network: fc6.bias is missing there"),
         (lambda t: t.pop("model/score_fr.bias"), "checkpoint of another network: score_fr.bias is missing there"),
-        (lambda t: t.update({"model/fc6.bias": np.zeros(7, np.float32)}), r"fc6.bias is \(7,\) there and \(16,\) here"),
+        (lambda t: t.update({"model/fc6.bias": np.zeros(7)}), "fc6.bias is missing there, or of another shape"),
         (
             lambda t: t.update({"model/score_fr.bias": np.zeros(7)}),
             "score_fr.bias is missing there, or of another shape",

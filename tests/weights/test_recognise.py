@@ -182,7 +182,7 @@ def test_numbers_that_are_none(bad, tmp_path):
         np.testing.assert_array_equal(p.data, before[name], err_msg=name)
 
 
-@pytest.mark.parametrize("layer", ["conv1_1.weight", "conv5_3.bias", "fc6.weight", "fc7.bias"])
+@pytest.mark.parametrize("layer", ["conv1_1.weight", "conv5_3.bias"])
 def test_a_trunk_of_another_width_is_refused_and_changes_nothing(layer, tmp_path):
     arrays = {name: p.data for name, p in tiny().parameters().items()}
     arrays[layer] = arrays[layer][..., :-1]
