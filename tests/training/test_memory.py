@@ -49,7 +49,7 @@ def test_the_estimate_is_near_the_truth(name, classes, pad, batch, height, width
     assert WITHIN[0] <= ratio <= WITHIN[1], f"estimated {ratio:.2f} times the {needed / 1e6:.0f} MB measured"
 
 
-@pytest.mark.parametrize("blocks, less", [(1, 0.8), (2, 0.7), (4, 0.6)])
+@pytest.mark.parametrize("blocks, less", [(1, 0.85), (2, 0.75), (4, 0.65)])
 def test_frozen_blocks_need_no_memory(blocks, less):
     whole, model = (MODELS["fcn8s"](9, "vgg_quarter", "same", fc=8) for _ in range(2))
     for name, parameter in model.parameters().items():
