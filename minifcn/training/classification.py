@@ -1,6 +1,7 @@
 """Training the VGG trunk as a classifier of whole pictures, scored by top-1 and top-5 accuracy."""
 
 from functools import partial
+from itertools import islice
 
 import numpy as np
 from tqdm import tqdm
@@ -58,16 +59,16 @@ def accuracy(model: VGGClassifier, dataset, preprocessing, size: int, progress: 
 
     A picture counts for top-k if fewer than k other classes score as high as its own or higher: a tie is a mistake.
     """
-    mine = dataset.part(ranks.share(range(len(dataset))))
     how = {"shuffle": False, "place": model.loops.asarray, "collate": pictures.collate}
-    batches = Loader(mine, BATCH, preprocessing, partial(pictures.centred, size=size), **how)
-    found = []
+    batches = Loader(dataset, BATCH, preprocessing, partial(pictures.centred, size=size), **how)
+    mine, hits = ranks.share(range(len(batches))), np.zeros(2, int)
+    own = islice(batches.epoch(0, mine.start), len(mine))
     with autograd.no_grad():
         model.eval()
-        for x, labels in tqdm(batches.epoch(0), progress, len(batches), leave=False, disable=not progress or None):
-            found.append(ranks_of(device.asnumpy(model(x).data)[:, 0, 0], labels[:, 0, 0]))
-    found = np.concatenate([*found, []])
-    return {f"top{k}": ranks.total(int((found < k).sum())) / len(dataset) for k in (1, 5)}
+        for x, labels in tqdm(own, progress, len(mine), leave=False, disable=not progress or None):
+            found = ranks_of(device.asnumpy(model(x).data)[:, 0, 0], labels[:, 0, 0])
+            hits += (found[:, None] < (1, 5)).sum(axis=0)
+    return dict(zip(Classification.scores, (ranks.total(hits) / len(dataset)).tolist(), strict=True))
 
 
 def ranks_of(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
