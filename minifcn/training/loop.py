@@ -155,8 +155,6 @@ class Run:
 
     def save(self, path: Path) -> None:
         """Write a checkpoint: all that a run goes on with, and all that evaluate and predict need."""
-        if ranks.rank() > 0:
-            return
         tensors = {f"model/{name}": device.asnumpy(p.data) for name, p in self.model.parameters().items()}
         self.check_finite(all(np.isfinite(w).all() for w in tensors.values()), "a weight is not finite")
         tensors |= {f"momentum/{name}": device.asnumpy(v) for name, v in self.optimiser.momentum_buffers.items()}

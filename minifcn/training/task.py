@@ -130,8 +130,7 @@ def complete(kind: type[Task], folder: Path, settings: Settings, where: str, sto
         metrics = {"model": settings.title, "steps": run.step, "train_seconds": round(run.seconds, 1)}
         metrics |= {"peak_memory_bytes": peak(run.model.loops), "validations": run.validations}
         metrics |= run.task.finish(run)
-        if ranks.rank() == 0:
-            figures.curves(folder / "curves.png", run.log, f"val_{run.task.scores[0]}", run.task.score_label)
+        figures.curves(folder / "curves.png", run.log, f"val_{run.task.scores[0]}", run.task.score_label)
         write_json(folder / "metrics.json", metrics)
         ranks.total(0)  # all wait until it is there
     return metrics
@@ -159,18 +158,17 @@ def run_command(kind: type[Task], opts: Options, given: dict, plan: Callable, re
         write_config(folder, stages, where)
         say(f"run: {folder}")
     folders = [folder] if len(stages) == 1 else [folder / s.title for s in stages]
-    metrics = []
+    metrics, lock = [], nullcontext if ranks.rank() else alone_in
     try:
-        with alone_in(folder), stopping() as stop:
+        with lock(folder), stopping() as stop:
             for i, (stage, place) in enumerate(zip(stages, folders, strict=True)):
                 stage.processes = ranks.size()
                 if i > 0:
                     stage, task = replace(stage, init=str(folders[i - 1] / LAST)), None
                 place.mkdir(exist_ok=True)
-                with alone_in(place) if place != folder else nullcontext():  # which may be resumed by itself
+                with lock(place) if place != folder else nullcontext():  # which may be resumed by itself
                     metrics.append(complete(kind, place, stage, where, stop, task, splits))
-            if ranks.rank() == 0:
-                report(folder, folders, stages, metrics, where)
+            report(folder, folders, stages, metrics, where)
     except Stopped as stopped:
         command = f"python -m minifcn.{kind.takes.command} --resume {folder}"
         command += f" --device {opts.device}" * (opts.device != "cpu")
