@@ -175,13 +175,11 @@ def choose(settings: type, given: dict, where: str, begun: list | None) -> int:
     A small network on the CPU: as many as there are cores and a batch can be shared out to evenly, as its layers are so
     short that threads would wait for one another. A large one: one process, whose threads share the weights' memory.
     """
-    if world():
-        return 1
     if begun or "processes" in given:
         return given.get("processes") or begun[0].processes
     trunk, batch = (given.get(name, getattr(settings, name)) for name in ("trunk", "batch"))
-    fits = [n for n in range(1, cpu.num_threads() + 1) if batch % n == 0]
-    best = fits[-1] if trunk == "vgg_quarter" and where == "cpu" else 1
+    most = cpu.num_threads() if trunk == "vgg_quarter" and where == "cpu" else 1
+    best = max(n for n in range(1, most + 1) if batch % n == 0)
     if best > 1 and find_spec("mpi4py") is None:
         say(f"one process; {best} would be faster: {INSTALL}")
         return 1
@@ -194,14 +192,14 @@ def end_with_parent() -> None:
         ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
 
 
-def launch(command: str, argv: list[str], processes: int) -> int:
-    """Run a command as so many processes through mpiexec, which share the cores; return the exit status."""
+def launch(processes: int) -> int:
+    """Run this command as so many processes through mpiexec, which share the cores; return the exit status."""
     mpiexec = which("mpiexec", path=str(Path(sys.executable).parent)) or which("mpiexec")
     if mpiexec is None or find_spec("mpi4py") is None:
         raise InputError(f"--processes {processes}: mpiexec or mpi4py is missing: {INSTALL}")
     threads = max(1, cpu.num_threads() // processes)
     environment = os.environ | {"MINIFCN_THREADS": str(threads)} | ({TERMINAL: "1"} if sys.stderr.isatty() else {})
-    line = [mpiexec, "-n", str(processes), sys.executable, "-m", f"minifcn.{command}", *argv]
+    line = [mpiexec, "-n", str(processes), sys.executable, *sys.orig_argv[1:]]
     how = {"stdout": subprocess.PIPE, "start_new_session": True, "preexec_fn": end_with_parent}
     with subprocess.Popen(line, env=environment, **how) as job:
         for number in (signal.SIGINT, signal.SIGTERM):  # to all ranks, as if each had got it

@@ -136,18 +136,18 @@ def complete(kind: type[Task], folder: Path, settings: Settings, where: str, sto
     return metrics
 
 
-def run_command(kind: type[Task], opts: Options, given: dict, plan: Callable, report: Callable, argv=None) -> int:
+def run_command(kind: type[Task], opts: Options, given: dict, plan: Callable, report: Callable, own=False) -> int:
     """Begin what a command line asks for, or go on with it; return the exit status.
 
     plan(opts, given) -> the settings of each network, and what is open already: splits, weights.
     report(folder, folders, settings, metrics, device): what is drawn and said at the end; the lists have an
-    entry a network.  argv: the command line, where it may be given to several processes instead.
+    entry a network.  own: whether it is this process's own command line, which several processes may do instead.
     """
     task = splits = stages = None
     if opts.resume is not None:
         folder, stages = Path(opts.resume), read_config(Path(opts.resume), kind.takes, given.get("data"))
-    if argv is not None and (processes := ranks.choose(kind.takes, given, opts.device, stages)) > 1:
-        return ranks.launch(kind.takes.command, argv, processes)
+    if own and not ranks.world() and (processes := ranks.choose(kind.takes, given, opts.device, stages)) > 1:
+        return ranks.launch(processes)
     where = ranks.begin(opts.device)  # where that is not there, before anything is written
     if stages is None:
         stages, splits, file = plan(opts, given | {"processes": ranks.size()})
