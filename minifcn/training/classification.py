@@ -31,7 +31,6 @@ class Classification(Task):
     def __init__(self, settings: ClassificationSettings, where: str = "cpu", splits: tuple | None = None):
         s = settings
         super().__init__(s, *(splits or pictures.open_pictures(s.data)), VGGClassifier, (), where)
-        self.model.total = ranks.total
         self.augmentation = partial(pictures.cropped, size=s.size, crop=s.crop, flip=s.flip)
 
     def score(self) -> dict:

@@ -119,7 +119,7 @@ def evaluate(model: Module, dataset: Dataset, progress="", each=None, side: int 
         raise MemoryError(f"{dataset.names[mine[len(scores)]]}: {error}") from error
     counts.counts = ranks.total(counts.counts)
     if each is not None:
-        each += ranks.joined(scores)
+        each += ranks.total(scores)
     return counts
 
 

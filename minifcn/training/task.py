@@ -50,6 +50,7 @@ class Task:
         spec = {name: getattr(s, name) for name in ("trunk", *built_by, "seed", "dropout")}
         self.spec = {"num_classes": len(train_set.classes)} | spec
         self.model, self.preprocessing = network(**self.spec).to(where), transforms.Preprocessing()
+        ranks.share_batches(self.model, s.batch, s.low_memory)
 
     def initialise(self, file: WeightFile | None = None) -> None:
         """Take over the weights of --init, and the preprocessing that belongs to them.  file: that one, if open."""
