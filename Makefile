@@ -11,7 +11,7 @@ $(VENV)/ready: pyproject.toml requirements.txt
 	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 10) and 'minifcn needs Python 3.10 or newer: make PYTHON=python3.x')"
 	$(PYTHON) -m venv $(VENV)
 	$(PY) -m pip install --quiet --upgrade pip
-	PYTHONWARNINGS=ignore $(PY) -m pip install --quiet --editable .  # setuptools warns at length of editable installs
+	PYTHONWARNINGS=ignore $(PY) -m pip install --quiet --editable ".[mpi]"  # setuptools warns at length of editable installs
 	touch $@
 
 $(VENV)/ready-to-test: $(VENV)/ready
@@ -41,9 +41,9 @@ lint: setup
 results: setup
 	$(PY) -m experiments.results report
 
-# against PyTorch on this CPU, about 40 minutes: prints, and writes docs/benchmarks.md
+# against PyTorch and ncnn on this CPU, about 40 minutes: prints, and writes docs/benchmarks.md
 bench: setup
-	$(PY) -m pip install --quiet torch==2.13.0
+	$(PY) -m pip install --quiet torch==2.13.0 ncnn==1.0.20261020
 	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE $(PY) experiments/speed/choice.py
 	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE $(PY) experiments/speed/bench.py
 

@@ -10,6 +10,7 @@ import argparse
 import os
 import platform
 import subprocess
+from importlib.util import find_spec
 from math import exp, log
 from pathlib import Path
 
@@ -29,15 +30,21 @@ LAYERS = {  # name: (H, W, C, K) for a picture of 384 x 480
 FUNCTIONS = ("forward", "input gradient", "weight gradient")
 KEPT = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "-1"}  # what minifcn asks of glibc, asked for PyTorch
 MINIFCN = Contender("minifcn", "with_minifcn")
+TWO = Contender("2 processes", "with_ranks", threads=1, processes=2)
 TUNED = Contender("PyTorch, tuned", "with_torch", {"style": "tuned"})
 TUNED_KEPT = Contender("PyTorch, tuned, freed memory kept", "with_torch", {"style": "tuned"}, environment=KEPT)
+HALF = [
+    Contender(f"PyTorch, bfloat16, {how}", "with_torch", {"style": "tuned", "bfloat16": how}, environment=KEPT)
+    for how in ("autocast", "whole")
+]
+NCNN = Contender("ncnn", "with_ncnn")
 PLAIN = Contender("PyTorch, plain", "with_torch", {"style": "plain"})
 FULL = {"trunk": "vgg16", "classes": 21, "N": 1, "dropout": 0.0}
 TOYTOWN = {"trunk": "vgg_quarter", "classes": 9, "N": 2, "H": 160, "W": 192, "pad": "same", "dropout": 0.0}
 
 
 def main() -> None:
-    parts = {f.__name__: f for f in (layers, networks, memory, toytown, processes, growth, threads)}
+    parts = {f.__name__: f for f in (layers, networks, fastest, memory, toytown, processes, growth, threads)}
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", choices=parts, default=[*parts])
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "benchmarks.md")
@@ -135,8 +142,31 @@ def network_row(job: dict, rounds: int) -> list[str]:
     )
 
 
+def fastest(rounds: int) -> list[str]:
+    """(c) Inference against ncnn, and the step against PyTorch in bfloat16."""
+    lines = ["## The fastest of others: FCN-32s, full width, 360 x 480, pad 100", ""]
+    lines += [
+        "minifcn computes in float32. ncnn does, too: Winograd, packed layouts, weights transformed once, when they"
+    ]
+    lines += [
+        "are loaded ([with_ncnn.py](../experiments/speed/with_ncnn.py)). PyTorch is tuned, in bfloat16, with freed"
+    ]
+    lines += ["memory kept; its losses must agree within 5 %.", ""]
+    lines += row("what", "minifcn, s", "other", "s", "ratio") + row(*5 * ["---"])
+    job = FULL | {"network": "fcn32s", "H": 360, "W": 480, "pad": 100}
+    for kind, others, tolerance in (("inference", [NCNN], 1e-4), ("train", HALF, 0.5)):
+        if others == [NCNN] and not find_spec("ncnn"):
+            lines += row(kind, "", "ncnn is not installed", "", "")
+            continue
+        seconds = fresh([*others, MINIFCN], job | {"kind": kind, "warm": 3}, rounds, tolerance)
+        ours = seconds.pop("minifcn")
+        for name, theirs in seconds.items():
+            lines += row(kind, f"{ours:.2f}", name, f"{theirs:.2f}", f"**{theirs / ours:.2f}**")
+    return shown(lines)
+
+
 def memory(_: int) -> list[str]:
-    """(c) The most memory a process holds in three training steps."""
+    """(d) The most memory a process holds in three training steps."""
     lines = [
         "## Peak memory",
         "",
@@ -152,7 +182,7 @@ def memory(_: int) -> list[str]:
 
 
 def toytown(rounds: int) -> list[str]:
-    """(d) The default training step."""
+    """(e) The default training step."""
     lines = ["## The default step: toytown, `vgg_quarter`, 2 pictures of 160 x 192", ""]
     lines += row("network", "threads", "minifcn, s", "tuned, s", "ratio", "plain") + row(*6 * ["---"])
     for network in ("fcn32s", "fcn16s"):
@@ -168,15 +198,12 @@ def toytown(rounds: int) -> list[str]:
 
 
 def processes(rounds: int) -> list[str]:
-    """(e) Small networks: one process of one thread or two, and two processes."""
+    """(f) Small networks: one process of one thread or two, and two processes."""
     lines = ["## Small networks: `vgg_quarter`, training steps, dropout off", ""]
     lines += ["Ratios are of PyTorch's time to that of two processes; all have two cores.", ""]
     heads = ("1 thread, s", "2 threads, s", "2 processes, s", "all-reduce, s", "tuned, s", "ratio", "kept, s", "ratio")
     lines += row("network", "pictures", *heads, "1 thread to 2 processes") + row(*11 * ["---"])
-    one, two = (
-        Contender("1 thread", "with_minifcn", threads=1),
-        Contender("2 processes", "with_ranks", {}, 1, processes=2),
-    )
+    one, two = Contender("1 thread", "with_minifcn", threads=1), TWO
     for network, N, H, W in (("fcn32s", 2, 160, 192), ("fcn8s", 2, 180, 240), ("fcn8s", 4, 360, 480)):
         job = TOYTOWN | {"kind": "train", "network": network, "N": N, "H": H, "W": W, "warm": 3}
         seconds = fresh([one, MINIFCN, two, TUNED, TUNED_KEPT], job, 3 * rounds, 1e-3)
@@ -189,7 +216,7 @@ def processes(rounds: int) -> list[str]:
 
 
 def growth(rounds: int) -> list[str]:
-    """(f) Time against the picture's area and the batch."""
+    """(g) Time against the picture's area and the batch."""
     lines = ['## Growth: training step of FCN-32s, full width, pad "same"', ""]
     lines += row("batch", "picture", "pixels", "seconds", "time an area of the first") + row(*5 * ["---"])
     first = None
@@ -202,7 +229,7 @@ def growth(rounds: int) -> list[str]:
 
 
 def threads(rounds: int) -> list[str]:
-    """(g) One thread against two."""
+    """(h) One thread against two."""
     lines = ["## One thread against two: training step of FCN-32s, full width, 360 x 480, pad 100", ""]
     lines += row("", "1 thread, s", "2 threads, s", "ratio") + row(*4 * ["---"])
     for side in (MINIFCN, TUNED):

@@ -45,8 +45,7 @@ class Contender:
         return json.loads(line)
 
     def __exit__(self, *_):
-        self.process.stdin.close()
-        self.process.wait()
+        self.process.communicate()  # its orders end; waits, and closes both pipes
 
 
 def measure(contenders: list[Contender], job: dict, rounds: int, tolerance: float) -> dict[str, float]:

@@ -3,6 +3,8 @@
 tuned   the twin a PyTorch user with time would write: channels_last, bilinear interpolation instead of a dense
         transposed convolution, fused SGD, ReLU in place, inference_mode
 plain   the same network as first written: NCHW, dense ConvTranspose2d with fixed weights, SGD as it comes
+
+A training step may compute in bfloat16: by autocast, with weights in float32, or whole, weights and all.
 """
 
 import os
@@ -51,6 +53,7 @@ class Network:
 
     def __init__(self, job, where="cpu"):
         self.where = where  # a PyTorch device
+        self.dtype = torch.bfloat16 if job.get("bfloat16") == "whole" else torch.float32
         self.tuned = job["style"] == "tuned"
         self.name, self.same, self.p = job["network"], job["pad"] == "same", job["dropout"]
         self.memory_format = torch.channels_last if self.tuned else torch.contiguous_format
@@ -67,7 +70,7 @@ class Network:
         tensor = torch.from_numpy(array)
         if tensor.ndim == 4:  # (KH,KW,C,K) -> (K,C,KH,KW)
             tensor = tensor.permute(3, 2, 0, 1).contiguous(memory_format=self.memory_format)
-        self.w[name] = tensor = tensor.to(self.where).requires_grad_()
+        self.w[name] = tensor = tensor.to(self.where, self.dtype).requires_grad_()
         return tensor
 
     def __call__(self, x):
@@ -123,7 +126,9 @@ def train(job, where="cpu"):
 
     def step():
         optimiser.zero_grad()
-        loss = F.cross_entropy(model(x), labels, ignore_index=255)
+        with torch.autocast(model.where, torch.bfloat16, enabled=job.get("bfloat16") == "autocast"):
+            scores = model(x)
+        loss = F.cross_entropy(scores.float(), labels, ignore_index=255)
         loss.backward()
         optimiser.step()
         return loss
@@ -144,7 +149,7 @@ def inference(job):
 
 def data(job, model):
     x, labels = (torch.from_numpy(array).to(model.where) for array in inputs.batch(job))
-    return x.permute(0, 3, 1, 2).contiguous(memory_format=model.memory_format), labels
+    return x.permute(0, 3, 1, 2).to(model.dtype, memory_format=model.memory_format), labels
 
 
 def nhwc(tensor):

@@ -154,4 +154,4 @@ def blas_kernel() -> str:
 
 def describe() -> str:
     """The machine, for the record beside measurements."""
-    return f"BLAS {blas_kernel()}, {num_threads()} threads"
+    return f"BLAS {blas_kernel()}, {num_threads()} thread{'s' * (num_threads() > 1)}"

@@ -10,7 +10,7 @@ from .. import cpu, device, gpu
 from ..models.fcn import FCN32s
 from ..models.vgg import CONVS, HUGE
 
-TILES = 1 << 22  # elements of Winograd's tiles in work (CHUNK in cpu/winograd.py), twice: of x and of dy
+TILES = 1 << 23  # elements of Winograd's tiles in work (CHUNK in cpu/winograd.py), twice: of x and of dy
 RECOMPUTED = 3  # blocks whose first map a run with low_memory does not keep (loop.py)
 
 
@@ -47,7 +47,7 @@ def _maps(model: FCN32s, batch: int, height: int, width: int, recomputed: int) -
     scores = batch * height * width * model.num_classes
     h, w = (side + 2 * model.conv1_padding - 2 for side in (height, width))
     conv1 = batch * h * w * model.widths.blocks[0]
-    tiles = min(gpu.WORKSPACE, 9 * conv1) if model.loops is gpu else 2 * min(TILES, 36 * conv1 // 16)
+    tiles = min(gpu.WORKSPACE, 9 * conv1) if model.loops is gpu else 2 * min(TILES, 64 * conv1 // 36)
     kept, in_flight = batch * height * width * 3 + scores, conv1 + scores + tiles
     for block, (convs, channels) in enumerate(zip(CONVS, model.widths.blocks, strict=True), 1):
         size = batch * h * w * channels

@@ -8,8 +8,9 @@ import pytest
 pytest.importorskip("torch", reason="PyTorch is not installed")
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "experiments" / "speed"))
 
+import bench
 import driver
-from bench import MINIFCN, PLAIN, TUNED
+from bench import HALF, MINIFCN, NCNN, PLAIN, TUNED
 
 SMALL = {"trunk": "vgg_quarter", "classes": 5, "N": 2, "H": 40, "W": 56, "dropout": 0.0}
 
@@ -37,3 +38,30 @@ def test_layers_agree_and_a_difference_is_told(contenders, function, monkeypatch
     driver.measure(sides, job, 1, 1e-4)
     with pytest.raises(RuntimeError, match=r"minifcn on .* relative error"):
         driver.measure(sides, job, 1, 1e-9)
+
+
+@pytest.mark.parametrize("half", HALF, ids=lambda contender: contender.name)
+def test_bfloat16_learns_the_same_but_for_rounding(half, contenders, monkeypatch):
+    monkeypatch.setattr(driver, "TURN", 0)
+    job = SMALL | {"network": "fcn32s", "pad": "same", "kind": "train", "warm": 3}
+    with half:
+        driver.measure([contenders[0], half], job, 1, 0.05)
+        with pytest.raises(RuntimeError, match=r"relative error"):  # else it would have computed in float32
+            driver.measure([contenders[0], half], job, 1, 1e-5)
+
+
+@pytest.mark.parametrize("pad", [100, "same"])
+def test_ncnn_agrees(contenders, pad, monkeypatch):
+    pytest.importorskip("ncnn", reason="ncnn is not installed")
+    monkeypatch.setattr(driver, "TURN", 0)
+    job = SMALL | {"network": "fcn32s", "pad": pad, "N": 1, "kind": "inference"}
+    with NCNN:
+        driver.measure([NCNN, contenders[0]], job, 1, 1e-4)
+
+
+def test_without_ncnn_the_row_says_so(monkeypatch):
+    monkeypatch.setattr(bench, "find_spec", lambda name: None)
+    monkeypatch.setattr(bench, "fresh", lambda sides, *_: {side.name: 1.0 for side in sides})
+    lines = bench.fastest(1)
+    assert sum("| ncnn is not installed |" in line for line in lines) == 1
+    assert sum("| train |" in line for line in lines) == 2
