@@ -6,15 +6,13 @@ how many derivatives were compared. The exit status is 1 if any error is above i
 each input, 1e-6 for the rest (see minifcn/gradients.py).
 """
 
-import argparse
-
 from . import cases
-from .command import add_device_option, command_line
+from .command import add_device_option, command_line, command_parser
 from .training.settings import Settings, check_ranges
 
 
 def main(argv=None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m minifcn.check_gradients", description="Check all gradients.")
+    parser = command_parser("check_gradients", "[options]", "Check all gradients.")
     parser.add_argument("--seed", type=int, default=0, help="of inputs and directions (default: 0)")
     add_device_option(parser)
     args = parser.parse_args(argv)

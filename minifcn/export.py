@@ -63,16 +63,12 @@ def write(out: Path, path: Path, to: str, labels: bool) -> None:
         arrays = {names[name]: oihw(p.data) for name, p in model.parameters().items()}
         checkpoint.write(out, arrays, about | {"format": "pt"})
     else:
-        write_onnx(out, model, about, labels)
-
-
-def write_onnx(out: Path, model, about: dict[str, str], labels: bool) -> None:
-    try:
-        from .weights.onnx_files import onnx_model  # only here: nothing else needs the package onnx
-    except ImportError as error:
-        raise InputError(f"--to onnx: needs the package onnx ({error}). Install it: pip install onnx") from error
-    with atomic_file(out) as file:
-        file.write(onnx_model(model, about, labels).SerializeToString())
+        try:
+            from .weights.onnx_files import onnx_model  # only here: nothing else needs the package onnx
+        except ImportError as error:
+            raise InputError(f"--to onnx: needs the package onnx ({error}). Install it: pip install onnx") from error
+        with atomic_file(out) as file:
+            file.write(onnx_model(model, about, labels).SerializeToString())
 
 
 if __name__ == "__main__":

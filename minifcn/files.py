@@ -6,7 +6,6 @@ weights.safetensors       fsync of the folder: so is the name
 """
 
 import errno
-import io
 import json
 import os
 import platform
@@ -64,7 +63,8 @@ def atomic_file(path: str | os.PathLike) -> Iterator[BinaryIO]:
     Raises OSError where it could not be written; that names `path`, not the temporary file.
     """
     if not WRITE:
-        yield io.BytesIO()
+        with open(os.devnull, "wb") as nowhere:
+            yield nowhere
         return
     target = os.path.realpath(path)  # through a symbolic link, or the replacement would cut it
     temporary = os.path.join(os.path.dirname(target), f".{os.path.basename(target)}.tmp")  # a name that no input has
@@ -107,9 +107,6 @@ def alone_in(folder: Path, wait: bool = False) -> Iterator[None]:
     The system's lock on the file LOCK goes with the process, whatever ends that. Where a file system has no locks a
     note says so. A link is no lock: what it leads to is somebody's.
     """
-    if not WRITE:
-        yield
-        return
     path, command, since = folder / LOCK, " ".join(sys.orig_argv[1:]), time.strftime("%Y-%m-%d %H:%M:%S")
     if path.is_symlink() or (path.is_file() and path.stat().st_nlink > 1):
         raise InputError(f"{path}: a link, not a lock; delete it")

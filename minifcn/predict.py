@@ -23,7 +23,6 @@ from contextlib import suppress
 from glob import glob, has_magic
 from itertools import takewhile
 from pathlib import Path
-from zlib import crc32
 
 import numpy as np
 from tqdm import tqdm
@@ -36,6 +35,7 @@ from .datasets.pictures import EXTENSIONS, opened, pixel_counts, read_picture, s
 from .errors import InputError, printable, say
 from .files import MARK, check_replaceable, is_ours
 from .training.evaluation import MARGIN, TILE, check_classes, load, predict, seen_size
+from .weights.checkpoint import checksum
 from .weights.shipped import find_model
 
 LARGE, LONG = 1_500_000, 20  # pixels of all pictures that are worth a look at the clock, seconds worth telling
@@ -44,6 +44,7 @@ PIECE = 256  # rows and columns of what is timed for that
 
 def main(argv=None) -> int:
     args = options(argv)
+    args.device = ranks.begin(args.device, together=False)
     networks = {name: load(name, args.device) for name in (*args.also, args.checkpoint)}
     model = networks[args.checkpoint] = networks.pop(args.checkpoint)  # the last one
     for name, other in networks.items():
@@ -58,9 +59,9 @@ def main(argv=None) -> int:
     mark, every = fingerprint(model, args.side), len(places)
     if page not in targets:  # which shows all of them
         places = {path: place for path, place in places.items() if not is_done(path, place, truths, args.out, mark)}
-    left, places = len(places), dict(ranks.share([*places.items()]))
-    if ranks.rank() == 0:
-        announce(networks.values(), places, args.side)
+    left = ranks.first_said([*places.items()])  # others' may lack what is written already
+    places = dict(ranks.share(left))
+    announce(networks.values(), places, args.side)
     args.out.mkdir(parents=True, exist_ok=True)
     bad: dict[str, list[str]] = {}
     begun, entries = time.monotonic(), segmented(networks, places, truths, args, bad, mark)
@@ -68,22 +69,20 @@ def main(argv=None) -> int:
         gallery.write(page, entries, model.meta["classes"], np.array(model.meta["palette"], np.uint8))
         say(f"wrote {page}")
     deque(entries, 0)  # where no page has asked for them
-    for reason, paths in bad.items():
+    found, good = ranks.total([*bad.items()]), len(left)
+    for reason, paths in found:
         say(f"error: {', '.join(paths)}: {reason}", file=sys.stderr)
-    failed = ranks.total(sum(map(len, bad.values())))
-    if ranks.rank() == 0 and (ranks.size() > 1 or left < every):
-        rate = (left - failed) / (time.monotonic() - begun)
-        told = f"{left - failed} of {every} pictures, {rate:.2f} a second; {every - left} were done before"
-        say(told, file=sys.stderr)
-    return bool(failed) + (failed == every)
+        good -= len(paths)
+    if ranks.size() > 1 or len(left) < every:
+        rate = f"{good / (time.monotonic() - begun):.2f} a second"
+        say(f"{good} of {every} pictures, {rate}; {every - len(left)} were done before", file=sys.stderr)
+    return bool(found) + (len(left) - good == every)
 
 
 def fingerprint(model, side: int | None) -> str:
     """What a picture's files say of the network that made them: which weights, seen at which side."""
-    number = crc32(repr((model.meta, side)).encode())
-    for parameter in model.parameters().values():
-        number = crc32(device.asnumpy(parameter.data), number)
-    return f"{MARK} {number:08x}"
+    arrays = ((name, device.asnumpy(p.data)) for name, p in model.parameters().items())
+    return f"{MARK} {checksum(repr((model.meta, side)), arrays)}"
 
 
 def is_done(path: Path, place: Path, truths: dict, out: Path, mark: str) -> bool:

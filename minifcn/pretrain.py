@@ -4,7 +4,6 @@ PICTURES is a folder or a zip in the layout of ImageNet or of Tiny ImageNet. The
 `python -m minifcn.train --init` starts an FCN from. training/settings.py declares the options.
 """
 
-import sys
 from pathlib import Path
 
 from .command import command_line, command_parser
@@ -26,7 +25,7 @@ def options(argv=None) -> tuple[Options, dict]:
 
 
 def main(argv=None) -> int:
-    return run_command(Classification, *options(argv), plan, report, sys.argv[1:] if argv is None else None)
+    return run_command(Classification, *options(argv), plan, report, own=argv is None)
 
 
 def plan(opts: Options, given: dict) -> tuple[list[ClassificationSettings], tuple, WeightFile | None]:

@@ -20,7 +20,6 @@ import time
 from contextlib import suppress
 from functools import cache
 from importlib.util import find_spec
-from itertools import chain
 from pathlib import Path
 from shutil import which
 
@@ -29,9 +28,9 @@ import numpy as np
 from . import cpu, device, files
 from .autograd import Tensor
 from .errors import InputError, say
+from .ops.batch_norm import BatchNorm
 
 STARTERS = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE")  # one is set in what mpiexec started
-LOCAL = ("MPI_LOCALRANKID", "OMPI_COMM_WORLD_LOCAL_RANK")  # the number of a rank on its machine
 ALIKE = 2.0  # seconds within which all ranks meet an error that they have in common
 KILLED = b"BAD TERMINATION"  # what MPICH's mpiexec says of that, among much else
 INSTALL = 'pip install "minifcn[mpi]"'
@@ -39,21 +38,13 @@ TERMINAL = "MINIFCN_TERMINAL"  # set where the errors of ranks, which go through
 
 
 @cache
-def mpi():
-    """mpi4py's MPI, or None in a process that mpiexec did not start."""
-    if not any(name in os.environ for name in STARTERS):
-        return None
-    if find_spec("mpi4py") is None:
-        raise InputError(f"mpi4py is missing, and without it each process would train alone: {INSTALL}")
-    from mpi4py import MPI
-
-    return MPI
-
-
-@cache
 def world():
-    """The communicator of all ranks; None of a process alone. (MPI's own is for errors.)"""
-    return mpi() and mpi().COMM_WORLD.Dup()
+    """The communicator of all ranks, or None in a process that mpiexec did not start. (MPI's own is for errors.)"""
+    if find_spec("mpi4py") is None or not any(name in os.environ for name in STARTERS):
+        return None
+    from mpi4py.MPI import COMM_WORLD  # whose import starts MPI
+
+    return COMM_WORLD.Dup()
 
 
 def rank() -> int:
@@ -68,23 +59,23 @@ def describe() -> str:
     return f" in each of {size()} processes (--processes 1: all in one)" if world() else ""
 
 
-def begin(where: str) -> str:
-    """Start this rank's device and return its name (of "gpu" each has its own); rank 0 alone is to write and print."""
+def begin(where: str, together: bool = True) -> str:
+    """Start this rank's device and return its name (of "gpu" each has its own).
+
+    Rank 0 alone is to print and, where all work together at one thing, to write.
+    """
+    if not world() and any(name in os.environ for name in STARTERS):
+        raise InputError(f"mpi4py is missing, and without it each process would work alone: {INSTALL}")
     if rank() > 0:
-        files.WRITE = False
-        sys.stdout = sys.stderr = open(os.devnull, "w")
+        sys.stderr = open(os.devnull, "w")
+        if together:
+            files.WRITE, sys.stdout = False, sys.stderr
     if where == "gpu" and world():
-        where += f":{next(os.environ[name] for name in LOCAL if name in os.environ)}"
+        from mpi4py.MPI import COMM_TYPE_SHARED
+
+        where += f":{world().Split_type(COMM_TYPE_SHARED).rank}"  # its number on this machine
     device.start(where)
     return where
-
-
-def check(batch: int, low_memory: bool) -> None:
-    """Raise InputError where a batch cannot be shared out."""
-    most = 1 if low_memory else batch
-    if size() > most:
-        why = f"--batch {batch}{' with --low-memory' * low_memory}"
-        raise InputError(f"{size()} processes: {why} can be shared out to {most} at most")
 
 
 def share(things):
@@ -93,15 +84,12 @@ def share(things):
 
 
 def total(x):
-    """The sum over all ranks of a number, or of an array."""
-    if not world():
-        return x
-    if not hasattr(x, "shape"):
-        return world().allreduce(x)
-    host = np.ascontiguousarray(device.asnumpy(x))
-    found = np.empty_like(host)
-    world().Allreduce(host, found)
-    return device.of(x).asarray(found)
+    """The sum over all ranks, in their order, of what has a +: numbers, arrays, lists."""
+    if not world() or not hasattr(x, "shape"):
+        return world().allreduce(x) if world() else x
+    host = np.array(device.asnumpy(x), order="C")
+    world().Allreduce(None, host)  # in place; many times faster than what is pickled
+    return device.of(x).asarray(host)
 
 
 def total_gradients(parameters: dict) -> None:
@@ -109,7 +97,7 @@ def total_gradients(parameters: dict) -> None:
     for parameter in parameters.values() if world() else ():
         if parameter.grad is not None:
             host = device.asnumpy(parameter.grad)
-            world().Allreduce(mpi().IN_PLACE, host)
+            world().Allreduce(None, host)  # in place
             parameter.grad = device.of(parameter.grad).asarray(host)
 
 
@@ -118,32 +106,29 @@ def first_said(x):
     return world().bcast(x) if world() else x
 
 
-def joined(found: list) -> list:
-    """The lists of all ranks, one after the other."""
-    return [*chain(*world().allgather(found))] if world() else found
-
-
 def same_size(x, labels: np.ndarray) -> tuple:
     """Pad pictures x (n,H,W,3) and labels (n,H,W) as one batch of all shares would be: to its largest sizes."""
-    sizes = world().allgather(x.shape[1:3]) if world() else [x.shape[1:3]]
-    room = [(0, 0), *((0, int(most)) for most in np.max(sizes, axis=0) - x.shape[1:3])]
+    room = [(0, 0), *((0, int(most)) for most in np.max(total([x.shape[1:3]]), axis=0) - x.shape[1:3])]
     if any(more for _, more in room):
         x, labels = device.xp(x).pad(x, [*room, (0, 0)]), np.pad(labels, room, constant_values=255)
     return x, labels
 
 
-def share_masks(model, batch: int) -> None:
-    """Have a network draw the dropout masks of whole batches, and use its share of them."""
+def share_batches(model, batch: int, low_memory: bool) -> None:
+    """Have a network with its share of each batch normalise over whole ones, and draw their dropout masks.
+
+    Raises InputError where a batch cannot be shared out.
+    """
+    if size() > (most := 1 if low_memory else batch):
+        why = f"--batch {batch}{' with --low-memory' * low_memory}"
+        raise InputError(f"{size()} processes: {why} can be shared out to {most} at most")
     own, mine = model.dropout, share(range(batch))
 
     def dropout(name: str, x: Tensor, p: float) -> Tensor:
-        others = (np.empty((n, *x.shape[1:]), x.dtype) for n in (mine.start, batch - mine.stop))
-        own(name, Tensor(next(others)), p)
-        y = own(name, x, p)
-        own(name, Tensor(next(others)), p)
-        return y
+        before, after = (Tensor(np.empty((n, *x.shape[1:]), x.dtype)) for n in (mine.start, batch - mine.stop))
+        return [own(name, part, p) for part in (before, x, after)][1]
 
-    model.dropout = dropout
+    model.dropout, BatchNorm.total = dropout, staticmethod(total)
 
 
 def tell(error: str, status: int) -> int:
@@ -152,17 +137,17 @@ def tell(error: str, status: int) -> int:
     if not world():
         say(error, file=sys.stderr)
         return status
-    alike, begun = mpi().COMM_WORLD.Ibarrier(), time.monotonic()
-    while not alike.Test():
-        if time.monotonic() - begun > ALIKE:
-            say(*error.replace("error: ", f"error: rank {rank()}: ", 1).splitlines(), file=sys.__stderr__)
-            sys.__stderr__.flush()
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # MPI would add words of its own
-            mpi().COMM_WORLD.Abort(status)  # ends all, if not at once
-            return status
+    from mpi4py.MPI import COMM_WORLD
+
+    alike, until = COMM_WORLD.Ibarrier(), time.monotonic() + ALIKE
+    while not (all_have_it := alike.Test()) and time.monotonic() < until:
         time.sleep(0.01)
-    if rank() == 0:
-        say(*error.splitlines(), file=sys.__stderr__)
+    if not all_have_it or rank() == 0:
+        whose = "error: " if all_have_it else f"error: rank {rank()}: "
+        say(*error.replace("error: ", whose, 1).splitlines(), file=sys.__stderr__)
+    if not all_have_it:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # MPI would add words of its own
+        COMM_WORLD.Abort(status)  # ends all, if not at once
     return status
 
 
@@ -175,13 +160,11 @@ def choose(settings: type, given: dict, where: str, begun: list | None) -> int:
     A small network on the CPU: as many as there are cores and a batch can be shared out to evenly, as its layers are so
     short that threads would wait for one another. A large one: one process, whose threads share the weights' memory.
     """
-    if world():
-        return 1
     if begun or "processes" in given:
         return given.get("processes") or begun[0].processes
     trunk, batch = (given.get(name, getattr(settings, name)) for name in ("trunk", "batch"))
-    fits = [n for n in range(1, cpu.num_threads() + 1) if batch % n == 0]
-    best = fits[-1] if trunk == "vgg_quarter" and where == "cpu" else 1
+    most = cpu.num_threads() if trunk == "vgg_quarter" and where == "cpu" else 1
+    best = max(n for n in range(1, most + 1) if batch % n == 0)
     if best > 1 and find_spec("mpi4py") is None:
         say(f"one process; {best} would be faster: {INSTALL}")
         return 1
@@ -194,14 +177,14 @@ def end_with_parent() -> None:
         ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
 
 
-def launch(command: str, argv: list[str], processes: int) -> int:
-    """Run a command as so many processes through mpiexec, which share the cores; return the exit status."""
+def launch(processes: int) -> int:
+    """Run this command as so many processes through mpiexec, which share the cores; return the exit status."""
     mpiexec = which("mpiexec", path=str(Path(sys.executable).parent)) or which("mpiexec")
     if mpiexec is None or find_spec("mpi4py") is None:
         raise InputError(f"--processes {processes}: mpiexec or mpi4py is missing: {INSTALL}")
     threads = max(1, cpu.num_threads() // processes)
     environment = os.environ | {"MINIFCN_THREADS": str(threads)} | ({TERMINAL: "1"} if sys.stderr.isatty() else {})
-    line = [mpiexec, "-n", str(processes), sys.executable, "-m", f"minifcn.{command}", *argv]
+    line = [mpiexec, "-n", str(processes), sys.executable, *sys.orig_argv[1:]]
     how = {"stdout": subprocess.PIPE, "start_new_session": True, "preexec_fn": end_with_parent}
     with subprocess.Popen(line, env=environment, **how) as job:
         for number in (signal.SIGINT, signal.SIGTERM):  # to all ranks, as if each had got it

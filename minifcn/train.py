@@ -5,7 +5,6 @@ that shows both. With --data it trains on your own pictures: a folder with image
 VOC or SBD as they are. training/settings.py declares the options.
 """
 
-import sys
 from pathlib import Path
 
 from .command import command_line, command_parser
@@ -30,7 +29,7 @@ def options(argv=None) -> tuple[TrainOptions, dict]:
 
 
 def main(argv=None) -> int:
-    return run_command(Segmentation, *options(argv), plan, report, sys.argv[1:] if argv is None else None)
+    return run_command(Segmentation, *options(argv), plan, report, own=argv is None)
 
 
 def plan(opts: TrainOptions, given: dict) -> tuple[list[SegmentationSettings], tuple, WeightFile | None]:

@@ -12,8 +12,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import active_children, get_context, parent_process
 
-import minifcn
-from minifcn.cpu import limit_blas
+from minifcn.cpu import keep_freed_memory, limit_blas
 from minifcn.errors import InputError
 
 
@@ -61,7 +60,7 @@ def _begin(cores: list[int] | None, threads: int | None) -> None:
         os.sched_setaffinity(int(thread), cores)
     if threads is not None:
         os.environ["MINIFCN_THREADS"] = str(threads)
-    minifcn.keep_freed_memory()
+    keep_freed_memory()
     limit_blas()
     threading.Thread(target=_watch, daemon=True).start()
 

@@ -17,7 +17,6 @@ import os
 import threading
 import zipfile
 from collections.abc import Iterable, Iterator
-from copy import copy
 from functools import partial
 from itertools import chain
 from operator import itemgetter
@@ -64,12 +63,6 @@ class Pictures:
 
     def __len__(self) -> int:
         return len(self._examples)
-
-    def part(self, indices: Iterable[int]) -> "Pictures":
-        """The same set with these pictures alone."""
-        other = copy(self)
-        other._examples = [self._examples[i] for i in indices]
-        return other
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, int]:
         path, label = self._examples[index]

@@ -18,7 +18,7 @@ import numpy as np
 from .. import device
 from ..autograd import Tensor
 from ..ops import batch_norm, global_average
-from ..ops.batch_norm import EPS, alone
+from ..ops.batch_norm import EPS, BatchNorm
 from ..ops.checks import whole
 from ..ops.frugal import frugal_conv2d
 from .vgg import VGG
@@ -30,7 +30,6 @@ class VGGClassifier(VGG):
     """Scores of num_classes classes for whole pictures. trunk, dtype, seed, dropout, fc: as VGG's; pad is "same"."""
 
     name = "vgg_classifier"
-    total = staticmethod(alone)
 
     def __init__(self, num_classes: int, trunk="vgg16", dtype=np.float32, seed: int = 0, dropout=0.5, fc=None):
         super().__init__(trunk, "same", dtype, seed, dropout, fc)
@@ -53,8 +52,8 @@ class VGGClassifier(VGG):
         w, b, mean, var = (self._parameters[f"{name}.{part}"] for part in ("weight", "bias", "mean", "var"))
         if not self.training:
             return frugal_conv2d(x, *fold(w.data, b.data, mean.data, var.data), 1, padding, relu)
-        y, (batch_mean, batch_var) = batch_norm(frugal_conv2d(x, w, None, 1, padding), b, relu, self.total)
-        M = self.total(y.data.size // y.shape[3])
+        y, (batch_mean, batch_var) = batch_norm(frugal_conv2d(x, w, None, 1, padding), b, relu)
+        M = BatchNorm.total(y.data.size // y.shape[3])
         unbiased = batch_var * batch_var.dtype.type(M / max(1, M - 1))  # as Ioffe and Szegedy, algorithm 2
         for average, now in ((mean.data, batch_mean), (var.data, unbiased)):
             average *= average.dtype.type(KEPT)

@@ -8,8 +8,6 @@ Ioffe, Szegedy 2015, section 3, without their gamma: before a ReLU and another n
 The classifier is trained with it; an FCN has none, as mean and var are folded into the weights (models/classifier.py).
 """
 
-from collections.abc import Callable
-
 from .. import device
 from ..autograd import Function, Tensor
 from .checks import fit
@@ -18,6 +16,8 @@ EPS = 1e-5
 
 
 class BatchNorm(Function):
+    total = staticmethod(lambda x: x)  # over all processes that have a share of the batch: see ranks.py
+
     def forward(self, x, b):
         y, self.xhat, mean, var = device.of(x).batch_norm_forward(x, b, EPS, self.relu, self.total)
         self.statistics = mean, var  # (K,) each
@@ -33,17 +33,11 @@ class BatchNorm(Function):
         return None if self.y is None else self.y > 0
 
 
-def alone(x):
-    """The sum over all processes, where there is one."""
-    return x
-
-
-def batch_norm(x, b, relu: bool = False, total: Callable = alone) -> tuple[Tensor, tuple]:
+def batch_norm(x, b, relu: bool = False) -> tuple[Tensor, tuple]:
     """Normalise x (N,H,W,K) over the batch and add b (K,) -> y (N,H,W,K), and (mean, var), arrays (K,) of no gradient.
 
-    relu: whether to finish with max(y, 0). total: gives the sum over all processes of a number or an array, where each
-    has a share of the batch (ranks.py). Raises ValueError for shapes that do not fit.
+    relu: whether to finish with max(y, 0). Raises ValueError for shapes that do not fit.
     """
-    function = BatchNorm(relu=relu, total=total)
+    function = BatchNorm(relu=relu)
     y = function(*fit("batch_norm", x=(x, "N H W K"), b=(b, "K")))
     return y, function.statistics

@@ -1,6 +1,7 @@
 """Training the VGG trunk as a classifier of whole pictures, scored by top-1 and top-5 accuracy."""
 
 from functools import partial
+from itertools import islice
 
 import numpy as np
 from tqdm import tqdm
@@ -31,7 +32,6 @@ class Classification(Task):
     def __init__(self, settings: ClassificationSettings, where: str = "cpu", splits: tuple | None = None):
         s = settings
         super().__init__(s, *(splits or pictures.open_pictures(s.data)), VGGClassifier, (), where)
-        self.model.total = ranks.total
         self.augmentation = partial(pictures.cropped, size=s.size, crop=s.crop, flip=s.flip)
 
     def score(self) -> dict:
@@ -59,19 +59,18 @@ def accuracy(model: VGGClassifier, dataset, preprocessing, size: int, progress: 
 
     A picture counts for top-k if fewer than k other classes score as high as its own or higher: a tie is a mistake.
     """
-    mine = dataset.part(ranks.share(range(len(dataset))))
     how = {"shuffle": False, "place": model.loops.asarray, "collate": pictures.collate}
-    batches = Loader(mine, BATCH, preprocessing, partial(pictures.centred, size=size), **how)
-    found, loss = [], 0.0
+    batches = Loader(dataset, BATCH, preprocessing, partial(pictures.centred, size=size), **how)
+    mine, sums = ranks.share(range(len(batches))), np.zeros(3)
+    own = islice(batches.epoch(0, mine.start), len(mine))
     with autograd.no_grad():
         model.eval()
-        for x, labels in tqdm(batches.epoch(0), progress, len(batches), leave=False, disable=not progress or None):
+        for x, labels in tqdm(own, progress, len(mine), leave=False, disable=not progress or None):
             scores = model(x)
-            loss += float(softmax_cross_entropy(scores, labels, Classification.ignore_label, reduction="sum"))
-            found.append(ranks_of(device.asnumpy(scores.data)[:, 0, 0], labels[:, 0, 0]))
-    found = np.concatenate([*found, []])
-    found = {f"top{k}": int((found < k).sum()) for k in (1, 5)} | {"loss": loss}
-    return {name: ranks.total(x) / len(dataset) for name, x in found.items()}
+            found = ranks_of(device.asnumpy(scores.data)[:, 0, 0], labels[:, 0, 0])
+            loss = float(softmax_cross_entropy(scores, labels, Classification.ignore_label, reduction="sum"))
+            sums += [*(found[:, None] < (1, 5)).sum(axis=0), loss]
+    return dict(zip((*Classification.scores, "loss"), (ranks.total(sums) / len(dataset)).tolist(), strict=True))
 
 
 def ranks_of(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:

@@ -132,7 +132,7 @@ def evaluate(
         raise MemoryError(f"{dataset.names[mine[len(scores)]]}: {error}") from error
     counts.counts = ranks.total(counts.counts)
     if each is not None:
-        each += ranks.joined(scores)
+        each += ranks.total(scores)
     return counts
 
 

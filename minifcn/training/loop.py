@@ -46,8 +46,6 @@ class Run:
         self.folder, self.task, self.settings, self.model = folder, task, task.settings, task.model
         self.last, self.best = folder / LAST, folder / "best.safetensors"
         s, parameters = self.settings, self.model.parameters()
-        ranks.check(s.batch, s.low_memory)
-        ranks.share_masks(self.model, s.batch)
         self.optimiser = optim.SGD(parameters, s.lr, s.momentum, s.weight_decay, bias_lr=2.0, bias_decay=False)
         if s.low_memory:
             self.optimiser.step_during_backward()
@@ -63,9 +61,7 @@ class Run:
     def train(self, stop) -> None:
         """Train up to the last step. `stop.requested` is looked at after each step; raises Stopped."""
         s, per_step, saved = self.settings, self.settings.batch * self.settings.accumulate, time.monotonic()
-        every = (
-            0.2 if sys.stderr.isatty() or ranks.TERMINAL in os.environ else 30
-        )  # seconds; a log file needs fewer lines than a terminal
+        every = 0.2 if sys.stderr.isatty() or ranks.TERMINAL in os.environ else 30  # seconds; files need fewer lines
         validate_every = s.val_every and max(1, round(s.val_every * self.steps_per_epoch))  # steps; 0: at the end alone
         done = {"initial": self.step * per_step, "total": s.steps * per_step, "unit": "pic", "mininterval": every}
         log = Log(self.folder / "log.csv", self.log, self.task.scores)
@@ -109,7 +105,7 @@ class Run:
             for _ in range(min(self.steps_per_epoch - done, s.steps - self.step)):
                 if self.ended():
                     break
-                yield [next(batches) for _ in range(s.accumulate)]
+                yield [ranks.same_size(*next(batches)) for _ in range(s.accumulate)]
             batches.close()
 
     def train_step(self, group: list[tuple]) -> dict:
@@ -118,7 +114,6 @@ class Run:
         self.model.train().start_step(self.step)
         self.optimiser.lr = optim.learning_rate(self.step, s.lr, s.schedule, s.steps, s.warmup)
         self.optimiser.zero_grad()
-        group = [ranks.same_size(*batch) for batch in group]
         weight = ranks.total(sum(task.weight(labels) for _, labels in group)) if s.reduction == "mean" else 1.0
         total = 0.0
         for x, labels in group:
@@ -169,8 +164,6 @@ class Run:
 
     def save(self, path: Path) -> None:
         """Write a checkpoint: all that a run goes on with, and all that evaluate and predict need."""
-        if ranks.rank() > 0:
-            return
         tensors = {f"model/{name}": device.asnumpy(p.data) for name, p in self.model.parameters().items()}
         self.check_finite(all(np.isfinite(w).all() for w in tensors.values()), "a weight is not finite")
         tensors |= {f"momentum/{name}": device.asnumpy(v) for name, v in self.optimiser.momentum_buffers.items()}

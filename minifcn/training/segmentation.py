@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .. import figures, models, ranks, weights
+from .. import figures, models, weights
 from ..datasets import Dataset, has_split, open_dataset
 from ..datasets.dataset import hold_out, median_frequency_weights, scaled, sided, thinned
 from ..datasets.transforms import Augmentation
@@ -88,8 +88,7 @@ class Segmentation(Task):
             weights.load_weights(self.model, run.best, whole=True)
             del splits["val"]  # the network was chosen on it
         shown = self.test_set or self.val_set or self.train_set
-        if ranks.rank() == 0:
-            draw_samples(run.folder / "samples.png", shown, {s.title: self.model}, blend=True)
+        draw_samples(run.folder / "samples.png", shown, {s.title: self.model}, blend=True)
         for name, data in splits.items():
             if data is not None:
                 counts = (self.counts if name == "val" else None) or evaluate(self.model, data, name)

@@ -55,6 +55,7 @@ class Task:
         self.spec = {"num_classes": len(train_set.classes)} | spec
         self.model, self.preprocessing = network(**self.spec).to(where), transforms.Preprocessing()
         self.pretrained: list[str] = []  # the parameters that initialise() has taken over
+        ranks.share_batches(self.model, s.batch, s.low_memory)
 
     def initialise(self, file: WeightFile | None = None) -> None:
         """Take over the weights of --init, and the preprocessing that belongs to them.  file: that one, if open."""
@@ -137,25 +138,24 @@ def complete(kind: type[Task], folder: Path, settings: Settings, where: str, sto
         metrics["stopped_early"] = run.step < settings.steps  # by --patience
         metrics |= {"peak_memory_bytes": peak(run.model.loops), "validations": run.validations}
         metrics |= run.task.finish(run)
-        if ranks.rank() == 0:
-            figures.curves(folder / "curves.png", run.log, f"val_{run.task.scores[0]}", run.task.score_label)
+        figures.curves(folder / "curves.png", run.log, f"val_{run.task.scores[0]}", run.task.score_label)
         write_json(folder / "metrics.json", metrics)
         ranks.total(0)  # all wait until it is there
     return metrics
 
 
-def run_command(kind: type[Task], opts: Options, given: dict, plan: Callable, report: Callable, argv=None) -> int:
+def run_command(kind: type[Task], opts: Options, given: dict, plan: Callable, report: Callable, own=False) -> int:
     """Begin what a command line asks for, or go on with it; return the exit status.
 
     plan(opts, given) -> the settings of each network, and what is open already: splits, weights.
     report(folder, folders, settings, metrics, device): what is drawn and said at the end; the lists have an
-    entry a network.  argv: the command line, where it may be given to several processes instead.
+    entry a network.  own: whether it is this process's own command line, which several processes may do instead.
     """
     task = splits = stages = None
     if opts.resume is not None:
         folder, stages = Path(opts.resume), read_config(Path(opts.resume), kind.takes, given.get("data"))
-    if argv is not None and (processes := ranks.choose(kind.takes, given, opts.device, stages)) > 1:
-        return ranks.launch(kind.takes.command, argv, processes)
+    if own and not ranks.world() and (processes := ranks.choose(kind.takes, given, opts.device, stages)) > 1:
+        return ranks.launch(processes)
     where = ranks.begin(opts.device)  # where that is not there, before anything is written
     if stages is None:
         stages, splits, file = plan(opts, given | {"processes": ranks.size()})
@@ -166,18 +166,17 @@ def run_command(kind: type[Task], opts: Options, given: dict, plan: Callable, re
         write_config(folder, stages, where)
         say(f"run: {folder}")
     folders = [folder] if len(stages) == 1 else [folder / s.title for s in stages]
-    metrics = []
+    metrics, lock = [], nullcontext if ranks.rank() else alone_in
     try:
-        with alone_in(folder), stopping() as stop:
+        with lock(folder), stopping() as stop:
             for i, (stage, place) in enumerate(zip(stages, folders, strict=True)):
                 stage.processes = ranks.size()
                 if i > 0:
                     stage, task = replace(stage, init=str(folders[i - 1] / LAST)), None
                 place.mkdir(exist_ok=True)
-                with alone_in(place) if place != folder else nullcontext():  # which may be resumed by itself
+                with lock(place) if place != folder else nullcontext():  # which may be resumed by itself
                     metrics.append(complete(kind, place, stage, where, stop, task, splits))
-            if ranks.rank() == 0:
-                report(folder, folders, stages, metrics, where)
+            report(folder, folders, stages, metrics, where)
     except Stopped as stopped:
         command = f"python -m minifcn.{kind.takes.command} --resume {folder}"
         command += f" --device {opts.device}" * (opts.device != "cpu")

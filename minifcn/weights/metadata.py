@@ -32,10 +32,6 @@ def items(fits: Callable, low: int, high: int) -> Callable:
     return lambda x: type(x) is list and low <= len(x) <= high and all(map(fits, x))
 
 
-def anything(_) -> bool:
-    return True
-
-
 def optional(fits: Callable) -> Callable:
     return lambda x: x is None or fits(x)
 
@@ -64,7 +60,7 @@ META = {
     "colours": optional(items(COLOUR, 1, 256)),  # of the entries
     "preprocessing": record(PIXELS, tuple(PIXELS)),
     "side": SIDE,  # pictures are scaled to it
-    "settings": record({}, others=anything),  # compared with those of a run
+    "settings": lambda x: type(x) is dict,  # compared with those of a run
     "validations": items(record({"step": COUNT}, ("step",), SCORE), 0, 2**20),
     "pretrained": items(text, 0, 2**10),  # parameters that came from --init
     "best_score": SCORE,

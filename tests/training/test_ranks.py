@@ -157,6 +157,7 @@ def test_an_error_that_all_have_is_said_once(data, tmp_path):
     assert told.stderr.count("error: 3 processes: --batch 2") == 1
     told = run(2, "train", "--data", data, "--out", tmp_path, *ALL, "--batch", "2", "--low-memory", status=2)
     assert told.stderr.count("error: 2 processes: --batch 2 with --low-memory") == 1
+    assert not any(tmp_path.iterdir())  # all of it before there is a folder
 
 
 def test_one_ranks_bad_picture_is_named_once_with_the_rank(data, tmp_path):

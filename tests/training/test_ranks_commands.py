@@ -130,7 +130,7 @@ def test_a_kill_ends_all_of_them(who, data, tmp_path):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_asked_to_stop_they_save(number, data, tmp_path):
     process = launched(data, tmp_path, "--steps", "100000", "--processes", "2", start_new_session=True)
-    wait_for((tmp_path / "run" / "log.csv").exists)
+    wait_for((tmp_path / "run" / "last.safetensors").exists)  # both are at work
     os.killpg(process.pid, number)  # as a terminal does
     text = said(process)
     assert process.returncode == 130 and "go on with: python -m minifcn.train --resume" in text
