@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .. import figures, models, weights
+from .. import figures, models, ranks, weights
 from ..datasets import Dataset, has_split, open_dataset
 from ..datasets.dataset import hold_out, median_frequency_weights, scaled, sided, thinned
 from ..datasets.transforms import Augmentation
