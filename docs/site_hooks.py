@@ -97,14 +97,8 @@ def reference() -> str:
 
 def public(module) -> list[str]:
     """Return the functions and classes of a module, in its order, each once."""
-    return [
-        name
-        for name, value in vars(module).items()
-        if name[0] != "_"
-        and callable(value)
-        and value.__name__ == name
-        and value.__module__.startswith(module.__name__)
-    ]
+    found = {name: value for name, value in vars(module).items() if name[0] != "_" and callable(value)}
+    return [name for name, value in found.items() if name == value.__name__ and module.__name__ in value.__module__]
 
 
 def mathml(found) -> str:
