@@ -81,7 +81,8 @@ def content(path: Path) -> str:
     """Return the page of a file or folder."""
     name = f"# `{path.relative_to(pages.ROOT).as_posix()}`\n\n"
     if path.is_dir():
-        return name + "\n".join(f"- [{file.name}]({file.name})" for file in sorted(path.iterdir()) if file.is_file())
+        files = [file.name for file in sorted(path.iterdir()) if file.is_file()]
+        return name + "\n".join(f"- [{file}]({path.name}/{file})" for file in files)
     text = path.read_text(encoding="utf-8")
     return text if path.suffix == ".md" else f"{name}````````{LANGUAGES.get(path.suffix, 'text')}\n{text}````````\n"
 
@@ -91,14 +92,15 @@ def reference() -> str:
     lines = ["# API reference", "What `import minifcn as mf` gives. `mf.models.fcn32s` is `FCN32s`, and so on."]
     for module in (minifcn, minifcn.models, minifcn.optim, minifcn.metrics):
         lines.append(f"## {module.__name__}")
-        lines += [f"::: {module.__name__}.{name}" for name in public(module)]
+        lines += [f"::: {value.__module__}.{value.__name__}" for value in public(module)]
     return "\n\n".join(lines) + "\n"
 
 
-def public(module) -> list[str]:
-    """Return the functions and classes of a module, in its order, each once."""
+def public(module) -> list:
+    """Return the functions and classes that a module gives, in its order, each once."""
     found = {name: value for name, value in vars(module).items() if name[0] != "_" and callable(value)}
-    return [name for name, value in found.items() if name == value.__name__ and module.__name__ in value.__module__]
+    own = [value for name, value in found.items() if name == value.__name__]
+    return [value for value in own if value.__module__.startswith(module.__name__)]
 
 
 def mathml(found) -> str:
