@@ -12,7 +12,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-RUN = ("docs/walkthrough/one_picture.md", "docs/pad100_crop19.md")
+RUN = (
+    "docs/walkthrough/one_picture.md",
+    "docs/walkthrough/convolution.md",
+    "docs/walkthrough/engine.md",
+    "docs/walkthrough/checking_gradients.md",
+    "docs/pad100_crop19.md",
+)
 PAGES = [
     page for page in (ROOT / "README.md", ROOT / "data" / "README.md", *(ROOT / "docs").rglob("*.md")) if page.exists()
 ]

@@ -34,7 +34,7 @@ def place(step, error):
 
 
 def pictures() -> dict[str, str]:
-    slope, picture = 1 / ((1 + X * X) * np.sqrt(1 + X * X)), Svg(400, 362)
+    slope, picture = 1 / ((1 + X * X) * np.sqrt(1 + X * X)), Svg(400, 396)
     for k in range(0, 13, 3):
         x, _ = place(10.0**-k, 1)
         picture.line([(x, TOP), (x, BOTTOM)], "faint", 0.5)
@@ -46,12 +46,15 @@ def pictures() -> dict[str, str]:
     picture.text((LEFT + RIGHT) / 2, BOTTOM + 40, "step h")
     picture.text(12, (TOP + BOTTOM) / 2, "largest error", turn=-90)
     kinds = (
-        (one_sided, np.float64, f, slope, "ink", True),
-        (central, np.float64, f, slope, "blue", False),
-        (central, np.float32, f, slope, "orange", False),
-        (central, np.float64, lambda x: 3 * x, 3.0, "faint", False),
+        ("one-sided", one_sided, np.float64, f, slope, "ink", True),
+        ("central", central, np.float64, f, slope, "blue", False),
+        ("central, float32", central, np.float32, f, slope, "orange", False),
+        ("central, of 3 x", central, np.float64, lambda x: 3 * x, 3.0, "faint", False),
     )
-    for difference, dtype, function, truth, colour, dashed in kinds:
+    for i, (name, difference, dtype, function, truth, colour, dashed) in enumerate(kinds):
+        x, y = LEFT + i % 2 * 160, BOTTOM + 64 + i // 2 * 22
+        picture.line([(x, y), (x + 28, y)], colour, 2.5, dashed)
+        picture.text(x + 36, y, name, anchor="start")
         errors = [float(np.max(abs(difference(function, X.astype(dtype), dtype(h)) - truth))) for h in STEPS]
         points = [place(h, error) for h, error in zip(STEPS, errors, strict=True)]
         picture.line(points, colour, 2.5, dashed)

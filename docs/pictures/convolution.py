@@ -21,7 +21,8 @@ def block(top, left, height, width, fill="blue"):
 
 
 def product(a, b):
-    return f"{number(a)}·{number(b)}" if b >= 0 else f"{number(a)}·({number(b)})"
+    a, b = (f"({number(value)})" if value < 0 else number(value) for value in (a, b))
+    return f"{a}·{b}"
 
 
 def forward() -> Svg:
@@ -42,17 +43,17 @@ def forward() -> Svg:
 
 def im2col() -> Svg:
     rows = np.array([X4[i : i + 3, j : j + 3].ravel() for i in range(2) for j in range(2)])
-    picture = Svg(400, 392)
+    picture = Svg(400, 390)
     picture.text(84, 14, "x", bold=True)
     picture.grid(12, 28, X4, 36, fill=block(0, 0, 3, 3))
     picture.rect(12 + 36, 28 + 36, 3 * 36, 3 * 36, "orange", thick=3)
-    picture.text(176, 60, "each patch of nine pixels", anchor="start")
-    picture.text(176, 80, "becomes a row", anchor="start")
+    picture.text(176, 50, "each patch of nine pixels", anchor="start")
+    picture.text(176, 70, "becomes a row of cols:", anchor="start")
+    picture.text(176, 94, "this one the first,", "blue", "start")
+    picture.text(176, 114, "the framed one the last", "orange", "start")
     picture.text(120, 214, "cols", bold=True)
     fill = block(0, 0, 1, 9) | block(3, 0, 1, 9, "orange")
-    cells = picture.grid(12, 230, rows, (25, 28), fill=fill)
-    picture.arrow(30, 174, cells(0, 0)[0] + 5, 228, "blue", 2)
-    picture.arrow(150, 174, cells(0, 8)[0] - 5, 228 + 3 * 28, "orange", 2)
+    picture.grid(12, 230, rows, (25, 28), fill=fill)
     picture.text(263, 286, "@", size=18)
     picture.text(294, 154, "w", bold=True)
     picture.grid(278, 166, W3.reshape(9, 1), (32, 24), fill="orange")
@@ -69,10 +70,11 @@ def scatter() -> Svg:
         stamp[oy : oy + 3, ox : ox + 3] = DY2[oy, ox] * W3
         dx += stamp
         x, y = 8 + 112 * ox, 34 + 136 * oy
-        picture.text(x + 48, y - 14, f"dy[{oy},{ox}] w = {number(DY2[oy, ox])} w")
+        picture.text(x + 48, y - 14, f"{number(DY2[oy, ox])} · w")
         picture.grid(x, y, stamp, 24, fill=block(oy, ox, 3, 3), size=12)
-    for x, y in ((112, 82), (56, 145), (168, 145), (112, 218)):
-        picture.text(x, y, "+" if y != 145 else "", size=16)
+    for y in (82, 218):
+        picture.text(112, y, "+", size=16)
+    picture.text(112, 150, "+", size=16)
     picture.text(228, 150, "=", size=18)
     picture.text(318, 62, "dx", bold=True)
     picture.grid(244, 78, dx, 37, fill="orange")
@@ -86,7 +88,7 @@ def turned() -> Svg:
     picture.text(98, 16, "dy with its border of zeros", bold=True)
     picture.grid(8, 34, border, 30, fill=block(1, 1, 3, 3), dashed=zeros)
     picture.text(203, 82, "*", size=18)
-    picture.text(310, 16, "w, turned by 180 degrees", bold=True)
+    picture.text(310, 16, "w, turned", bold=True)
     picture.grid(258, 34, w, 32, fill="orange")
     picture.text(240, 212, "=", size=18)
     picture.text(318, 148, "dx", bold=True)

@@ -16,16 +16,23 @@ def box(picture, x, y, words, colour="blue", dashed=False):
     picture.text(x, y, words)
 
 
+def label(x, y, slanted: bool, shift: int) -> tuple[float, float]:
+    """Where a gradient's number stands, beside the middle (x, y) of its arrow."""
+    if slanted:
+        return (x + 14, y - 8) if shift > 0 else (x - 14, y + 10 if shift else y - 8)
+    return (x - 16, y) if shift < 0 else (x + 16, y)
+
+
 def order() -> Svg:
     """The way back through x^2 + x^4 at 3, with the gradient on every edge."""
     x = Tensor(np.array(3.0), requires_grad=True)
     first = x * x
     functions = list(graph(first + first * first))[::-1]  # the order of the way back
-    places = [(252, 40), (120, 130), (252, 230)]
+    places = [(214, 40), (86, 130), (214, 230)]
     titles = ["a + b", "a b  (first · first)", "a b  (x · x)"]
-    picture, leaf = Svg(400, 366), (252, 326)
+    picture, leaf = Svg(400, 366), (214, 326)
     pending, sums = {functions[0]: [np.array(1.0)]}, []
-    for number_, (function, (cx, cy)) in enumerate(zip(functions, places, strict=True)):
+    for turn, (function, (cx, cy)) in enumerate(zip(functions, places, strict=True)):
         dy = sum(pending[function])
         parents = [(places[functions.index(p)] if p in functions else leaf, p) for p in function.parents]
         for i, ((px, py), parent) in enumerate(parents):
@@ -35,21 +42,20 @@ def order() -> Svg:
             shift = (22 if i else -22) if twice else 0
             start, end = (cx + shift, cy + HEIGHT / 2), (px + shift, py - HEIGHT / 2 - 2)
             picture.arrow(*start, *end, "orange", 2)
-            at = 0.5 if twice or parent is not functions[-1] else 0.4
-            side = -14 if shift < 0 or (not twice and px < cx) else 14
-            words = (start[0] + at * (end[0] - start[0]) + side, start[1] + at * (end[1] - start[1]))
-            picture.text(*words, number(float(gradient)), "orange", bold=True)
+            slanted = px != cx
+            middle = (start[0] + end[0]) / 2, (start[1] + end[1]) / 2
+            picture.text(*label(*middle, slanted, shift), number(float(gradient)), "orange", bold=True)
         sums.append(" + ".join(number(float(g)) for g in pending[function]))
-        box(picture, cx, cy, titles[number_])
-        picture.text(cx - WIDTH / 2 - 14, cy, f"{number_ + 1}.", bold=True)
-    picture.text(252, 12, "gradient 1 arrives", "orange")
+        box(picture, cx, cy, titles[turn])
+        picture.text(cx - WIDTH / 2 - 14, cy, f"{turn + 1}.", bold=True)
+    picture.text(214, 12, "gradient 1 arrives", "orange")
     total = f"{sums[-1]} = {number(float(sum(pending[functions[-1]])))}"
-    picture.text(316, 214, total, "orange", "start")
-    picture.text(316, 236, "then it goes", "faint", "start")
+    picture.text(282, 222, total, "orange", "start")
+    picture.text(282, 242, "now complete", "faint", "start")
     box(picture, *leaf, "x = 3", "ink", dashed=True)
     grads = pending[x]
-    picture.text(320, 318, " + ".join(number(float(g)) for g in grads), "orange", "start")
-    picture.text(320, 338, f"= {number(float(sum(grads)))}", "orange", "start")
+    picture.text(282, 318, " + ".join(number(float(g)) for g in grads), "orange", "start")
+    picture.text(282, 338, f"= {number(float(sum(grads)))}", "orange", "start")
     return picture
 
 
@@ -61,8 +67,8 @@ def network() -> Svg:
     functions = list(graph(loss))
     names = [str(function) for function in functions]
     assert names == ["Conv2d", "ReLU", "Add", "SoftmaxCrossEntropy"], names
-    picture = Svg(400, 366)
-    places = dict(zip(functions, [(190, 130), (120, 210), (190, 290), (190, 346)], strict=True))
+    picture = Svg(400, 386)
+    places = dict(zip(functions, [(190, 130), (120, 206), (190, 282), (190, 360)], strict=True))
     leaves = {0: (64, 40, "picture"), 1: (190, 40, "weight"), 2: (316, 40, "bias")}
     for i, (x, y, words) in leaves.items():
         asked = functions[0].parents[i] is not None
@@ -76,10 +82,9 @@ def network() -> Svg:
         for parent in function.parents:
             if parent in places:
                 (x0, y0), (x1, y1) = places[parent], places[function]
-                picture.arrow(
-                    x0 + (24 if x0 == x1 else 0), y0 + HEIGHT / 2, x1 + (24 if x0 == x1 else 0), y1 - HEIGHT / 2 - 2
-                )
-    for i, (function, (x, y)) in enumerate(places.items()):
+                aside = 24 if x0 == x1 and y1 - y0 > 100 else 0  # past the ReLU
+                picture.arrow(x0 + aside, y0 + HEIGHT / 2, x1 + aside, y1 - HEIGHT / 2 - 2)
+    for i, (x, y) in enumerate(places.values()):
         box(picture, x, y, {"SoftmaxCrossEntropy": "loss"}.get(names[i], names[i]))
         picture.text(330, y, f"back: {len(functions) - i}.", "orange", "start", bold=True)
     return picture
