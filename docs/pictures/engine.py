@@ -24,12 +24,12 @@ def label(x, y, slanted: bool, shift: int) -> tuple[float, float]:
 
 
 def order() -> Svg:
-    """The way back through x^2 + x^4 at 3, with the gradient on every edge."""
+    """The way back through x^6 at 3, with the gradient on every edge."""
     x = Tensor(np.array(3.0), requires_grad=True)
     first = x * x
-    functions = list(graph(first + first * first))[::-1]  # the order of the way back
+    functions = list(graph(first * first * first))[::-1]  # the order of the way back
     places = [(214, 40), (86, 130), (214, 230)]
-    titles = ["a + b", "a b  (first · first)", "a b  (x · x)"]
+    titles = ["a b", "a b  (first · first)", "a b  (x · x)"]
     picture, leaf = Svg(400, 366), (214, 326)
     pending, sums = {functions[0]: [np.array(1.0)]}, []
     for turn, (function, (cx, cy)) in enumerate(zip(functions, places, strict=True)):
