@@ -35,9 +35,10 @@ def forward() -> Svg:
     picture.text(165, 110, "*", size=18)
     picture.text(298, 110, "=", size=18)
     terms = [product(a, b) for a, b in zip(X4[:3, :3].ravel(), W3.ravel(), strict=True)]
+    picture.text(20, 206, "y[0,0]  =", "blue", "start")
     for row in range(3):
-        end = " +" if row < 2 else f"  =  {number(y[0, 0])}"
-        picture.text(60, 206 + 20 * row, " + ".join(terms[3 * row : 3 * row + 3]) + end, "blue", "start")
+        end = " +" if row < 2 else f" = {number(y[0, 0])}"
+        picture.text(88, 206 + 20 * row, " + ".join(terms[3 * row : 3 * row + 3]) + end, "blue", "start")
     return picture
 
 
@@ -56,7 +57,7 @@ def im2col() -> Svg:
     picture.grid(12, 230, rows, (25, 28), fill=fill)
     picture.text(263, 286, "@", size=18)
     picture.text(294, 154, "w", bold=True)
-    picture.grid(278, 166, W3.reshape(9, 1), (32, 24), fill="orange")
+    picture.grid(278, 166, W3.reshape(9, 1), (32, 24))
     picture.text(328, 286, "=", size=18)
     picture.text(366, 214, "y", bold=True)
     picture.grid(346, 230, conv(X4, W3).reshape(4, 1), (40, 28), fill={(0, 0): "blue", (3, 0): "orange"})

@@ -20,7 +20,7 @@ def label(x, y, slanted: bool, shift: int) -> tuple[float, float]:
     """Where a gradient's number stands, beside the middle (x, y) of its arrow."""
     if slanted:
         return (x + 14, y - 8) if shift > 0 else (x - 14, y + 10 if shift else y - 8)
-    return (x - 16, y) if shift < 0 else (x + 16, y)
+    return (x - 20, y) if shift < 0 else (x + 20, y)
 
 
 def order() -> Svg:
@@ -49,9 +49,8 @@ def order() -> Svg:
         box(picture, cx, cy, titles[turn])
         picture.text(cx - WIDTH / 2 - 14, cy, f"{turn + 1}.", bold=True)
     picture.text(214, 12, "gradient 1 arrives", "orange")
-    total = f"{sums[-1]} = {number(float(sum(pending[functions[-1]])))}"
-    picture.text(282, 222, total, "orange", "start")
-    picture.text(282, 242, "now complete", "faint", "start")
+    picture.text(282, 216, sums[-1], "orange", "start")
+    picture.text(282, 236, f"= {number(float(sum(pending[functions[-1]])))}, complete", "orange", "start")
     box(picture, *leaf, "x = 3", "ink", dashed=True)
     grads = pending[x]
     picture.text(282, 318, " + ".join(number(float(g)) for g in grads), "orange", "start")
