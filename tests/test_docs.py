@@ -12,7 +12,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-RUN = ("docs/walkthrough/one_picture.md", "docs/pad100_crop19.md")
+RUN = (
+    "docs/walkthrough/one_picture.md",
+    "docs/walkthrough/transposed_convolution.md",
+    "docs/walkthrough/classifier_to_fcn.md",
+    "docs/pad100_crop19.md",
+)
 PAGES = [
     page for page in (ROOT / "README.md", ROOT / "data" / "README.md", *(ROOT / "docs").rglob("*.md")) if page.exists()
 ]
