@@ -1,36 +1,12 @@
-"""Pictures of docs/walkthrough/classifier_to_fcn.md: receptive fields, skips, and those that the page's code saves."""
-
-import contextlib
-import io
-import os
-import re
-import tempfile
-from pathlib import Path
+"""Pictures of docs/walkthrough/classifier_to_fcn.md: receptive fields, skips. Its PNGs are saved by the page's code."""
 
 from minifcn.models.vgg import CONVS
 
 from .svg import Svg
 
-PAGE = Path(__file__).parents[1] / "walkthrough" / "classifier_to_fcn.md"
 
-
-def pictures() -> dict[str, str | bytes]:
-    drawn = {"classifier_to_fcn_fields.svg": str(fields()), "classifier_to_fcn_skips.svg": str(skips())}
-    return drawn | saved_by_the_page()
-
-
-def saved_by_the_page() -> dict[str, bytes]:
-    """Run the page's code in an empty folder and return the pictures that it leaves there."""
-    blocks = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
-    before, namespace = Path.cwd(), {"__name__": PAGE.stem}
-    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
-        os.chdir(folder)
-        try:
-            for block in blocks:
-                exec(compile(block, PAGE.name, "exec"), namespace)
-        finally:
-            os.chdir(before)
-        return {path.name: path.read_bytes() for path in Path(folder).glob("*.png")}
+def pictures() -> dict[str, str]:
+    return {"classifier_to_fcn_fields.svg": str(fields()), "classifier_to_fcn_skips.svg": str(skips())}
 
 
 def receptive_fields() -> dict[str, int]:
