@@ -133,7 +133,7 @@ def report(trial: Trial, results: list, args) -> None:
         cells = (f"{count:,} {f'{count / least:6.2f} x' if least else '':>8}" for count in counts)
         say(f"{what:9}{least:12,}" + "".join(f"{cell:>20}" for cell in cells))
     if traffic.shared:
-        say(f"{'shared memory':21}{f'{traffic.shared:,} {chr(32) * 8}':>20}")
+        say(f"{'shared memory':21}{traffic.shared:11,}")
 
 
 def size(option: str, text: str) -> tuple[int, ...]:
