@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from emulator_helpers import needs_compiler
+from kernel_values import Parameter, make
 from small_data import assert_one_error_line, exit_status, fails
 
 from minifcn import command, emulate
@@ -168,6 +169,14 @@ def test_given_arrays_and_those_that_are_altered(capsys):
     np.savez("y.npz", a=np.zeros(1))
     os.replace("y.npz", "y.npy")
     assert "received an archive" in fails(capsys, emulate.main, "my.cu", *argv, "x=zeros:8")
+
+
+def test_random_numbers_are_those_of_the_range_and_the_seed():
+    labels, x = Parameter("labels", "const int*", np.dtype("int32")), Parameter("x", "float*", np.dtype("float32"))
+    texts = {"labels": "-1..2:1000", "x": "random:9"}
+    a, b, c = (make([labels, x], texts, seed) for seed in (0, 0, -1))
+    assert set(a["labels"].tolist()) == {-1, 0, 1, 2} and a["labels"].dtype == np.int32
+    assert all(np.array_equal(a[name], b[name]) and not np.array_equal(a[name], c[name]) for name in texts)
 
 
 def test_nothing_to_compare_with(capsys):
