@@ -6,6 +6,7 @@ check fails, and 3 where there is no GPU. With --emulate all of it runs in the C
 a source checkout).
 """
 
+import argparse
 import sys
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -16,7 +17,7 @@ from unittest.mock import patch
 import numpy as np
 
 from . import cases, cpu, device, gpu, models, ops, optim
-from .command import command_line, command_parser
+from .command import command_line
 from .errors import InputError
 from .gpu import conv, cuda
 from .randomness import counted_rng
@@ -29,7 +30,7 @@ SOURCE = Path(__file__).resolve().parent.parent  # of a checkout
 
 
 def main(argv=None) -> int:
-    parser = command_parser("gpu_selftest", "[options]", "Check the GPU path.")
+    parser = argparse.ArgumentParser(prog="python -m minifcn.gpu_selftest", description="Check the GPU path.")
     parser.add_argument("--device", default="gpu", metavar="GPU", help="gpu or gpu:1 (default: gpu)")
     parser.add_argument("--emulate", action="store_true", help="check in the CPU emulator instead")
     args = parser.parse_args(argv)
