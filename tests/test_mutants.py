@@ -368,9 +368,9 @@ def crop_off_by_one(original):
 
 
 def norm_of_n_minus_1(original):
-    def wrong(x, b, eps, relu):
+    def wrong(x, b, eps, relu, total):
         n = x.size // x.shape[-1]
-        y, xhat, mean, var = original(x, b * 0, eps, False)
+        y, xhat, mean, var = original(x, b * 0, eps, False, total)
         shrink = np.sqrt((n - 1) / n).astype(x.dtype)
         y = y * shrink + b
         return (np.maximum(y, 0) if relu else y), xhat * shrink, mean, var
@@ -379,7 +379,7 @@ def norm_of_n_minus_1(original):
 
 
 def norm_statistics_held_constant(_):
-    def wrong(dy, y, xhat, var, eps):
+    def wrong(dy, y, xhat, var, eps, total):
         dy = dy.reshape(xhat.shape) * (1 if y is None else y > 0)
         return dy / np.sqrt(var + dy.dtype.type(eps)), dy.sum(0)
 
@@ -387,7 +387,7 @@ def norm_statistics_held_constant(_):
 
 
 def norm_relu_let_through(original):
-    return lambda dy, y, xhat, var, eps: original(dy, None, xhat, var, eps)
+    return lambda dy, y, xhat, var, eps, total: original(dy, None, xhat, var, eps, total)
 
 
 def average_not_divided(_):
