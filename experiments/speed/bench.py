@@ -10,6 +10,7 @@ import argparse
 import os
 import platform
 import subprocess
+import sys
 from importlib.util import find_spec
 from math import exp, log
 from pathlib import Path
@@ -68,7 +69,8 @@ def header() -> list[str]:
     return [
         "# Benchmarks",
         "",
-        "Written by `make bench` ([experiments/speed/bench.py](../experiments/speed/bench.py)); not to be edited.",
+        f"Written by `python experiments/speed/{' '.join(map(os.path.basename, sys.argv))}`"
+        " ([experiments/speed/bench.py](../experiments/speed/bench.py)); not to be edited.",
         "",
         *(f"- {name}: {value}" for name, value in facts.items()),
         "",
