@@ -11,7 +11,7 @@ $(VENV)/ready: pyproject.toml requirements.txt
 	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 10) and 'minifcn needs Python 3.10 or newer: make PYTHON=python3.x')"
 	$(PYTHON) -m venv $(VENV)
 	$(PY) -m pip install --quiet --upgrade pip
-	PYTHONWARNINGS=ignore $(PY) -m pip install --quiet --editable .  # setuptools warns at length of editable installs
+	PYTHONWARNINGS=ignore $(PY) -m pip install --quiet --editable ".[mpi]"  # setuptools warns at length of editable installs
 	touch $@
 
 $(VENV)/ready-to-test: $(VENV)/ready

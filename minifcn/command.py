@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import partial
 
 from . import ranks
-from .cpu import keep_freed_memory
+from .cpu import keep_freed_memory, limit_blas
 from .errors import LESS_MEMORY, InputError, printable
 from .files import MARK
 from .weights.shipped import shipped_files
@@ -49,6 +49,7 @@ def add_network_options(parser: argparse.ArgumentParser) -> None:
 def command_line(main: Callable[[], int | None]) -> None:
     """Run a command's `main`; bad input ends it with exit status 2 and one line on stderr, without a traceback."""
     keep_freed_memory()
+    limit_blas()
     outlive_readers()
     warnings.filterwarnings("ignore", module="PIL")  # whatever matters of a picture is in an error of ours
     if hasattr(sys.stdout, "reconfigure"):  # names that the terminal has no letters for

@@ -7,6 +7,7 @@ import minifcn as mf
 from minifcn import cpu
 
 mf.keep_freed_memory()
+cpu.limit_blas()  # as the commands do
 
 
 def prepare(job: dict):

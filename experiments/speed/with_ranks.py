@@ -1,5 +1,7 @@
 """minifcn on several processes as a contender: with_minifcn's training, each rank with its share of the batch."""
 
+import time
+
 import inputs
 import numpy as np
 from with_minifcn import network, versions  # noqa: F401  (contender.py asks for it)
@@ -44,9 +46,15 @@ def all_reduce(job):
 
 
 def orders(lines):
-    """The lines that rank 0 is sent, on every rank."""
+    """The lines that rank 0 is sent, on every rank; those that wait for one leave the cores to other contenders."""
     lines = iter(lines)
-    while line := ranks.first_said(next(lines, "") if ranks.rank() == 0 else None):
+    while True:
+        line = next(lines, "") if ranks.rank() == 0 else None
+        there = ranks.world().Ibarrier()
+        while not there.Test():
+            time.sleep(0.001)
+        if not (line := ranks.first_said(line)):
+            return
         yield line
 
 

@@ -13,6 +13,7 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import active_children, get_context, parent_process
 
 import minifcn
+from minifcn.cpu import limit_blas
 from minifcn.errors import InputError
 
 
@@ -61,6 +62,7 @@ def _begin(cores: list[int] | None, threads: int | None) -> None:
     if threads is not None:
         os.environ["MINIFCN_THREADS"] = str(threads)
     minifcn.keep_freed_memory()
+    limit_blas()
     threading.Thread(target=_watch, daemon=True).start()
 
 

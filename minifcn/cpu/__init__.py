@@ -9,6 +9,6 @@ from .conv import bias_grad
 from .elementwise import relu_backward, relu_forward, sgd_update, sum_of_squares
 from .loss import cross_entropy
 from .pool import pool_backward, pool_forward
-from .threads import blas_kernel, conv_choice, describe, keep_freed_memory, num_threads, start
+from .threads import blas_kernel, conv_choice, describe, keep_freed_memory, limit_blas, num_threads, start
 from .upsample import upsample_backward, upsample_forward
 from .winograd import conv_forward, conv_input_grad, conv_weight_grad  # conv.py has the same three without Winograd

@@ -11,7 +11,7 @@ import os
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import cache, partial
 from itertools import product
 from pathlib import Path, PurePosixPath
@@ -33,7 +33,7 @@ def parallel(work: Callable, items: Iterable) -> list:
         for i in queue:  # shared: each thread takes the next item when it is done with one
             results[i] = work(items[i])
 
-    with _blas().limit(limits=1):
+    with _one_blas_thread():
         helpers = [_pool().submit(take) for _ in range(min(num_threads(), len(items)) - 1)]
         try:
             take()  # this thread works too
@@ -55,6 +55,17 @@ def _pool() -> ThreadPoolExecutor:
     # A diverging network overflows; its user looks at the loss, not at warnings from the pool's threads.
     quiet = partial(np.seterr, all="ignore")
     return ThreadPoolExecutor(num_threads(), thread_name_prefix="minifcn", initializer=quiet)
+
+
+def _one_blas_thread() -> AbstractContextManager:
+    """Products of one thread each. Asking takes longer than looking: of a small network's step a twentieth."""
+    libraries = _blas().lib_controllers
+    return nullcontext() if all(x.get_num_threads() == 1 for x in libraries) else _blas().limit(limits=1)
+
+
+def limit_blas() -> None:
+    """Leave BLAS one thread for as long as this process lives. The commands call it."""
+    _blas().limit(limits=1)
 
 
 @cache

@@ -24,7 +24,8 @@ COMMANDS = {
 
 
 def start(command, *options):
-    arguments = [sys.executable, "-m", f"minifcn.{command}", *map(str, options)]
+    alone = () if "--resume" in options else ("--processes", "1")  # it is the one that holds the lock
+    arguments = [sys.executable, "-m", f"minifcn.{command}", *map(str, options), *alone]
     return subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
