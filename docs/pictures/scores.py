@@ -33,7 +33,8 @@ def jaccard(names) -> str:
         picture.text(at(0, k)[0], 208, name)
     picture.text(178, 190, "the same in the table: said")
     picture.text(30, at(1, 0)[1], "is", anchor="start")
-    picture.text(270, at(CAR, 0)[1], "missed: rest of the row", "blue", "start", size=12)
+    picture.text(270, at(CAR, 0)[1] - 7, "missed: rest of", "blue", "start", size=12)
+    picture.text(270, at(CAR, 0)[1] + 8, "the row", "blue", "start", size=12)
     picture.text(270, at(0, 0)[1], "false: rest of", "orange", "start", size=12)
     picture.text(270, at(0, 0)[1] + 15, "the column", "orange", "start", size=12)
     return str(picture)
@@ -41,7 +42,7 @@ def jaccard(names) -> str:
 
 def matrix(names) -> str:
     per_cent, classes = names["per_cent"], names["NAMES"]
-    picture, cell, left, top = Svg(400, 420), 28, 84, 96
+    picture, cell, left, top = Svg(400, 396), 26, 84, 96
     for i, name in enumerate(classes):
         picture.text(left - 6, top + (i + 0.5) * cell, name, anchor="end")
         picture.text(left + (i + 0.5) * cell, top - 6, name, anchor="start", turn=-60)

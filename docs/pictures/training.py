@@ -3,24 +3,23 @@
 import contextlib
 import io
 import math
-import re
-from pathlib import Path
+from functools import cache
 
 import numpy as np
 
+from ..pages import BLOCK, COURSE
 from .svg import Svg
 
-CODE = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 HIGHEST = 1.5  # of the losses that are shown
 
 
+@cache
 def names_of(page: str) -> dict:
     """Run the python blocks of a chapter; return the names that they leave."""
     names: dict = {"__name__": page}
-    text = (Path(__file__).parents[1] / "walkthrough" / f"{page}.md").read_text(encoding="utf-8")
     with contextlib.redirect_stdout(io.StringIO()):
-        for code in CODE.findall(text):
-            exec(code, names)
+        for block in BLOCK.finditer((COURSE.parent / f"{page}.md").read_text(encoding="utf-8")):
+            exec(block["code"], names)
     return names
 
 
@@ -57,10 +56,10 @@ def rates(curves, constant) -> str:
     plot = Plot(picture, 30, 225, 300, 200, 40, constant)
     for lr, colour in ((0.0001, "ink"), (0.001, "ink"), (0.01, "ink"), (0.1, "blue"), (1, "orange")):
         x, y = plot.curve(curves[lr], colour)
-        shift = {0.0001: 8, 1: -9}.get(lr, 0)  # these two end side by side
+        shift = {0.0001: -3, 1: -17}.get(lr, 0)  # these two end side by side
         picture.text(x + 6, y + shift, f"lr {lr:g}".replace("1e-04", "0.0001"), colour, "start", bold=lr == 0.1)
     picture.text(30, 12, "loss", anchor="start")
-    picture.text(40, plot.at(1, constant)[1] + 11, "constant", "faint", "start")
+    picture.text(336, plot.at(1, constant)[1], "constant", "faint", "start")
     picture.text(330, 243, "step 40", anchor="end")
     return str(picture)
 
