@@ -23,6 +23,7 @@ from contextlib import suppress
 from glob import glob, has_magic
 from itertools import takewhile
 from pathlib import Path
+from zlib import crc32
 
 import numpy as np
 from tqdm import tqdm
@@ -56,15 +57,15 @@ def main(argv=None) -> int:
     check_replaceable(targets, (*places, *truths.values(), *networks), args.overwrite)
     if page in targets and ranks.size() > 1:
         raise InputError("--page, --also: expected one process, as it writes the page; leave these out, or mpiexec")
-    mark, every = fingerprint(model, args.side), len(places)
+    network, every = fingerprint(model, args.side), len(places)
     if page not in targets:  # which shows all of them
-        places = {path: place for path, place in places.items() if not is_done(path, place, truths, args.out, mark)}
+        places = {path: place for path, place in places.items() if not is_done(path, place, truths, args.out, network)}
     left = ranks.first_said([*places.items()])  # others' may lack what is written already
     places = dict(ranks.share(left))
     announce(networks.values(), places, args.side)
     args.out.mkdir(parents=True, exist_ok=True)
     bad: dict[str, list[str]] = {}
-    begun, entries = time.monotonic(), segmented(networks, places, truths, args, bad, mark)
+    begun, entries = time.monotonic(), segmented(networks, places, truths, args, bad, network)
     if page in targets:
         gallery.write(page, entries, model.meta["classes"], np.array(model.meta["palette"], np.uint8))
         say(f"wrote {page}")
@@ -80,16 +81,23 @@ def main(argv=None) -> int:
 
 
 def fingerprint(model, side: int | None) -> str:
-    """What a picture's files say of the network that made them: which weights, seen at which side."""
+    """A number for a network: its weights, what it says of itself, and the side at which it sees pictures."""
     arrays = ((name, device.asnumpy(p.data)) for name, p in model.parameters().items())
-    return f"{MARK} {checksum(repr((model.meta, side)), arrays)}"
+    return checksum(repr((model.meta, side)), arrays)
 
 
-def is_done(path: Path, place: Path, truths: dict, out: Path, mark: str) -> bool:
-    """Whether a picture's files are all there, of this network, and no older than what they were made from."""
-    files, read = files_of(out / place, path in truths), (path, truths.get(path, path))
-    newest = max((x.stat().st_mtime for x in read if x.exists()), default=0)
-    return all(x.is_file() and is_ours(x, mark) and x.stat().st_mtime >= newest for x in files)
+def mark_of(network: str, path: Path, truth: Path | None) -> str:
+    """What a picture's files say of how they were made: by which network, from which bytes."""
+    return f"{MARK} {network} {crc32(path.read_bytes() + (truth.read_bytes() if truth else b'')):08x}"
+
+
+def is_done(path: Path, place: Path, truths: dict, out: Path, network: str) -> bool:
+    """Whether a picture's files are all there, made by this network from these bytes."""
+    files = files_of(out / place, path in truths)
+    with suppress(OSError):  # which segmented() will tell
+        mark = mark_of(network, path, truths.get(path))
+        return all(x.is_file() and is_ours(x, mark) for x in files)
+    return False
 
 
 def options(argv):
@@ -110,10 +118,10 @@ def options(argv):
     return args
 
 
-def segmented(networks: dict, places: dict, truths: dict, args, bad: dict, mark: str):
+def segmented(networks: dict, places: dict, truths: dict, args, bad: dict, network: str):
     """Write each picture's files, of what args.checkpoint says, and yield its entry in the gallery.
 
-    bad: gets what is wrong with those that cannot be read, {what: pictures}.  mark: what the files are to say.
+    bad: gets what is wrong with those that cannot be read, {what: pictures}.  network: its fingerprint.
     """
     meta = networks[args.checkpoint].meta
     classes, palette = meta["classes"], np.array(meta["palette"], np.uint8)
@@ -132,7 +140,7 @@ def segmented(networks: dict, places: dict, truths: dict, args, bad: dict, mark:
             start = time.perf_counter()
             found = {title: predict(model, picture, args.side) for title, model in networks.items()}
             seconds, labels = time.perf_counter() - start, found[args.checkpoint]
-            files = files_of(args.out / place, truth is not None)
+            files, mark = files_of(args.out / place, truth is not None), mark_of(network, path, truths.get(path))
             files[0].parent.mkdir(parents=True, exist_ok=True)
             figures.save_label_png(files[0], values[labels], colours, mark)
             figures.save_overlay(files[1], picture, labels, classes, palette, mark)

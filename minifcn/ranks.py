@@ -40,11 +40,12 @@ TERMINAL = "MINIFCN_TERMINAL"  # set where the errors of ranks, which go through
 @cache
 def world():
     """The communicator of all ranks, or None in a process that mpiexec did not start. (MPI's own is for errors.)"""
-    if find_spec("mpi4py") is None or not any(name in os.environ for name in STARTERS):
-        return None
-    from mpi4py.MPI import COMM_WORLD  # whose import starts MPI
+    with suppress(ImportError, RuntimeError):  # no mpi4py, or no MPI for it: begin() tells
+        if any(name in os.environ for name in STARTERS):
+            from mpi4py.MPI import COMM_WORLD  # whose import starts MPI
 
-    return COMM_WORLD.Dup()
+            return COMM_WORLD.Dup()
+    return None
 
 
 def rank() -> int:
@@ -64,8 +65,9 @@ def begin(where: str, together: bool = True) -> str:
 
     Rank 0 alone is to print and, where all work together at one thing, to write.
     """
-    if not world() and any(name in os.environ for name in STARTERS):
-        raise InputError(f"mpi4py is missing, and without it each process would work alone: {INSTALL}")
+    if size() != next((int(os.environ[name]) for name in STARTERS if name in os.environ), 1):
+        why = "mpi4py, or an MPI for it, is missing, or it is another one's than mpiexec"
+        raise InputError(f"{why}; each process would work alone: {INSTALL}, or start one process without mpiexec")
     if rank() > 0:
         sys.stderr = open(os.devnull, "w")
         if together:
@@ -114,14 +116,19 @@ def same_size(x, labels: np.ndarray) -> tuple:
     return x, labels
 
 
+def check(processes: int, batch: int, low_memory: bool) -> None:
+    """Raise InputError where a batch cannot be shared out."""
+    if processes > (most := 1 if low_memory else batch):
+        why = f"--batch {batch}{' with --low-memory' * low_memory}"
+        raise InputError(f"{processes} processes: {why} can be shared out to {most} at most")
+
+
 def share_batches(model, batch: int, low_memory: bool) -> None:
     """Have a network with its share of each batch normalise over whole ones, and draw their dropout masks.
 
     Raises InputError where a batch cannot be shared out.
     """
-    if size() > (most := 1 if low_memory else batch):
-        why = f"--batch {batch}{' with --low-memory' * low_memory}"
-        raise InputError(f"{size()} processes: {why} can be shared out to {most} at most")
+    check(size(), batch, low_memory)
     own, mine = model.dropout, share(range(batch))
 
     def dropout(name: str, x: Tensor, p: float) -> Tensor:
@@ -144,7 +151,7 @@ def tell(error: str, status: int) -> int:
         time.sleep(0.01)
     if not all_have_it or rank() == 0:
         whose = "error: " if all_have_it else f"error: rank {rank()}: "
-        say(*error.replace("error: ", whose, 1).splitlines(), file=sys.__stderr__)
+        say(*[""] * (not all_have_it), *error.replace("error: ", whose, 1).splitlines(), file=sys.__stderr__)
     if not all_have_it:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # MPI would add words of its own
         COMM_WORLD.Abort(status)  # ends all, if not at once
@@ -160,12 +167,14 @@ def choose(settings: type, given: dict, where: str, begun: list | None) -> int:
     A small network on the CPU: as many as there are cores and a batch can be shared out to evenly, as its layers are so
     short that threads would wait for one another. A large one: one process, whose threads share the weights' memory.
     """
-    if begun or "processes" in given:
-        return given.get("processes") or begun[0].processes
-    trunk, batch = (given.get(name, getattr(settings, name)) for name in ("trunk", "batch"))
-    most = cpu.num_threads() if trunk == "vgg_quarter" and where == "cpu" else 1
+    s = begun[0] if begun else None
+    trunk, batch, less = (given.get(name, getattr(s or settings, name)) for name in ("trunk", "batch", "low_memory"))
+    if s or "processes" in given:
+        check(processes := given.get("processes") or s.processes, batch, less)
+        return processes
+    most = cpu.num_threads() if trunk == "vgg_quarter" and where == "cpu" and not less else 1
     best = max(n for n in range(1, most + 1) if batch % n == 0)
-    if best > 1 and find_spec("mpi4py") is None:
+    if best > 1 and not (mpiexec() and find_spec("mpi4py")):
         say(f"one process; {best} would be faster: {INSTALL}")
         return 1
     return best
@@ -177,21 +186,29 @@ def end_with_parent() -> None:
         ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
 
 
+def mpiexec() -> str | None:
+    return which("mpiexec", path=str(Path(sys.executable).parent)) or which("mpiexec")
+
+
 def launch(processes: int) -> int:
     """Run this command as so many processes through mpiexec, which share the cores; return the exit status."""
-    mpiexec = which("mpiexec", path=str(Path(sys.executable).parent)) or which("mpiexec")
-    if mpiexec is None or find_spec("mpi4py") is None:
-        raise InputError(f"--processes {processes}: mpiexec or mpi4py is missing: {INSTALL}")
+    if not (mpiexec() and find_spec("mpi4py")):
+        raise InputError(f"{processes} processes: mpiexec or mpi4py is missing: {INSTALL}, or take --processes 1")
     threads = max(1, cpu.num_threads() // processes)
     environment = os.environ | {"MINIFCN_THREADS": str(threads)} | ({TERMINAL: "1"} if sys.stderr.isatty() else {})
-    line = [mpiexec, "-n", str(processes), sys.executable, *sys.orig_argv[1:]]
-    how = {"stdout": subprocess.PIPE, "start_new_session": True, "preexec_fn": end_with_parent}
-    with subprocess.Popen(line, env=environment, **how) as job:
+    line = [mpiexec(), "-n", str(processes), sys.executable, *sys.orig_argv[1:]]
+    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE}
+    with subprocess.Popen(line, env=environment, **pipes, start_new_session=True, preexec_fn=end_with_parent) as job:
+        asked, killed = [], False
         for number in (signal.SIGINT, signal.SIGTERM):  # to all ranks, as if each had got it
-            signal.signal(number, lambda *_: job.terminate())
+            signal.signal(number, lambda *_: asked.append(job.terminate()))
         for text in job.stdout:
-            if KILLED in text:
-                raise InputError("a process of the job was killed, and so it ended; go on with --resume")
-            if not text.startswith(b"=" * 40):  # the line before
+            killed |= KILLED in text
+            if not (killed or text.startswith(b"=" * 40)):  # the line before
                 print(text.decode(errors="replace"), end="", flush=True)
-    return job.returncode
+    if not killed and job.returncode in (0, 1, 2, 130):
+        return job.returncode
+    if asked:
+        raise KeyboardInterrupt
+    why = "a process of the job was killed, and so it ended; go on with --resume"
+    raise InputError(f"{why}; if MPI cannot start (is /dev/shm small?), --processes 1; this was {mpiexec()}")

@@ -21,6 +21,7 @@ from ..weights import WeightFile, load_weights
 from .folder import LAST, new_folder, read_config, read_metrics, stopping, write_config
 from .loop import Run, Stopped
 from .machine import peak
+from .recipes import presets
 from .settings import Options, Settings
 
 
@@ -154,7 +155,8 @@ def run_command(kind: type[Task], opts: Options, given: dict, plan: Callable, re
     task = splits = stages = None
     if opts.resume is not None:
         folder, stages = Path(opts.resume), read_config(Path(opts.resume), kind.takes, given.get("data"))
-    if own and not ranks.world() and (processes := ranks.choose(kind.takes, given, opts.device, stages)) > 1:
+    chosen = presets(getattr(opts, "recipe", "default"), given)
+    if own and not ranks.world() and (processes := ranks.choose(kind.takes, chosen, opts.device, stages)) > 1:
         return ranks.launch(processes)
     where = ranks.begin(opts.device)  # where that is not there, before anything is written
     if stages is None:
