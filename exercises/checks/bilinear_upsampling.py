@@ -165,7 +165,7 @@ BACK = Part(
         "gathered with w.": gathered(lambda s: np.ones((2 * s, 2 * s))),
         "The weights are divided by their sum, as for a mean. The gradient is the weighted sum, without "
         "that.": gathered(lambda s: product(s) / product(s).sum()),
-        "There is a tent across, but none down. The weight is the product of both.": gathered(across_only),
+        "There is a tent across, but none down: gather with the product of both.": gathered(across_only),
         "Each pixel looks at one place of the gradient. It has touched its whole patch, so it gathers from all "
         "of it.": (sampled),
     },

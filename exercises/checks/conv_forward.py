@@ -51,11 +51,11 @@ def edge(x, w, b, stride, padding):
 
 
 def above_only(x, w, b, stride, padding):
-    return truth(padded(x, padding, 0), w, b, stride, 0)
+    return truth(padded(x, 2 * padding, 0), w, b, stride, 0)
 
 
 def below_only(x, w, b, stride, padding):
-    return truth(padded(x, 0, padding), w, b, stride, 0)
+    return truth(padded(x, 0, 2 * padding), w, b, stride, 0)
 
 
 def unpadded(x, w, b, stride, padding):

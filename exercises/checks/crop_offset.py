@@ -84,7 +84,7 @@ TRANSPOSED = Part(
         "The stride grows. A transposed convolution has s pixels for each of its input: the stride is divided by s.": (
             lambda start, stride, k, s, p: (start - stride * s * ((k - 1) / 2 - p), stride * s)
         ),
-        "Off by half a pixel: pixels 0 .. k - 1 have their middle at (k - 1) / 2, not at k / 2.": (
+        "Off by half a pixel, again: the middle of k pixels is at (k - 1) / 2.": (
             lambda start, stride, k, s, p: (start - stride / s * (k / 2 - p), stride / s)
         ),
         "The padding has the wrong sign. A transposed convolution's padding cuts rows off, so its output begins "

@@ -15,28 +15,31 @@ TYPES = ("const float*", "const float*", "float", "float*", "long long", "int")
 THREADS, WARPS = 128, 4
 ORDERS = (("forward", 0), ("reverse", 0), ("random", 1), ("random", 2))
 TOO_MUCH = "Right, but it reads {times:.3g} times the bytes: "
+GUARD = "A guard is missing: the last block has warps beyond the last pixel, where p >= P. They must not touch memory."
+LOST = (
+    "Some lanes of the mask never come to the shuffle: they have returned, or are in another branch. All 32 must go "
+    "there together; those that have no channel bring a sum of 0."
+)
 FAULTS = {  # what the emulator says -> what went wrong
-    r"out-of-bounds (read|write) .* argument "
-    r"[03]": "A guard is missing: the last block has warps beyond the last pixel, "
-    "where p >= P. Those must not touch memory.",
     "out-of-bounds read .* argument 1": "w has C numbers. The loop over channels must end before C.",
-    "out-of-bounds": "Work out the index at its largest: the last pixel, the last channel.",
-    "race": "A race: several threads write the same number, and which comes last is chance. A sum over lanes needs the "
-    "shuffles, and then one lane writes.",
-    "lacks the calling lane": "The mask lacks a lane that calls: all 32 do, so it is 0xffffffff, eight f. Lanes that "
-    "are not in the mask may give anything.",
-    "deadlock|of the mask|after .* returned|divergent": "Some lanes of the mask never come to the shuffle: they have "
-    "returned, or are in another branch. All 32 must go there together, those with no channel as well: with a "
-    "sum of 0.",
-    "uninitialised memory: .* argument "
-    "3": "y is read before anybody has written it: its memory holds anything. Sum in a "
-    "register, and write y[p] once, with = and not +=.",
+    "out-of-bounds": "Work out the index by hand, for this block and thread: which p, which c?",
+    "race": (
+        "A race: several threads write the same number, and which comes last is chance. A sum over lanes needs the "
+        "shuffles, and then one lane writes."
+    ),
+    "lacks the calling lane": (
+        "The mask lacks a lane that calls: all 32 do, so it is 0xffffffff, eight f. A lane that is not in the mask may "
+        "receive anything."
+    ),
+    "deadlock|of the mask|after .* returned|divergent": LOST,
+    "uninitialised memory: .* argument 3": (
+        "y is read before anybody has written it: its memory holds anything. Sum in a register, and write y[p] once, "
+        "with = and not +=."
+    ),
     "uninitialised": "That memory is read before anybody has written it.",
-    "signed "
-    "overflow": "That product is too large for an int, which ends at 2^31 - 1. Make p a long long: then p * C is.",
+    "signed overflow": "The product is too large for an int: those end at 2^31 - 1. Make p a long long; p * C then is.",
     "const": "x and w are only to be read.",
     "endless": "The loop has no end: does its step grow, or halve, to the end?",
-    "division by zero": "blockDim.x / 32 is the number of warps; what else do you divide by?",
 }
 
 
@@ -98,9 +101,17 @@ def launch(score, x, w, bias, y, order="forward", seed=0, blocks=None):
     try:
         return score.launch("score", (-(-len(x) // WARPS),), (THREADS,), args, order=order, seed=seed, blocks=blocks)
     except emulator.KernelError as error:
-        sentence = next((text for pattern, text in FAULTS.items() if re.search(pattern, str(error))), "")
+        sentence = fault(str(error), len(x))
         given = f"Given x {x.shape}, w {w.shape}: {-(-len(x) // WARPS)} blocks of {THREADS} threads"
         raise Wrong(f"{given}\n\nThe emulator says:\n{error}\n\n{sentence}".rstrip()) from None
+
+
+def fault(error: str, P: int) -> str:
+    """The sentence for what the emulator says."""
+    place = re.search(r"block \((\d+),0,0\) thread \((\d+),0,0\): out-of-bounds", error)
+    if place and int(place[1]) * WARPS + int(place[2]) // 32 >= P:
+        return GUARD
+    return next((text for pattern, text in FAULTS.items() if re.search(pattern, error)), "")
 
 
 def run(score, x, w, bias, order="forward", seed=0, blocks=None) -> tuple:
@@ -124,7 +135,8 @@ def check_result(score, x, w, bias, order, seed) -> None:
         raise Wrong(f"{given}\n\n{text}")
     expected = (x @ w + bias).astype(np.float32)
     if not near(y, expected):
-        sentence = next((text for text, wrong in slips(x, w, bias).items() if near(y, wrong)), "")
+        found = [text for text, wrong in slips(x, w, bias).items() if near(y, wrong)]
+        sentence = LOST if np.isnan(y).any() else next(iter(found), "")
         raise Wrong(f"{given}\n\n{shown('y', y, expected)}\n\n{sentence}".rstrip())
 
 

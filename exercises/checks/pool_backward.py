@@ -94,7 +94,7 @@ ONE = PLAIN | {"x": plane([1, 3, 2, 0], [5, 4, 1, 2]), "dy": plane([10, 20])}
 ONE_BACK = plane([0, 0, 20, 0], [10, 0, 0, 0])  # 5 wins the left window, 2 the right one: the upper 2, which is first
 NEGATIVE = PLAIN | {"x": plane([-3, -1], [-2, -5]), "dy": plane([7])}
 NEGATIVE_BACK = plane([0, 7], [0, 0])  # -1 is the largest
-TIES = PLAIN | {"x": plane([0, 6], [6, 0]), "dy": plane([1])}
+TIES = PLAIN | {"x": plane([0, 6], [6, 6]), "dy": plane([1])}
 TIES_BACK = plane([0, 1], [0, 0])  # the upper 6: rows before columns
 OVERLAP = dict(k=2, stride=1, x=plane([1, 9, 2], [0, 3, 4]), dy=plane([10, 1]))
 OVERLAP_BACK = plane([0, 11, 0], [0, 0, 0])  # 9 wins both windows

@@ -49,11 +49,6 @@ def decay_beside(w, g, v, lr, momentum, weight_decay):
     return w - lr * v - lr * weight_decay * w, v
 
 
-def half_remembered(w, g, v, lr, momentum, weight_decay):
-    """The decay moves w in this step, and is not in v."""
-    return w - lr * (momentum * v + g + weight_decay * w), momentum * v + g
-
-
 # --- cases ---
 
 
@@ -114,10 +109,8 @@ PART = Part(
         ),
         "The weight decay is missing: the gradient that v sums is g + weight_decay w.": undecayed,
         "The weight decay has the wrong sign: with it weights would grow.": growing,
-        "The weight decay acts on w beside v (AdamW's form). Here it is part of the gradient that v "
-        "sums.": decay_beside,
-        "The weight decay moves w, but v does not remember it. It is part of the gradient that v "
-        "sums.": half_remembered,
+        "The weight decay moves w beside v, which does not remember it (AdamW's form). Here it is part of the gradient "
+        "that v sums.": decay_beside,
     },
 )
 

@@ -111,11 +111,13 @@ def decimal(scores, labels, ignore):
 
 def without_label(scores, labels, ignore):
     """0 / 0 where nothing has a label."""
-    return np.float64(np.nan), np.zeros(scores.shape)
+    loss, dscores = truth(scores, labels, ignore)
+    return loss if (labels != ignore).any() else np.float64(np.nan), dscores
 
 
 def without_label_at_all(scores, labels, ignore):
-    return np.float64(np.nan), np.full(scores.shape, np.nan)
+    loss, dscores = without_label(scores, labels, ignore)
+    return loss, dscores if (labels != ignore).any() else np.full(scores.shape, np.nan)
 
 
 # --- cases ---
