@@ -7,11 +7,11 @@ import argparse
 import sys
 from importlib import import_module
 from pathlib import Path
-from textwrap import fill
+from textwrap import fill, indent
 
 from exercises.checking import NotBegun, Wrong
 
-WIDTH, INDENT = 100, " " * 4
+WIDTH = 96
 HERE = Path(__file__).resolve().parent
 CHAPTERS = {  # exercise -> its chapter in docs/walkthrough, in the order in which to do them
     "conv_forward": "convolution",
@@ -66,13 +66,8 @@ def check(name: str, folder: Path) -> int:
         print(f"  open    {wrong}")
         return 1
     except Wrong as wrong:
-        print("  wrong\n")
-        for line in str(wrong).splitlines():
-            print(
-                fill(line, WIDTH, initial_indent=INDENT, subsequent_indent=INDENT)
-                if len(line) > WIDTH
-                else INDENT + line
-            )
+        print(f"  wrong   {wrong.step}".rstrip(), end="\n\n")
+        print(indent("\n".join(fill(line, WIDTH) for line in str(wrong).splitlines()), " " * 4))
         return 1
     print("\nAll is right. A worked solution to compare with: " + shown(file_of(name, HERE / "solutions")))
     return 0

@@ -19,6 +19,9 @@ import minifcn as mf
 from minifcn.gradients import GradientError
 
 SMALL = 40  # numbers of an array that is shown whole
+NO_SLIP = (
+    "None of the usual slips gives this. Take paper, work out one number of it, and print what your code has for it."
+)
 HINTS = {  # what most often lies behind an exception
     "ValueError": "Two shapes do not fit. Print the .shape of both sides just before this line.",
     "IndexError": "That is outside the array. Think of the first and of the last window, or pixel.",
@@ -29,7 +32,11 @@ HINTS = {  # what most often lies behind an exception
 
 
 class Wrong(Exception):
-    """An answer that is not right: the message says why, as a teacher would."""
+    """An answer that is not right: the message says why, as a teacher would. step: what was tried."""
+
+    def __init__(self, message: str, step: str = ""):
+        super().__init__(message)
+        self.step = step
 
 
 class NotBegun(Wrong):
@@ -115,10 +122,13 @@ def call(student: ModuleType, function: str, args: dict):
 def values(student: ModuleType, part: Part) -> Iterator[str]:
     """Call the student's function for all cases of a part; yield the title of each that is right."""
     for case in part.cases:
-        returned = call(student, part.function, case.args)
-        wrong = difference(part, case, returned)
+        try:
+            wrong = difference(part, case, call(student, part.function, case.args))
+        except Wrong as error:
+            error.step = case.title
+            raise
         if wrong:
-            raise Wrong("\n\n".join(filter(None, (described(case.args), wrong, slip(student, part, case)))))
+            raise Wrong(f"{described(case.args)}\n\n{wrong}\n\n{slip(student, part, case) or NO_SLIP}", case.title)
         yield case.title
 
 

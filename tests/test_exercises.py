@@ -124,7 +124,9 @@ def test_what_is_said_of_an_answer(body, said, tmp_path):
 def test_large_arrays_are_told_by_the_first_place(tmp_path):
     text = "def double(x):\n    y = 2 * x\n    if y.ndim > 1:\n        y[3, 4:] = 7\n    return y\n"
     message = said_of(tmp_path, text)
-    assert message == "Given x (9, 9)\n\ny[3, 4] expected 2, but yours is 7; 5 of 81 numbers differ"
+    assert (
+        "Given x (9, 9)\n\ny[3, 4] expected 2, but yours is 7; 5 of 81 numbers differ\n\nNone of the usual" in message
+    )
 
 
 def test_a_slip_must_explain_the_case_that_fails(tmp_path):
