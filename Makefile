@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 
-.PHONY: setup data train table1 test lint results bench clean
+.PHONY: setup data train table1 test lint pictures notebooks site results bench clean
 
 setup: $(VENV)/ready-to-test
 
@@ -36,6 +36,18 @@ test: setup
 lint: setup
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
+
+# docs/pictures/: those that are not what their code draws
+pictures: setup
+	$(PY) -m docs.pictures
+
+# build/notebooks/: each page whose code runs
+notebooks: setup
+	$(PY) -m docs.notebooks
+
+# build/site/index.html
+site: setup
+	$(PY) -m mkdocs --quiet build --strict
 
 # docs/results.md from the committed runs; `python -m experiments.results run` makes those anew (about half an hour)
 results: setup

@@ -33,13 +33,16 @@ def no_grad():
 class Tensor:
     """An array of float32 or float64 and, after backward(), its gradient.
 
-    data           array, NumPy's or (on a GPU) CuPy's, float32 or float64 (another dtype raises TypeError)
-    grad           array of the same kind, shape and dtype, or None; only leaves with requires_grad keep one, and
-                   backward() adds to it
-    requires_grad  whether a gradient is wanted here
-    creator        the Function that made this tensor, None for a leaf
-    in_parts       whether accept, below, also takes a gradient in parts
-    latest         the last gradient, even after `.grad = None`: the next may be written to its memory (ops/frugal.py)
+    Its attributes:
+
+        data           array, NumPy's or (on a GPU) CuPy's, float32 or float64 (another dtype raises TypeError)
+        grad           array of the same kind, shape and dtype, or None; only leaves with requires_grad keep one, and
+                       backward() adds to it
+        requires_grad  whether a gradient is wanted here
+        creator        the Function that made this tensor, None for a leaf
+        in_parts       whether accept, below, also takes a gradient in parts
+        latest         the last gradient, even after `.grad = None`: the next may be written to its memory
+                       (ops/frugal.py)
     """
 
     __array_ufunc__ = None  # np.float64(2) * t is ours, not NumPy's

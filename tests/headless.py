@@ -94,8 +94,11 @@ class Browser:
     def failure(self, what: str) -> RuntimeError:
         return RuntimeError(f"browser: {what}\n{self.log.read_text(errors='replace')[-2000:]}")
 
-    def open(self, url: str, width: int = 1280, height: int = 900, script: bool = True) -> "Tab":
-        """Open a page in a new tab, the only one then, and return it once loaded. script: may the page's run?"""
+    def open(self, url: str, width=1280, height=900, script: bool = True, mode: str = "light") -> "Tab":
+        """Open a page in a new tab, the only one then, and return it once loaded.
+
+        script: may the page's run? mode: does the user prefer light or dark?
+        """
         for old in self.tabs.values():
             old.call("Page.close")
         self.tabs.clear()
@@ -106,6 +109,7 @@ class Browser:
             tab.call(f"{domain}.enable")
         tab.resize(width, height)
         tab.call("Emulation.setScriptExecutionDisabled", value=not script)
+        tab.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": mode}])
         tab.call("Page.navigate", url=url)
         deadline = time.monotonic() + SECONDS
         while not tab.loaded:

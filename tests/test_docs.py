@@ -1,26 +1,22 @@
 """The documentation tells the truth: its code runs, prints what the page says, and its links lead somewhere.
 
-In a page, a block marked ```python runs, all blocks of the page in one namespace. What it prints must stand in the
-```text block right after it, character for character; a block that prints nothing has none. Other blocks are not run.
+docs/pages.py says which pages run, and how.
 """
 
 import contextlib
 import io
 import re
-from pathlib import Path
+import shutil
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
-RUN = ("docs/walkthrough/one_picture.md", "docs/pad100_crop19.md")
-PAGES = [
-    page for page in (ROOT / "README.md", ROOT / "data" / "README.md", *(ROOT / "docs").rglob("*.md")) if page.exists()
-]
+from docs import pages
+from docs.pages import BLOCK, ROOT
+from docs.pictures.__main__ import FOLDER, alike
 
-BLOCK = re.compile(r"^```python\n(?P<code>.*?)^```\n(?:\n```text\n(?P<shown>.*?)^```\n)?", re.DOTALL | re.MULTILINE)
-FENCED = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
-INLINE = re.compile(r"`[^`\n]+`")
-LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
+LONG = {"one_picture"}  # the whole way in one piece
+PAGES = [ROOT / "README.md"]
+PAGES += [page for folder in ("data", "docs", "exercises", "kernels") for page in sorted((ROOT / folder).rglob("*.md"))]
 
 
 def run_page(text: str, name: str) -> list[tuple[int, str, str]]:
@@ -36,23 +32,38 @@ def run_page(text: str, name: str) -> list[tuple[int, str, str]]:
     return results
 
 
-@pytest.mark.parametrize("page", RUN)
+@pytest.mark.parametrize("page", pages.that_run(), ids=lambda page: page.stem)
 def test_code_runs_and_prints_what_the_page_shows(page, tmp_path, monkeypatch):
+    text = page.read_text(encoding="utf-8")
+    for program in re.findall(r"<!-- needs: (\S+) -->", text):
+        if shutil.which(program) is None:
+            pytest.skip(f"{page.name} needs {program}")
     monkeypatch.chdir(tmp_path)  # pages write files
-    text = (ROOT / page).read_text(encoding="utf-8")
-    for _ in range(2):  # a reader runs a page again, in the folder of the first time
-        results = run_page(text, page)
+    for _ in range(2):
+        results = run_page(text, page.name)
         assert len(results) >= 8
         for line, printed, shown in results:
-            assert printed == shown, f"{page}, line {line}: prints\n{printed}\nbut shows\n{shown}"
+            assert printed == shown, f"{page.name}, line {line}: prints\n{printed}\nbut shows\n{shown}"
+        for picture in tmp_path.glob("*.png"):
+            committed = FOLDER / picture.name
+            assert not committed.exists() or alike(picture.read_bytes(), committed.read_bytes()), committed
+        if not any(tmp_path.iterdir()):
+            break  # else a reader runs the page again, in the folder of the first time
+
+
+def test_every_chapter_is_on_the_index():
+    on_disk = {page for page in pages.COURSE.parent.glob("*.md") if page != pages.COURSE}
+    assert {*pages.chapters()} == on_disk
+
+
+def test_a_chapter_is_one_sitting():
+    for page in pages.chapters():
+        assert len(page.read_text(encoding="utf-8").splitlines()) <= 500 or page.stem in LONG, page.name
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_lead_to_files_and_headings(page):
-    text = INLINE.sub("", FENCED.sub("", page.read_text(encoding="utf-8")))
-    for target in LINK.findall(text):
-        if re.match(r"[a-z]+:", target):
-            continue  # another site
+    for target in pages.targets(page.read_text(encoding="utf-8")):
         path, _, anchor = target.partition("#")
         file = page.parent / path if path else page
         assert file.exists(), f"{page.name}: {target} does not exist"
@@ -62,7 +73,7 @@ def test_links_lead_to_files_and_headings(page):
 
 def anchors(text: str) -> list[str]:
     """The names that GitHub gives to a page's headings."""
-    headings = re.findall(r"^#+ (.+)$", FENCED.sub("", text), re.MULTILINE)
+    headings = re.findall(r"^#+ (.+)$", pages.CODE.sub("", text), re.MULTILINE)
     return [re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings]
 
 

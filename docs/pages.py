@@ -1,0 +1,48 @@
+"""The pages of the course: which of them run, what is code in them, and where their links lead.
+
+In a page that runs, a block marked ```python runs, all blocks of the page in one namespace. What it prints stands in
+the ```text block right after it; a block that prints nothing has none. Other blocks are not run. A page that needs a
+program says so in a comment, `<!-- needs: g++ -->`.
+"""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCS = ROOT / "docs"
+COURSE = DOCS / "walkthrough" / "README.md"
+
+BLOCK = re.compile(r"^```python\n(?P<code>.*?)^```\n(?:\n```text\n(?P<shown>.*?)^```\n)?", re.DOTALL | re.MULTILINE)
+CODE = re.compile(r"^ *(?P<fence>```+|~~~+).*?^ *(?P=fence)$|`[^`\n]+`", re.DOTALL | re.MULTILINE)
+LINK = re.compile(r"(?P<text>!?\[[^\]]*\]\()(?P<target>[^)\s]+)(?=\))")
+CODE_OR_LINK = re.compile(f"(?:{CODE.pattern})|{LINK.pattern}", re.DOTALL | re.MULTILINE)
+
+
+def that_run() -> list[Path]:
+    """Return the pages whose code runs: the chapters, and the page on pad 100."""
+    pages = [*sorted(COURSE.parent.glob("*.md")), DOCS / "pad100_crop19.md"]
+    return [page for page in pages if BLOCK.search(page.read_text(encoding="utf-8"))]
+
+
+def relink(text: str, change: Callable[[str], str]) -> str:
+    """Return a page's text with every link's and picture's target changed; code, and links to the web, stay."""
+
+    def replace(found):
+        target = found["target"]
+        return found[0] if target is None or re.match(r"[a-z]+:", target) else found["text"] + change(target)
+
+    return CODE_OR_LINK.sub(replace, text)
+
+
+def targets(text: str) -> list[str]:
+    """Return where a page's links and pictures lead, but for the web."""
+    found = []
+    relink(text, lambda target: found.append(target) or target)
+    return found
+
+
+def chapters() -> list[Path]:
+    """Return the chapters in their order, which is that of the links on the course's index page."""
+    names = [target for target in targets(COURSE.read_text(encoding="utf-8")) if re.fullmatch(r"\w+\.md", target)]
+    return [COURSE.parent / name for name in dict.fromkeys(names)]
