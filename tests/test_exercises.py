@@ -4,10 +4,11 @@ import re
 import shutil
 import subprocess
 import sys
-from pathlib import Path
+from textwrap import indent
 
 import numpy as np
 import pytest
+from exercise_slips import WRONG
 
 from exercises.__main__ import CHAPTERS, HERE, check, file_of, main, state, steps
 from exercises.checking import Case, Part, Wrong, gradients, load, values
@@ -149,9 +150,17 @@ def test_nothing_of_it_is_in_the_package():
         assert "exercises" not in file.read_text(encoding="utf-8")
 
 
-def test_the_readme_names_every_exercise_and_its_links_lead_somewhere():
+def test_the_readme_shows_what_is_printed(tmp_path, capsys):
+    changes = WRONG["conv_dx"]["the later one replaces"]
+    text = file_of("conv_dx", HERE / "solutions").read_text(encoding="utf-8").replace(*changes[0])
+    file_of("conv_dx", tmp_path).write_text(text, encoding="utf-8")
+    check("conv_dx", tmp_path)
+    shown = (HERE / "README.md").read_text(encoding="utf-8").split("    $ python -m exercises conv_dx\n")[1]
+    assert indent(capsys.readouterr().out, " " * 4) + "\n" == shown[: shown.index("The last sentence")]
+
+
+def test_the_readme_names_every_exercise():
     text = (HERE / "README.md").read_text(encoding="utf-8")
-    for name in CHAPTERS:
-        assert f"python -m exercises {name}" in text
-    for link in re.findall(r"\]\(([^)#]+)\)", text):
-        assert (HERE / link).exists() or Path(link).stem in CHAPTERS.values(), link  # chapters are tested in test_docs
+    for name, chapter in CHAPTERS.items():
+        assert re.search(rf"`python -m exercises {name}` \|.*walkthrough/{chapter}\.md\)", text), name
+        assert f"](solutions/{file_of(name, HERE).name})" in text
