@@ -69,8 +69,9 @@ class Part:
         return case.expected or results_of(self.truth(**case.args))
 
 
-def results_of(returned) -> tuple:
-    return returned if isinstance(returned, tuple) else (returned,)
+def results_of(returned, count: int = 1) -> tuple:
+    """What a function has returned as a tuple; a list of several things counts as one."""
+    return tuple(returned) if isinstance(returned, tuple if count == 1 else (tuple, list)) else (returned,)
 
 
 # --- the student's file ---
@@ -136,13 +137,14 @@ def difference(part: Part, case: Case, returned) -> str:
     """What is wrong with what was returned, or nothing."""
     if returned is None:
         return f"{part.function} returns None. Is there no `return` at its end?"
-    found, expected = results_of(returned), part.expected(case)
+    found, expected = results_of(returned, len(part.results)), part.expected(case)
     if len(found) != len(expected):
         return f"{part.function} returns {len(found)} things, expected {len(expected)}: {', '.join(part.results)}."
     for name, a, b in zip(part.results, found, expected, strict=True):
         b = np.asarray(b)
         if not isinstance(a, (np.ndarray, np.generic, int, float)):
-            return f"{name} is of type {type(a).__name__}, expected an array of shape {b.shape}."
+            what = f"an array of shape {b.shape}" if b.shape else "a number"
+            return f"{name} is of type {type(a).__name__}, expected {what}."
         a = np.asarray(a)
         if a.shape != b.shape:
             return f"{name} has shape {a.shape}, expected {b.shape}."
@@ -202,7 +204,7 @@ def same(student: ModuleType, part: Part, case: Case, wrong: Callable) -> bool:
     """Whether the student's function and one with a known slip return the same."""
     try:
         with np.errstate(all="ignore"):
-            theirs = results_of(call(student, part.function, case.args))
+            theirs = results_of(call(student, part.function, case.args), len(part.results))
             slipped = results_of(wrong(**deepcopy(case.args)))
         return all(alike(a, b) for a, b in zip(theirs, slipped, strict=True))
     except Exception:  # a slip is not defined for every case

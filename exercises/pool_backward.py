@@ -4,6 +4,7 @@ On the way there, each output is the largest number of its window, channel by ch
 
     y[n, oy, ox, c] = max over ky, kx of  x[n, oy s + ky, ox s + kx, c]         ky, kx = 0 .. k - 1
 
+Rows and columns that are left over at the end, where no whole window fits, are in no window.
 Only the winner has changed the output, so only the winner gets its gradient. Of equal winners the first gets it, rows
 before columns. With s < k windows overlap, and an input that has won several of them collects from each.
 
