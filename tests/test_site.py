@@ -101,7 +101,8 @@ def test_a_broken_link_is_seen(tmp_path):
 
 
 DIFFERS = {  # between GitHub and Python-Markdown
-    "an empty line is missing before a list": r"^(?![-*>|#\s]|\d+\. ).+\n(?:[-*]|1\.) .*",
+    "a line of text is followed by a list, or begins like one": r"^(?![-*>|#\s]|\d+\. ).+\n(?:[-*]|1\.) .*",
+    "an empty line is missing after the paragraph of an item": r"\n\n {4}\S.*(?:\n {4}.*)*\n(?:[-*]|\d+\.) .*",
     "what belongs to an item of a list is indented by four": r"\n\n {1,3}\S.*|^ {1,3}(?:[-*]|\d+\.) .*",
 }
 
