@@ -162,5 +162,6 @@ def test_the_readme_shows_what_is_printed(tmp_path, capsys):
 def test_the_readme_names_every_exercise():
     text = (HERE / "README.md").read_text(encoding="utf-8")
     for name, chapter in CHAPTERS.items():
-        assert re.search(rf"`python -m exercises {name}` \|.*walkthrough/{chapter}\.md\)", text), name
+        line = rf"^\d\. `python -m exercises {name}`,[^`]*walkthrough/{chapter}\.md\)"
+        assert re.search(line, text, re.MULTILINE), name
         assert f"](solutions/{file_of(name, HERE).name})" in text
