@@ -8,6 +8,7 @@ python -m minifcn.inspect_weights  show what a weight file holds and what a netw
 python -m minifcn.export           write a network for other tools: ONNX, PyTorch
 python -m minifcn.check_gradients  check every gradient against finite differences
 python -m minifcn.gpu_selftest     check the kernels on this machine's GPU
+python -m minifcn.emulate          run a CUDA kernel of your own without a GPU, from a source checkout
 python -m minifcn.table1           make the lab report, from a source checkout
 
 each with --help; python -m minifcn.train begins without any option"""

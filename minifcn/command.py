@@ -7,12 +7,16 @@ import traceback
 import warnings
 from collections.abc import Callable
 from functools import partial
+from importlib import import_module
+from pathlib import Path
 
 from . import ranks
 from .cpu import keep_freed_memory, limit_blas
 from .errors import LESS_MEMORY, InputError, printable
 from .files import MARK
 from .weights.shipped import shipped_files
+
+SOURCE = Path(__file__).resolve().parent.parent  # of a checkout
 
 
 class Parser(argparse.ArgumentParser):
@@ -44,6 +48,15 @@ def add_network_options(parser: argparse.ArgumentParser) -> None:
     add("--model", metavar="NAME", help=f"instead of a checkpoint: a shipped network ({models})")
     add("--side", type=int, help="longer side of the pictures that the network sees, 0: theirs (default: checkpoint's)")
     add_device_option(parser)
+
+
+def from_checkout(folder: str, module: str):
+    """Return a module of a source checkout's folder. Raises InputError where the package is installed without one."""
+    path = SOURCE / folder
+    if not path.is_dir():
+        raise InputError(f"{path} is not there: it is part of a source checkout, not of the package; run it in one")
+    sys.path.insert(0, str(path))
+    return import_module(module)
 
 
 def command_line(main: Callable[[], int | None]) -> None:

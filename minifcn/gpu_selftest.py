@@ -7,18 +7,15 @@ a source checkout).
 """
 
 import argparse
-import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import product
-from pathlib import Path
 from unittest.mock import patch
 
 import numpy as np
 
 from . import cases, cpu, device, gpu, models, ops, optim
-from .command import command_line
-from .errors import InputError
+from .command import command_line, from_checkout
 from .gpu import conv, cuda
 from .randomness import counted_rng
 
@@ -26,7 +23,6 @@ TOLERANCE = {"float32": 1e-5, "float64": 1e-12}  # relative error of a kernel's 
 TRAINING = {"float32": 1e-4, "float64": 1e-9}  # of the losses, in float64 of each weight's change too
 STEPS = 10
 launched: list[str] = []  # the last launch
-SOURCE = Path(__file__).resolve().parent.parent  # of a checkout
 
 
 def main(argv=None) -> int:
@@ -57,13 +53,7 @@ def main(argv=None) -> int:
 
 def emulate() -> None:
     """Let gpu/ run through the emulator. Raises InputError outside a source checkout, and without CuPy or g++."""
-    folder = SOURCE / "tests" / "cuda"
-    if not folder.is_dir():
-        raise InputError(f"--emulate: no emulator at {folder}; it is part of a source checkout, not of the package")
-    sys.path.insert(0, str(folder))
-    import standin
-
-    cuda.use(standin.CuPy())
+    cuda.use(from_checkout("tests/cuda", "standin").CuPy())
 
 
 def launch_and_wait(name: str, grid: tuple, block: tuple, args: tuple, launch=cuda.launch) -> None:

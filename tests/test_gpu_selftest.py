@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from small_data import assert_one_error_line, exit_status, fails
 
-from minifcn import cases, gpu, gpu_selftest, optim
+from minifcn import cases, command, gpu, gpu_selftest, optim
 from minifcn.gpu.signatures import kernels
 
 
@@ -127,8 +127,8 @@ def test_wrong_training_is_reported(bug, emulated_gpu, short, capsys, monkeypatc
 
 
 def test_emulate_needs_a_source_checkout(monkeypatch, capsys, tmp_path):
-    monkeypatch.setattr(gpu_selftest, "SOURCE", tmp_path)
-    assert "--emulate: no emulator at" in fails(capsys, gpu_selftest.main, "--emulate")
+    monkeypatch.setattr(command, "SOURCE", tmp_path)
+    assert "it is part of a source checkout" in fails(capsys, gpu_selftest.main, "--emulate")
 
 
 def test_emulate_needs_cupy(standin, monkeypatch, capsys):
@@ -140,9 +140,9 @@ def test_emulate_needs_cupy(standin, monkeypatch, capsys):
 
 def test_emulate_needs_a_compiler(standin, tmp_path):
     """In a process of its own: this one has compiled the kernels."""
-    command = [sys.executable, "-m", "minifcn.gpu_selftest", "--emulate"]
+    line = [sys.executable, "-m", "minifcn.gpu_selftest", "--emulate"]
     bare = os.environ | {"PATH": "", "MINIFCN_EMULATOR_CACHE": str(tmp_path)}
-    done = subprocess.run(command, env=bare, cwd=gpu_selftest.SOURCE, capture_output=True, text=True, check=False)
+    done = subprocess.run(line, env=bare, cwd=command.SOURCE, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "the emulator needs g++, which is not installed" in assert_one_error_line(done.stderr)
 

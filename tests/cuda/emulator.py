@@ -28,12 +28,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from emulator_build import KernelError, cache_folder, library, prebuild
-from emulator_memory import address_of, array, empty, initialised, is_device, load_runtime, mark_initialised
+from emulator_build import KernelError, LaunchError, cache_folder, library, prebuild
+from emulator_memory import address_of, array, empty, initialised, is_device, load_runtime, mark_initialised, written
 
 __all__ = [
     "DTYPES",
     "KernelError",
+    "LaunchError",
     "Module",
     "Traffic",
     "array",
@@ -43,6 +44,7 @@ __all__ = [
     "is_device",
     "mark_initialised",
     "prebuild",
+    "written",
 ]
 
 SHARED_LIMIT = 48 << 10  # bytes of shared memory a block gets without asking for more
@@ -80,17 +82,28 @@ class _Launch(ctypes.Structure):  # Launch in launch.cpp
         ("n_blocks", ctypes.c_uint64),
         ("blocks", ctypes.c_void_p),
         ("arguments", ctypes.c_void_p),
+        ("count_sectors", ctypes.c_uint64),
         ("bytes_read", ctypes.c_uint64),
         ("bytes_written", ctypes.c_uint64),
+        ("bytes_shared", ctypes.c_uint64),
+        ("sectors_read", ctypes.c_uint64),
+        ("sectors_written", ctypes.c_uint64),
     ]
 
 
 @dataclass(frozen=True)
 class Traffic:
-    """Bytes that a launch's threads read and wrote in global memory, each access counted, as if there were no cache."""
+    """Bytes that a launch's threads read and wrote in global memory, each access counted, as if there were no cache.
+
+    sectors_read, sectors_written: the bytes of the sectors that its warps asked for (emulator/sectors.cpp), and
+    shared: those that its threads read and wrote in shared memory; if counted.
+    """
 
     read: int
     written: int
+    sectors_read: int = 0
+    sectors_written: int = 0
+    shared: int = 0
 
 
 class _Kernel:
@@ -166,6 +179,7 @@ class Module:
         order: str = "forward",
         seed: int = 0,
         blocks: Sequence[int] | range | None = None,
+        sectors: bool = False,
     ) -> Traffic:
         """Runs a kernel to its end.
 
@@ -173,6 +187,7 @@ class Module:
         just them) or numpy scalars, of exactly the parameter's dtype. shared: bytes of dynamic shared memory.
         order: of blocks and threads, "forward", "reverse", or "random" by seed.
         blocks: the linear numbers of the blocks to run (x fastest), None for all.
+        sectors: count those too, which takes longer, and shared memory's traffic.
         KernelError: what the kernel did wrong, or a launch beyond a GPU's limits. TypeError: an argument.
         ValueError: grid, block, order or blocks.
         """
@@ -194,6 +209,7 @@ class Module:
             n_blocks=total if chosen is None else chosen.size,
             blocks=None if chosen is None else address_of(chosen),
             arguments=ctypes.addressof(kernel.arguments),
+            count_sectors=sectors,
         )
         with _launching:
             kernel.fill(args)
@@ -202,7 +218,10 @@ class Module:
                 raise next(kernel.mismatch(i, a) for i, a in enumerate(args) if _is_host_array(a))
             if failed:
                 raise KernelError(f"{name}: {self._lib.emu_error().decode()}{self._place()}")
-        return Traffic(launch.bytes_read, launch.bytes_written)
+        counts = launch.bytes_read, launch.bytes_written
+        if not sectors:
+            return Traffic(*counts)
+        return Traffic(*counts, 32 * launch.sectors_read, 32 * launch.sectors_written, launch.bytes_shared)
 
     def _check_limits(self, kernel: _Kernel, grid: Sequence[int], block: Sequence[int], shared: int) -> None:
         """The limits of compute capability 7.5 and up."""
@@ -222,7 +241,7 @@ class Module:
             )
         else:
             return
-        raise KernelError(f"{kernel.name}: invalid launch, grid {grid}, block {block}: {wrong}")
+        raise LaunchError(f"{kernel.name}: invalid launch, grid {grid}, block {block}: {wrong}")
 
     def _place(self) -> str:
         """ " at file:line" of the code that the last error names by address."""

@@ -44,6 +44,10 @@ class KernelError(RuntimeError):
     """A kernel that does not compile, can not be launched, or did something wrong; the message says what and where."""
 
 
+class LaunchError(KernelError):
+    """A launch beyond a device's limits."""
+
+
 def cache_folder() -> Path:
     """Where compiled libraries are kept: $MINIFCN_EMULATOR_CACHE, or build/emulator in the checkout."""
     folder = os.environ.get("MINIFCN_EMULATOR_CACHE")
@@ -54,7 +58,8 @@ def _run_compiler(arguments: Sequence[str]) -> str:
     """The output of g++; KernelError with its messages if it fails or is not there."""
     if shutil.which("g++") is None:
         raise KernelError("the emulator needs g++, which is not installed")
-    done = subprocess.run(["g++", *arguments], capture_output=True, text=True, check=False)
+    english = os.environ | {"LC_ALL": "C"}
+    done = subprocess.run(["g++", *arguments], env=english, capture_output=True, text=True, check=False)
     if done.returncode:
         raise KernelError(f"g++ failed:\n{done.stderr}")
     return done.stdout

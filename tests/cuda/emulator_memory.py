@@ -125,9 +125,14 @@ def _flags(view: np.ndarray) -> np.ndarray:
     return np.asarray(_Raw(flags, (*view.shape, view.itemsize), (*view.strides, 1), np.dtype(np.uint8)))
 
 
+def written(view: np.ndarray) -> np.ndarray:
+    """Which elements of this device array or view were written, by a kernel or according to mark_initialised."""
+    return _flags(view).all(axis=-1)
+
+
 def initialised(view: np.ndarray) -> bool:
-    """Has every element of this device array or view been written, by a kernel or according to mark_initialised?"""
-    return bool(_flags(view).all())
+    """Were all of them?"""
+    return bool(written(view).all())
 
 
 def mark_initialised(view: np.ndarray) -> None:

@@ -103,10 +103,12 @@ ALWAYS_INLINE void check_global(char* p, size_t size, Kind kind, Site site) {
         bool initialised = all_ones(slot.flags + offset, size);
         if (!initialised) uninitialised(*window, p, size, kind, site);
         now.bytes_read += size;
+        if (now.sectors) count_sectors(p, size, site, now.sectors_read);
     }
     if (kind != Kind::READ) {
         memset(slot.flags + offset, 1, size);
         now.bytes_written += size;
+        if (now.sectors) count_sectors(p, size, site, now.sectors_written);
     }
     if (size >> slot.granule_bits == 0)
         fail(site, "%s of %zu bytes in an array of %u-byte elements: the emulator keeps one record for each of those",
@@ -122,6 +124,7 @@ ALWAYS_INLINE void check_shared(char* p, size_t size, Kind kind, Site site) {
         fail(site, "out-of-bounds %s of %zu bytes at byte %td of the dynamic shared memory (%zu bytes)", name_of(kind),
              size, p - now.dynamic_begin, now.dynamic_bytes);
     check_alignment(p, size, kind, site);
+    now.bytes_shared += size;
     for (size_t i = offset; i < offset + size; i++) {
         Cell& cell = shared_cells[i];
         // Shared memory lives as long as its block, so only accesses of this block count, and only they initialise.

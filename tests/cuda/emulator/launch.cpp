@@ -105,7 +105,8 @@ struct Launch { // same layout there
     uint64_t shared, seed, order, n_blocks;
     const uint64_t* blocks; // linear numbers; null: all
     const Argument* arguments;
-    uint64_t bytes_read, bytes_written; // results
+    uint64_t count_sectors;
+    uint64_t bytes_read, bytes_written, bytes_shared, sectors_read, sectors_written; // results
 };
 
 EMU_EXPORT size_t emu_load(Module* module) { // returns the bytes of its static shared variables
@@ -133,7 +134,8 @@ static void prepare(const Module* module, const Kernel* kernel, const Launch* la
     now.shared_begin = now.dynamic_begin - module->dynamic_offset;
     now.dynamic_bytes = launch->shared;
     now.launch_start = now.block_start = ++now.phase;
-    now.bytes_read = now.bytes_written = 0;
+    now.bytes_read = now.bytes_written = now.bytes_shared = now.sectors_read = now.sectors_written = 0;
+    now.sectors = launch->count_sectors;
     set_order(static_cast<Order>(launch->order), launch->seed);
     set_poison(static_cast<Order>(launch->order), launch->seed);
 }
@@ -165,6 +167,9 @@ EMU_EXPORT int emu_launch(const Module* module, const Kernel* kernel, Launch* la
     if (launch_failed()) discard_fibers();
     launch->bytes_read = now.bytes_read;
     launch->bytes_written = now.bytes_written;
+    launch->bytes_shared = now.bytes_shared;
+    launch->sectors_read = now.sectors_read;
+    launch->sectors_written = now.sectors_written;
     return launch_failed();
 }
 }

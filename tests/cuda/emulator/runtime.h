@@ -39,7 +39,9 @@ struct Now {
     uint64_t launch_start = 1; // first phase of this launch
     uint64_t block_start = 1;  // first phase of this block
     uint64_t steps = 0;        // of this block: accesses, barriers and warp operations
-    uint64_t bytes_read = 0, bytes_written = 0;
+    uint64_t bytes_read = 0, bytes_written = 0, bytes_shared = 0;
+    bool sectors = false; // are they counted?
+    uint64_t sectors_read = 0, sectors_written = 0;
     char *stack_begin = nullptr, *stack_end = nullptr; // of the running fiber
     const Module* module = nullptr;
     const Kernel* kernel = nullptr;
@@ -100,6 +102,13 @@ void lane_exited(const Thread& thread); // completes operations that waited for 
 // Did a __syncwarp order these lanes' accesses, up to the stamp, before what the current thread does now?
 bool seen_by_current(unsigned lanes, unsigned stamp);
 const char* name_of(WarpOp op);
+
+// ------------------------------------------------------------------ sectors (sectors.cpp)
+
+constexpr size_t SECTOR = 32; // bytes
+void forget_requests();       // at the beginning of a block
+// Adds those that the current thread's warp has not touched in the request that this access belongs to.
+void count_sectors(const char* p, size_t size, Site site, uint64_t& sectors);
 
 // ------------------------------------------------------------------ memory (memory.cpp)
 

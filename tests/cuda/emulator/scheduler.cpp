@@ -150,6 +150,7 @@ void run_block(uint3 index, dim3 size) {
     start_phase();
     now.block_start = now.phase;
     now.steps = 0;
+    forget_requests();
     ready.clear();
     for (Thread& thread : block.threads) {
         thread.state = Thread::NEW;
