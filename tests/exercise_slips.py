@@ -4,6 +4,7 @@ exercise -> words of the sentence that it must get -> the replacements (old, new
 """
 
 KERNEL_LOOP = "for (int c = lane; c < C; c += 32) sum += x[p * C + c] * w[c];"
+ALONE = "for (int c = 0; c < C; c++) sum += x[p * C + c] * w[c];"
 SHUFFLES = "for (int step = 16; step > 0; step /= 2) sum += __shfl_down_sync(0xffffffffu, sum, step);"
 END = "if (lane == 0) y[p] = sum + bias;"
 WINNER = "ky, kx = divmod(np.argmax(window), k)"
@@ -203,6 +204,10 @@ WRONG = {
             (SHUFFLES, ""),
             ("if (lane == 0) y", "y"),
         ],
+        "Neighbouring lanes should read": [
+            ("lane; c < C; c += 32", "lane * ((C + 31) / 32); c < C && c < (lane + 1) * ((C + 31) / 32); c++")
+        ],
+        "ask for 8 times": [(KERNEL_LOOP, f"if (lane == 0) {ALONE}"), (SHUFFLES, "")],
         "Block 0 should write": [("blockIdx.x * warps + warp", "warp * gridDim.x + blockIdx.x")],
     },
 }

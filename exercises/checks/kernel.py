@@ -68,6 +68,7 @@ def steps(folder: Path) -> Iterator[str]:
         yield f"{title}, threads in any order"
     yield check_traffic(score)
     yield check_share(score)
+    yield check_sectors(score)
     yield check_large(score)
 
 
@@ -97,13 +98,13 @@ def random(P: int, C: int) -> tuple:
     return rng.standard_normal((P, C)), rng.standard_normal(C), 3.25
 
 
-def launch(score, x, w, bias, y, order="forward", seed=0, blocks=None):
+def launch(score, x, w, bias, y, **how):
     """Launch the kernel, x, w and y in device memory; what the emulator finds becomes Wrong."""
     import emulator
 
     args = (x, w, np.float32(bias), y, np.int64(x.shape[0]), np.int32(x.shape[1]))
     try:
-        return score.launch("score", (-(-len(x) // WARPS),), (THREADS,), args, order=order, seed=seed, blocks=blocks)
+        return score.launch("score", (-(-len(x) // WARPS),), (THREADS,), args, **how)
     except emulator.KernelError as error:
         sentence = fault(str(error), len(x))
         given = f"Given x {x.shape}, w {w.shape}: {-(-len(x) // WARPS)} blocks of {THREADS} threads"
@@ -118,18 +119,18 @@ def fault(error: str, P: int) -> str:
     return next((text for pattern, text in FAULTS.items() if re.search(pattern, error)), "")
 
 
-def run(score, x, w, bias, order="forward", seed=0, blocks=None) -> tuple:
+def run(score, x, w, bias, **how) -> tuple:
     """Return y, which of its numbers were written, and the bytes moved."""
     import emulator
 
     y = emulator.empty(len(x), np.float32)
     x, w = (emulator.array(a.astype(np.float32)) for a in (x, w))
-    traffic = launch(score, x, w, bias, y, order, seed, blocks)
+    traffic = launch(score, x, w, bias, y, **how)
     return np.array(y), np.array([emulator.initialised(y[i : i + 1]) for i in range(len(y))]), traffic
 
 
 def check_result(score, x, w, bias, order, seed) -> None:
-    y, written, _ = run(score, x, w, bias, order, seed)
+    y, written, _ = run(score, x, w, bias, order=order, seed=seed)
     given = described({"x": x, "w": w, "bias": bias, "P": x.shape[0], "C": x.shape[1]})
     if not written.all():
         p = int(np.argmin(written))
@@ -200,6 +201,19 @@ def check_share(score) -> str:
     if found != list(range(WARPS)):
         raise Wrong(f"Block 0 should write y[0] to y[{WARPS - 1}], a pixel a warp; it wrote {len(found)}: {found[:8]}")
     return "block 0 makes pixels 0 to 3, a warp each"
+
+
+def check_sectors(score) -> str:
+    """What the warps ask for, in the sectors of 32 bytes that memory hands out, is what they use."""
+    _, _, traffic = run(score, *random(64, 256), sectors=True)
+    times = traffic.sectors_read / traffic.read
+    if times > 1.5:
+        text = f"memory hands out 32 bytes at a time, and your warps ask for {times:.3g} times what they use. "
+        text += (
+            "Neighbouring lanes should read neighbouring numbers at the same time: lane 0 takes channels 0, 32, ..., "
+        )
+        raise Wrong(f"Right, but slow on a GPU: {text}lane 1 takes 1, 33, ...")
+    return f"the warps ask memory for {times:.3g} times the bytes that they use"
 
 
 def check_large(score) -> str:
