@@ -213,7 +213,7 @@ def check_sectors(score) -> str:
             "Neighbouring lanes should read neighbouring numbers at the same time: lane 0 takes channels 0, 32, ..., "
         )
         raise Wrong(f"Right, but slow on a GPU: {text}lane 1 takes 1, 33, ...")
-    return f"the warps ask memory for {times:.3g} times the bytes that they use"
+    return f"the warps ask memory for {times:.3g} x the bytes that they use"
 
 
 def check_large(score) -> str:
