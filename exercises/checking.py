@@ -1,0 +1,239 @@
+"""How an answer is checked, and how it is said what is wrong with it.
+
+A Part is a function that the student writes. It is called with the arguments of each Case, and what it returns is
+compared with the truth. Where they differ, the slips of the part are asked: functions that are wrong in one known way.
+If one of them returns what the student's function returned, its sentence says what went wrong.
+"""
+
+import importlib.util
+import traceback
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+
+import minifcn as mf
+from minifcn.gradients import GradientError
+
+SMALL = 40  # numbers of an array that is shown whole
+NO_SLIP = (
+    "None of the usual slips gives this. Take paper, work out one number of it, and print what your code has for it."
+)
+HINTS = {  # what most often lies behind an exception
+    "ValueError": "Two shapes do not fit. Print the .shape of both sides just before this line.",
+    "IndexError": "That is outside the array. Think of the first and of the last window, or pixel.",
+    "TypeError": "Sizes and indices are whole numbers: // divides them, / makes a fraction of them.",
+    "UnboundLocalError": "Not every way through the function gives this name a value.",
+    "NameError": "This name has no value here. A letter from the glossary that you have not unpacked from a .shape?",
+}
+
+
+class Wrong(Exception):
+    """An answer that is not right: the message says why, as a teacher would. step: what was tried."""
+
+    def __init__(self, message: str, step: str = ""):
+        super().__init__(message)
+        self.step = step
+
+
+class NotBegun(Wrong):
+    """A stub that nobody has touched."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """The arguments of one call. expected: the results, where they were worked out by hand."""
+
+    title: str
+    args: dict
+    expected: tuple | None = None
+
+
+@dataclass(frozen=True)
+class Part:
+    """A function to write. results: the names of what it returns. truth(**args) -> tuple of them.
+
+    slips: sentence -> function(**args) that is wrong in this way.
+    """
+
+    function: str
+    results: tuple[str, ...]
+    truth: Callable
+    cases: tuple[Case, ...]
+    slips: dict[str, Callable]
+
+    def expected(self, case: Case) -> tuple:
+        return case.expected or results_of(self.truth(**case.args))
+
+
+def results_of(returned, count: int = 1) -> tuple:
+    """What a function has returned as a tuple; a list of several things counts as one."""
+    return tuple(returned) if isinstance(returned, tuple if count == 1 else (tuple, list)) else (returned,)
+
+
+# --- the student's file ---
+
+
+def load(path: Path) -> ModuleType:
+    """Run a student's file, under a name of its own. Wrong says on which line it fails."""
+    spec = importlib.util.spec_from_file_location(f"answer_{path.stem}", path)
+    module = importlib.util.module_from_spec(spec)
+    try:
+        exec(compile(path.read_text(encoding="utf-8"), str(path), "exec"), vars(module))
+    except SyntaxError as error:
+        raise Wrong(f"Python cannot read {path.name}, line {error.lineno}: {error.msg}.") from None
+    except Exception as error:
+        raise Wrong(failure(error, path)) from error
+    return module
+
+
+def failure(error: Exception, path: Path) -> str:
+    """What an exception of the student's code says, with its line, and what most often lies behind it."""
+    lines = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+    place = f"{path.name}, line {lines[-1].lineno}" if lines else path.name
+    code = path.read_text(encoding="utf-8").splitlines()[lines[-1].lineno - 1].strip() if lines else ""
+    hint = HINTS.get(type(error).__name__, "")
+    return f"Your code stops in {place}: {code}\n{type(error).__name__}: {error}" + f"\n{hint}" * bool(hint)
+
+
+def call(student: ModuleType, function: str, args: dict):
+    """Call the student's function with copies of the arguments, and see that it leaves them as they are."""
+    if not callable(getattr(student, function, None)):
+        raise Wrong(f"{Path(student.__file__).name} has no function {function}.")
+    given = deepcopy(args)
+    try:
+        with np.errstate(all="ignore"):
+            returned = getattr(student, function)(**given)
+    except NotImplementedError:
+        raise NotBegun(f"{function} is yours to write, in {student.__file__}") from None
+    except Exception as error:
+        raise Wrong(f"{described(args)}\n\n{failure(error, Path(student.__file__))}") from error
+    for name, value in args.items():
+        if not np.array_equal(given[name], value, equal_nan=isinstance(value, np.ndarray) and value.dtype.kind == "f"):
+            raise Wrong(f"{function} has changed its argument {name}. Work on a copy ({name}.copy()): it is not yours.")
+    return returned
+
+
+# --- its results ---
+
+
+def values(student: ModuleType, part: Part) -> Iterator[str]:
+    """Call the student's function for all cases of a part; yield the title of each that is right."""
+    for case in part.cases:
+        try:
+            wrong = difference(part, case, call(student, part.function, case.args))
+        except Wrong as error:
+            error.step = case.title
+            raise
+        if wrong:
+            raise Wrong(f"{described(case.args)}\n\n{wrong}\n\n{slip(student, part, case) or NO_SLIP}", case.title)
+        yield case.title
+
+
+def difference(part: Part, case: Case, returned) -> str:
+    """What is wrong with what was returned, or nothing."""
+    if returned is None:
+        return f"{part.function} returns None. Is there no `return` at its end?"
+    found, expected = results_of(returned, len(part.results)), part.expected(case)
+    if len(found) != len(expected):
+        return f"{part.function} returns {len(found)} things, expected {len(expected)}: {', '.join(part.results)}."
+    for name, a, b in zip(part.results, found, expected, strict=True):
+        b = np.asarray(b)
+        if not isinstance(a, (np.ndarray, np.generic, int, float)):
+            what = f"an array of shape {b.shape}" if b.shape else "a number"
+            return f"{name} is of type {type(a).__name__}, expected {what}."
+        a = np.asarray(a)
+        if a.shape != b.shape:
+            return f"{name} has shape {a.shape}, expected {b.shape}."
+        if a.dtype.kind not in "fiu" or (b.shape and a.dtype != b.dtype):
+            return f"{name} is an array of {a.dtype}, expected {b.dtype}, as the input is."
+        if not close(a, b):
+            return shown(name, a, b)
+    return ""
+
+
+def close(a, b) -> bool:
+    """Whether two results are equal but for rounding."""
+    a, b = np.asarray(a), np.asarray(b)
+    return a.shape == b.shape and np.allclose(a, b, rtol=1e-9, atol=1e-9 * np.abs(b).max(initial=1e-3))
+
+
+def shown(name: str, a: np.ndarray, b: np.ndarray) -> str:
+    """Two arrays that differ: whole if they are small, else where they first do."""
+    if 1 < b.size <= SMALL:
+        return f"{name} expected\n{whole(b)}\nbut yours is\n{whole(a)}"
+    wrong = ~np.isclose(a, b, rtol=1e-9, atol=1e-9 * np.abs(b).max())
+    at = tuple(map(int, np.argwhere(wrong)[0]))
+    place = f"{name}[{', '.join(map(str, at))}]" if at else name
+    text = f"{place} expected {b[at]:.6g}, but yours is {a[at]:.6g}"
+    return text + (f"; {int(wrong.sum())} of {b.size} numbers differ" if at else "")
+
+
+def whole(a: np.ndarray) -> str:
+    """An array without its sides of 1, indented."""
+    text = np.array2string(np.squeeze(a), precision=4, suppress_small=True, max_line_width=90)
+    return "\n".join("    " + line for line in text.splitlines())
+
+
+def described(args: dict) -> str:
+    """The arguments of a call: small arrays whole, of large ones the shapes."""
+    numbers = [f"{name} {value}" for name, value in args.items() if not isinstance(value, np.ndarray)]
+    arrays = {name: value for name, value in args.items() if isinstance(value, np.ndarray)}
+    if sum(a.size for a in arrays.values()) <= SMALL and all(np.squeeze(a).ndim < 3 for a in arrays.values()):
+        lines = [
+            f"{name} {a.shape}\n{whole(a)}" if a.size > 1 else f"{name} {a.item():g}" for name, a in arrays.items()
+        ]
+        return "\n".join(["Given", *lines, *([", ".join(numbers)] if numbers else [])])
+    return f"Given {', '.join([*(f'{name} {a.shape}' for name, a in arrays.items()), *numbers])}"
+
+
+def slip(student: ModuleType, part: Part, case: Case) -> str:
+    """The sentence of a slip that returns what the student's function returns: of several, the one that does so for the
+    most cases, those that are right among them."""
+    agree = {sentence: same(student, part, case, wrong) for sentence, wrong in part.slips.items()}
+    found = [sentence for sentence, agreed in agree.items() if agreed]
+    return max(
+        found, key=lambda sentence: sum(same(student, part, c, part.slips[sentence]) for c in part.cases), default=""
+    )
+
+
+def same(student: ModuleType, part: Part, case: Case, wrong: Callable) -> bool:
+    """Whether the student's function and one with a known slip return the same."""
+    try:
+        with np.errstate(all="ignore"):
+            theirs = results_of(call(student, part.function, case.args), len(part.results))
+            slipped = results_of(wrong(**deepcopy(case.args)))
+        return all(alike(a, b) for a, b in zip(theirs, slipped, strict=True))
+    except Exception:  # a slip is not defined for every case
+        return False
+
+
+def alike(a, b) -> bool:
+    """Close, or not a number in the same places."""
+    nan = np.isnan(a)
+    return np.array_equal(nan, np.isnan(b)) and close(np.where(nan, 0, a), np.where(nan, 0, b))
+
+
+# --- its gradients ---
+
+
+def gradients(forward: Callable, backward: Callable, inputs: list, linear=False) -> str:
+    """Compare the student's backward(x, dy) with finite differences of forward(x), by minifcn's gradient check."""
+
+    class Answer(mf.autograd.Function):
+        def forward(self, x):
+            self.x = x
+            return np.asarray(forward(x))
+
+        def backward(self, dy):
+            return (backward(self.x, dy),)
+
+    try:
+        worst = mf.gradcheck(lambda x: Answer()(x), inputs, linear=linear, name="your gradient")
+    except GradientError as error:
+        text = f"{error}\n\n`numeric` is what happens to the output when that input is moved a little, `analytic` what "
+        raise Wrong(text + "your gradient says will happen.") from None
+    return f"gradient check: the worst error is {worst:.0e} of the largest gradient"

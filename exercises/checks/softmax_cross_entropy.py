@@ -1,0 +1,217 @@
+"""Checks softmax_cross_entropy by hand, against mf.softmax_cross_entropy, and by mf.gradcheck."""
+
+import numpy as np
+
+import minifcn as mf
+from exercises.checking import Case, Part, gradients, load, values
+
+
+def truth(scores, labels, ignore):
+    x = mf.Tensor(scores, requires_grad=True)
+    loss = mf.softmax_cross_entropy(x, labels, ignore)
+    loss.backward()
+    return loss.data, x.grad
+
+
+# --- slips ---
+
+
+def pieces(scores, labels, ignore, axis=3, shift=True):
+    """log p, the one-hot labels (0 at void pixels), the mask of labelled pixels, by plain formulas."""
+    s = scores - scores.max(axis=3, keepdims=True) * shift
+    log_p = s - np.log(np.exp(s).sum(axis=axis, keepdims=True))
+    labelled = labels != ignore
+    return log_p, np.eye(scores.shape[3])[np.where(labelled, labels, 0)] * labelled[..., None], labelled[..., None]
+
+
+def scaled(loss_by, gradient_by):
+    """The right sums, divided by something else. loss_by, gradient_by: (labels, ignore, L) -> number."""
+
+    def wrong(scores, labels, ignore):
+        loss, dscores = truth(scores, labels, ignore)
+        n, rest = (labels != ignore).sum(), (labels, ignore, scores.shape[3])
+        return loss * n / loss_by(*rest), dscores * n / gradient_by(*rest)
+
+    return wrong
+
+
+def labelled_pixels(labels, ignore, L):
+    return (labels != ignore).sum()
+
+
+def one(labels, ignore, L):
+    return 1
+
+
+def all_pixels(labels, ignore, L):
+    return labels.size
+
+
+def pictures(labels, ignore, L):
+    return len(labels)
+
+
+def entries(labels, ignore, L):
+    return labels.size * L
+
+
+def over(axis):
+    """Softmax over another axis."""
+
+    def wrong(scores, labels, ignore):
+        log_p, right, labelled = pieces(scores, labels, ignore, axis, shift=False)
+        n = labelled.sum()
+        return -(log_p * right).sum() / n, (np.exp(log_p) - right) * labelled / n
+
+    return wrong
+
+
+def overflowing(scores, labels, ignore):
+    e = np.exp(scores)
+    p = e / e.sum(axis=3, keepdims=True)
+    _, right, labelled = pieces(scores, labels, ignore)
+    n = labelled.sum()
+    return -np.log(p[right == 1]).sum() / n, np.where(labelled, p - right, 0) / n
+
+
+def upside_down(scores, labels, ignore):
+    loss, dscores = truth(scores, labels, ignore)
+    return loss, -dscores
+
+
+def probabilities(scores, labels, ignore):
+    log_p, _, labelled = pieces(scores, labels, ignore)
+    return truth(scores, labels, ignore)[0], np.exp(log_p) * labelled / labelled.sum()
+
+
+def void_pulled(scores, labels, ignore):
+    """At void pixels the gradient is p."""
+    log_p, right, labelled = pieces(scores, labels, ignore)
+    return truth(scores, labels, ignore)[0], (np.exp(log_p) - right) / labelled.sum()
+
+
+def void_as(index):
+    """Void pixels count as if they had the label `index`."""
+
+    def wrong(scores, labels, ignore):
+        return truth(scores, np.where(labels == ignore, index % scores.shape[3], labels), -1)
+
+    return wrong
+
+
+def positive(scores, labels, ignore):
+    loss, dscores = truth(scores, labels, ignore)
+    return -loss, dscores
+
+
+def decimal(scores, labels, ignore):
+    loss, dscores = truth(scores, labels, ignore)
+    return loss / np.log(10), dscores
+
+
+def without_label(scores, labels, ignore):
+    """0 / 0 where nothing has a label."""
+    loss, dscores = truth(scores, labels, ignore)
+    return loss if (labels != ignore).any() else np.float64(np.nan), dscores
+
+
+def without_label_at_all(scores, labels, ignore):
+    loss, dscores = without_label(scores, labels, ignore)
+    return loss, dscores if (labels != ignore).any() else np.full(scores.shape, np.nan)
+
+
+# --- cases ---
+
+
+def random(N, H, W, L, void):
+    rng = np.random.default_rng(N * H + W)
+    labels = rng.integers(0, L, (N, H, W))
+    labels.ravel()[rng.permutation(labels.size)[:void]] = 255
+    return dict(scores=rng.standard_normal((N, H, W, L)), labels=labels, ignore=255)
+
+
+LOG = np.log([1.0, 2, 5])
+ONE = dict(scores=LOG.reshape(1, 1, 1, 3), labels=np.array([[[1]]]), ignore=255)
+# exp gives 1, 2 and 5 of 8: p = 1/8, 1/4, 5/8; the label is 1
+ONE_BACK = (np.log(4), np.array([1 / 8, 1 / 4 - 1, 5 / 8]).reshape(1, 1, 1, 3))
+TWO = dict(scores=np.array([LOG, 0 * LOG]).reshape(1, 1, 2, 3), labels=np.array([[[1, 0]]]), ignore=255)
+# the second pixel guesses among three
+TWO_BACK = (
+    (np.log(4) + np.log(3)) / 2,
+    np.array([[1 / 8, 1 / 4 - 1, 5 / 8], [1 / 3 - 1, 1 / 3, 1 / 3]]).reshape(1, 1, 2, 3) / 2,
+)
+VOID = TWO | {"labels": np.array([[[1, 255]]])}
+VOID_BACK = (np.log(4), np.array([[1 / 8, 1 / 4 - 1, 5 / 8], [0, 0, 0]]).reshape(1, 1, 2, 3))
+EMPTY = TWO | {"labels": np.array([[[255, 255]]])}
+EMPTY_BACK = (0.0, np.zeros((1, 1, 2, 3)))
+LARGE = ONE | {"scores": np.array([1000.0, 0, 1000]).reshape(1, 1, 1, 3), "labels": np.array([[[0]]])}
+LARGE_BACK = (np.log(2), np.array([-0.5, 0, 0.5]).reshape(1, 1, 1, 3))
+
+PART = Part(
+    function="softmax_cross_entropy",
+    results=("loss", "dscores"),
+    truth=truth,
+    cases=(
+        Case("by hand: one pixel, exp of its scores 1, 2 and 5", ONE, ONE_BACK),
+        Case("by hand: two pixels", TWO, TWO_BACK),
+        Case("by hand: one of them void", VOID, VOID_BACK),
+        Case("by hand: scores of 1000", LARGE, LARGE_BACK),
+        Case("no pixel has a label", EMPTY, EMPTY_BACK),
+        Case("two pictures, five classes, void pixels", random(2, 3, 4, 5, 6)),
+        Case("as many classes as columns", random(2, 3, 3, 3, 2)),
+    ),
+    slips={
+        "The mean is missing, in loss and gradient: divide both by the number of labelled pixels.": scaled(one, one),
+        "The mean is missing in the gradient: the loss is divided by n, so its gradient is, too.": (
+            scaled(labelled_pixels, one)
+        ),
+        "The mean is missing in the loss: divide it by the number of labelled pixels.": scaled(one, labelled_pixels),
+        "You divide by the number of all pixels. Void ones do not count: divide by the labelled ones.": (
+            scaled(all_pixels, all_pixels)
+        ),
+        "You divide the gradient by all pixels, void ones as well. Divide by the labelled ones.": (
+            scaled(labelled_pixels, all_pixels)
+        ),
+        "You divide by the number of pictures. Divide by the number of labelled pixels.": scaled(pictures, pictures),
+        "The mean runs over classes as well (np.mean without an axis): divide by pixels, not by pixels times "
+        "classes.": (scaled(entries, entries)),
+        "The gradient is divided by pixels times classes. Divide by the labelled pixels.": (
+            scaled(labelled_pixels, entries)
+        ),
+        "The sum of softmax is over the wrong axis, the columns: each pixel's probabilities add up to 1, so sum "
+        "over the last axis, the classes.": over(2),
+        "The sum of softmax is over the wrong axis, the rows: each pixel's probabilities add up to 1, so sum over the "
+        "last axis, the classes.": over(1),
+        "The sum of softmax is over the wrong axis, the pictures: sum over the last one, the classes.": over(0),
+        "The sum of softmax is over all axes at once: each pixel has a sum of its own, over the last axis "
+        "(keepdims=True keeps it ready to divide by).": over(None),
+        "exp(1000) is infinite, and infinite by infinite is not a number. Subtract each pixel's largest score before "
+        "you take exp: the probabilities stay the same.": overflowing,
+        "The gradient has the wrong sign. It is p - [l = label]: negative for the label, whose score should grow.": (
+            upside_down
+        ),
+        "The 1 at the label is missing: your gradient is p alone, it should be p - [l = label].": probabilities,
+        "Void pixels get a gradient. Nothing is known about them: it is 0 there.": void_pulled,
+        "Void pixels count as class 0. Leave them out of the sum, of its divisor and of the gradient.": void_as(0),
+        "Void pixels count as the last class (has the label become -1?). Leave them out of the sum, of its divisor and "
+        "of the gradient.": void_as(-1),
+        "The loss has the wrong sign: log of a probability is negative, and the loss is -log p[label].": positive,
+        "The logarithm has base 10. It is the natural one, np.log.": decimal,
+        "Without a labelled pixel you divide 0 by 0. Then the loss is 0, and so is the gradient.": without_label,
+        "Without a labelled pixel you divide by 0. Then the loss is 0, and so is the whole gradient.": (
+            without_label_at_all
+        ),
+    },
+)
+
+
+def steps(folder):
+    student = load(folder / "softmax_cross_entropy.py")
+    yield from values(student, PART)
+    args = random(1, 3, 4, 3, 2)
+    scores, rest = args.pop("scores"), args
+    yield gradients(
+        lambda x: student.softmax_cross_entropy(scores=x, **rest)[0],
+        lambda x, dy: student.softmax_cross_entropy(scores=x, **rest)[1] * dy,
+        [scores],
+    )
