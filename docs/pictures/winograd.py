@@ -2,22 +2,24 @@
 
 import numpy as np
 
-from minifcn.cpu import winograd
-
 from .svg import Svg
 
 CELL = 20
 LEFT, MIDDLE, RIGHT = 84, 200, 316  # of the picture, in x
 PICKED = (1, 2)  # a frequency
 
+# Lavin, Gray 2015, section 4.2
+BT = [[4, 0, -5, 0, 1, 0], [0, -4, -4, 1, 1, 0], [0, 4, -4, -1, 1, 0]]
+BT = np.array([*BT, [0, -2, -1, 2, 1, 0], [0, 2, -1, -2, 1, 0], [0, 4, 0, -5, 0, 1]])
+G = np.array([[6, 0, 0], [-4, -4, -4], [-4, 4, -4], [1, 2, 4], [1, -2, 4], [0, 0, 24]]) / 24
+AT = np.array([[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]])
+
 
 def flow():
     """Return a tile d (6,6) with an edge, a kernel g (3,3) that finds edges, and their outputs y (4,4)."""
-    BT, GG, AT = winograd.matrices(np.dtype(float))
     d = np.array([[0, 0, 0, 1, 1, 1]] * 3 + [[0, 0, 1, 1, 1, 1]] * 3, float)
     g = np.array([[-1, 0, 1]] * 3, float)
-    u = (GG @ g.ravel()).reshape(6, 6)
-    return d, g, AT @ (u * (BT @ d @ BT.T)) @ AT.T
+    return d, g, AT @ (G @ g @ G.T * (BT @ d @ BT.T)) @ AT.T
 
 
 def pictures() -> dict[str, str]:
