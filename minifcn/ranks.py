@@ -57,7 +57,7 @@ def size() -> int:
 
 
 def describe() -> str:
-    return f" in each of {size()} processes (--processes 1: all in one)" if world() else ""
+    return f" in each of {size()} processes (--processes 1: all in one)" if size() > 1 else ""
 
 
 def begin(where: str, together: bool = True) -> str:

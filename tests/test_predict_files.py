@@ -189,10 +189,10 @@ def test_nothing_but_bad_pictures(path, holiday, capsys):
 def test_a_picture_too_large_for_the_memory_is_a_bad_one(path, holiday, capsys, monkeypatch):
     real = evaluation.classify
 
-    def small(model, x):
+    def small(model, x, look=None):
         if x.shape[2] > 24:
             raise MemoryError("Unable to allocate 20 GiB")
-        return real(model, x)
+        return real(model, x, look)
 
     monkeypatch.setattr(evaluation, "classify", small)
     status, out, err = run(capsys, path, "holiday", "--out", "masks")

@@ -16,7 +16,7 @@ import numpy as np
 from minifcn.training import evaluation
 predict = import_module("minifcn.predict")
 
-def classify(model, x):
+def classify(model, x, look=None):
     return np.zeros(x.shape[:3], np.uint8)
 
 def peak():

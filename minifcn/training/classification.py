@@ -70,7 +70,7 @@ def accuracy(model: VGGClassifier, dataset, preprocessing, size: int, progress: 
             found = ranks_of(device.asnumpy(scores.data)[:, 0, 0], labels[:, 0, 0])
             loss = float(softmax_cross_entropy(scores, labels, Classification.ignore_label, reduction="sum"))
             sums += [*(found[:, None] < (1, 5)).sum(axis=0), loss]
-    return dict(zip((*Classification.scores, "loss"), (ranks.total(sums) / len(dataset)).tolist(), strict=True))
+    return dict(zip(Classification.scores, (ranks.total(sums) / len(dataset)).tolist(), strict=True))
 
 
 def ranks_of(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:

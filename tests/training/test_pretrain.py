@@ -75,7 +75,7 @@ def test_every_file_is_there_and_named(finished):
 def test_log_and_metrics(finished):
     run, said = finished
     rows = read_rows(run / "log.csv")
-    assert list(rows[0]) == ["step", "epoch", "lr", "loss", "val_top1", "val_top5"]
+    assert list(rows[0]) == ["step", "epoch", "lr", "loss", "val_top1", "val_top5", "val_loss"]
     assert [int(row["step"]) for row in rows] == list(range(1, 41))
     assert [int(row["epoch"]) for row in rows] == [k // 2 for k in range(40)]
     scored = [row for row in rows if row["val_top1"]]
@@ -177,7 +177,7 @@ def test_train_starts_from_it_as_the_last_line_says(finished, tmp_path, undrawn,
 
 def test_the_lines_before_the_first_step(finished, data):
     _, said = finished
-    assert "tiny (tiny): " in said and "lr 0.05 (poly) on the mean of the losses" in said
+    assert "tiny (tiny, fc 16): " in said and "lr 0.05 (poly) on the mean of the losses" in said
     assert "colours: 18 training pictures, 3 classes; 40 steps of 9 = 20.0 epochs" in said
     assert "shorter side 32, crops of 28 x 28; 6 held out" in said
 

@@ -50,7 +50,9 @@ def test_it_predicts_and_scores_without_any_checkpoint(tmp_path, capsys):
 
 def test_pictures_are_scaled_to_the_side_it_was_trained_on_unless_told(tmp_path, monkeypatch):
     seen = []
-    monkeypatch.setattr(evaluation, "classify", lambda model, x: seen.append(x.shape) or np.ones(x.shape[:3], np.uint8))
+    monkeypatch.setattr(
+        evaluation, "classify", lambda model, x, look=None: seen.append(x.shape) or np.ones(x.shape[:3], np.uint8)
+    )
     Image.fromarray(draw(3, 60, 90)[0]).save(tmp_path / "a.png")
     for more in ([], ["--side", 45], ["--side", 0]):
         assert exit_status(predict.main, "--model", NAME, tmp_path / "a.png", "--out", tmp_path / "o", *more) == 0
@@ -62,7 +64,7 @@ def test_pictures_are_scaled_to_the_side_it_was_trained_on_unless_told(tmp_path,
 def test_the_picture_is_where_it_was(tmp_path, monkeypatch):
     """Scaled down and up again, a half stays where it is."""
 
-    def brighter(model, x):
+    def brighter(model, x, look=None):
         return (x[..., 0] > 0).astype(np.uint8)
 
     monkeypatch.setattr(evaluation, "classify", brighter)
