@@ -212,9 +212,10 @@ def same(student: ModuleType, part: Part, case: Case, wrong: Callable) -> bool:
 
 
 def alike(a, b) -> bool:
-    """Close, or not a number in the same places."""
-    nan = np.isnan(a)
-    return np.array_equal(nan, np.isnan(b)) and close(np.where(nan, 0, a), np.where(nan, 0, b))
+    """Close, or infinite or not a number in the same places."""
+    finite, other = (np.isfinite(x) for x in (a, b))
+    rest = (np.where(finite, 0, x) for x in (a, b))
+    return np.array_equal(*rest, equal_nan=True) and close(np.where(finite, a, 0), np.where(other, b, 0))
 
 
 # --- its gradients ---

@@ -91,6 +91,7 @@ WRONG = {
             (f"s - np.log({SUM})", f"np.log(np.exp(s) / {SUM})"),
             ("ds = np.exp(log_p)", f"ds = np.exp(s) / {SUM}"),
         ],
+        "the largest score of all pixels": [("s.max(axis=1, keepdims=True)", "s.max()")],
         "The gradient has the wrong sign": [("ds / n", "-ds / n")],
         "The 1 at the label is missing": [("    ds[np.arange(n), label] -= 1\n", "")],
         "Void pixels get a gradient": [

@@ -74,6 +74,15 @@ def overflowing(scores, labels, ignore):
     return -np.log(p[right == 1]).sum() / n, np.where(labelled, p - right, 0) / n
 
 
+def one_largest(scores, labels, ignore):
+    """The largest score of all pixels is subtracted."""
+    s = scores - scores.max()
+    log_p = s - np.log(np.exp(s).sum(axis=3, keepdims=True))
+    _, right, labelled = pieces(scores, labels, ignore)
+    n = labelled.sum()
+    return -log_p[right == 1].sum() / n, np.where(labelled, np.exp(log_p) - right, 0) / n
+
+
 def upside_down(scores, labels, ignore):
     loss, dscores = truth(scores, labels, ignore)
     return loss, -dscores
@@ -144,8 +153,11 @@ VOID = TWO | {"labels": np.array([[[1, 255]]])}
 VOID_BACK = (np.log(4), np.array([[1 / 8, 1 / 4 - 1, 5 / 8], [0, 0, 0]]).reshape(1, 1, 2, 3))
 EMPTY = TWO | {"labels": np.array([[[255, 255]]])}
 EMPTY_BACK = (0.0, np.zeros((1, 1, 2, 3)))
-LARGE = ONE | {"scores": np.array([1000.0, 0, 1000]).reshape(1, 1, 1, 3), "labels": np.array([[[0]]])}
-LARGE_BACK = (np.log(2), np.array([-0.5, 0, 0.5]).reshape(1, 1, 1, 3))
+LARGE = TWO | {"scores": np.array([[1000.0, 0, 1000], [0, 0, 0]]).reshape(1, 1, 2, 3), "labels": np.array([[[0, 1]]])}
+LARGE_BACK = (
+    (np.log(2) + np.log(3)) / 2,
+    np.array([[1 / 2 - 1, 0, 1 / 2], [1 / 3, 1 / 3 - 1, 1 / 3]]).reshape(1, 1, 2, 3) / 2,
+)
 
 PART = Part(
     function="softmax_cross_entropy",
@@ -155,7 +167,7 @@ PART = Part(
         Case("by hand: one pixel, exp of its scores 1, 2 and 5", ONE, ONE_BACK),
         Case("by hand: two pixels", TWO, TWO_BACK),
         Case("by hand: one of them void", VOID, VOID_BACK),
-        Case("by hand: scores of 1000", LARGE, LARGE_BACK),
+        Case("by hand: scores of 1000, and another pixel", LARGE, LARGE_BACK),
         Case("no pixel has a label", EMPTY, EMPTY_BACK),
         Case("two pictures, five classes, void pixels", random(2, 3, 4, 5, 6)),
         Case("as many classes as columns", random(2, 3, 3, 3, 2)),
@@ -187,6 +199,8 @@ PART = Part(
         "(keepdims=True keeps it ready to divide by).": over(None),
         "exp(1000) is infinite, and infinite by infinite is not a number. Subtract each pixel's largest score before "
         "you take exp: the probabilities stay the same.": overflowing,
+        "You subtract the largest score of all pixels. Where all scores of a pixel are far below it, each exp is 0, "
+        "and so is their sum. Subtract each pixel's own largest.": one_largest,
         "The gradient has the wrong sign. It is p - [l = label]: negative for the label, whose score should grow.": (
             upside_down
         ),
