@@ -5,8 +5,11 @@ the ```text block right after it; a block that prints nothing has none. Other bl
 program says so in a comment, `<!-- needs: g++ -->`.
 """
 
+import contextlib
+import io
 import re
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -23,6 +26,27 @@ def that_run() -> list[Path]:
     """Return the pages whose code runs: the chapters, and the page on pad 100."""
     pages = [*sorted(COURSE.parent.glob("*.md")), DOCS / "pad100_crop19.md"]
     return [page for page in pages if BLOCK.search(page.read_text(encoding="utf-8"))]
+
+
+def run_page(text: str, name: str, namespace: dict | None = None) -> list[tuple[int, str, str]]:
+    """Run the python blocks of a page; return (line, printed, shown) of each. namespace: gets the names they leave."""
+    namespace, results = {} if namespace is None else namespace, []
+    namespace["__name__"] = name
+    for block in BLOCK.finditer(text):
+        line = text.count("\n", 0, block.start()) + 1
+        code = compile("\n" * line + block["code"], name, "exec")  # so that tracebacks give the page's lines
+        with contextlib.redirect_stdout(io.StringIO()) as printed:
+            exec(code, namespace)
+        results.append((line, printed.getvalue(), block["shown"] or ""))
+    return results
+
+
+@cache
+def names_of(chapter: str) -> dict:
+    """Run a chapter; return the names that its blocks leave."""
+    names: dict = {}
+    run_page((COURSE.parent / f"{chapter}.md").read_text(encoding="utf-8"), chapter, names)
+    return names
 
 
 def relink(text: str, change: Callable[[str], str]) -> str:

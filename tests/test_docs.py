@@ -3,8 +3,6 @@
 docs/pages.py says which pages run, and how.
 """
 
-import contextlib
-import io
 import re
 import shutil
 
@@ -12,25 +10,12 @@ import numpy as np
 import pytest
 
 from docs import pages
-from docs.pages import BLOCK, ROOT
+from docs.pages import ROOT, run_page
 from docs.pictures.__main__ import FOLDER, alike
 
 LONG = {"one_picture"}  # the whole way in one piece
 PAGES = [ROOT / "README.md"]
 PAGES += [page for folder in ("data", "docs", "exercises", "kernels") for page in sorted((ROOT / folder).rglob("*.md"))]
-
-
-def run_page(text: str, name: str) -> list[tuple[int, str, str]]:
-    """Run the python blocks of a page; return (line, printed, shown) of each."""
-    namespace: dict = {"__name__": name}
-    results = []
-    for block in BLOCK.finditer(text):
-        line = text.count("\n", 0, block.start()) + 1
-        code = compile("\n" * line + block["code"], name, "exec")  # so that tracebacks give the page's lines
-        with contextlib.redirect_stdout(io.StringIO()) as printed:
-            exec(code, namespace)
-        results.append((line, printed.getvalue(), block["shown"] or ""))
-    return results
 
 
 @pytest.mark.parametrize("page", pages.that_run(), ids=lambda page: page.stem)

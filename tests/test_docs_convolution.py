@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import numpy as np
-from test_docs import BLOCK
 
+from docs.pages import BLOCK
 from docs.pictures import convolution
 
 TEXT = (Path(__file__).resolve().parents[1] / "docs/walkthrough/convolution.md").read_text(encoding="utf-8")

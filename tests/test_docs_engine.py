@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_docs import BLOCK, run_page
 
+from docs.pages import BLOCK, run_page
 from minifcn import autograd
 
 PAGE = "docs/walkthrough/engine.md"

@@ -5,6 +5,7 @@ docs/pictures/NAME.py has a function pictures() -> {file name: SVG text or PNG b
 
 import io
 import pkgutil
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 
@@ -15,6 +16,7 @@ FOLDER = Path(__file__).parent
 NAMES = sorted(module.name for module in pkgutil.iter_modules([str(FOLDER)]) if module.name not in ("__main__", "svg"))
 
 
+@cache
 def drawn(name: str) -> dict[str, bytes]:
     """Return the pictures of docs/pictures/NAME.py: file name -> content."""
     made = import_module(f"docs.pictures.{name}").pictures()

@@ -1,27 +1,18 @@
 """Data-parallel training: one step of two ranks, and the ring by which four ranks add up."""
 
+from operator import itemgetter
+
 import numpy as np
 
-from docs.pages import BLOCK, COURSE
+from docs.pages import names_of
 from docs.pictures.svg import Svg
 
 RANKS = 4
 
 
-def of_the_page(*names: str) -> list:
-    """What the chapter's own code calls by these names, as soon as it knows all of them."""
-    page = (COURSE.parent / "many_processes.md").read_text(encoding="utf-8")
-    known = {"print": lambda *words: None}
-    for block in BLOCK.finditer(page):
-        exec(block["code"], known)
-        if all(name in known for name in names):
-            break
-    return [known[name] for name in names]
-
-
 def step() -> Svg:
     """Two ranks, their pictures, their gradients, the sum."""
-    labels, share, labelled, g0, g1 = of_the_page("labels", "share", "labelled", "g0", "g1")
+    labels, share, labelled, g0, g1 = itemgetter("labels", "share", "labelled", "g0", "g1")(names_of("many_processes"))
     picture = Svg(400, 372)
     for rank, g in enumerate((g0, g1)):
         middle = 100 + 200 * rank

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from ..pages import names_of
 from .svg import Svg
-from .training import names_of
 
 CAR = 2
 

@@ -1,26 +1,13 @@
 """The pictures of training.md: curves of the losses that the page's own code finds."""
 
-import contextlib
-import io
 import math
-from functools import cache
 
 import numpy as np
 
-from ..pages import BLOCK, COURSE
+from ..pages import names_of
 from .svg import Svg
 
 HIGHEST = 1.5  # of the losses that are shown
-
-
-@cache
-def names_of(page: str) -> dict:
-    """Run the python blocks of a chapter; return the names that they leave."""
-    names: dict = {"__name__": page}
-    with contextlib.redirect_stdout(io.StringIO()):
-        for block in BLOCK.finditer((COURSE.parent / f"{page}.md").read_text(encoding="utf-8")):
-            exec(block["code"], names)
-    return names
 
 
 def entropy(labels) -> float:
