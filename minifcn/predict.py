@@ -58,9 +58,9 @@ def main(argv=None) -> int:
     if page in targets and ranks.size() > 1:
         raise InputError("--page, --also: expected one process, as it writes the page; leave these out, or mpiexec")
     network, every = fingerprint(model, args.side), len(places)
-    if page not in targets:  # which shows all of them
+    if page not in targets and ranks.rank() == 0:  # which shows all of them; one rank looks, for all
         places = {path: place for path, place in places.items() if not is_done(path, place, truths, args.out, network)}
-    left = ranks.first_said([*places.items()])  # others' may lack what is written already
+    left = ranks.first_said([*places.items()])
     places = dict(ranks.share(left))
     announce(networks.values(), places, args.side)
     args.out.mkdir(parents=True, exist_ok=True)
@@ -88,15 +88,16 @@ def fingerprint(model, side: int | None) -> str:
 
 def mark_of(network: str, path: Path, truth: Path | None) -> str:
     """What a picture's files say of how they were made: by which network, from which bytes."""
-    return f"{MARK} {network} {crc32(path.read_bytes() + (truth.read_bytes() if truth else b'')):08x}"
+    return f"{MARK} {network} {crc32(truth.read_bytes() if truth else b'', crc32(path.read_bytes())):08x}"
 
 
 def is_done(path: Path, place: Path, truths: dict, out: Path, network: str) -> bool:
     """Whether a picture's files are all there, made by this network from these bytes."""
     files = files_of(out / place, path in truths)
     with suppress(OSError):  # which segmented() will tell
-        mark = mark_of(network, path, truths.get(path))
-        return all(x.is_file() and is_ours(x, mark) for x in files)
+        if all(map(Path.is_file, files)):  # else nothing is read
+            mark = mark_of(network, path, truths.get(path))
+            return all(is_ours(x, mark) for x in files)
     return False
 
 
