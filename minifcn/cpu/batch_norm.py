@@ -28,8 +28,9 @@ def batch_norm_forward(x, b, eps, relu, total):
         if relu:
             np.maximum(y[rows], 0, out=y[rows])
 
-    mean = total(column_sums(lambda rows: [x[rows]], blocks)[0]) / total(M)
-    var = total(column_sums(squares, blocks)[0]) / total(M)
+    every = total(M)
+    mean = total(column_sums(lambda rows: [x[rows]], blocks)[0]) / every
+    var = total(column_sums(squares, blocks)[0]) / every
     scales = 1 / np.sqrt(var + x.dtype.type(eps))
     parallel(scale, blocks)
     return y, xhat, mean, var
@@ -55,7 +56,8 @@ def batch_norm_backward(dy, y, xhat, var, eps, total):
         dy[rows] *= scales
 
     db, dscale = column_sums(both, blocks)  # (K,) each
-    level, slope = total(db) / total(M), total(dscale) / total(M)
+    every = total(M)
+    level, slope = total(db) / every, total(dscale) / every
     scales = 1 / np.sqrt(var + dy.dtype.type(eps))
     parallel(combine, blocks)
     return dy, db

@@ -123,8 +123,9 @@ def evaluate(
     try:
         for picture, labels in tqdm(pictures, progress, len(mine), leave=False, disable=not progress or None):
             own = ConfusionMatrix(counts.num_classes, dataset.ignore_label)
-            size = seen_size(model.meta, *labels.shape, side)
-            seen = np.asarray(Image.fromarray(labels).resize(size[::-1], Image.Resampling.NEAREST))  # (h, w)
+            if look:
+                size = seen_size(model.meta, *labels.shape, side)
+                seen = np.asarray(Image.fromarray(labels).resize(size[::-1], Image.Resampling.NEAREST))  # (h, w)
             own.update(labels, segment(model, picture, side, look and partial(look, seen)))
             counts.counts += own.counts
             scores.append(own.jaccard())
