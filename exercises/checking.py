@@ -74,6 +74,11 @@ def results_of(returned, count: int = 1) -> tuple:
     return tuple(returned) if isinstance(returned, tuple if count == 1 else (tuple, list)) else (returned,)
 
 
+def changed(truth: Callable, **changes: Callable) -> Callable:
+    """A slip: the truth of other arguments. changes: what is made of the argument of that name."""
+    return lambda **args: truth(**args | {name: change(args[name]) for name, change in changes.items()})
+
+
 # --- the student's file ---
 
 

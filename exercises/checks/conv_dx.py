@@ -3,7 +3,8 @@
 import numpy as np
 
 import minifcn as mf
-from exercises.checking import Case, Part, gradients, load, values
+from exercises.checking import Case, Part, changed, gradients, load, values
+from exercises.checks.conv_forward import exchanged, transposed, turned
 
 
 def truth(dy, w, x_shape, stride, padding):
@@ -29,18 +30,6 @@ def replaced(dy, w, x_shape, stride, padding):
 
 def first_rows(dy, w, x_shape, stride, padding):
     return scattered(dy, w, x_shape, stride, padding, from_row=0)
-
-
-def turned(dy, w, x_shape, stride, padding):
-    return truth(dy, w[::-1, ::-1].copy(), x_shape, stride, padding)
-
-
-def transposed(dy, w, x_shape, stride, padding):
-    return truth(dy, w.transpose(1, 0, 2, 3).copy(), x_shape, stride, padding)
-
-
-def exchanged(dy, w, x_shape, stride, padding):
-    return truth(dy, w.transpose(0, 1, 3, 2).copy(), x_shape, stride, padding)
 
 
 def averaged(dy, w, x_shape, stride, padding):
@@ -87,11 +76,11 @@ PART = Part(
     ),
     slips={
         "The kernel is turned by 180 degrees. Scattering, it goes to the patch as it stands. (It is turned only where "
-        "dx is computed as a convolution of the padded dy, that is, by gathering.)": turned,
+        "dx is computed as a convolution of the padded dy, that is, by gathering.)": changed(truth, w=turned),
         "Rows and columns of the kernel are exchanged (a transposed kernel): w[ky, kx] goes to the pixel ky "
-        "rows down and kx columns to the right.": transposed,
+        "rows down and kx columns to the right.": changed(truth, w=transposed),
         "Channels in and out are exchanged: dy has the K channels of w's last axis, so the sum runs over that one, and "
-        "C is left.": exchanged,
+        "C is left.": changed(truth, w=exchanged),
         "Where patches overlap, the later one replaces the earlier. An input that several outputs have seen collects "
         "from all of them: += instead of =.": replaced,
         "Where patches overlap you take the mean. It is the sum: each output has used the input.": averaged,

@@ -3,7 +3,7 @@
 import numpy as np
 
 import minifcn as mf
-from exercises.checking import Case, Part, load, values
+from exercises.checking import Case, Part, changed, load, values
 
 
 def truth(x, w, b, stride, padding):
@@ -17,16 +17,16 @@ def padded(x, before, after, **how):
 # --- slips ---
 
 
-def turned(x, w, b, stride, padding):
-    return truth(x, w[::-1, ::-1].copy(), b, stride, padding)
+def turned(w):
+    return w[::-1, ::-1].copy()
 
 
-def transposed(x, w, b, stride, padding):
-    return truth(x, w.transpose(1, 0, 2, 3).copy(), b, stride, padding)
+def transposed(w):
+    return w.transpose(1, 0, 2, 3).copy()
 
 
-def exchanged(x, w, b, stride, padding):
-    return truth(x, w.transpose(0, 1, 3, 2).copy(), b, stride, padding)
+def exchanged(w):
+    return w.transpose(0, 1, 3, 2).copy()
 
 
 def without_bias(x, w, b, stride, padding):
@@ -98,11 +98,11 @@ PART = Part(
     ),
     slips={
         "The kernel is turned by 180 degrees. Mathematicians turn it in a convolution; deep learning does not: w[0, 0] "
-        "meets the upper left pixel of the patch.": turned,
+        "meets the upper left pixel of the patch.": changed(truth, w=turned),
         "Rows and columns of the kernel are exchanged (a transposed kernel): w[ky, kx] belongs to the pixel ky "
-        "rows down and kx columns to the right.": transposed,
+        "rows down and kx columns to the right.": changed(truth, w=transposed),
         "Channels in and out are exchanged: w is (KH, KW, C, K), so the sum runs over its third axis, and the "
-        "fourth is left.": exchanged,
+        "fourth is left.": changed(truth, w=exchanged),
         "The bias is missing.": without_bias,
         "The bias is added with every product, inside the sum. It belongs to each output once, after the sum.": (
             bias_each_time
