@@ -49,36 +49,36 @@ def draw(*shape):
 
 
 def products() -> None:
-    print("\n36 products (T,C) @ (C,K), 10^9 operations a second, by the number of tiles T")
+    print("\n64 products (T,C) @ (C,K), 10^9 operations a second, by the number of tiles T")
     counts = (16, 32, 64, 128, 256)
     print(f"{'':16}" + "".join(f"{T:>8}" for T in counts))
     for C in (64, 128, 256, 512):
-        u, line = draw(36, C, C), ""
+        u, line = draw(64, C, C), ""
         for T in counts:
-            v, m = draw(36, T, C), np.empty((36, T, C), F)
-            line += f"{2 * 36 * T * C * C / seconds(lambda v=v, u=u, m=m: np.matmul(v, u, out=m)) / 1e9:8.0f}"
+            v, m = draw(64, T, C), np.empty((64, T, C), F)
+            line += f"{2 * 64 * T * C * C / seconds(lambda v=v, u=u, m=m: np.matmul(v, u, out=m)) / 1e9:8.0f}"
         print(f"C = K = {C:<8}{line}")
 
 
 def transforms() -> None:
-    print("\ninput transform, nanoseconds an element of v (36,T,C), T = 32")
-    print(f"{'':10}{'gather tiles + (36,36) product':>34}{'along y, then along x':>26}")
-    B, BB = draw(6, 6), draw(36, 36)
+    print("\ninput transform, nanoseconds an element of v (64,T,C), T = 32")
+    print(f"{'':10}{'gather tiles + (64,64) product':>34}{'along y, then along x':>26}")
+    B, BB = draw(8, 8), draw(64, 64)
     for C in (16, 64, 256, 512):
-        T, W = 32, 4 * 32 + 2
-        x, d, v = draw(6, W, C), np.empty((T, 6, 6, C), F), np.empty((36, T, C), F)
+        T, W = 32, 6 * 32 + 2
+        x, d, v = draw(8, W, C), np.empty((T, 8, 8, C), F), np.empty((64, T, C), F)
         a, b, c = x.strides
-        tiles = as_strided(x, (T, 6, 6, C), (4 * b, a, b, c))
-        half = np.empty((6, W, C), F)
-        across = as_strided(half, (6, T, 6, C), (a, 4 * b, b, c))
+        tiles = as_strided(x, (T, 8, 8, C), (6 * b, a, b, c))
+        half = np.empty((8, W, C), F)
+        across = as_strided(half, (8, T, 8, C), (a, 6 * b, b, c))
 
         def whole(d=d, tiles=tiles, v=v, T=T, C=C):
             d[:] = tiles
-            np.matmul(BB, d.reshape(T, 36, C), out=v.swapaxes(0, 1))
+            np.matmul(BB, d.reshape(T, 64, C), out=v.swapaxes(0, 1))
 
         def by_axis(x=x, half=half, across=across, v=v, T=T, C=C):
-            np.matmul(B, x.reshape(6, -1), out=half.reshape(6, -1))
-            np.matmul(B, across, out=v.reshape(6, 6, T, C).swapaxes(1, 2))
+            np.matmul(B, x.reshape(8, -1), out=half.reshape(8, -1))
+            np.matmul(B, across, out=v.reshape(8, 8, T, C).swapaxes(1, 2))
 
         one, two = (1e9 * seconds(f, 50) / v.size for f in (whole, by_axis))
         print(f"C = {C:<6}{one:34.2f}{two:26.2f}")
