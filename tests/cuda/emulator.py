@@ -48,6 +48,7 @@ __all__ = [
 ]
 
 SHARED_LIMIT = 48 << 10  # bytes of shared memory a block gets without asking for more
+ORDERS = ("forward", "reverse", "random")
 MAX_THREADS = 1024
 
 DTYPES = {
@@ -185,8 +186,7 @@ class Module:
 
         grid, block: 1 to 3 numbers. args: one a parameter: C-contiguous device arrays (views too; the kernel may touch
         just them) or numpy scalars, of exactly the parameter's dtype. shared: bytes of dynamic shared memory.
-        order: of blocks and threads, "forward", "reverse", or "random" by seed.
-        blocks: the linear numbers of the blocks to run (x fastest), None for all.
+        order: of blocks and threads, "random" by seed. blocks: linear numbers (x fastest) of those to run, None: all.
         sectors: count those too, which takes longer, and shared memory's traffic.
         KernelError: what the kernel did wrong, or a launch beyond a GPU's limits. TypeError: an argument.
         ValueError: grid, block, order or blocks.
@@ -198,14 +198,14 @@ class Module:
         self._check_limits(kernel, grid, block, shared)
         total = math.prod(grid)
         chosen = None if blocks is None else _chosen_blocks(blocks, total)
-        if order not in ("forward", "reverse", "random"):
+        if order not in ORDERS:
             raise ValueError(f"order: expected forward, reverse or random, received {order!r}")
         launch = _Launch(
             grid=grid,
             block=block,
             shared=shared,
             seed=seed,
-            order=("forward", "reverse", "random").index(order),
+            order=ORDERS.index(order),
             n_blocks=total if chosen is None else chosen.size,
             blocks=None if chosen is None else address_of(chosen),
             arguments=ctypes.addressof(kernel.arguments),
@@ -218,10 +218,8 @@ class Module:
                 raise next(kernel.mismatch(i, a) for i, a in enumerate(args) if _is_host_array(a))
             if failed:
                 raise KernelError(f"{name}: {self._lib.emu_error().decode()}{self._place()}")
-        counts = launch.bytes_read, launch.bytes_written
-        if not sectors:
-            return Traffic(*counts)
-        return Traffic(*counts, 32 * launch.sectors_read, 32 * launch.sectors_written, launch.bytes_shared)
+        more = (32 * launch.sectors_read, 32 * launch.sectors_written, launch.bytes_shared) if sectors else ()
+        return Traffic(launch.bytes_read, launch.bytes_written, *more)
 
     def _check_limits(self, kernel: _Kernel, grid: Sequence[int], block: Sequence[int], shared: int) -> None:
         """The limits of compute capability 7.5 and up."""
