@@ -95,9 +95,8 @@ def is_done(path: Path, place: Path, truths: dict, out: Path, network: str) -> b
     """Whether a picture's files are all there, made by this network from these bytes."""
     files = files_of(out / place, path in truths)
     with suppress(OSError):  # which segmented() will tell
-        if all(map(Path.is_file, files)):  # else nothing is read
-            mark = mark_of(network, path, truths.get(path))
-            return all(is_ours(x, mark) for x in files)
+        mark = all(map(Path.is_file, files)) and mark_of(network, path, truths.get(path))  # else nothing is read
+        return mark and all(is_ours(x, mark) for x in files)
     return False
 
 

@@ -86,6 +86,7 @@ class Run:
                     raise Stopped(f"stopped after step {self.step} of {s.steps}, saved {self.last}")
                 if ended and self.step < s.steps:
                     bar.write(f"no better validation for {s.patience:g} epochs: ends here, the best is {self.best}")
+                    break
 
     def ended(self) -> bool:
         """Whether all steps are done, or the last validation is --patience epochs after the best."""
@@ -103,8 +104,6 @@ class Run:
             epoch, done = divmod(self.step, self.steps_per_epoch)
             batches = loader.epoch(epoch, done * s.accumulate)
             for _ in range(min(self.steps_per_epoch - done, s.steps - self.step)):
-                if self.ended():
-                    break
                 yield [ranks.same_size(*next(batches)) for _ in range(s.accumulate)]
             batches.close()
 

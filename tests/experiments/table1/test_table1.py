@@ -297,6 +297,6 @@ def test_the_file_of_a_record(tmp_path):
 def test_the_package_forwards_here_or_says_where_it_is(capsys, monkeypatch, tmp_path):
     found = subprocess.run([sys.executable, "-m", "minifcn.table1", "--help"], cwd=ROOT, capture_output=True, text=True)
     assert found.returncode == 0 and "--without PART" in found.stdout and not found.stderr
-    monkeypatch.setattr(forwarding, "CHECKOUT", tmp_path)
+    monkeypatch.setattr(forwarding, "SOURCE", tmp_path)
     message = fails(capsys, lambda _: forwarding.main())
     assert "part of a source checkout" in message and "experiments/table1" in message
