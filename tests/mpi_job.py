@@ -46,7 +46,7 @@ command.command_line(lambda: main(arguments))
 ALL = "--trunk tiny --lr 0.05 --warmup 3 --dropout 0.5 --balance --seed 5".split()
 
 
-def job(processes, name, *arguments, **environment) -> list[str]:
+def job(processes, name, *arguments) -> list[str]:
     """The command line of a job of so many processes."""
     return [MPIEXEC, "-n", str(processes), sys.executable, "-c", JOB, name, *map(str, arguments)]
 

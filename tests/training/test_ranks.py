@@ -34,20 +34,7 @@ def data(tmp_path_factory):
     [
         "--model fcn8s --batch 4 --steps 10".split(),
         "--model fcn16s --batch 5 --accumulate 2 --steps 6 --clip 0.5".split(),
-        [
-            "--model",
-            "fcn32s",
-            "--batch",
-            "4",
-            "--steps",
-            "6",
-            "--reduction",
-            "sum",
-            "--lr",
-            "1e-5",
-            "--scale-jitter",
-            "0.3",
-        ],
+        "--model fcn32s --batch 4 --steps 6 --reduction sum --lr 1e-5 --scale-jitter 0.3".split(),
     ],
     ids=["mean", "accumulated, clipped, shares of different sizes", "sum, jitter"],
 )
