@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 
 import pytest
 from small_data import assert_one_error_line, assert_same_run, fails, make_pictures, make_set
@@ -23,27 +24,38 @@ COMMANDS = {
 }
 
 
-def start(command, *options):
-    alone = () if "--resume" in options else ("--processes", "1")  # it is the one that holds the lock
-    arguments = [sys.executable, "-m", f"minifcn.{command}", *map(str, options), *alone]
-    return subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+@pytest.fixture
+def start():
+    """Starts a command; whatever the test comes to, its process and pipes are gone after it."""
+    with ExitStack() as ends:
+
+        def started(command, *options):
+            alone = () if "--resume" in options else ("--processes", "1")  # it is the one that holds the lock
+            arguments = [sys.executable, "-m", f"minifcn.{command}", *map(str, options), *alone]
+            pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+            process = ends.enter_context(subprocess.Popen(arguments, **pipes, text=True))
+            ends.callback(process.kill)
+            return process
+
+        yield started
 
 
-def wait_for(path, process):
+def wait_for_holder(path, process):
+    """Until the lock says who holds it: a moment after the file is there."""
     deadline = time.monotonic() + 100
-    while not path.exists() and process.poll() is None and time.monotonic() < deadline:
+    while not (path.exists() and path.stat().st_size) and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.01)
     assert path.exists(), process.communicate()
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_second_resume_is_refused_and_a_killed_one_is_not_in_the_way(command, tmp_path):
+def test_a_second_resume_is_refused_and_a_killed_one_is_not_in_the_way(command, start, tmp_path):
     options, make = COMMANDS[command]
     data, run = make(tmp_path / "data"), tmp_path / "run"
     given = ["--data", data, "--out", tmp_path, *options.split()]
     whole = start(command, *given, "--name", "whole")
     first = start(command, *given, "--name", "run")
-    wait_for(run / LOCK, first)
+    wait_for_holder(run / LOCK, first)
     first.send_signal(signal.SIGSTOP)  # at any moment of its work
     second = start(command, "--resume", run)
     said = second.communicate(timeout=100)
@@ -55,12 +67,13 @@ def test_a_second_resume_is_refused_and_a_killed_one_is_not_in_the_way(command, 
     first.communicate()
     assert (run / LOCK).exists(), "the dead one's"
     third = start(command, "--resume", run)
-    assert third.wait(timeout=100) == 0 and not (run / LOCK).exists(), third.communicate()
-    assert LOCK not in third.communicate()[0].split("wrote ")[1]
-    assert whole.wait(timeout=100) == 0, whole.communicate()
+    said = third.communicate(timeout=100)
+    assert third.returncode == 0 and not (run / LOCK).exists(), said
+    assert LOCK not in said[0].split("wrote ")[1]
+    said = whole.communicate(timeout=100)
+    assert whole.returncode == 0, said
     if command == "train":
         assert_same_run(run, tmp_path / "whole")
-    third.communicate(), whole.communicate()
 
 
 def test_a_network_of_a_chain_is_held_too(tmp_path, capsys, tiny_trunk, no_drawing):
