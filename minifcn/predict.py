@@ -75,8 +75,8 @@ def main(argv=None) -> int:
         say(f"error: {', '.join(paths)}: {reason}", file=sys.stderr)
         good -= len(paths)
     if ranks.size() > 1 or len(left) < every:
-        rate = f"{good / (time.monotonic() - begun):.2f} a second"
-        say(f"{good} of {every} pictures, {rate}; {every - len(left)} were done before", file=sys.stderr)
+        rate = f", {good / (time.monotonic() - begun):.2f} a second" * bool(left)
+        say(f"{good} of {every} pictures{rate}; {every - len(left)} were done before", file=sys.stderr)
     return bool(found) + (len(left) - good == every)
 
 

@@ -81,7 +81,7 @@ class Settings:
     dropout: float = option("probability at fc6 and fc7; the papers: 0.5", 0.0, BELOW_ONE)
     flip: bool = option("mirror half of the pictures (default)", True)
     val_every: float = option("epochs between validations; 0: one at the end", 1.0, NOT_NEGATIVE, metavar="E")
-    patience: float = option("stop E epochs after the best validation; 0: never", 0.0, NOT_NEGATIVE, metavar="E")
+    patience: float = option("stop E epochs after the best validation score; 0: never", 0.0, NOT_NEGATIVE, metavar="E")
     low_memory: bool = False
     processes: int = option("that share a batch (default: 1; small networks: fastest)", 1, POSITIVE, metavar="P")
     seed: int = option("of weights, order and augmentation", 0, SEED)

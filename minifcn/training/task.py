@@ -8,7 +8,7 @@ classification.py have the two kinds of tasks.
 
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +22,7 @@ from .folder import LAST, new_folder, read_config, read_metrics, stopping, write
 from .loop import Run, Stopped
 from .machine import peak
 from .recipes import presets
-from .settings import Options, Settings
+from .settings import Options, Settings, flag
 
 
 class Task:
@@ -100,12 +100,15 @@ class Task:
         s, data, pictures = self.settings, self.train_set, len(self.train_set)
         weights = sum(p.data.size for p in self.model.parameters().values())
         length = f"{s.steps} steps of {s.batch * s.accumulate} = {s.steps / (pictures // s.batch // s.accumulate):.1f}"
+        rare = [f for f in fields(s) if f.metadata.get("help") and not f.metadata["often"] and f.name != "processes"]
+        changed = [f"{flag(f.name)} {getattr(s, f.name)}" for f in rare if getattr(s, f.name) != f.default]
         return [
             f"{s.title} ({s.trunk}, fc {self.model.widths.fc}): {weights:,} weights; "
             f"{self.model.loops.describe()}{ranks.describe()}",
             f"{data.name}: {pictures} training pictures, {len(data.classes)} classes; {length} epochs",
             f"lr {s.lr:g} ({s.schedule}) on the {s.reduction} of the losses; momentum {s.momentum}, "
             f"weight decay {s.weight_decay:g}, clip {s.clip:g}, warm-up {s.warmup} steps; biases lr x 2, no decay",
+            *[f"not the default: {' '.join(changed)}"] * bool(changed),
         ]
 
 

@@ -203,6 +203,19 @@ def test_networks_of_another_width():
         MODELS["fcn8s"](2, "vgg_quarter", fc=0)
 
 
-def test_a_chain_takes_over_the_width(data):
-    stages = planned(["--data", data, "--trunk", "tiny", "--fc", "7", "--freeze", "2", "--init", "scratch"])
+def test_a_chain_takes_over_the_width(data, trunk):
+    stages = planned(["--data", data, "--trunk", "tiny", "--fc", "7", "--freeze", "2", "--init", trunk])
     assert [(s.model, s.fc, s.freeze) for s in stages] == [("fcn32s", 7, 2), ("fcn16s", 7, 2)]
+
+
+def test_what_starts_at_random_is_not_frozen(data, capsys):
+    line = fails(capsys, train.main, "--data", data, "--freeze", "2", "--init", "scratch")
+    assert line.startswith("error: --freeze 2: weights from scratch") and line.endswith("leave it out")
+
+
+def test_a_run_says_what_it_does_otherwise(data, trunk, tmp_path, capsys):
+    options = f"--data {data} --trunk tiny --model fcn32s --init {trunk} --steps 2 --out {tmp_path} --freeze 1"
+    assert train.main([*options.split(), "--colour-jitter", "0.2", "--crop", "32", "24"]) == 0
+    assert "\nnot the default: --crop (32, 24) --colour-jitter 0.2 --freeze 1\n" in capsys.readouterr().out
+    assert train.main([*options.split()[:-2], "--name", "plain"]) == 0
+    assert "not the default" not in capsys.readouterr().out
