@@ -17,7 +17,7 @@ FILE, FUNCTION = 300, 40  # lines at most, all of them counted
 CORE = "autograd ops cpu gpu nn optim gradients metrics models device sizes randomness errors files".split()
 # Lines of code at most. The plan had 5750 for a package that reads labels however they come, and weights of all tools,
 # 900 for drawing, 1100 for the report: they are held where they stand.
-BUDGETS = {"core": 2300, "package": 6719, "drawing toytown": 979, "the lab report": 1216}
+BUDGETS = {"core": 2300, "package": 6719, "drawing toytown": 979, "the lab report": 1266}
 
 
 def code_lines(source: str) -> int:

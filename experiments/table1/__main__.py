@@ -19,7 +19,7 @@ from minifcn.files import LOCK, alone_in, write_json
 from minifcn.models import TRUNKS, fcn32s
 from minifcn.training.folder import stopping
 from minifcn.training.loop import Stopped
-from minifcn.training.settings import NAME, POSITIVE
+from minifcn.training.settings import NAME, POSITIVE, flag
 from minifcn.weights.shipped import SHIPPED, find_weights
 
 from . import build, jobs, measurements, pretraining, table
@@ -28,6 +28,7 @@ from .jobs import Options
 STEPS, EPOCHS = 300, 10  # of a run: on toytown, and on other data
 PARTS = ("pretraining", "stride", "footprint", "realtime")  # beside the table
 DECIDING = "data steps batch lrs seeds scale trunk vgg pictures classes contents".split()  # all runs have them alike
+LATER = "rate_steps fc skip_scale mean_of".split()  # these, too, if given; older reports have none
 
 
 def parser() -> argparse.ArgumentParser:
@@ -37,9 +38,14 @@ def parser() -> argparse.ArgumentParser:
     add("--steps", type=int, help=f"updates of each run (default: {STEPS} on toytown, or {EPOCHS} epochs)")
     add("--batch", type=int, default=2, help="pictures at a time (default: %(default)s)")
     add("--lr", type=float, nargs="+", default=[0.003, 0.01, 0.03], help="to choose from (default: 0.003 0.01 0.03)")
+    add("--rate-steps", type=int, metavar="N", help="choose them in runs of N steps, for each kind of start")
     add("--seeds", type=int, default=3, help="runs of each network (default: %(default)s)")
     add("--scale", type=float, default=1.0, help="scale all pictures and labels by this (default: 1)")
     add("--trunk", choices=[*TRUNKS], default="vgg_quarter", help="width of the networks (default: %(default)s)")
+    add("--fc", type=int, help="channels of fc6 and fc7 (default: by trunk)")
+    pools = {"nargs": 2, "metavar": ("POOL4", "POOL3"), "default": [1.0, 1.0]}
+    add("--skip-scale", type=float, help="of skips, but from scratch (default: 1 1)", **pools)
+    add("--mean-of", nargs="+", metavar="CLASS", help="whose mean is the Jaccard reported (default: all classes)")
     add("--init", default=SHIPPED, metavar="FILE", help="the VGG weights (default: the shipped ones)")
     without = f"leave out, beside the table: {', '.join(PARTS)}"
     add("--without", nargs="+", choices=PARTS, default=[], metavar="PART", help=without)
@@ -75,19 +81,24 @@ def main(argv=None) -> int | None:
 
 def plan(args: argparse.Namespace) -> Options:
     """The options of the report, checked before anything is written."""
-    given = [(name, getattr(args, name), POSITIVE) for name in ("steps", "batch", "seeds", "scale", "jobs")]
+    above_zero = ("steps", "rate_steps", "batch", "seeds", "scale", "fc", "jobs")
+    given = [(name, getattr(args, name), POSITIVE) for name in above_zero]
     given += [("lr", lr, POSITIVE) for lr in args.lr] + [("name", args.name, NAME)]
     for name, value, within in given:
         if value not in within:
-            raise InputError(f"--{name}: expected {within.text}, received {value}")
+            raise InputError(f"{flag(name)}: expected {within.text}, received {value}")
     data, vgg = lasting_name(args.data), find_weights(args.init, args.trunk)
     train, reported = (open_dataset(args.data, split) for split in ("train", jobs.reported_split(args.data)))
     survey.check(args.data, [train, reported], allow_absent=True)
-    load_weights(fcn32s(2, args.trunk), vgg)  # raises where they do not fit
+    load_weights(fcn32s(2, args.trunk, fc=args.fc), vgg)  # raises where they do not fit
     steps = args.steps or (STEPS if data == TOYTOWN else max(1, EPOCHS * (len(train) // args.batch)))
     chosen = {"data": data, "steps": steps, "lrs": sorted(set(args.lr)), "seeds": list(range(args.seeds))}
     chosen |= {"vgg": str(vgg), "parts": [part for part in PARTS if part not in args.without]}
     chosen |= {"pictures": len(train), "trained_on": len(hold_out(train)[0]), "classes": list(train.classes)}
+    if unknown := {*(args.mean_of or ())} - {*train.classes}:
+        raise InputError(f"--mean-of {' '.join(sorted(unknown))}: no class of {args.data}: {', '.join(train.classes)}")
+    if args.rate_steps and "pretraining" in chosen["parts"]:
+        raise InputError("--rate-steps: parts of the pictures need all rates in full; add --without pretraining")
     contents = hashlib.sha256(vgg.read_bytes())  # tells data and weights from others of the same names
     for array in (*train[0], *train[len(train) - 1], *reported[0], *reported[len(reported) - 1]):
         contents.update(array.tobytes())
@@ -101,7 +112,7 @@ def plan(args: argparse.Namespace) -> Options:
 def begin(folder: Path, options: Options) -> None:
     """Write options.json, or see that the one which is there is of the same options and data."""
     path = folder / "results" / f"{build.OPTIONS}.json"
-    now = {name: getattr(options, name) for name in DECIDING}
+    now = {name: getattr(options, name) for name in DECIDING + LATER}
     now |= {"data": Path(options.data).name, "vgg": Path(options.vgg).name}
     others = sorted({x.name for x in folder.iterdir()} - {LOCK, path.parent.name})
     if others and not path.exists():
@@ -121,7 +132,10 @@ def command_of(options: dict) -> str:
     words |= {"scale": f"{options['scale']:g}", "init": SHIPPED if options["shipped"] else options["vgg"]}
     words["without"] = " ".join(options["without"])
     said = ["data", "steps", "batch", "lr", "seeds", "scale", "trunk", "init"] + ["without"] * bool(options["without"])
-    return f"python -m minifcn.table1 {' '.join(f'--{name} {words[name]}' for name in said)}"
+    for name in [name for name in LATER if options.get(name) not in (None, [1.0, 1.0])]:
+        words[name] = shlex.join(map(str, options[name] if isinstance(options[name], list) else [options[name]]))
+        said.append(name)
+    return f"python -m minifcn.table1 {' '.join(f'{flag(name)} {words[name]}' for name in said)}"
 
 
 if __name__ == "__main__":

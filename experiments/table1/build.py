@@ -9,6 +9,7 @@ pretraining__... stride__...       other runs                         footprint.
 
 import json
 from pathlib import Path
+from statistics import mean
 
 from minifcn import figures
 from minifcn.errors import InputError, say
@@ -30,25 +31,27 @@ def read(folder: Path) -> dict[str, dict]:
             raise InputError(f"{path}: damaged ({error}); delete it, and run the report's command again") from error
     if "command" not in found.get(OPTIONS, {}):
         raise InputError(f"{folder}: no results of a report (no whole {OPTIONS}.json); give the folder that has them")
+    for record in found.values() if (names := found[OPTIONS].get("mean_of")) else ():
+        if scores := record.get("scores"):  # of a run
+            scores["jaccard"] = mean(scores["class_jaccard"][name] or 0.0 for name in names)
     return found
 
 
 def report(results: dict[str, dict], pictures: list[Scenes] = ()) -> list[Block]:
     """Everything that the results tell. Parts that were not run, or not yet to their end, are left out."""
     options = results[OPTIONS]
-    seeds, lrs = options["seeds"], options["lrs"]
     measured = {name: r["records"] for name, r in results.items() if "of" in r and len(r["records"]) == r["of"]}
-    complete = all(name in results for name in table.run_names(seeds))
+    complete = all(name in results for name in table.run_names(options["seeds"]))
     blocks = [Heading(f"The lab report's table, on {options['data']}", 1), intro(options, results)]
     if complete:
         speeds = {record["network"]: record for record in measured.get(SPEED, [])}
-        blocks += table.blocks(results, seeds, lrs, speeds)
+        blocks += table.blocks(results, options, speeds)
     if pictures:
         blocks += [Heading("What it looks like"), *pictures]
     if CEILING in measured and OBJECTS in measured:
         blocks += stride.blocks(measured[OBJECTS], measured[CEILING])
-    if complete and all(name in results for name in pretraining.run_names(lrs)):
-        blocks += pretraining.blocks(results, seeds, lrs, options["shipped"])
+    if complete:
+        blocks += pretraining.blocks(results, options)
     for name, section in ((FOOTPRINT, cost.footprint), (REALTIME, cost.realtime)):
         if name in measured:
             blocks += [*section(measured[name]), machine_line(measured[name])]
@@ -57,8 +60,7 @@ def report(results: dict[str, dict], pictures: list[Scenes] = ()) -> list[Block]
 
 def intro(options: dict, results: dict[str, dict]) -> str:
     """The command, and what it cost."""
-    again = [table.run_name(row, options["seeds"][0]) for row in table.ROWS]  # which are other runs over again
-    runs = [result for name, result in results.items() if "/" in name and name not in again]
+    runs = [result for name, result in results.items() if "/" in name and name not in table.chosen(options)]
     if not runs:
         return f"`{options['command']}`"
     seeds, hours = ", ".join(map(str, options["seeds"])), sum(run.get("seconds", 0) for run in runs) / 3600

@@ -100,9 +100,9 @@ def segment(network, trunk, pad, height: int, width: int, classes: int, cores: i
     return found | {"peak": machine.peak(), "threads": cpu.num_threads(), "bound": len(my_cores()) == cores}
 
 
-def speed(network, trunk, pad, height: int, width: int, batch: int, classes: int) -> dict:
+def speed(network, trunk, pad, height: int, width: int, batch: int, classes: int, fc: int | None = None) -> dict:
     """Medians of the steps of a run, and of pictures segmented one by one."""
-    model = MODELS[network](classes, trunk, pad)
+    model = MODELS[network](classes, trunk, pad, fc=fc)
     _, _, seconds = learn(model, (batch, height, width), WARM + STEPS)
     milliseconds, _ = look(model, height, width, STEPS)
     training_ms = 1000 * median(seconds[WARM:]) / batch

@@ -41,12 +41,16 @@ class Options(Namespace):
     trained_on, the number of pictures without the held-out tenth.
     """
 
+    fc = rate_steps = mean_of = None
+    skip_scale = (1.0, 1.0)
+
     def settings(self, model: str, start: str, **others) -> SegmentationSettings:
         """The settings of a run; whatever is not named is as `python -m minifcn.train` has it by default.
 
         start: VGG, SCRATCH or a checkpoint.
         """
-        chosen = {name: getattr(self, name) for name in ("data", "steps", "trunk", "batch", "scale")}
+        chosen = {name: getattr(self, name) for name in ("data", "steps", "trunk", "fc", "batch", "scale")}
+        chosen |= {} if start == SCRATCH else {"skip_scale": self.skip_scale}  # it fits the VGG weights' pools
         chosen |= {"model": model, "held_out": True, "init": {VGG: self.vgg, SCRATCH: None}.get(start, start)}
         settings = SegmentationSettings(**chosen | others)
         epoch = int(self.trained_on * settings.fraction) // settings.batch

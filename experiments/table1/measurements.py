@@ -54,7 +54,7 @@ def measure(folder: Path, options: Options, stop) -> None:
         scenes.draw(results, reported, scenes.extremes(scenes.diameters(reported)), networks)
     height, width = reported[0][1].shape
     speed = {"trunk": options.trunk, "pad": "same", "height": height, "width": width, "batch": options.batch}
-    speed["classes"] = len(reported.classes)
+    speed |= {"classes": len(reported.classes), "fc": options.fc}
     latencies = cost.latencies([(height, width), (2 * height, 2 * width)], len(reported.classes))
     makers = {
         SPEED: [partial(cost.measure, cost.speed, {"network": model} | speed, threads=1) for model in MODELS],

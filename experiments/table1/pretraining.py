@@ -18,6 +18,7 @@ MODEL = "fcn16s"
 STARTS = {VGG: "from VGG weights", SCRATCH: "from scratch"}
 FRACTIONS = (0.125, 0.25, 0.5, 1.0)
 SHARE = 0.9  # of the final Jaccard from scratch: "an acceptable result"
+RACE = "network | seed | goal | from VGG: steps | s | from scratch: steps | s | from VGG past its end: steps | s"
 RACERS = ("fcn32s", "fcn16s")  # of the table, each from both starts
 PRETRAINING_SECONDS = 6386  # of the shipped weights, one core; data/weights/README.md gives the minutes
 
@@ -53,9 +54,9 @@ def races(records: dict[str, dict], seeds: list[int]) -> list[dict]:
     found = []
     for model, seed in product(RACERS, seeds):
         vgg, scratch = (records[run_name(f"{model}_{start}", seed)] for start in STARTS)
-        goal = SHARE * (scratch["course"][-1][2] or 0)
-        race = {"model": model, "seed": seed, "goal": goal, "first": scratch["course"][0][0]}  # the first validation
-        found.append(race | {VGG: reached(vgg, goal), SCRATCH: reached(scratch, goal)})
+        end, first = scratch["course"][-1][2] or 0, scratch["course"][0][0]  # the first validation
+        race = {"model": model, "seed": seed, "goal": SHARE * end, "first": first, "end": reached(vgg, end)}
+        found.append(race | {VGG: reached(vgg, SHARE * end), SCRATCH: reached(scratch, SHARE * end)})
     return found
 
 
@@ -87,20 +88,29 @@ def verdicts(races: list[dict], pretraining: float | None) -> list[Verdict]:
     return found
 
 
-def blocks(records: dict[str, dict], seeds: list[int], lrs: list[float], shipped: bool) -> list[Block]:
-    """shipped: whether the VGG weights are the shipped ones, whose pretraining is known."""
-    found = races(records, seeds)
-    race_rows = [[r["model"], str(r["seed"]), percent(r["goal"]), *cells(r[VGG]), *cells(r[SCRATCH])] for r in found]
+def blocks(records: dict[str, dict], options: dict) -> list[Block]:
+    """The races of the table's runs, and the grid where it was run.  options: as options.json has them."""
+    found, grid = races(records, options["seeds"]), run_names(options["lrs"])
+    whens = [cells(r[VGG]) + cells(r[SCRATCH]) + cells(r["end"]) for r in found]
+    rows = [[r["model"], str(r["seed"]), percent(r["goal"]), *when] for r, when in zip(found, whens, strict=True)]
+    made = [
+        Heading("Do pretrained weights cut the time?"),
+        *verdicts(found, PRETRAINING_SECONDS if options["shipped"] else None),  # of others it is not known
+        prose("races"),
+        Table(RACE.split(" | "), rows),
+    ]
+    return made + (fraction_blocks(records, options) if all(name in records for name in grid) else [])
+
+
+def fraction_blocks(records: dict[str, dict], options: dict) -> list[Block]:
+    """What the grid of fractions and learning rates found."""
+    lrs = options["lrs"]
     grid = {(start, f): [records[grid_name(start, f, lr)] for lr in lrs] for start, f in product(STARTS, FRACTIONS)}
     scores = {name: [reported(grid[start, f]) for f in FRACTIONS] for start, name in STARTS.items()}
     shares = [f"{f:g} of the pictures" for f in FRACTIONS]
     rates = [[f"{STARTS[start]}, {f:g}", *map(percent, map(held_out_score, grid[start, f]))] for start, f in grid]
     return [
-        Heading("Do pretrained weights cut the time?"),
-        *verdicts(found, PRETRAINING_SECONDS if shipped else None),
-        prose("races"),
-        Table(["network", "seed", "goal", "from VGG: steps", "s", "from scratch: steps", "s"], race_rows),
-        prose("fractions", model=MODEL, seed=seeds[0]),
+        prose("fractions", model=MODEL, seed=options["seeds"][0]),
         Table(["start", *shares], [[name, *map(percent, values)] for name, values in scores.items()]),
         "Jaccard on the held-out tenth for each learning rate of the grid:",
         Table(["start, fraction", *(f"lr {lr:g}" for lr in lrs)], rates),

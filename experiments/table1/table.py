@@ -4,8 +4,9 @@
                        +--> FCN-32s, trained on    (the control)            from VGG:     16s, 8s ("at once")
 
 Every run has the same number of steps after whatever it starts from; with the same seed, the same order of pictures and
-augmentation. With the first seed each learning rate is run, and the best is the row's; so the learning rate of a row,
-like the checkpoint of a run, is chosen on a held-out tenth of train. The reported split is scored once a run.
+augmentation. With the first seed each learning rate is run, and the best is the row's (or in short runs, one for each
+kind of start); so the learning rate of a row, like the checkpoint of a run, is chosen on a held-out tenth of train. The
+reported split is scored once a run.
 """
 
 from collections.abc import Iterable
@@ -70,13 +71,35 @@ def jobs(options: Options, root: Path) -> list[Job]:
         run, first = run_name(name, seed), run_name(name, options.seeds[0])
         parents = (run_name(row.start, seed),) if row.start in ROWS else ()
         settings = options.settings(row.model, checkpoint_of(root, *parents) if parents else row.start, seed=seed)
-        if run == first:
-            grid = {grid_name(name, lr): replace(settings, lr=lr) for lr in options.lrs}
+        like = rates_name(leader(name)) if options.rate_steps else first
+        if run == first and like in (run, rates_name(name)):
+            tried = replace(settings, steps=options.rate_steps or settings.steps)
+            grid = {grid_name(name, lr): replace(tried, lr=lr) for lr in options.lrs}
             made += [Job(choice, at_rate, parents, may_diverge=True) for choice, at_rate in grid.items()]
-            made.append(Job(run, after=tuple(grid)))
-        else:
-            made.append(Job(run, settings, (first, *parents), rate_of=first))
+            made.append(Job(like, after=tuple(grid)))
+        if run != like:
+            made.append(Job(run, settings, (like, *parents), rate_of=like))
     return made
+
+
+def leader(row: str) -> str:
+    """The first row with a row's kind of start: VGG weights, none, or another row's network."""
+
+    def kind(name: str) -> str:
+        return "a row" if ROWS[name].start in ROWS else ROWS[name].start
+
+    return next(name for name in ROWS if kind(name) == kind(row))
+
+
+def rates_name(row: str) -> str:
+    """The best of a row's short runs, where learning rates are chosen in such."""
+    return f"table/{row}/rates"
+
+
+def chosen(options: dict) -> list[str]:
+    """The records that are other runs over again, chosen from them."""
+    short = options.get("rate_steps")
+    return [rates_name(row) if short else run_name(row, options["seeds"][0]) for row in ROWS]
 
 
 def grid_name(row: str, lr: float) -> str:
@@ -96,29 +119,48 @@ def scores(row: str, records: dict[str, dict], seeds: list[int]) -> list[float]:
     return [records[run_name(row, seed)]["scores"]["jaccard"] for seed in seeds]
 
 
-def blocks(records: dict[str, dict], seeds: list[int], lrs: list[float], speeds: dict) -> list[Block]:
-    """The table, the paired differences and the courses. speeds: of each network, alone on the machine (cost.py)."""
+def blocks(records: dict[str, dict], options: dict, speeds: dict) -> list[Block]:
+    """The table, the paired differences, the classes and the courses.
+
+    options: as options.json has them.  speeds: of each network, alone on the machine (cost.py).
+    """
+    seeds = options["seeds"]
     some, each = records[run_name("fcn32s_vgg", seeds[0])], [f"seed {seed}" for seed in seeds]
+    part = f" (mean of {', '.join(names)})" if (names := options.get("mean_of")) else ""
     plot = courses({r.name: [records[run_name(row, seed)]["course"] for seed in seeds] for row, r in ROWS.items()})
     return [
         Heading("The table"),
-        prose("the table", split=some["split"], steps=some["steps"], batch=some["settings"]["batch"]),
-        rates(records, seeds, lrs),
+        prose("the table", split=some["split"] + part, steps=some["steps"], batch=some["settings"]["batch"]),
+        rates(records, options),
         Table(HEADER + each, [line(row, records, seeds, speeds) for row in ROWS]),
         prose("differences"),
         Table(["difference", "what it tells", "mean", "s.d.", *each], differences(records, seeds)),
+        prose("classes"),
+        by_class(records, seeds),
         Plot("courses", plot, "Jaccard on the held-out tenth over the steps of each run: mean of the seeds, and range"),
     ]
 
 
-def rates(records: dict[str, dict], seeds: list[int], lrs: list[float]) -> str:
+def by_class(records: dict[str, dict], seeds: list[int]) -> Table:
+    """The Jaccard of each class in each row, mean over the seeds; a dash where it is neither there nor predicted."""
+    found = {row: [records[run_name(row, seed)]["scores"]["class_jaccard"] for seed in seeds] for row in ROWS}
+    lines = []
+    for name in found["fcn32s_vgg"][0]:
+        known = [[run[name] for run in runs if run[name] is not None] for runs in found.values()]
+        lines.append([name, *(f"{100 * mean(values):.1f}" if values else "-" for values in known)])
+    return Table(["class", *(row.name for row in ROWS.values())], lines)
+
+
+def rates(records: dict[str, dict], options: dict) -> str:
     """How the learning rates were chosen, and where a better one may lie outside the grid."""
+    seeds, lrs, short = options["seeds"], options["lrs"], options.get("rate_steps")
     if len(lrs) == 1:
         return prose("one rate", lr=lrs[0])
     chosen = {name: records[run_name(name, seeds[0])]["settings"]["lr"] for name in ROWS}
     edge = ", ".join(f"{ROWS[name].name} ({lr:g})" for name, lr in chosen.items() if lr in (min(lrs), max(lrs)))
     edge = edge and f" At an edge of that grid: {edge}."
-    return prose("rates", lrs=", ".join(f"{lr:g}" for lr in lrs), seed=seeds[0], edge=edge)
+    short = f", in runs of {short} steps, one for each kind of start" if short else ""
+    return prose("rates", lrs=", ".join(f"{lr:g}" for lr in lrs), seed=seeds[0], short=short, edge=edge)
 
 
 def line(row: str, records: dict[str, dict], seeds: list[int], speeds: dict[str, dict]) -> list[str]:

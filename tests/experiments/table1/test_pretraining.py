@@ -95,7 +95,8 @@ def test_the_grid_shows_the_best_learning_rate_of_each_share():
                 score = {"chosen": {"jaccard": 0.3 if better else 0.2}, "steps": 40, "settings": {"model": "fcn16s"}}
                 score |= {"scores": {"jaccard": 0.1 * i + (0.05 if better else 0.01) + (0.3 if start == "vgg" else 0)}}
                 found[pretraining.grid_name(start, fraction, lr)] = score
-    tables = [b for b in pretraining.blocks(found, SEEDS, LRS, False) if isinstance(b, Table)]
+    options = {"seeds": SEEDS, "lrs": LRS, "shipped": False}
+    tables = [b for b in pretraining.blocks(found, options) if isinstance(b, Table)]
     assert tables[1].rows == [
         ["from VGG weights", "35.0", "45.0", "55.0", "65.0"],
         ["from scratch", "5.0", "15.0", "25.0", "35.0"],
@@ -105,6 +106,15 @@ def test_the_grid_shows_the_best_learning_rate_of_each_share():
         ["from VGG weights, 0.25", "20.0", "30.0"],
     ]
     assert all(len(row) == len(t.header) for t in tables for row in t.rows)
+
+
+def test_races_are_told_without_the_grid():
+    """SLOW ends with 0.4: from VGG it is passed at step 20, nine tenths of it at step 10."""
+    found = records(((10, 1.0, 0.37), (20, 2.0, 0.5)))
+    options = {"seeds": SEEDS, "lrs": LRS, "shipped": False}
+    (races,) = (b for b in pretraining.blocks(found, options) if isinstance(b, Table))
+    assert races.rows[0] == ["fcn32s", "0", "36.0", "10", "1", "30", "3", "20", "2"]
+    assert len(races.header) == 9 and len(races.rows) == 4
 
 
 def test_the_cost_in_the_code_is_the_card_s():

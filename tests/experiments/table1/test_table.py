@@ -11,6 +11,7 @@ from experiments.table1.table import ROWS, run_name
 from minifcn.errors import InputError
 
 SEEDS, LRS = [0, 1], [0.01, 0.03]
+OPTIONS = {"seeds": SEEDS, "lrs": LRS}
 
 
 @pytest.fixture(scope="module")
@@ -89,13 +90,13 @@ def test_all_diverged(jobs, tmp_path):
         choose(jobs["table/fcn8s_vgg/seed0"], tmp_path, records)
 
 
-def record(jaccard, seconds=10.0):
+def record(jaccard, seconds=10.0, **by_class):
     return {
         "steps": 8,
         "seconds": seconds,
         "peak_memory_bytes": 150_000_000,
         "split": "test",
-        "scores": {"jaccard": jaccard},
+        "scores": {"jaccard": jaccard, "class_jaccard": {"sky": jaccard, "car": None} | by_class},
         "course": [[4, seconds / 2, jaccard / 2], [8, seconds, jaccard]],
         "settings": {"lr": 0.01, "batch": 2},
     }
@@ -138,7 +139,7 @@ def test_differences_are_of_the_same_seed(records):
 def test_the_blocks_hold_every_row(records, monkeypatch):
     seen = {}
     monkeypatch.setattr(table, "courses", lambda lines: seen.update(lines))
-    blocks = table.blocks(records, SEEDS, LRS, {})
+    blocks = table.blocks(records, OPTIONS, {})
     tables = [block for block in blocks if isinstance(block, table.Table)]
     assert [row[0] for row in tables[0].rows] == [row.name for row in ROWS.values()]
     assert all(len(row) == len(t.header) for t in tables for row in t.rows)
@@ -152,9 +153,9 @@ def test_validations_are_spread_over_a_run(options):
 
 
 def test_rates_at_the_edge_of_the_grid_are_named(records):
-    assert "At an edge of that grid: FCN-32s from VGG weights (0.01)" in table.rates(records, SEEDS, [0.01, 0.03])
-    assert "edge" not in table.rates(records, SEEDS, [0.003, 0.01, 0.03])
-    assert table.rates(records, SEEDS, [0.01]).startswith("Learning rate 0.01 for all.")
+    assert "At an edge of that grid: FCN-32s from VGG weights (0.01)" in table.rates(records, OPTIONS)
+    assert "edge" not in table.rates(records, OPTIONS | {"lrs": [0.003, 0.01, 0.03]})
+    assert table.rates(records, OPTIONS | {"lrs": [0.01]}).startswith("Learning rate 0.01 for all.")
 
 
 def test_a_system_that_does_not_tell_memory(records):
@@ -168,3 +169,52 @@ def test_the_best_row_of_a_network(records):
         held_out = {row: {"chosen": {"jaccard": 0.9 if row == better else 0.2}} for row in ROWS}
         found = {name: r | held_out[name.split("/")[1]] for name, r in records.items()}
         assert table.best_mean("fcn8s", found, SEEDS) == pytest.approx(mean)
+
+
+def test_the_classes_of_each_row(records):
+    """sky: the row's own score, mean of the seeds; car: in seed 1 of the last row alone."""
+    last = [*ROWS][-1]
+    records = records | {run_name(last, 1): record(0.9, car=0.25)}
+    found = table.by_class(records, SEEDS)
+    assert found.header == ["class", *(row.name for row in ROWS.values())]
+    assert found.rows[0] == ["sky", *(f"{10 * (i + 1) + 0.5:.1f}" for i in range(7)), "85.0"]
+    assert found.rows[1] == ["car", *"-------", "25.0"]
+
+
+# --- learning rates chosen in short runs ---
+
+
+def test_short_runs_choose_a_rate_for_each_kind_of_start(options):
+    short = Options(**vars(options) | {"rate_steps": 3})
+    jobs = {job.name: job for job in table.jobs(short, Path("root"))}
+    leaders = {"vgg": "fcn32s_vgg", "scratch": "fcn32s_scratch", "row": "fcn16s_fcn32s"}
+    assert {name for name in jobs if "/lr" in name} == {f"table/{x}/lr{lr}" for x in leaders.values() for lr in LRS}
+    assert {jobs[f"table/{x}/lr0.01"].settings.steps for x in leaders.values()} == {3}
+    assert jobs["table/fcn32s_scratch/rates"].after == ("table/fcn32s_scratch/lr0.01", "table/fcn32s_scratch/lr0.03")
+    kinds = {"fcn16s_scratch": "scratch", "fcn8s_vgg": "vgg", "fcn8s_fcn16s": "row", "fcn32s_on": "row"}
+    for row, kind in kinds.items():
+        for seed in SEEDS:
+            job = jobs[run_name(row, seed)]
+            assert job.rate_of == f"table/{leaders[kind]}/rates" == job.after[0] and job.settings.steps == 8
+    assert jobs["table/fcn16s_fcn32s/lr0.03"].after == ("table/fcn32s_vgg/seed0",)
+    assert jobs["table/fcn16s_fcn32s/seed0"].after == ("table/fcn16s_fcn32s/rates", "table/fcn32s_vgg/seed0")
+    seen = set()
+    for job in jobs.values():
+        assert set(job.after) <= seen, job.name
+        seen.add(job.name)
+    assert len(jobs) == 3 * (2 + 1) + 8 * 2
+
+
+def test_records_that_are_other_runs_over_again(options, jobs):
+    """They are not counted among the runs that a report cost."""
+    assert table.chosen(OPTIONS) == [name for name, job in jobs.items() if job.settings is None]
+    short = {job.name: job for job in table.jobs(Options(**vars(options) | {"rate_steps": 3}), Path("root"))}
+    twice = {name for name, job in short.items() if job.settings is None}
+    assert twice <= set(table.chosen(OPTIONS | {"rate_steps": 3}))
+
+
+def test_skips_have_their_scale_but_from_scratch(options):
+    scaled = Options(**vars(options) | {"skip_scale": [0.01, 0.002], "fc": 24})
+    assert scaled.settings("fcn8s", "vgg").skip_scale == scaled.settings("fcn8s", "x.st").skip_scale == (0.01, 0.002)
+    assert scaled.settings("fcn8s", "scratch").skip_scale == (1.0, 1.0) == options.settings("fcn8s", "vgg").skip_scale
+    assert scaled.settings("fcn8s", "scratch").fc == 24 and options.settings("fcn8s", "vgg").fc is None

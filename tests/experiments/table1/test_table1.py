@@ -147,6 +147,10 @@ def test_other_options_do_not_mix_with_what_is_there(made, data, capsys):
         ("--lr 0.1 0", "--lr: expected more than 0, received 0.0"),
         ("--batch 0", "--batch: expected more than 0"),
         ("--batch 2", "--batch 2: some runs have 1 pictures of"),
+        ("--fc 0", "--fc: expected more than 0"),
+        ("--rate-steps 0", "--rate-steps: expected more than 0"),
+        ("--batch 1 --rate-steps 1", "--rate-steps: parts of the pictures need all rates in full; add --without pre"),
+        ("--batch 1 --mean-of square sky", "--mean-of sky: no class of"),
         ("--init nowhere.pth", "nowhere.pth"),
         ("--trunk vgg16", "weights are shipped for vgg_quarter, not for vgg16"),
     ],
@@ -234,6 +238,28 @@ def test_a_report_from_before_contents_were_kept_goes_on(data, tmp_path, idle):
     path.write_text(json.dumps({name: value for name, value in before.items() if name not in ("contents", "without")}))
     assert exit_status(table1.main, *options) == 0
     assert json.loads(path.read_text()) == before
+
+
+def test_options_that_are_not_the_default_are_in_the_command_and_decide(data, tmp_path, idle, capsys):
+    given = "--batch 1 --fc 24 --skip-scale 0.01 0.002 --mean-of disc ground --without pretraining --rate-steps 3"
+    options = ["--data", data, "--out", tmp_path, *given.split()]
+    assert exit_status(table1.main, *options) == 0
+    said = json.loads((tmp_path / "table1_shapes" / "results" / "options.json").read_text())["command"]
+    assert said.endswith("--without pretraining --rate-steps 3 --fc 24 --skip-scale 0.01 0.002 --mean-of disc ground")
+    options[options.index("24")] = "32"
+    assert "a report with other options (fc 24, now 32)" in fails(capsys, table1.main, *options)
+
+
+def test_the_mean_of_some_classes_is_what_is_reported(made, tmp_path):
+    for path in (made / "results").glob("*.json"):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    options = json.loads((tmp_path / "options.json").read_text())
+    (tmp_path / "options.json").write_text(json.dumps(options | {"mean_of": ["ground", "disc"]}))
+    by_class = json.loads((made / "results" / "table__fcn16s_vgg__seed1.json").read_text())["scores"]["class_jaccard"]
+    found = build.read(tmp_path)
+    expected = ((by_class["ground"] or 0) + (by_class["disc"] or 0)) / 2
+    assert found["table/fcn16s_vgg/seed1"]["scores"]["jaccard"] == pytest.approx(expected)
+    assert "Jaccard in per cent on test (mean of ground, disc), scored" in markdown(build.report(found))
 
 
 def test_two_at_once_are_refused(data, tmp_path, idle, capsys):
