@@ -92,6 +92,12 @@ WRONG = {
             ("ds = np.exp(log_p)", f"ds = np.exp(s) / {SUM}"),
         ],
         "the largest score of all pixels": [("s.max(axis=1, keepdims=True)", "s.max()")],
+        "p[np.arange(n), label].": [("log_p[np.arange(n), label]", "log_p[:, label]")],
+        "label], before the mean": [("log_p[np.arange(n), label].sum() / n", "log_p[:, label].mean()")],
+        "label], in loss and gradient": [
+            ("log_p[np.arange(n), label]", "log_p[:, label]"),
+            ("ds[np.arange(n), label]", "ds[:, label]"),
+        ],
         "The gradient has the wrong sign": [("ds / n", "-ds / n")],
         "The 1 at the label is missing": [("    ds[np.arange(n), label] -= 1\n", "")],
         "Void pixels get a gradient": [
@@ -192,6 +198,9 @@ WRONG = {
         "missing, the first": [("step = 16", "step = 8")],
         "missing, the last": [("step > 0", "step > 1")],
         "Only the first 32": [("for (int c = lane; c < C; c += 32)", "int c = lane;\n    if (c < C)")],
+        "the last C % 32 channels": [
+            ("c = lane; c < C; c += 32", "c = lane * (C / 32); c < (lane + 1) * (C / 32); c++")
+        ],
         "32 times the sum": [("c = lane", "c = 0"), ("c += 32", "c++")],
         "the sum of x alone": [(" * w[c]", "")],
         "the score of pixel 0": [("x[p * C + c]", "x[c]")],

@@ -166,6 +166,9 @@ def slips(x, w, bias) -> dict:
         "Only the first 32 channels count. A lane goes on to c + 32, c + 64, ... while there are channels.": (
             x[:, :32] @ w[:32] + bias
         ),
+        "C / 32 rounds down, so the last C % 32 channels are in no lane's share. Begin at c = lane, in steps of 32.": (
+            x[:, : x.shape[1] // 32 * 32] @ w[: x.shape[1] // 32 * 32] + bias
+        ),
         "Every lane sums all channels, and the shuffles add up 32 times the sum. Begin at c = lane, in steps of 32.": (
             32 * whole + bias
         ),

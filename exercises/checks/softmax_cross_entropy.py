@@ -83,6 +83,20 @@ def one_largest(scores, labels, ignore):
     return -log_p[right == 1].sum() / n, np.where(labelled, np.exp(log_p) - right, 0) / n
 
 
+def crossed(loss_by, gradient=False):
+    """Each pixel is paired with the labels of all. loss_by: n -> what the sum of n x n numbers is divided by."""
+
+    def wrong(scores, labels, ignore):
+        log_p, right, labelled = pieces(scores, labels, ignore)
+        label, n = labels[labels != ignore], labelled.sum()
+        dscores = np.exp(log_p) - right
+        if gradient:
+            dscores = np.exp(log_p) - np.isin(np.arange(scores.shape[3]), label)
+        return -log_p[labels != ignore][:, label].sum() / loss_by(n), dscores * labelled / n
+
+    return wrong
+
+
 def upside_down(scores, labels, ignore):
     loss, dscores = truth(scores, labels, ignore)
     return loss, -dscores
@@ -159,6 +173,10 @@ LARGE_BACK = (
     np.array([[1 / 2 - 1, 0, 1 / 2], [1 / 3, 1 / 3 - 1, 1 / 3]]).reshape(1, 1, 2, 3) / 2,
 )
 
+PAIRED = (
+    "Each pixel is paired with the labels of all: p[:, label] is n x n. Pixel i has its own: p[np.arange(n), label]"
+)
+
 PART = Part(
     function="softmax_cross_entropy",
     results=("loss", "dscores"),
@@ -201,6 +219,9 @@ PART = Part(
         "you take exp: the probabilities stay the same.": overflowing,
         "You subtract the largest score of all pixels. Where all scores of a pixel are far below it, each exp is 0, "
         "and so is their sum. Subtract each pixel's own largest.": one_largest,
+        f"{PAIRED}.": crossed(lambda n: n),
+        f"{PAIRED}, before the mean.": crossed(lambda n: n * n),
+        f"{PAIRED}, in loss and gradient.": crossed(lambda n: n, gradient=True),
         "The gradient has the wrong sign. It is p - [l = label]: negative for the label, whose score should grow.": (
             upside_down
         ),
