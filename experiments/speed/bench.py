@@ -45,7 +45,7 @@ TOYTOWN = {"trunk": "vgg_quarter", "classes": 9, "N": 2, "H": 160, "W": 192, "pa
 
 
 def main() -> None:
-    parts = {f.__name__: f for f in (layers, networks, fastest, memory, toytown, processes, growth, threads)}
+    parts = {f.__name__: f for f in (layers, networks, fastest, memory, frozen, toytown, processes, growth, threads)}
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", choices=parts, default=[*parts])
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "benchmarks.md")
@@ -183,8 +183,24 @@ def memory(_: int) -> list[str]:
     return shown(lines)
 
 
+def frozen(rounds: int) -> list[str]:
+    """(e) Training the whole of VGG-16, and all of it but its first two blocks."""
+    lines = ["## FCN-8s, VGG-16 with fc 512: training step of 2 pictures of 240 x 320, blocks frozen", ""]
+    lines += ["Peak memory is that of a process that takes three steps, in 10^9 bytes.", ""]
+    heads = ("minifcn, s", "tuned, s", "ratio", "kept, s", "ratio", "minifcn, GB", "tuned, GB", "kept, GB")
+    lines += row("--freeze", *heads) + row(*9 * ["---"])
+    sides = [MINIFCN, TUNED, TUNED_KEPT]
+    for blocks in (0, 2):
+        job = FULL | {"kind": "train", "network": "fcn8s", "pad": "same", "N": 2, "H": 240, "W": 320, "fc": 512}
+        job |= {"freeze": blocks, "warm": 3}
+        ours, *theirs = fresh(sides, job, rounds, 1e-3).values()
+        cells = [f"{ours:.2f}"] + [cell for s in theirs for cell in (f"{s:.2f}", f"**{s / ours:.2f}**")]
+        lines += row(blocks, *cells, *(f"{peak(c, job) / 1e9:.2f}" for c in sides))
+    return shown(lines)
+
+
 def toytown(rounds: int) -> list[str]:
-    """(e) The default training step."""
+    """(f) The default training step."""
     lines = ["## The default step: toytown, `vgg_quarter`, 2 pictures of 160 x 192", ""]
     lines += row("network", "threads", "minifcn, s", "tuned, s", "ratio", "plain") + row(*6 * ["---"])
     for network in ("fcn32s", "fcn16s"):
@@ -200,7 +216,7 @@ def toytown(rounds: int) -> list[str]:
 
 
 def processes(rounds: int) -> list[str]:
-    """(f) Small networks: one process of one thread or two, and two processes."""
+    """(g) Small networks: one process of one thread or two, and two processes."""
     lines = ["## Small networks: `vgg_quarter`, training steps, dropout off", ""]
     lines += ["Ratios are of PyTorch's time to that of two processes; all have two cores.", ""]
     heads = ("1 thread, s", "2 threads, s", "2 processes, s", "all-reduce, s", "tuned, s", "ratio", "kept, s", "ratio")
@@ -218,7 +234,7 @@ def processes(rounds: int) -> list[str]:
 
 
 def growth(rounds: int) -> list[str]:
-    """(g) Time against the picture's area and the batch."""
+    """(h) Time against the picture's area and the batch."""
     lines = ['## Growth: training step of FCN-32s, full width, pad "same"', ""]
     lines += row("batch", "picture", "pixels", "seconds", "time an area of the first") + row(*5 * ["---"])
     first = None
@@ -231,7 +247,7 @@ def growth(rounds: int) -> list[str]:
 
 
 def threads(rounds: int) -> list[str]:
-    """(h) One thread against two."""
+    """(i) One thread against two."""
     lines = ["## One thread against two: training step of FCN-32s, full width, 360 x 480, pad 100", ""]
     lines += row("", "1 thread, s", "2 threads, s", "ratio") + row(*4 * ["---"])
     for side in (MINIFCN, TUNED):

@@ -26,7 +26,7 @@ def weights(job: dict) -> dict[str, np.ndarray]:
     """Random parameters by name, weights (KH,KW,C,K): He's for the trunk, small numbers for scores and biases."""
     rng = np.random.default_rng(2)
     *widths, fc = WIDTHS[job["trunk"]]
-    L = job["classes"]
+    fc, L = job.get("fc") or fc, job["classes"]
     shapes, channels = {}, 3
     for block, (convs, width) in enumerate(zip(CONVS, widths, strict=True), 1):
         for i in range(1, convs + 1):
@@ -42,6 +42,11 @@ def weights(job: dict) -> dict[str, np.ndarray]:
         found[f"{name}.weight"] = w
         found[f"{name}.bias"] = rng.standard_normal(shape[3], dtype=np.float32) * np.float32(0.01)
     return found
+
+
+def is_frozen(job: dict, name: str) -> bool:
+    """Whether a parameter lies in one of the first job["freeze"] blocks, which do not learn."""
+    return name.startswith(tuple(f"conv{block}_" for block in range(1, job.get("freeze", 0) + 1)))
 
 
 def bilinear(stride: int, classes: int) -> np.ndarray:

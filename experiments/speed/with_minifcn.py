@@ -27,9 +27,11 @@ def layer(job):
 
 def network(job):
     build = getattr(mf.models, job["network"])
-    model = build(job["classes"], job["trunk"], job["pad"], dropout=job["dropout"])
+    model = build(job["classes"], job["trunk"], job["pad"], dropout=job["dropout"], fc=job.get("fc"))
     for name, array in inputs.weights(job).items():
-        model.parameters()[name].data[...] = array
+        parameter = model.parameters()[name]
+        parameter.data[...] = array
+        parameter.requires_grad &= not inputs.is_frozen(job, name)
     return model
 
 

@@ -59,7 +59,7 @@ class Network:
         self.memory_format = torch.channels_last if self.tuned else torch.contiguous_format
         self.w = {}
         for name, array in inputs.weights(job).items():
-            self.add(name, array)
+            self.add(name, array).requires_grad_(not inputs.is_frozen(job, name))
         for name in ("upscore2", "upscore_pool4")[: len(inputs.SKIPS[self.name])]:
             self.add(f"{name}.weight", inputs.bilinear(2, job["classes"]))
         self.stride = int(self.name[3:-1])
@@ -119,8 +119,9 @@ def cut(x, offset, size):
 def train(job, where="cpu"):
     model = Network(job, where)
     x, labels = data(job, model)
-    weights = [w for name, w in model.w.items() if name.endswith(".weight") and w.requires_grad]
-    biases = [w for name, w in model.w.items() if name.endswith(".bias")]
+    learning = {name: w for name, w in model.w.items() if w.requires_grad}
+    weights = [w for name, w in learning.items() if name.endswith(".weight")]
+    biases = [w for name, w in learning.items() if name.endswith(".bias")]
     groups = [{"params": weights}, {"params": biases, "lr": 2e-4, "weight_decay": 0.0}]
     optimiser = torch.optim.SGD(groups, lr=1e-4, momentum=0.9, weight_decay=5e-4, fused=model.tuned or None)
 

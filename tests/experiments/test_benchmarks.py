@@ -30,6 +30,20 @@ def test_networks_agree(contenders, network, pad, monkeypatch):
     driver.measure(contenders, job | {"kind": "train", "warm": 3}, 1, 1e-4)
 
 
+def test_both_freeze_the_same_and_still_agree(contenders, monkeypatch):
+    import with_minifcn
+    import with_torch
+
+    monkeypatch.setattr(driver, "TURN", 0)
+    job = SMALL | {"network": "fcn8s", "pad": "same", "fc": 24, "freeze": 2, "kind": "train", "warm": 3}
+    ours = with_minifcn.network(job).parameters()
+    theirs = with_torch.Network(job | {"style": "tuned"}).w
+    assert ours["fc7.weight"].shape[-1] == len(theirs["fc7.weight"]) == 24
+    for learns in ({n for n, p in ours.items() if p.requires_grad}, {n for n, w in theirs.items() if w.requires_grad}):
+        assert {name for name in learns if name[:5] in ("conv1", "conv2")} == set() and "conv3_1.weight" in learns
+    driver.measure(contenders[:2], job, 1, 1e-4)
+
+
 @pytest.mark.parametrize("function", ["forward", "input gradient", "weight gradient"])
 def test_layers_agree_and_a_difference_is_told(contenders, function, monkeypatch):
     monkeypatch.setattr(driver, "TURN", 0)
