@@ -1,6 +1,7 @@
 """docs/results.md as text, section by section, from the records in docs/results."""
 
 import json
+from dataclasses import fields
 from pathlib import Path
 from statistics import mean
 
@@ -9,11 +10,14 @@ from experiments.table1.blocks import Plot, markdown
 from experiments.table1.build import machine_line
 from experiments.table1.jobs import ROOT
 from minifcn.datasets.toytown import THIN, WIDE
+from minifcn.training.settings import SegmentationSettings
+from minifcn.weights.shipped import shipped_files
 
 RECORDS, PAGE = ROOT / "docs" / "results", ROOT / "docs" / "results.md"
 LONG = "toytown_long_fcn32s"  # an FCN-32s trained for longer: what colour and position alone are compared with
 FULL_WIDTH = "full_width_fcn16s"  # experiments/full_width.py makes it
 CAMVID = ("camvid_fcn8s", "camvid_fcn8s_vgg")  # the same run from scratch and from the shipped weights
+ABSENT = ("voc",)  # data sets of which a class occurs in no training picture
 CHAIN = "toytown_chain"  # a record: the main job
 SEEDS, MODELS = (0, 1, 2), ("fcn32s", "fcn16s", "fcn8s")
 SCENES = {f"{kind}_objects.png": f"{text}: picture, truth, FCN-16s" for kind, text in scenes.NAMES.items()}
@@ -172,12 +176,15 @@ def command(stages: list[dict]) -> str:
     settings = stages[0]
     named = ("model", "data", "steps", "batch", "lr", "warmup", "clip", "dropout", "val_every", "seed")
     words = {name: settings[name] for name in named} | {"model": " ".join(stage["model"] for stage in stages)}
-    words |= {"crop": " ".join(map(str, settings["crop"]))} if settings["crop"] else {}
-    words |= {"scale_jitter": settings["scale_jitter"]} if settings["scale_jitter"] else {}
-    shipped = f"{settings['trunk']}.safetensors"
-    words["init"] = "vgg" if settings["init"] == shipped else settings["init"] or "scratch"
+    for f in fields(SegmentationSettings):
+        value, default = (list(x) if isinstance(x, tuple) else x for x in (settings.get(f.name, f.default), f.default))
+        if f.metadata.get("help") and f.name not in words and value != default:
+            words[f.name] = " ".join(map(str, value)) if isinstance(value, list) else value
+    shipped = {f"{settings['trunk']}.safetensors": "vgg"}
+    shipped |= {path.name: name for name, path in shipped_files("models").items()}
+    words["init"] = shipped.get(settings["init"], settings["init"] or "scratch")
     options = " ".join(f"--{name.replace('_', '-')} {value}" for name, value in words.items())
-    return f"`python -m minifcn.train {options}`"
+    return f"`python -m minifcn.train {options}{' --allow-absent' * (settings['data'] in ABSENT)}`"
 
 
 def score_row(split: str, scores: dict) -> str:

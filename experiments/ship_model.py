@@ -1,6 +1,6 @@
-"""Ship the network for street scenes: data/models/camvid.safetensors and its card, from a complete run's own files.
+"""Ship a network that works before any training: data/models/NAME.safetensors and its card, from a run's own files.
 
-    python -m experiments.ship_model RUN
+    python -m experiments.ship_model RUN NAME
 
 The run's last checkpoint (of a chain its last network's) is written in float16, without momenta, and scored from that
 file on the split named in the card.
@@ -11,6 +11,7 @@ import hashlib
 import json
 import math
 from pathlib import Path
+from textwrap import fill
 
 import numpy as np
 
@@ -23,11 +24,20 @@ from minifcn.datasets.transforms import Preprocessing
 from minifcn.training.evaluation import evaluate
 from minifcn.weights import checkpoint, load_model
 
-FOLDER, NAME = ROOT / "data" / "models", "camvid"
-SIDE = 480  # the longer side of the pictures it was trained on, to which minifcn.predict scales others
+FOLDER = ROOT / "data" / "models"
+EXPECT = {  # what its user must know
+    "camvid": "It knows streets seen from a car on a few drives through one town, in daylight; on other pictures it "
+    "will err.",
+    "voc": "It knows photographs with an animal or a person in their middle: a cat, cow, dog, horse, person or sheep. "
+    "Of the other classes it saw few pictures or none, and it will take what it does not know for one of these.",
+}
+SEEN = (
+    " `predict` shows it pictures with a longer side of {side} pixels, which it was trained on (`--side 0`: as they "
+    "are). The training pictures belong to their owners and are not in this project."
+)
 CARD = """# {name}: a network that works before any training
 
-Written by `python -m experiments.ship_model runs/{run}{commit}`; not to be edited.
+Written by `python -m experiments.ship_model runs/{run} {name}{commit}`; not to be edited.
 
     python -m minifcn.predict --model {name} MY.jpg
     python -m minifcn.evaluate --model {name} --data {data} --split {split}
@@ -35,7 +45,7 @@ Written by `python -m experiments.ship_model runs/{run}{commit}`; not to be edit
 **What it is.** {model}, trunk {trunk}: {count:,} weights in float16, trained by minifcn on the {pictures} training
 pictures of {data} to tell {L} classes: {classes}.
 
-**Jaccard on {split} ({scored} pictures, whole, at one scale): {jaccard} %** of this very file; pixel accuracy
+**Jaccard on {split} ({scored} pictures, whole, at one scale): {jaccard} %{of}** of this very file; pixel accuracy
 {pixel} %. The last step's weights are shipped, whatever {split} said of others. That it is this network and this way
 of training was chosen with a look at scores on {split}, the only split there is beside train.
 
@@ -43,15 +53,13 @@ of training was chosen with a look at scores on {split}, the only split there is
 |---|---|
 {table}
 
-**What to expect.** It knows streets seen from a car on a few drives through one town, in daylight; on other
-pictures it will err. `predict` shows it pictures with a longer side of {side} pixels, which it was trained on
-(`--side 0`: as they are). The training pictures belong to their owners and are not in this project.
+**What to expect.** {expect}
 
-**Recipe.** From [the shipped VGG weights](../weights/README.md), which saw other photographs:
+**Recipe.** From [the shipped VGG weights](../weights/README.md), which saw other photographs{on}:
 
-    {command}
+{commands}
 
-{minutes} minutes, validation included; other work was on the machine. {machine}
+{minutes} minutes, validation included{last}; other work was on the machine. {machine}
 
 Input: {pixels}. The file says so too.
 
@@ -63,6 +71,8 @@ Input: {pixels}. The file says so too.
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path)
+    parser.add_argument("name", choices=EXPECT)
+    parser.add_argument("--mean-of", nargs="+", metavar="CLASS", help="whose mean is the Jaccard (default: all)")
     parser.add_argument("--commit", help="the commit it ran with, if that is not the present one")
     args = parser.parse_args()
     config, metrics = (json.loads((args.run / name).read_text()) for name in ("config.json", "metrics.json"))
@@ -74,28 +84,37 @@ def main() -> None:
     assert all(np.isfinite(x).all() for x in tensors.values())
     names = "model classes palette values entries colours preprocessing step seed seconds".split()
     FOLDER.mkdir(exist_ok=True)
-    path = FOLDER / f"{NAME}.safetensors"
+    path = FOLDER / f"{args.name}.safetensors"
+    before = checkpoint.load(path)[1]["stages"] if stages[0]["init"] == path.name else []  # it goes on from itself
     kept = {name: meta[name] for name in names if name in meta}
-    checkpoint.save(path, tensors, kept | {"stages": stages, "side": SIDE})
+    side = stages[-1].get("side") or meta.get("longest") or max(open_dataset(data, "train")[0][1].shape)
+    checkpoint.save(path, tensors, kept | {"stages": before + stages, "side": side})
 
-    facts = describe(path, open_dataset(data, reported_split(data))) | {
+    commands = [command(some).strip("`") for some in (before, stages) if some]
+    facts = describe(path, open_dataset(data, reported_split(data)), args.mean_of) | {
+        "name": args.name,
+        "side": side,
         "run": args.run.name,
+        "expect": fill(EXPECT[args.name] + SEEN.format(side=side), 120),
         "commit": f" --commit '{args.commit}'" if args.commit else "",
         "pictures": meta["pictures"],
-        "command": command(stages).strip("`"),
+        "commands": "\n".join(f"    {words}" for words in commands),
+        "on": ", and on from the network that was shipped before" if before else "",
+        "last": " (of the last command)" if before else "",
         "minutes": f"{sum(m['train_seconds'] for m in chain.values()) / 60:.0f}",
         "machine": machine_line([{"machine": config["machine"], "commit": args.commit or commit()}]),
     }
-    (FOLDER / "README.md").write_text(CARD.format(name=NAME, side=SIDE, **facts), encoding="utf-8")
+    (FOLDER / f"{args.name}.md").write_text(CARD.format(**facts), encoding="utf-8")
     print(f"wrote {path.relative_to(ROOT)} and its card: Jaccard {facts['jaccard']} % on {facts['split']}")
 
 
-def describe(path: Path, dataset: Dataset) -> dict:
-    """What the card says of the shipped file, scored anew."""
+def describe(path: Path, dataset: Dataset, mean_of: list[str] | None = None) -> dict:
+    """What the card says of the shipped file, scored anew.  mean_of: the classes whose mean is the Jaccard."""
     model, meta = load_model(path)
     preprocessing = Preprocessing.from_dict(meta["preprocessing"])
     counts = evaluate(model, dataset, "the shipped file")
-    by_class = zip(dataset.classes, counts.class_jaccard(), strict=True)
+    by_class = dict(zip(dataset.classes, counts.class_jaccard(), strict=True))
+    jaccard = np.mean([by_class[name] for name in mean_of]) if mean_of else counts.jaccard()
     return {
         "data": dataset.name,
         "split": dataset.split,
@@ -105,9 +124,12 @@ def describe(path: Path, dataset: Dataset) -> dict:
         "L": len(dataset.classes),
         "classes": ", ".join(dataset.classes),
         "scored": len(dataset),
-        "jaccard": f"{100 * counts.jaccard():.1f}",
+        "jaccard": f"{100 * jaccard:.1f}",
+        "of": f", the mean of {', '.join(mean_of)}" if mean_of else "",
         "pixel": f"{100 * counts.pixel_accuracy():.1f}",
-        "table": "\n".join(f"| {name} | {'absent' if math.isnan(j) else f'{100 * j:.1f}'} |" for name, j in by_class),
+        "table": "\n".join(
+            f"| {name} | {'absent' if math.isnan(j) else f'{100 * j:.1f}'} |" for name, j in by_class.items()
+        ),
         "pixels": preprocessing.describe(),
         "bytes": path.stat().st_size,
         "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),

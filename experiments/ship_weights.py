@@ -154,7 +154,7 @@ def card(trunk: str, runs: list[dict], scores: dict, at: str) -> str:
         "hours": f"{sum(run['metrics']['train_seconds'] for run in runs) / 3600:.1f}",
         "commands": "\n".join(f"    {command(run)}" for run in runs),
         "pixels": Preprocessing.from_dict(meta["preprocessing"]).describe(),
-        "machine": machine_line(runs[-1]["machine"], [at]),
+        "machine": machine_line([{"machine": runs[-1]["machine"], "commit": at}]),
         "table": "\n".join(table),
         "bytes": path.stat().st_size,
         "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),

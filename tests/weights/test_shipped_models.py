@@ -18,7 +18,7 @@ NAME = "camvid"
 
 def test_the_card_names_the_checksum_and_size():
     content = (shipped.folder("models") / f"{NAME}.safetensors").read_bytes()
-    card = (shipped.folder("models") / "README.md").read_text(encoding="utf-8")
+    card = (shipped.folder("models") / f"{NAME}.md").read_text(encoding="utf-8")
     assert hashlib.sha256(content).hexdigest() in card and f"{len(content):,} bytes" in card
     assert len(content) < 6_000_000
     classes = [float(x) for x in re.findall(r"^\| \w+ \| ([\d.]+) \|$", card, re.M)]
@@ -28,7 +28,7 @@ def test_the_card_names_the_checksum_and_size():
 
 def test_it_is_a_whole_network_and_names_no_place():
     model, meta = load_model(shipped.find_model(NAME))
-    assert meta["classes"] == list(CLASSES) and meta["side"] == 480
+    assert meta["classes"] == list(CLASSES) and meta["side"] == 720
     assert all(np.isfinite(p.data).all() and p.data.any() for p in model.parameters().values())
     assert [stage["model"] for stage in meta["stages"]][-1] == model.name
     assert all(stage["data"] == NAME and "/" not in stage["init"] for stage in meta["stages"])
@@ -58,7 +58,7 @@ def test_pictures_are_scaled_to_the_side_it_was_trained_on_unless_told(tmp_path,
         assert exit_status(predict.main, "--model", NAME, tmp_path / "a.png", "--out", tmp_path / "o", *more) == 0
         with Image.open(tmp_path / "o" / "a.png") as mask:
             assert mask.size == (90, 60)
-    assert seen == [(1, 320, 480, 3), (1, 30, 45, 3), (1, 60, 90, 3)]
+    assert seen == [(1, 480, 720, 3), (1, 30, 45, 3), (1, 60, 90, 3)]
 
 
 def test_the_picture_is_where_it_was(tmp_path, monkeypatch):
