@@ -226,11 +226,14 @@ def colour_section(record: dict, trained: dict) -> list[str]:
 
 def run_section(name: str, record: dict) -> list[str]:
     settings, metrics = record["settings"], record["metrics"]
-    last = metrics["validations"][-1]
+    last, init = metrics["validations"][-1], Path(settings["init"] or "").stem
+    there = f" `{init}` is the network of that name that was shipped at that commit." * (
+        init in shipped_files("models")
+    )
     lines = [
         f"## {name}",
         "",
-        command([settings]),
+        command([settings]) + there,
         "",
         machine_line([record]),
         "",
