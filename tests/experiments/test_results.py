@@ -21,19 +21,25 @@ def test_its_pictures_are_there():
     assert not missing
 
 
+def smaller(x):
+    """A record with all its fractions made smaller; names, versions and counts as they are."""
+    if isinstance(x, dict):
+        return {name: smaller(value) for name, value in x.items()}
+    return [smaller(value) for value in x] if isinstance(x, list) else x * 0.7 if isinstance(x, float) else x
+
+
 def test_another_record_makes_another_page(tmp_path, monkeypatch):
     """A sample of the records: with the fractions in one changed, the page changes."""
     shutil.copytree(ROOT / "docs" / "results", tmp_path / "results")
     monkeypatch.setattr(results_page, "RECORDS", tmp_path / "results")
     before = results_page.report()
     paths = sorted((tmp_path / "results").rglob("*.json"))
-    paths = [
-        path for path in paths if not re.search(r"table__.*__lr|stride__|options|colour", path.name)
-    ]  # told of in part
+    in_part = r"table__.*__lr|stride__|options|colour"  # of these the page tells little
+    paths = [path for path in paths if not re.search(in_part, path.name)]
     for path in paths[:: max(1, len(paths) // 8)]:
         content = path.read_text()
-        path.write_text(re.sub(r"\b0\.(\d)", lambda m: f"0.{(int(m[1]) + 3) % 10}", content))
-        assert path.read_text() != content, f"{path.name}: no fraction in it"
+        path.write_text(json.dumps(smaller(json.loads(content))))
+        assert json.loads(path.read_text()) != json.loads(content), f"{path.name}: no fraction in it"
         assert results_page.report() != before, path.name
         path.write_text(content)
 
