@@ -1,56 +1,44 @@
-"""The picture of winograd.md: the data flow of F(4x4, 3x3), with the numbers of one tile and one kernel."""
+"""The picture of winograd.md: the data flow of F(2x2, 3x3), with the numbers of the chapter's tile and kernel."""
 
-import numpy as np
+from operator import itemgetter
+
+from docs.pages import names_of
 
 from .svg import Svg
 
-CELL = 20
-LEFT, MIDDLE, RIGHT = 84, 200, 316  # of the picture, in x
+CELL = 24
+LEFT, MIDDLE, RIGHT = 76, 200, 324  # of the picture, in x
 PICKED = (1, 2)  # a frequency
-
-# Lavin, Gray 2015, section 4.2
-BT = [[4, 0, -5, 0, 1, 0], [0, -4, -4, 1, 1, 0], [0, 4, -4, -1, 1, 0]]
-BT = np.array([*BT, [0, -2, -1, 2, 1, 0], [0, 2, -1, -2, 1, 0], [0, 4, 0, -5, 0, 1]])
-G = np.array([[6, 0, 0], [-4, -4, -4], [-4, 4, -4], [1, 2, 4], [1, -2, 4], [0, 0, 24]]) / 24
-AT = np.array([[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]])
-
-
-def flow():
-    """Return a tile d (6,6) with an edge, a kernel g (3,3) that finds edges, and their outputs y (4,4)."""
-    d = np.array([[0, 0, 0, 1, 1, 1]] * 3 + [[0, 0, 1, 1, 1, 1]] * 3, float)
-    g = np.array([[-1, 0, 1]] * 3, float)
-    return d, g, AT @ (G @ g @ G.T * (BT @ d @ BT.T)) @ AT.T
 
 
 def pictures() -> dict[str, str]:
-    d, g, y = flow()
-    picture = Svg(400, 500)
+    d, g, AT, v, u = itemgetter("tile", "kernel", "AT", "v", "u")(names_of("winograd"))
+    m = v * u
+    picture = Svg(400, 480)
 
-    def square(middle, top, values, colour, label, fill=None):
-        picture.text(middle, top - 13, label, colour)
-        left = middle - CELL * len(values) / 2
-        return picture.grid(left, top, values, CELL, fill=fill or (colour, 0.15), size=12)
+    def square(middle, top, values, colour, label, dark=None):
+        picture.text(middle, top - 12, label, colour)
+        fill = {(i, j): (colour, 0.15) for i in range(len(values)) for j in range(len(values))}
+        if dark:
+            fill[dark] = (colour, 0.5)
+        return picture.grid(middle - CELL * len(values) / 2, top, values, CELL, fill=fill, size=12)
 
-    empty = [[""] * 6] * 6
-    square(LEFT, 32, np.rint(d), "blue", "tile d of x, 6x6")
-    square(RIGHT, 62, np.rint(g), "orange", "kernel g, 3x3")
-    picture.arrow(LEFT, 156, LEFT, 206, "blue")
-    picture.text(LEFT + 10, 180, "BT d B", "blue", anchor="start")
-    picture.arrow(RIGHT, 126, RIGHT, 206, "orange")
-    picture.text(RIGHT - 10, 172, "G g GT", "orange", anchor="end")
-    v = square(LEFT, 210, empty, "blue", "", {PICKED: ("blue", 0.7)})
-    u = square(RIGHT, 210, empty, "orange", "", {PICKED: ("orange", 0.7)})
-    picture.line([v(*PICKED), (MIDDLE - 14, 270)], "blue", dashed=True)
-    picture.line([u(*PICKED), (MIDDLE + 14, 270)], "orange", dashed=True)
-    picture.text(MIDDLE, 270, "x", size=24)
-    picture.text(MIDDLE, 216, "36")
-    picture.text(MIDDLE, 232, "products")
-    picture.line([(MIDDLE, 284), (MIDDLE, 330)])
-    picture.text(LEFT, 346, "6x6 frequencies", "blue")
-    picture.text(RIGHT, 346, "6x6 frequencies", "orange")
-    picture.arrow(MIDDLE, 330, MIDDLE, 390)
-    picture.text(MIDDLE + 10, 364, "sum over channels, then", anchor="start")
-    picture.text(MIDDLE + 10, 380, "AT m A", anchor="start")
-    picture.grid(MIDDLE - 2 * CELL, 394, np.rint(y), CELL, size=12)
-    picture.text(MIDDLE, 488, "tile of y, 4x4: 16 outputs")
+    square(LEFT, 30, d, "blue", "tile d of x, 4x4")
+    square(RIGHT, 42, g, "orange", "kernel g, 3x3")
+    picture.arrow(LEFT, 130, LEFT, 172, "blue")
+    picture.text(LEFT + 10, 150, "BT d B", "blue", anchor="start")
+    picture.arrow(RIGHT, 118, RIGHT, 172, "orange")
+    picture.text(RIGHT - 10, 150, "G g GT", "orange", anchor="end")
+    from_v = square(LEFT, 196, v, "blue", "v: 4x4 frequencies", PICKED)(*PICKED)
+    from_u = square(RIGHT, 196, u, "orange", "u: 4x4 frequencies", PICKED)(*PICKED)
+    to = square(MIDDLE, 290, m, "ink", "", PICKED)(*PICKED)
+    picture.arrow(from_v[0] + CELL / 2, from_v[1] + CELL / 2, to[0] - 9, to[1] - 10, "blue", dashed=True)
+    picture.arrow(from_u[0] - CELL / 2, from_u[1] + CELL / 2, to[0] + 9, to[1] - 10, "orange", dashed=True)
+    picture.text(LEFT, 322, "m = u * v:")
+    picture.text(LEFT, 338, "16 products,")
+    picture.text(LEFT, 354, "place by place")
+    picture.arrow(MIDDLE, 390, MIDDLE, 424)
+    picture.text(MIDDLE + 10, 405, "sum over channels, then AT m A", anchor="start", size=12)
+    picture.grid(MIDDLE - CELL, 426, AT @ m @ AT.T, CELL, size=12)
+    picture.text(MIDDLE + 34, 450, "tile of y, 2x2", anchor="start")
     return {"winograd.svg": str(picture)}
