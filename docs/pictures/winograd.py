@@ -1,56 +1,44 @@
-"""The picture of winograd.md: the data flow of F(4x4, 3x3), with the numbers of one tile and one kernel."""
+"""The picture of winograd.md: the data flow of F(2x2, 3x3), with the numbers of the chapter's tile and kernel."""
 
-import numpy as np
+from operator import itemgetter
+
+from docs.pages import names_of
 
 from .svg import Svg
 
-CELL = 20
-LEFT, MIDDLE, RIGHT = 84, 200, 316  # of the picture, in x
+CELL = 24
+LEFT, MIDDLE, RIGHT = 76, 200, 324  # of the picture, in x
 PICKED = (1, 2)  # a frequency
-
-# Lavin, Gray 2015, section 4.2
-BT = [[4, 0, -5, 0, 1, 0], [0, -4, -4, 1, 1, 0], [0, 4, -4, -1, 1, 0]]
-BT = np.array([*BT, [0, -2, -1, 2, 1, 0], [0, 2, -1, -2, 1, 0], [0, 4, 0, -5, 0, 1]])
-G = np.array([[6, 0, 0], [-4, -4, -4], [-4, 4, -4], [1, 2, 4], [1, -2, 4], [0, 0, 24]]) / 24
-AT = np.array([[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]])
-
-
-def flow():
-    """Return a tile d (6,6) with an edge, a kernel g (3,3) that finds edges, and their outputs y (4,4)."""
-    d = np.array([[0, 0, 0, 1, 1, 1]] * 3 + [[0, 0, 1, 1, 1, 1]] * 3, float)
-    g = np.array([[-1, 0, 1]] * 3, float)
-    return d, g, AT @ (G @ g @ G.T * (BT @ d @ BT.T)) @ AT.T
 
 
 def pictures() -> dict[str, str]:
-    d, g, y = flow()
-    picture = Svg(400, 500)
+    d, g, AT, v, u = itemgetter("tile", "kernel", "AT", "v", "u")(names_of("winograd"))
+    m = v * u
+    picture = Svg(400, 420)
 
-    def square(middle, top, values, colour, label, fill=None):
-        picture.text(middle, top - 13, label, colour)
-        left = middle - CELL * len(values) / 2
-        return picture.grid(left, top, values, CELL, fill=fill or (colour, 0.15), size=12)
+    def square(middle, top, values, colour, label, dark=None):
+        picture.text(middle, top - 12, label, colour)
+        fill = {(i, j): (colour, 0.15) for i in range(len(values)) for j in range(len(values))}
+        if dark:
+            fill[dark] = (colour, 0.5)
+        picture.grid(middle - CELL * len(values) / 2, top, values, CELL, fill=fill, size=12)
 
-    empty = [[""] * 6] * 6
-    square(LEFT, 32, np.rint(d), "blue", "tile d of x, 6x6")
-    square(RIGHT, 62, np.rint(g), "orange", "kernel g, 3x3")
-    picture.arrow(LEFT, 156, LEFT, 206, "blue")
-    picture.text(LEFT + 10, 180, "BT d B", "blue", anchor="start")
-    picture.arrow(RIGHT, 126, RIGHT, 206, "orange")
-    picture.text(RIGHT - 10, 172, "G g GT", "orange", anchor="end")
-    v = square(LEFT, 210, empty, "blue", "", {PICKED: ("blue", 0.7)})
-    u = square(RIGHT, 210, empty, "orange", "", {PICKED: ("orange", 0.7)})
-    picture.line([v(*PICKED), (MIDDLE - 14, 270)], "blue", dashed=True)
-    picture.line([u(*PICKED), (MIDDLE + 14, 270)], "orange", dashed=True)
-    picture.text(MIDDLE, 270, "x", size=24)
-    picture.text(MIDDLE, 216, "36")
-    picture.text(MIDDLE, 232, "products")
-    picture.line([(MIDDLE, 284), (MIDDLE, 330)])
-    picture.text(LEFT, 346, "6x6 frequencies", "blue")
-    picture.text(RIGHT, 346, "6x6 frequencies", "orange")
-    picture.arrow(MIDDLE, 330, MIDDLE, 390)
-    picture.text(MIDDLE + 10, 364, "sum over channels, then", anchor="start")
-    picture.text(MIDDLE + 10, 380, "AT m A", anchor="start")
-    picture.grid(MIDDLE - 2 * CELL, 394, np.rint(y), CELL, size=12)
-    picture.text(MIDDLE, 488, "tile of y, 4x4: 16 outputs")
+    square(LEFT, 30, d, "blue", "tile d, 4x4")
+    square(MIDDLE, 42, g, "orange", "kernel g, 3x3")
+    picture.arrow(LEFT, 132, LEFT, 174, "blue")
+    picture.text(LEFT - 8, 152, "BT d B", "blue", anchor="end")
+    picture.arrow(MIDDLE, 120, MIDDLE, 174, "orange")
+    picture.text(MIDDLE + 8, 152, "G g GT", "orange", anchor="start")
+    square(LEFT, 198, v, "blue", "v", PICKED)
+    square(MIDDLE, 198, u, "orange", "u", PICKED)
+    square(RIGHT, 198, m, "ink", "m", PICKED)
+    picture.text((LEFT + MIDDLE) / 2, 246, "*", size=22)
+    picture.text((MIDDLE + RIGHT) / 2, 246, "=", size=20)
+    picture.text(LEFT - 2 * CELL, 320, "16 frequencies,", anchor="start")
+    picture.text(LEFT - 2 * CELL, 336, "16 products", anchor="start")
+    picture.arrow(RIGHT, 300, RIGHT, 352)
+    picture.text(RIGHT - 10, 320, "sum over channels,", anchor="end")
+    picture.text(RIGHT - 10, 336, "then AT m A", anchor="end")
+    picture.grid(RIGHT - CELL, 358, AT @ m @ AT.T, CELL, size=12)
+    picture.text(RIGHT - 34, 382, "tile of y, 2x2: 4 outputs", anchor="end")
     return {"winograd.svg": str(picture)}
