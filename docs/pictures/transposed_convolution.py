@@ -70,6 +70,10 @@ def tents() -> Svg:
     for i, height in enumerate(total):
         picture.dot(*place(i, height), 4, "orange")
         picture.text(place(i, 0)[0], BASE + 16, i, size=13)
-    picture.text(200, 20, "blue: each score's tent    orange: their sum", size=14)
+    picture.line([(40, 20), (76, 20)], "blue", dashed=True)
+    picture.text(84, 20, "a score's tent", "blue", "start", 14)
+    picture.line([(222, 20), (258, 20)], "orange", 2)
+    picture.dot(240, 20, 4, "orange")
+    picture.text(266, 20, "sum of the tents", "orange", "start", 14)
     picture.text(16, BASE + 46, "scores", "blue", "start", 13)
     return picture
