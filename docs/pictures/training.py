@@ -49,7 +49,7 @@ def rates(curves, constant) -> str:
     plot = Plot(picture, 30, 225, 300, 200, 40, constant)
     for lr, colour in ((0.025, "ink"), (0.05, "ink"), (0.1, "blue"), (0.2, "ink"), (0.4, "orange"), (0.8, "orange")):
         x, y = plot.curve(curves[lr], colour)
-        shift = {0.1: 8, 0.05: -5, 0.2: -18, 0.4: 14, 0.8: -12}.get(lr, 0)  # several end side by side
+        shift = {0.025: -19, 0.2: -15, 0.05: -6, 0.1: 5, 0.4: 14, 0.8: -12}[lr]  # several end side by side
         picture.text(x + 6, y + shift, f"lr {lr:g}", colour, "start", bold=lr == 0.1)
     picture.text(30, 12, "loss", anchor="start")
     picture.text(180, 250, "step")
