@@ -1,7 +1,10 @@
 """Exercise 7: one step of SGD with momentum and weight decay.         Check it: python -m exercises sgd_momentum
 
-    v = momentum v + (g + weight_decay w)        what the step remembers: a running sum of gradients
-    w = w - lr v
+The training chapter has the step with numbers, in its section "The step, by hand". Here you write it down yourself.
+
+v is what a step remembers of the gradients so far, an array as large as w. Each step lets the old v fade to a fraction
+of itself, `momentum`. Then it adds the new gradient as it is. Weight decay adds a little of w to the gradient, before v
+remembers it. Then w moves downhill along the new v.
 
 The rate multiplies v when it is used, not when it is remembered: so a new rate acts at once, on all that v holds.
 

@@ -24,6 +24,8 @@ class Plot:
         picture.line([(left, bottom - height), (left, bottom), (left + width, bottom)], "faint", 1)
         for loss in (0, 1):
             picture.text(left - 5, self.at(1, loss)[1], loss, "faint", "end")
+        picture.text(left, bottom + 11, 1, "faint")
+        picture.text(left + width, bottom + 11, steps, "faint", "end" if steps > 99 else "middle")
         picture.line([self.at(1, constant), self.at(steps, constant)], "faint", 1, dashed=True)
 
     def at(self, step, loss):
@@ -31,63 +33,70 @@ class Plot:
         return across, self.bottom - self.height * min(loss, HIGHEST) / HIGHEST
 
     def curve(self, losses, colour):
-        losses = [*losses]
-        if not all(map(math.isfinite, losses)):
-            losses = losses[: [*map(math.isfinite, losses)].index(False)]
-        self.picture.line([self.at(step, loss) for step, loss in enumerate(losses, 1)], colour, 2)
-        return self.at(len(losses), losses[-1])
+        """losses: of the steps 1, 2, 3, ..., up to the first that is no number; or of some steps, step -> loss."""
+        losses = losses if isinstance(losses, dict) else dict(enumerate(losses, 1))
+        points = []
+        for step, loss in losses.items():
+            if not math.isfinite(loss):
+                break
+            points.append(self.at(step, loss))
+        self.picture.line(points, colour, 2)
+        return points[-1]
 
 
 def rates(curves, constant) -> str:
     picture = Svg(400, 260)
     plot = Plot(picture, 30, 225, 300, 200, 40, constant)
-    for lr, colour in ((0.0001, "ink"), (0.001, "ink"), (0.01, "ink"), (0.1, "blue"), (1, "orange")):
+    for lr, colour in ((0.025, "ink"), (0.05, "ink"), (0.1, "blue"), (0.2, "ink"), (0.4, "orange"), (0.8, "orange")):
         x, y = plot.curve(curves[lr], colour)
-        shift = {0.0001: -3, 1: -17}.get(lr, 0)  # these two end side by side
-        picture.text(x + 6, y + shift, f"lr {lr:g}".replace("1e-04", "0.0001"), colour, "start", bold=lr == 0.1)
+        shift = {0.025: -19, 0.2: -15, 0.05: -6, 0.1: 5, 0.4: 14, 0.8: -12}[lr]  # several end side by side
+        picture.text(x + 6, y + shift, f"lr {lr:g}", colour, "start", bold=lr == 0.1)
     picture.text(30, 12, "loss", anchor="start")
-    picture.text(336, plot.at(1, constant)[1], "constant", "faint", "start")
-    picture.text(330, 243, "step 40", anchor="end")
+    picture.text(180, 250, "step")
     return str(picture)
 
 
-def validation(curves, constant) -> str:
+def validation(curves, validated, constant) -> str:
     picture = Svg(400, 240)
-    plot = Plot(picture, 30, 205, 290, 180, 150, constant)
-    for name, words, colour in (("few", "training", "blue"), ("validation", "validation", "orange")):
-        x, y = plot.curve(curves[name], colour)
+    steps = len(curves["healthy"])
+    plot = Plot(picture, 30, 205, 290, 180, steps, constant)
+    losses = {step: loss for step, (loss, _) in validated.items()}
+    for words, seen, colour in (("training", curves["healthy"], "blue"), ("validation", losses, "orange")):
+        x, y = plot.curve(seen, colour)
         picture.text(x + 6, y, words, colour, "start")
-    best = int(np.argmin(curves["validation"]))
-    x, y = plot.at(best + 1, curves["validation"][best])
+    best = min(losses, key=losses.get)
+    x, y = plot.at(best, losses[best])
     picture.dot(x, y, 4, "orange")
-    picture.text(x, y - 16, "stop here", "orange")
+    picture.text(x + 8, y - 26, f"lowest, step {best}", "orange", "start")
     picture.text(30, 12, "loss", anchor="start")
-    picture.text(320, 223, "step 150", anchor="end")
+    picture.text(180, 228, "step")
     return str(picture)
 
 
 def faults(names) -> str:
     curves, constant = names["curves"], names["constant"]
+    far = entropy(names["far_labels"])
     panels = [  # title, training, validation, constant
-        ("healthy", "healthy", None, constant),
-        ("rate too low", 0.0001, None, constant),
-        ("dead", 1, None, constant),
+        ("healthy; overfitting late", "healthy", {s: loss for s, (loss, _) in names["validated"].items()}, constant),
+        ("rate too low", "rate 0.0001", None, constant),
+        ("rate too high: dead", "dead", None, constant),
         ("NaN", "nan", None, constant),
+        ("weights tiny: wakes late", "weights tiny", None, constant),
         ("labels do not fit", "mirrored", None, constant),
-        ("all background", "background", None, entropy(names["far_labels"])),
-        ("other preprocessing", "bgr training", "bgr", constant),
-        ("overfitting", "few", "validation", entropy(names["few_labels"])),
+        ("all background", "background", None, far),
+        ("other preprocessing", "healthy", curves["bgr"], constant),
     ]
-    picture = Svg(400, 500)
+    picture = Svg(400, 560)
     for i, (title, training, validated, level) in enumerate(panels):
-        left, bottom = 20 + 200 * (i % 2), 112 + 124 * (i // 2)
+        left, bottom = 20 + 200 * (i % 2), 112 + 138 * (i // 2)
         picture.text(left + 4, bottom - 102, title, anchor="start", bold=True)
-        plot = Plot(picture, left, bottom, 168, 90, len(curves[training]), level)
-        x, y = plot.curve(curves[training], "blue")
+        losses = curves[training][: len(validated)] if title == "other preprocessing" else curves[training]
+        plot = Plot(picture, left, bottom, 168, 90, len(losses), level)
+        x, y = plot.curve(losses, "blue")
         if title == "NaN":
             picture.dot(x, y, 4, "blue")
         if validated:
-            plot.curve(curves[validated], "orange")
+            plot.curve(validated, "orange")
     return str(picture)
 
 
@@ -95,6 +104,6 @@ def pictures() -> dict[str, str]:
     names = names_of("training")
     return {
         "training_rates.svg": rates(names["curves"], names["constant"]),
-        "training_validation.svg": validation(names["curves"], entropy(names["few_labels"])),
+        "training_validation.svg": validation(names["curves"], names["validated"], names["constant"]),
         "training_curves.svg": faults(names),
     }
