@@ -1,4 +1,4 @@
-"""The pictures of training.md: curves of the losses that the page's own code finds."""
+"""The pictures of training.md: curves of the losses that the page's own code finds, and an exercise's numbers."""
 
 import math
 import re
