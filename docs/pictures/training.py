@@ -1,8 +1,11 @@
-"""The pictures of training.md: curves of the losses that the page's own code finds."""
+"""The pictures of training.md: curves of the losses that the page's own code finds, and an exercise's numbers."""
 
 import math
+import re
 
 import numpy as np
+
+from minifcn.datasets.transforms import Preprocessing
 
 from ..pages import names_of
 from .svg import Svg
@@ -100,10 +103,38 @@ def faults(names) -> str:
     return str(picture)
 
 
+def hidden(names) -> str:
+    """Three trainings with a fault each, as numbers: the exercise at the end of the page."""
+    x, labels, fresh, train = (names[name] for name in ("x", "labels", "fresh", "train"))
+    no_mean, _ = names["batch"](names["TRAIN"], Preprocessing(mean=(0, 0, 0)))
+    faults = {  # what it trains on, and what the code that validates makes of the same pictures
+        "A": (x, labels, no_mean),
+        "B": (x, labels[::-1], x),
+        "C": (255 * x, labels, 255 * x),
+    }
+    words = ("first loss", "loss at step 40", "loss at step 400", "alive", "gradient", "step", "loss, validation code")
+    picture = Svg(400, 250)
+    for row, word in enumerate(words):
+        picture.text(8, 50 + 30 * row, word, anchor="start")
+        picture.line([(8, 35 + 30 * row), (392, 35 + 30 * row)], "faint", 1)
+    for column, (title, (given, taught, validated)) in enumerate(faults.items()):
+        model, opt = fresh(0.1)
+        losses = train(model, opt, given, taught)
+        found = re.fullmatch(r"alive (.*?) +gradient (\S+) +step (\S+)", names["state"](model, opt))
+        alive, gradient, step = (" ".join(words.split()) for words in found.groups())
+        numbers = [f"{losses[at - 1]:.3f}" for at in (1, 40, 400)]
+        numbers += [alive, gradient, step, f"{names['look'](model, validated, labels)[0]:.2f}"]
+        picture.text(190 + 80 * column, 20, title, bold=True)
+        for row, number in enumerate(numbers):
+            picture.text(190 + 80 * column, 50 + 30 * row, number)
+    return str(picture)
+
+
 def pictures() -> dict[str, str]:
     names = names_of("training")
     return {
         "training_rates.svg": rates(names["curves"], names["constant"]),
         "training_validation.svg": validation(names["curves"], names["validated"], names["constant"]),
         "training_curves.svg": faults(names),
+        "training_hidden.svg": hidden(names),
     }
