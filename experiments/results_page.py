@@ -231,8 +231,8 @@ def counted(names: list[str], scores: dict) -> list[str]:
         return []
     found = [scores["class_jaccard"][name] or 0.0 for name in names]
     return [
-        f"The mean Jaccard of the classes in at least 200 training pictures is **{100 * mean(found):.1f}** on val. What "
-        "is taken for another class counts against them. No published figure is of these pictures.",
+        f"The classes in at least 200 training pictures have a mean Jaccard of **{100 * mean(found):.1f}** on val. "
+        "What is taken for another class counts against them. No published figure is of these pictures.",
         "",
         f"| {' | '.join(names)} |",
         "|---" * len(names) + "|",
