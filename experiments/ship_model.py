@@ -25,11 +25,9 @@ from minifcn.training.evaluation import evaluate
 from minifcn.weights import checkpoint, load_model
 
 FOLDER = ROOT / "data" / "models"
-EXPECT = {  # what its user must know
+EXPECT = {  # what the user of each must know
     "camvid": "It knows streets seen from a car on a few drives through one town, in daylight; on other pictures it "
     "will err.",
-    "voc": "It knows photographs with an animal or a person in their middle: a cat, cow, dog, horse, person or sheep. "
-    "Of the other classes it saw few pictures or none, and it will take what it does not know for one of these.",
 }
 SEEN = (
     " `predict` shows it pictures with a longer side of {side} pixels, which it was trained on (`--side 0`: as they "
@@ -45,7 +43,7 @@ Written by `python -m experiments.ship_model runs/{run} {name}{commit}`; not to 
 **What it is.** {model}, trunk {trunk}: {count:,} weights in float16, trained by minifcn on the {pictures} training
 pictures of {data} to tell {L} classes: {classes}.
 
-**Jaccard on {split} ({scored} pictures, whole, at one scale): {jaccard} %{of}** of this very file; pixel accuracy
+**Jaccard on {split} ({scored} pictures, whole, at one scale): {jaccard} %** of this very file; pixel accuracy
 {pixel} %. The last step's weights are shipped, whatever {split} said of others. That it is this network and this way
 of training was chosen with a look at scores on {split}, the only split there is beside train.
 
@@ -72,7 +70,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path)
     parser.add_argument("name", choices=EXPECT)
-    parser.add_argument("--mean-of", nargs="+", metavar="CLASS", help="whose mean is the Jaccard (default: all)")
     parser.add_argument("--commit", help="the commit it ran with, if that is not the present one")
     args = parser.parse_args()
     config, metrics = (json.loads((args.run / name).read_text()) for name in ("config.json", "metrics.json"))
@@ -85,13 +82,16 @@ def main() -> None:
     names = "model classes palette values entries colours preprocessing step seed seconds".split()
     FOLDER.mkdir(exist_ok=True)
     path = FOLDER / f"{args.name}.safetensors"
-    before = checkpoint.load(path)[1]["stages"] if stages[0]["init"] == path.name else []  # it goes on from itself
+    before = []
+    if stages[0]["init"] == path.name:  # it goes on from the network there, unless that is this one already
+        before = checkpoint.load(path)[1]["stages"]
+        before = before[: -len(stages)] if before[-len(stages) :] == stages else before
     kept = {name: meta[name] for name in names if name in meta}
-    side = stages[-1].get("side") or meta.get("longest") or max(open_dataset(data, "train")[0][1].shape)
+    side = stages[-1]["side"] or meta["longest"]
     checkpoint.save(path, tensors, kept | {"stages": before + stages, "side": side})
 
     commands = [command(some).strip("`") for some in (before, stages) if some]
-    facts = describe(path, open_dataset(data, reported_split(data)), args.mean_of) | {
+    facts = describe(path, open_dataset(data, reported_split(data))) | {
         "name": args.name,
         "side": side,
         "run": args.run.name,
@@ -108,13 +108,12 @@ def main() -> None:
     print(f"wrote {path.relative_to(ROOT)} and its card: Jaccard {facts['jaccard']} % on {facts['split']}")
 
 
-def describe(path: Path, dataset: Dataset, mean_of: list[str] | None = None) -> dict:
-    """What the card says of the shipped file, scored anew.  mean_of: the classes whose mean is the Jaccard."""
+def describe(path: Path, dataset: Dataset) -> dict:
+    """What the card says of the shipped file, scored anew."""
     model, meta = load_model(path)
     preprocessing = Preprocessing.from_dict(meta["preprocessing"])
     counts = evaluate(model, dataset, "the shipped file")
-    by_class = dict(zip(dataset.classes, counts.class_jaccard(), strict=True))
-    jaccard = np.mean([by_class[name] for name in mean_of]) if mean_of else counts.jaccard()
+    by_class = zip(dataset.classes, counts.class_jaccard(), strict=True)
     return {
         "data": dataset.name,
         "split": dataset.split,
@@ -124,12 +123,9 @@ def describe(path: Path, dataset: Dataset, mean_of: list[str] | None = None) -> 
         "L": len(dataset.classes),
         "classes": ", ".join(dataset.classes),
         "scored": len(dataset),
-        "jaccard": f"{100 * jaccard:.1f}",
-        "of": f", the mean of {', '.join(mean_of)}" if mean_of else "",
+        "jaccard": f"{100 * counts.jaccard():.1f}",
         "pixel": f"{100 * counts.pixel_accuracy():.1f}",
-        "table": "\n".join(
-            f"| {name} | {'absent' if math.isnan(j) else f'{100 * j:.1f}'} |" for name, j in by_class.items()
-        ),
+        "table": "\n".join(f"| {name} | {'absent' if math.isnan(j) else f'{100 * j:.1f}'} |" for name, j in by_class),
         "pixels": preprocessing.describe(),
         "bytes": path.stat().st_size,
         "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),

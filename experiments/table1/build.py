@@ -33,8 +33,13 @@ def read(folder: Path) -> dict[str, dict]:
         raise InputError(f"{folder}: no results of a report (no whole {OPTIONS}.json); give the folder that has them")
     for record in found.values() if (names := found[OPTIONS].get("mean_of")) else ():
         if scores := record.get("scores"):  # of a run
-            scores["jaccard"] = mean(scores["class_jaccard"][name] or 0.0 for name in names)
+            scores["jaccard"] = mean_of(names, scores)
     return found
+
+
+def mean_of(names: list[str], scores: dict) -> float:
+    """The mean Jaccard of some classes; 0 for one that is neither there nor predicted."""
+    return mean(scores["class_jaccard"][name] or 0.0 for name in names)
 
 
 def report(results: dict[str, dict], pictures: list[Scenes] = ()) -> list[Block]:
@@ -60,7 +65,7 @@ def report(results: dict[str, dict], pictures: list[Scenes] = ()) -> list[Block]
 
 def intro(options: dict, results: dict[str, dict]) -> str:
     """The command, and what it cost."""
-    runs = [result for name, result in results.items() if "/" in name and name not in table.chosen(options)]
+    runs = [result for name, result in results.items() if "/" in name and name not in table.copies(options)]
     if not runs:
         return f"`{options['command']}`"
     seeds, hours = ", ".join(map(str, options["seeds"])), sum(run.get("seconds", 0) for run in runs) / 3600

@@ -41,9 +41,6 @@ class Options(Namespace):
     trained_on, the number of pictures without the held-out tenth.
     """
 
-    fc = rate_steps = mean_of = None
-    skip_scale = (1.0, 1.0)
-
     def settings(self, model: str, start: str, **others) -> SegmentationSettings:
         """The settings of a run; whatever is not named is as `python -m minifcn.train` has it by default.
 

@@ -96,8 +96,8 @@ def rates_name(row: str) -> str:
     return f"table/{row}/rates"
 
 
-def chosen(options: dict) -> list[str]:
-    """The records that are other runs over again, chosen from them."""
+def copies(options: dict) -> list[str]:
+    """The records that are other runs over again, the best of some."""
     short = options.get("rate_steps")
     return [rates_name(row) if short else run_name(row, options["seeds"][0]) for row in ROWS]
 

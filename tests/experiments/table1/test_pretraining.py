@@ -134,7 +134,7 @@ def test_jobs_of_the_grid_share_all_but_start_share_and_rate(tmp_path):
 
     data = make_set(tmp_path / "shapes", [("train", 40), ("test", 2)])
     options = Options(data=data, steps=8, batch=2, lrs=LRS, seeds=[5], scale=1.0, trunk="vgg_quarter", vgg="vgg.st")
-    options.trained_on = 36
+    options.trained_on, options.fc, options.skip_scale, options.rate_steps = 36, None, (1.0, 1.0), None
     made = {job.name: job.settings for job in pretraining.jobs(options)}
     shared = {f"table/fcn16s_{start}/lr{lr}" for start in ("vgg", "scratch") for lr in LRS}  # all pictures: the table's
     assert len(made) == 2 * 3 * 2 and set(made) | shared == set(pretraining.run_names(LRS))

@@ -18,8 +18,9 @@ OPTIONS = {"seeds": SEEDS, "lrs": LRS}
 def options(tmp_path_factory):
     data = make_set(tmp_path_factory.mktemp("set") / "shapes", [("train", 22), ("test", 2)])
     return Options(
-        data=data, steps=8, batch=2, lrs=LRS, seeds=SEEDS, scale=0.5, trunk="vgg_quarter", vgg="vgg.st", trained_on=19
-    )
+        data=data, steps=8, batch=2, lrs=LRS, seeds=SEEDS, scale=0.5, trunk="vgg_quarter", vgg="vgg.st", trained_on=19,
+        fc=None, skip_scale=(1.0, 1.0), rate_steps=None,
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -207,10 +208,10 @@ def test_short_runs_choose_a_rate_for_each_kind_of_start(options):
 
 def test_records_that_are_other_runs_over_again(options, jobs):
     """They are not counted among the runs that a report cost."""
-    assert table.chosen(OPTIONS) == [name for name, job in jobs.items() if job.settings is None]
+    assert table.copies(OPTIONS) == [name for name, job in jobs.items() if job.settings is None]
     short = {job.name: job for job in table.jobs(Options(**vars(options) | {"rate_steps": 3}), Path("root"))}
     twice = {name for name, job in short.items() if job.settings is None}
-    assert twice <= set(table.chosen(OPTIONS | {"rate_steps": 3}))
+    assert twice <= set(table.copies(OPTIONS | {"rate_steps": 3}))
 
 
 def test_skips_have_their_scale_but_from_scratch(options):

@@ -27,12 +27,6 @@ OPTIONS = "--steps 2 --batch 1 --lr 0.01 --seeds 2 --scale 0.8 --jobs 2"
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    splits = [("train", 12), ("val", 2), ("test", 3)]
-    return make_set(tmp_path_factory.mktemp("sets") / "shapes", splits, size=(40, 50))
-
-
-@pytest.fixture(scope="module")
 def made(data, tmp_path_factory):
     """The folder of a whole report."""
     out = tmp_path_factory.mktemp("runs")
@@ -43,13 +37,6 @@ def made(data, tmp_path_factory):
         patch.setattr(pretraining, "FRACTIONS", (0.5, 1.0))
         assert exit_status(table1.main, "--data", data, "--out", out, *OPTIONS.split()) == 0
     return out / "table1_shapes"
-
-
-@pytest.fixture
-def idle(monkeypatch):
-    """Nothing is run or measured: what is left are the options and their files."""
-    monkeypatch.setattr(jobs, "run_jobs", lambda *_, **__: None)
-    monkeypatch.setattr(measurements, "measure", lambda *_: None)
 
 
 def test_it_writes_a_report_with_every_row(made):
@@ -135,45 +122,6 @@ def test_other_options_do_not_mix_with_what_is_there(made, data, capsys):
     assert "a report with other options (steps 2, now 3)" in message and "--name" in message
 
 
-@pytest.mark.parametrize(
-    "options, message",
-    [
-        ("--seeds 0", "--seeds: expected more than 0, received 0"),
-        ("--jobs 0", "--jobs: expected more than 0"),
-        ("--scale 0", "--scale: expected more than 0"),
-        ("--scale nan", "--scale: expected more than 0, received nan"),
-        ("--scale inf", "--scale: expected more than 0, received inf"),
-        ("--steps 0", "--steps: expected more than 0"),
-        ("--lr 0.1 0", "--lr: expected more than 0, received 0.0"),
-        ("--batch 0", "--batch: expected more than 0"),
-        ("--batch 2", "--batch 2: some runs have 1 pictures of"),
-        ("--fc 0", "--fc: expected more than 0"),
-        ("--rate-steps 0", "--rate-steps: expected more than 0"),
-        ("--batch 1 --rate-steps 1", "--rate-steps: parts of the pictures need all rates in full; add --without pre"),
-        ("--batch 1 --mean-of square sky", "--mean-of sky: no class of"),
-        ("--init nowhere.pth", "nowhere.pth"),
-        ("--trunk vgg16", "weights are shipped for vgg_quarter, not for vgg16"),
-    ],
-)
-def test_bad_options(options, message, data, tmp_path, capsys):
-    assert message in fails(capsys, table1.main, "--data", data, "--out", tmp_path / "runs", *options.split())
-    assert not (tmp_path / "runs").exists()
-
-
-def test_bad_places(data, tmp_path, capsys):
-    assert "no results of a report (" in fails(capsys, table1.main, "--report", tmp_path)
-    alone = make_set(tmp_path / "alone", [("train", 12)])
-    assert "no split 'val'; there are: train" in fails(capsys, table1.main, "--data", alone, "--out", tmp_path / "runs")
-    void = Path(make_set(tmp_path / "void", [("train", 12), ("test", 2)]))
-    for name in (void / "test.txt").read_text().split():
-        labels = np.asarray(Image.open(void / "labels" / f"{name}.png"))
-        Image.fromarray(np.full_like(labels, 255)).save(void / "labels" / f"{name}.png")
-    assert "test: every pixel of the labels is void" in fails(capsys, table1.main, "--data", void)
-    (tmp_path / "file").write_text("")
-    message = fails(capsys, table1.main, "--data", data, "--batch", 1, "--out", tmp_path / "file")
-    assert str(tmp_path / "file") in message and "choose another" in message
-
-
 def test_a_partial_report_leaves_out_what_is_missing(made, tmp_path):
     for name in (build.OPTIONS, build.FOOTPRINT):
         (tmp_path / f"{name}.json").write_bytes((made / "results" / f"{name}.json").read_bytes())
@@ -221,35 +169,6 @@ def test_other_contents_of_the_same_name_are_told(what, made, data, tmp_path, ca
     assert "(contents " in fails(capsys, table1.main, *words, "--out", made.parent, *OPTIONS.split())
 
 
-def test_the_command_names_what_is_left_out_after_all(data, tmp_path, idle):
-    """Parts that an earlier command measured stay in the report."""
-    path = tmp_path / "table1_shapes" / "results" / "options.json"
-    for without, left_out in (("footprint realtime", "footprint realtime"), ("stride footprint", "footprint")):
-        options = ["--data", data, "--out", tmp_path, "--batch", 1, "--without", *without.split()]
-        assert exit_status(table1.main, *options) == 0
-        assert json.loads(path.read_text())["command"].endswith(f"--without {left_out}")
-
-
-def test_a_report_from_before_contents_were_kept_goes_on(data, tmp_path, idle):
-    options = ["--data", data, "--out", tmp_path, "--batch", 1]
-    assert exit_status(table1.main, *options) == 0
-    path = tmp_path / "table1_shapes" / "results" / "options.json"
-    before = json.loads(path.read_text())
-    path.write_text(json.dumps({name: value for name, value in before.items() if name not in ("contents", "without")}))
-    assert exit_status(table1.main, *options) == 0
-    assert json.loads(path.read_text()) == before
-
-
-def test_options_that_are_not_the_default_are_in_the_command_and_decide(data, tmp_path, idle, capsys):
-    given = "--batch 1 --fc 24 --skip-scale 0.01 0.002 --mean-of disc ground --without pretraining --rate-steps 3"
-    options = ["--data", data, "--out", tmp_path, *given.split()]
-    assert exit_status(table1.main, *options) == 0
-    said = json.loads((tmp_path / "table1_shapes" / "results" / "options.json").read_text())["command"]
-    assert said.endswith("--without pretraining --rate-steps 3 --fc 24 --skip-scale 0.01 0.002 --mean-of disc ground")
-    options[options.index("24")] = "32"
-    assert "a report with other options (fc 24, now 32)" in fails(capsys, table1.main, *options)
-
-
 def test_the_mean_of_some_classes_is_what_is_reported(made, tmp_path):
     for path in (made / "results").glob("*.json"):
         (tmp_path / path.name).write_bytes(path.read_bytes())
@@ -283,15 +202,6 @@ def test_stopped_it_tells_how_to_go_on_and_writes_what_there_is(data, tmp_path, 
     assert (tmp_path / "table1_shapes" / "report.html").exists()
 
 
-def test_parts_can_be_left_out(data, tmp_path, monkeypatch):
-    asked = {}
-    monkeypatch.setattr(jobs, "run_jobs", lambda todo, *_, **__: asked.update(runs={job.name for job in todo}))
-    monkeypatch.setattr(measurements, "measure", lambda folder, options, stop: asked.update(parts=options.parts))
-    without = "pretraining stride footprint".split()
-    assert exit_status(table1.main, "--data", data, "--out", tmp_path, "--without", *without) == 0
-    assert asked["parts"] == ["realtime"] and all(name.startswith("table/") for name in asked["runs"])
-
-
 def test_latency_is_told_with_the_jaccard_of_that_network_and_size(made, data):
     records = json.loads((made / "results" / f"{build.REALTIME}.json").read_text())["records"]
     results = build.read(made / "results")
@@ -308,12 +218,6 @@ def test_what_is_measured_is_the_reported_split_at_the_scale(data):
     reported = measurements.reported_pictures(data, options)
     assert reported.split == "test" and reported[0][0].shape == (32, 40, 3)
     assert (options.pictures, options.trained_on) == (12, 10)  # the last tenth, rounded up, is held out
-
-
-def test_help_fits_a_screen(capsys):
-    with pytest.raises(SystemExit):
-        table1.main(["--help"])
-    assert len(capsys.readouterr().out.splitlines()) <= 40
 
 
 def test_the_file_of_a_record(tmp_path):
