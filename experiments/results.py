@@ -39,6 +39,7 @@ def main() -> None:
     adding.add_argument("run", type=Path)
     adding.add_argument("name")
     adding.add_argument("--commit", help="the commit it was run with, if that is not the present one")
+    adding.add_argument("--note", help="what the page must say of it beside its figures")
     taking = commands.add_parser("table1")
     taking.add_argument("folder", type=Path)
     commands.add_parser("report")
@@ -48,7 +49,7 @@ def main() -> None:
     elif args.command == "chain":
         run_chains()
     elif args.command == "add":
-        add(args.run, args.name, args.commit)
+        add(args.run, args.name, args.commit, args.note)
     elif args.command == "table1":
         take_over(args.folder)
     else:
@@ -90,11 +91,12 @@ def summary(metrics: dict) -> dict:
     return {"jaccard": metrics["test"]["jaccard"], "train_seconds": metrics["train_seconds"]}
 
 
-def add(run: Path, name: str, at: str | None = None) -> None:
+def add(run: Path, name: str, at: str | None = None, note: str | None = None) -> None:
     """Record a run; of a chain of networks all settings, and the metrics by network."""
     config, metrics = (json.loads((run / file).read_text()) for file in ("config.json", "metrics.json"))
     stages = [named(settings) for settings in config["stages"]]
     settings = {"settings": stages[0]} if len(stages) == 1 else {"stages": stages}
+    settings |= {"note": note} if note else {}
     write(name, settings | {"commit": at or commit(), "machine": config["machine"], "metrics": metrics})
 
 

@@ -229,28 +229,27 @@ def counted(names: list[str], scores: dict) -> list[str]:
     """The classes that count in a set where others have too few pictures, and their mean."""
     if not names:
         return []
-    found = [scores["class_jaccard"][name] or 0.0 for name in names]
+    average = build.mean_of(names, scores)
     return [
-        f"The classes in at least 200 training pictures have a mean Jaccard of **{100 * mean(found):.1f}** on val. "
+        f"The classes in at least 200 training pictures have a mean Jaccard of **{100 * average:.1f}** on val. "
         "What is taken for another class counts against them. No published figure is of these pictures.",
         "",
         f"| {' | '.join(names)} |",
         "|---" * len(names) + "|",
-        f"| {' | '.join(f'{100 * x:.1f}' for x in found)} |",
+        f"| {' | '.join(f'{100 * build.mean_of([name], scores):.1f}' for name in names)} |",
         "",
     ]
 
 
 def run_section(name: str, record: dict) -> list[str]:
     settings, metrics = record["settings"], record["metrics"]
-    last, init = metrics["validations"][-1], Path(settings["init"] or "").stem
-    there = f" `{init}` is the network of that name that was shipped at that commit." * (
-        init in shipped_files("models")
-    )
+    last, said = metrics["validations"][-1], record.get("note", "")
+    if (init := Path(settings["init"] or "").stem) in shipped_files("models"):
+        said = f"`{init}` is the network of that name that was shipped at that commit. {said}"
     lines = [
         f"## {name}",
         "",
-        command([settings]) + there,
+        f"{command([settings])} {said}".strip(),
         "",
         machine_line([record]),
         "",
