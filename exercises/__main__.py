@@ -17,7 +17,7 @@ CHAPTERS = {  # exercise -> its chapter in docs/walkthrough, in the order in whi
     "conv_forward": "convolution",
     "conv_dx": "convolution",
     "pool_backward": "checking_gradients",
-    "softmax_cross_entropy": "one_picture",
+    "softmax_cross_entropy": "one_picture_back",
     "bilinear_upsampling": "transposed_convolution",
     "crop_offset": "classifier_to_fcn",
     "sgd_momentum": "training",

@@ -13,7 +13,6 @@ from docs import pages
 from docs.pages import ROOT, run_page
 from docs.pictures.__main__ import FOLDER, alike
 
-LONG = {"one_picture"}  # the whole way in one piece
 PAGES = [ROOT / "README.md"]
 PAGES += [page for folder in ("data", "docs", "exercises", "kernels") for page in sorted((ROOT / folder).rglob("*.md"))]
 
@@ -48,7 +47,7 @@ def test_a_chapter_is_one_sitting_and_takes_what_the_index_says():
     assert [name for name, _ in minutes] == [page.stem for page in pages.chapters()]
     for name, said in minutes:
         lines = (pages.COURSE.parent / f"{name}.md").read_text(encoding="utf-8").splitlines()
-        assert len(lines) <= 500 or name in LONG, name
+        assert len(lines) <= 500, name
         assert f"{said} minutes" in " ".join(lines[:15]), f"{name}: no '{said} minutes' at its top"
     assert sum(int(said) for _, said in minutes) == 390, "the index says six and a half hours"
 
