@@ -19,11 +19,12 @@ def pictures() -> dict[str, str]:
     names = pages.names_of("one_picture_back")
     ds, dscore = names["ds"][:, :, CAR], names["dscore"][:, :, CAR]
     tiles = ds.reshape(48 // TILE, TILE, 64 // TILE, TILE).sum(axis=(1, 3))
-    picture = Svg(400, 440)
+    picture = Svg(400, 442)
     picture.text(24, 14, "Back at the picture: should the score for car", anchor="start")
     picture.text(24, 32, "grow", "blue", "start", bold=True)
     picture.text(70, 32, "or", anchor="start")
     picture.text(92, 32, "fall?", "orange", "start", bold=True)
+    picture.text(376, 32, "dashed: the car", "faint", "end")
     left, top = 24, 46
     for (i, j), value in np.ndenumerate(tiles):
         picture.rect(left + SIDE * j, top + SIDE * i, SIDE, SIDE, None, fill(value, abs(tiles).max()))
@@ -32,8 +33,9 @@ def pictures() -> dict[str, str]:
         left + 6 * SIDE, top + 4.5 * SIDE, 6 * SIDE, 4 * SIDE, "ink", dashed=True
     )  # columns 24 to 47, rows 18 to 33
     picture.arrow(200, top + 12 * SIDE + 6, 200, top + 12 * SIDE + 28, thick=2)
-    picture.text(212, top + 12 * SIDE + 16, "gathered by the six tents", "faint", "start")
+    picture.text(212, top + 12 * SIDE + 16, "gathered by six tents", "faint", "start")
     fills = {(i, j): fill(value, abs(dscore).max()) for (i, j), value in np.ndenumerate(dscore)}
-    words = [[f"{value:.3f}" for value in row] for row in dscore]
+    words = [[f"{value:.4f}" for value in row] for row in dscore]
+    picture.text(200, 432, "above zero: should fall. Each map has colours of its own scale", "faint")
     picture.grid(80, top + 12 * SIDE + 36, words, cell=(80, 40), fill=fills)
     return {"one_picture_back.svg": str(picture)}
