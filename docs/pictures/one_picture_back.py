@@ -19,7 +19,7 @@ def pictures() -> dict[str, str]:
     names = pages.names_of("one_picture_back")
     ds, dscore = names["ds"][:, :, CAR], names["dscore"][:, :, CAR]
     tiles = ds.reshape(48 // TILE, TILE, 64 // TILE, TILE).sum(axis=(1, 3))
-    picture = Svg(400, 442)
+    picture = Svg(400, 454)
     picture.text(24, 14, "Back at the picture: should the score for car", anchor="start")
     picture.text(24, 32, "grow", "blue", "start", bold=True)
     picture.text(70, 32, "or", anchor="start")
@@ -36,6 +36,6 @@ def pictures() -> dict[str, str]:
     picture.text(212, top + 12 * SIDE + 16, "gathered by six tents", "faint", "start")
     fills = {(i, j): fill(value, abs(dscore).max()) for (i, j), value in np.ndenumerate(dscore)}
     words = [[f"{value:.4f}" for value in row] for row in dscore]
-    picture.text(200, 432, "above zero: should fall. Each map has colours of its own scale", "faint")
+    picture.text(200, 442, "above zero: should fall", "faint")
     picture.grid(80, top + 12 * SIDE + 36, words, cell=(80, 40), fill=fills)
     return {"one_picture_back.svg": str(picture)}
