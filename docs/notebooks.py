@@ -1,11 +1,13 @@
 """A Jupyter notebook of each page whose code runs, with its output and pictures: python -m docs.notebooks
 
 The tests run the pages and compare what they print, so the output is taken from the page. Pictures travel inside the
-notebook. Links lead to the files of the checkout, and from one page that runs to the notebook of the other.
+notebook. Links lead to the files of the checkout, and from one page that runs to the notebook of the other. Answers
+stay folded, with their code, in one cell. Names begin with the chapter's number.
 """
 
 import base64
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from docs import pages
 
 MIME = {".png": "image/png", ".svg": "image/svg+xml", ".jpg": "image/jpeg"}
+FOLDED = re.compile(r"^<details>.*?^</details>", re.DOTALL | re.MULTILINE)
 KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
 
 
@@ -27,7 +30,10 @@ def notebook(page: Path, folder: Path) -> nbformat.NotebookNode:
             words = pages.relink(words.strip(), lambda target: moved(target, page, folder))
             cells.append(new_markdown_cell(words, id=f"cell-{len(cells)}"))
 
+    answers = [range(*found.span()) for found in FOLDED.finditer(text)]
     for block in pages.BLOCK.finditer(text):
+        if any(block.start() in answer for answer in answers):
+            continue
         say(text[end : block.start()])
         output = [new_output("stream", name="stdout", text=block["shown"])] if block["shown"] else []
         cells.append(new_code_cell(block["code"].rstrip("\n"), id=f"cell-{len(cells)}", outputs=output))
@@ -44,8 +50,12 @@ def moved(target: str, page: Path, folder: Path) -> str:
     file = (page.parent / path).resolve()
     if file.suffix in MIME:
         return f"data:{MIME[file.suffix]};base64,{base64.b64encode(file.read_bytes()).decode()}"
-    there = f"{file.stem}.ipynb" if file in pages.that_run() else Path(os.path.relpath(file, folder)).as_posix()
+    there = name_of(file) if file in pages.that_run() else Path(os.path.relpath(file, folder)).as_posix()
     return there + ("#" + anchor if anchor else "")
+
+
+def name_of(page: Path) -> str:
+    return f"{pages.that_run().index(page) + 1:02}_{page.stem}.ipynb"
 
 
 def write(folder: Path) -> list[Path]:
@@ -53,7 +63,7 @@ def write(folder: Path) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for page in pages.that_run():
-        written.append(folder / f"{page.stem}.ipynb")
+        written.append(folder / name_of(page))
         nbformat.write(notebook(page, folder.resolve()), written[-1])
     return written
 

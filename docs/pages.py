@@ -23,9 +23,8 @@ CODE_OR_LINK = re.compile(f"(?:{CODE.pattern})|{LINK.pattern}", re.DOTALL | re.M
 
 
 def that_run() -> list[Path]:
-    """Return the pages whose code runs: the chapters, and the page on pad 100."""
-    pages = [*sorted(COURSE.parent.glob("*.md")), DOCS / "pad100_crop19.md"]
-    return [page for page in pages if BLOCK.search(page.read_text(encoding="utf-8"))]
+    """Return the pages whose code runs: the chapters in their order, and the page on pad 100."""
+    return [*chapters(), DOCS / "pad100_crop19.md"]
 
 
 def run_page(text: str, name: str, namespace: dict | None = None) -> list[tuple[int, str, str]]:

@@ -25,19 +25,24 @@ def headings(text):
 
 @pytest.mark.parametrize("page", pages.that_run(), ids=lambda page: page.stem)
 def test_a_notebook_has_all_that_is_on_its_page(page, folder):
-    book = nbformat.read(folder / f"{page.stem}.ipynb", as_version=4)
+    book = nbformat.read(folder / notebooks.name_of(page), as_version=4)
     nbformat.validate(book)
     text = page.read_text(encoding="utf-8")
-    blocks = [(block["code"].strip("\n"), block["shown"] or "") for block in pages.BLOCK.finditer(text)]
+    open_text = notebooks.FOLDED.sub("", text)
+    blocks = [(block["code"].strip("\n"), block["shown"] or "") for block in pages.BLOCK.finditer(open_text)]
     assert [(cell.source.strip("\n"), output(cell)) for cell in book.cells if cell.cell_type == "code"] == blocks
     words = "\n".join(cell.source for cell in book.cells if cell.cell_type == "markdown")
     assert re.findall("^#+ .*$", pages.CODE.sub("", words), re.M) == re.findall(
         "^#+ .*$", pages.CODE.sub("", text), re.M
     )
+    for cell in book.cells:  # answers are folded in one cell
+        assert cell.source.count("<details>") == cell.source.count("</details>"), cell.source[:200]
     for target in pages.targets(words):
         path = target.partition("#")[0]
         assert not path or (folder / path).exists(), f"{page.name}: {target}"
-    assert "```text" not in words and not re.search(r"!\[[^\]]*\]\((?!data:)", words)
+    assert "```text" not in re.sub(r"(?s)<details>.*?</details>", "", words) and not re.search(
+        r"!\[[^\]]*\]\((?!data:)", words
+    )
 
 
 def test_a_picture_and_a_link_of_each_kind(tmp_path):
@@ -45,13 +50,13 @@ def test_a_picture_and_a_link_of_each_kind(tmp_path):
     page = pages.COURSE.parent / "page.md"
     moved = pages.relink(text, lambda target: notebooks.moved(target, page, tmp_path))
     assert moved.startswith("See ![it](data:image/png;base64,iVBOR")
-    assert moved.endswith("[that](pad100_crop19.ipynb#the-sum), [here](#a) and `[code](x)`.\n")
+    assert moved.endswith("[that](13_pad100_crop19.ipynb#the-sum), [here](#a) and `[code](x)`.\n")
 
 
 def test_one_runs_in_a_kernel_of_jupyters(folder):
     from nbclient import NotebookClient
 
-    book = nbformat.read(folder / "pad100_crop19.ipynb", as_version=4)
+    book = nbformat.read(folder / "13_pad100_crop19.ipynb", as_version=4)
     shown = [output(cell) for cell in book.cells if cell.cell_type == "code"]
     NotebookClient(book, timeout=120, kernel_name="python3", resources={"metadata": {"path": str(folder)}}).execute()
     assert [output(cell) for cell in book.cells if cell.cell_type == "code"] == shown and any(shown)

@@ -188,3 +188,9 @@ def test_mathematics_needs_no_script():
         r'<span class="arithmatex">\(x^2 &lt; 4\)</span> <div class="arithmatex">\[y\]</div>'
     )
     assert text.count("<math") == 2 and "<msup>" in text and 'display="block"' in text and "arithmatex" not in text
+
+
+def test_formulas_of_the_chapters_are_mathematics(site):
+    for name in ("one_picture", "one_picture_back", "winograd"):
+        html = (site / "walkthrough" / f"{name}.html").read_text(encoding="utf-8")
+        assert 'display="block"' in html and "$$" not in html and "\\frac" not in html, name
