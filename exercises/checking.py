@@ -28,6 +28,7 @@ HINTS = {  # what most often lies behind an exception
     "TypeError": "Sizes and indices are whole numbers: // divides them, / makes a fraction of them.",
     "UnboundLocalError": "Not every way through the function gives this name a value.",
     "NameError": "This name has no value here. A letter from the glossary that you have not unpacked from a .shape?",
+    "SystemExit": "That ends the check as well, with nothing checked. Take it out.",
 }
 
 
@@ -90,12 +91,12 @@ def load(path: Path) -> ModuleType:
         exec(compile(path.read_text(encoding="utf-8"), str(path), "exec"), vars(module))
     except SyntaxError as error:
         raise Wrong(f"Python cannot read {path.name}, line {error.lineno}: {error.msg}.") from None
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise Wrong(failure(error, path)) from error
     return module
 
 
-def failure(error: Exception, path: Path) -> str:
+def failure(error: BaseException, path: Path) -> str:
     """What an exception of the student's code says, with its line, and what most often lies behind it."""
     lines = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
     place = f"{path.name}, line {lines[-1].lineno}" if lines else path.name
@@ -114,7 +115,7 @@ def call(student: ModuleType, function: str, args: dict):
             returned = getattr(student, function)(**given)
     except NotImplementedError:
         raise NotBegun(f"{function} is yours to write, in {student.__file__}") from None
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise Wrong(f"{described(args)}\n\n{failure(error, Path(student.__file__))}") from error
     for name, value in args.items():
         if not np.array_equal(given[name], value, equal_nan=isinstance(value, np.ndarray) and value.dtype.kind == "f"):
@@ -129,20 +130,23 @@ def values(student: ModuleType, part: Part) -> Iterator[str]:
     """Call the student's function for all cases of a part; yield the title of each that is right."""
     for case in part.cases:
         try:
-            wrong = difference(part, case, call(student, part.function, case.args))
+            returned, expected = call(student, part.function, case.args), part.expected(case)
         except Wrong as error:
             error.step = case.title
             raise
+        wrong = fault(part, returned, expected)
+        if not wrong and (wrong := difference(part, returned, expected)):
+            wrong += f"\n\n{slip(student, part, case) or NO_SLIP}"
         if wrong:
-            raise Wrong(f"{described(case.args)}\n\n{wrong}\n\n{slip(student, part, case) or NO_SLIP}", case.title)
+            raise Wrong(f"{described(case.args)}\n\n{wrong}", case.title)
         yield case.title
 
 
-def difference(part: Part, case: Case, returned) -> str:
-    """What is wrong with what was returned, or nothing."""
+def fault(part: Part, returned, expected: tuple) -> str:
+    """What is wrong with the type of what was returned, or nothing. No slip of the formulas explains it."""
     if returned is None:
         return f"{part.function} returns None. Is there no `return` at its end?"
-    found, expected = results_of(returned, len(part.results)), part.expected(case)
+    found = results_of(returned, len(part.results))
     if len(found) != len(expected):
         return f"{part.function} returns {len(found)} things, expected {len(expected)}: {', '.join(part.results)}."
     for name, a, b in zip(part.results, found, expected, strict=True):
@@ -151,10 +155,17 @@ def difference(part: Part, case: Case, returned) -> str:
             what = f"an array of shape {b.shape}" if b.shape else "a number"
             return f"{name} is of type {type(a).__name__}, expected {what}."
         a = np.asarray(a)
+        if a.shape == b.shape and (a.dtype.kind not in "fiu" or (b.shape and a.dtype != b.dtype)):
+            return f"{name} is an array of {a.dtype}, expected {b.dtype}, as the input is."
+    return ""
+
+
+def difference(part: Part, returned, expected: tuple) -> str:
+    """Which shape or number is wrong in what was returned, or nothing."""
+    for name, a, b in zip(part.results, results_of(returned, len(expected)), map(np.asarray, expected), strict=True):
+        a = np.asarray(a)
         if a.shape != b.shape:
             return f"{name} has shape {a.shape}, expected {b.shape}."
-        if a.dtype.kind not in "fiu" or (b.shape and a.dtype != b.dtype):
-            return f"{name} is an array of {a.dtype}, expected {b.dtype}, as the input is."
         if not close(a, b):
             return shown(name, a, b)
     return ""
