@@ -1,8 +1,13 @@
 """What the exercises say of an answer whose formulas are not at fault: its types, its file, what it does to Python."""
 
+import os
+import shutil
+
 import pytest
 
-from exercises.__main__ import HERE, check, file_of, main
+from exercises.__main__ import HERE, check, file_of, main, state
+from exercises.checking import Wrong
+from exercises.checks import kernel
 
 HEADS = {
     "conv_forward": "def conv_forward(x, w, b, stride, padding):\n    ",
@@ -53,3 +58,26 @@ def test_an_answer_that_ends_python(end, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("exercises.__main__.HERE", tmp_path)
     assert main([]) == 0
     assert "conv_forward          begun" in capsys.readouterr().out
+
+
+needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="the emulator needs g++")
+LOOPS = [("c += 32", "c += 0"), ("sum += x[p * C + c] * w[c]", "sum += 1")]  # it touches no memory
+
+
+@needs_compiler
+def test_a_kernel_without_end(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(kernel, "LIMIT", 2)
+    message = said_of("kernel", changed("kernel", *LOOPS), tmp_path, capsys)
+    assert "After 2 seconds your kernel still runs. The loop has no end" in message
+
+
+def test_a_kernel_that_crashes():
+    with pytest.raises(Wrong, match="Your kernel has crashed"):
+        list(kernel.in_time(os._exit(1) for _ in range(1)))
+
+
+@needs_compiler
+def test_a_kernel_in_another_encoding(tmp_path):
+    for start in (b"\xef\xbb\xbf", b"// \xe9\n"):  # Notepad's mark; Latin-1
+        file_of("kernel", tmp_path).write_bytes(start + changed("kernel").encode())
+        assert state("kernel", tmp_path) == "done"
