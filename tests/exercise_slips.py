@@ -110,6 +110,7 @@ WRONG = {
         "count as the last class": [
             (MASK, f"labels = np.where(labels == ignore, scores.shape[3] - 1, labels)\n    {MASK}")
         ],
+        "255 is written": [(MASK, "labelled = labels != 255")],
         "The loss has the wrong sign": [("loss = -", "loss = ")],
         "base 10": [("return loss", "return loss / np.log(10)")],
         "you divide 0 by 0": [("return 0.0, dscores", "return np.float64(0) / 0, dscores")],

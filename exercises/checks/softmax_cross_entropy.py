@@ -146,11 +146,11 @@ def without_label_at_all(scores, labels, ignore):
 # --- cases ---
 
 
-def random(N, H, W, L, void):
+def random(N, H, W, L, void, ignore=255):
     rng = np.random.default_rng(N * H + W)
     labels = rng.integers(0, L, (N, H, W))
-    labels.ravel()[rng.permutation(labels.size)[:void]] = 255
-    return dict(scores=rng.standard_normal((N, H, W, L)), labels=labels, ignore=255)
+    labels.ravel()[rng.permutation(labels.size)[:void]] = ignore
+    return dict(scores=rng.standard_normal((N, H, W, L)), labels=labels, ignore=ignore)
 
 
 LOG = np.log([1.0, 2, 5])
@@ -189,6 +189,7 @@ PART = Part(
         Case("no pixel has a label", EMPTY, EMPTY_BACK),
         Case("two pictures, five classes, void pixels", random(2, 3, 4, 5, 6)),
         Case("as many classes as columns", random(2, 3, 3, 3, 2)),
+        Case("void pixels labelled -1", random(1, 2, 3, 4, 2, ignore=-1)),
     ),
     slips={
         "The mean is missing, in loss and gradient: divide both by the number of labelled pixels.": scaled(one, one),
@@ -230,6 +231,9 @@ PART = Part(
         "Void pixels count as class 0. Leave them out of the sum, of its divisor and of the gradient.": void_as(0),
         "Void pixels count as the last class (has the label become -1?). Leave them out of the sum, of its divisor and "
         "of the gradient.": void_as(-1),
+        "255 is written into your code. Void is what the argument `ignore` says.": (
+            lambda scores, labels, ignore: truth(scores, np.where(labels == 255, 255, labels % scores.shape[3]), 255)
+        ),
         "The loss has the wrong sign: log of a probability is negative, and the loss is -log p[label].": positive,
         "The logarithm has base 10. It is the natural one, np.log.": decimal,
         "Without a labelled pixel you divide 0 by 0. Then the loss is 0, and so is the gradient.": without_label,
