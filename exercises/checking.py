@@ -160,14 +160,21 @@ def fault(part: Part, returned, expected: tuple) -> str:
     return ""
 
 
+def misshapen(part: Part, returned, expected: tuple) -> str:
+    """Which shape is wrong in what was returned, or nothing."""
+    for name, a, b in zip(part.results, results_of(returned, len(expected)), expected, strict=True):
+        if np.shape(a) != np.shape(b):
+            return f"{name} has shape {np.shape(a)}, expected {np.shape(b)}."
+    return ""
+
+
 def difference(part: Part, returned, expected: tuple) -> str:
     """Which shape or number is wrong in what was returned, or nothing."""
-    for name, a, b in zip(part.results, results_of(returned, len(expected)), map(np.asarray, expected), strict=True):
-        a = np.asarray(a)
-        if a.shape != b.shape:
-            return f"{name} has shape {a.shape}, expected {b.shape}."
+    if wrong := misshapen(part, returned, expected):
+        return wrong
+    for name, a, b in zip(part.results, results_of(returned, len(expected)), expected, strict=True):
         if not close(a, b):
-            return shown(name, a, b)
+            return shown(name, np.asarray(a), np.asarray(b))
     return ""
 
 
@@ -237,6 +244,15 @@ def alike(a, b) -> bool:
 # --- its gradients ---
 
 
+def answer(student: ModuleType, part: Part, **args) -> tuple:
+    """What the student's function returns; Wrong where that is not of the right type and shape."""
+    returned, expected = call(student, part.function, args), results_of(part.truth(**args))
+    wrong = fault(part, returned, expected) or misshapen(part, returned, expected)
+    if wrong:
+        raise Wrong(f"{described(args)}\n\n{wrong}")
+    return results_of(returned, len(expected))
+
+
 def gradients(forward: Callable, backward: Callable, inputs: list, linear=False) -> str:
     """Compare the student's backward(x, dy) with finite differences of forward(x), by minifcn's gradient check."""
 
@@ -250,6 +266,9 @@ def gradients(forward: Callable, backward: Callable, inputs: list, linear=False)
 
     try:
         worst = mf.gradcheck(lambda x: Answer()(x), inputs, linear=linear, name="your gradient")
+    except Wrong as wrong:
+        wrong.step = "gradient check"
+        raise
     except GradientError as error:
         text = f"{error}\n\n`numeric` is what happens to the output when that input is moved a little, `analytic` what "
         raise Wrong(text + "your gradient says will happen.") from None

@@ -2,6 +2,10 @@
 
 import os
 import shutil
+import signal
+import subprocess
+import sys
+import time
 
 import pytest
 
@@ -81,3 +85,48 @@ def test_a_kernel_in_another_encoding(tmp_path):
     for start in (b"\xef\xbb\xbf", b"// \xe9\n"):  # Notepad's mark; Latin-1
         file_of("kernel", tmp_path).write_bytes(start + changed("kernel").encode())
         assert state("kernel", tmp_path) == "done"
+
+
+@pytest.mark.parametrize("name", ["conv_dx", "pool_backward", "softmax_cross_entropy", "bilinear_upsampling"])
+@pytest.mark.parametrize(
+    "line, said",
+    {"return None": "returns None", "1 / 0": ": if late(): 1 / 0 ZeroDivisionError", "exit()": "SystemExit"}.items(),
+)
+def test_an_answer_that_fails_in_the_gradient_check(name, line, said, tmp_path, capsys):
+    """There alone."""
+    text = changed(name)
+    body = text.rindex('"""\n') + 4  # of its last function
+    late = "import inspect\nlate = lambda: 'gradients' in [frame.function for frame in inspect.stack()]\n"
+    message = said_of(name, f"{late}{text[:body]}    if late(): {line}\n{text[body:]}", tmp_path, capsys)
+    assert said in message and "wrong gradient check" in message
+
+
+def interrupted(folder, *arguments) -> tuple[int, str]:
+    """The status and the output of the exercises, which answer Ctrl-C."""
+    program = f"import sys, exercises.__main__ as e; e.HERE = e.Path({str(folder)!r}); sys.exit(e.main())"
+    command = [sys.executable, "-c", program, *arguments]
+    with subprocess.Popen(
+        command, cwd=HERE.parent, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        try:
+            while not (folder / "begun").exists():
+                assert process.poll() is None
+                time.sleep(0.05)
+            process.send_signal(signal.SIGINT)
+            return process.wait(20), process.stdout.read()
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize("arguments", [[], ["conv_forward"]])
+def test_ctrl_c_names_the_line_of_an_endless_loop(arguments, tmp_path):
+    begun = f"open({str(tmp_path / 'begun')!r}, 'w')"
+    file_of("conv_forward", tmp_path).write_text(f"{HEADS['conv_forward']}while True:\n        {begun}.close()\n")
+    status, out = interrupted(tmp_path, *arguments)
+    assert status == 130 and "Traceback" not in out
+    assert out.endswith("\nstopped in conv_forward.py, line 3: an endless loop?\n")
+
+
+def test_a_reader_that_leaves():
+    done = subprocess.run(f"{sys.executable} -m exercises | head -1", shell=True, cwd=HERE.parent, capture_output=True)
+    assert done.stdout.startswith(b"1  conv_forward") and not done.stderr
