@@ -32,6 +32,11 @@ def first_rows(dy, w, x_shape, stride, padding):
     return scattered(dy, w, x_shape, stride, padding, from_row=0)
 
 
+def emptied(dy, w, x_shape, stride, padding):
+    dx = truth(dy, w, x_shape, stride, padding)
+    return dx if padding else dx[:, :0, :0]
+
+
 def averaged(dy, w, x_shape, stride, padding):
     windows = truth(np.ones_like(dy), np.ones_like(w), x_shape, stride, padding) / w.shape[3]
     return truth(dy, w, x_shape, stride, padding) / windows
@@ -87,6 +92,10 @@ PART = Part(
         "The stride is forgotten: output (oy, ox) has seen the patch that begins at row oy s and column ox s.": dense,
         "The padding is cut off at the wrong end: the picture begins at row p and column p of the padded "
         "one.": first_rows,
+        "Without padding nothing is left: [p:-p] with p = 0 is [0:0]. Say where it ends: [p : p + H].": emptied,
+        "The gradient has the wrong sign: what an output asks for is added, += and not -=.": (
+            lambda **args: -truth(**args)
+        ),
         "The padding is still there. dx is as large as x: cut p rows and columns off each side.": uncut,
     },
 )
