@@ -6,6 +6,8 @@ If one of them returns what the student's function returned, its sentence says w
 """
 
 import importlib.util
+import inspect
+import re
 import traceback
 from collections.abc import Callable, Iterator
 from copy import deepcopy
@@ -22,10 +24,11 @@ SMALL = 40  # numbers of an array that is shown whole
 NO_SLIP = (
     "None of the usual slips gives this. Take paper, work out one number of it, and print what your code has for it."
 )
-HINTS = {  # what most often lies behind an exception
-    "ValueError": "Two shapes do not fit. Print the .shape of both sides just before this line.",
+HINTS = {  # how an exception begins -> what most often lies behind it
+    "(Type|Index)Error: .*integer": "Sizes and indices are whole numbers: // divides them, / makes a fraction of them.",
+    "IndexError: index 255 ": "255 is the label of void pixels, and no index. Leave them out, or replace it, first.",
     "IndexError": "That is outside the array. Think of the first and of the last window, or pixel.",
-    "TypeError": "Sizes and indices are whole numbers: // divides them, / makes a fraction of them.",
+    "ValueError": "Two shapes do not fit. Print the .shape of both sides just before this line.",
     "UnboundLocalError": "Not every way through the function gives this name a value.",
     "NameError": "This name has no value here. A letter from the glossary that you have not unpacked from a .shape?",
     "SystemExit": "That ends the check as well, with nothing checked. Take it out.",
@@ -100,15 +103,20 @@ def failure(error: BaseException, path: Path) -> str:
     """What an exception of the student's code says, with its line, and what most often lies behind it."""
     lines = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
     place = f"{path.name}, line {lines[-1].lineno}" if lines else path.name
-    code = path.read_text(encoding="utf-8").splitlines()[lines[-1].lineno - 1].strip() if lines else ""
-    hint = HINTS.get(type(error).__name__, "")
-    return f"Your code stops in {place}: {code}\n{type(error).__name__}: {error}" + f"\n{hint}" * bool(hint)
+    said = f"{type(error).__name__}: {error}"
+    hint = next((f"\n{text}" for pattern, text in HINTS.items() if re.match(pattern, said)), "")
+    return f"Your code stops in {place}: {lines[-1].line if lines else ''}\n{said}{hint}"
 
 
 def call(student: ModuleType, function: str, args: dict):
     """Call the student's function with copies of the arguments, and see that it leaves them as they are."""
     if not callable(getattr(student, function, None)):
         raise Wrong(f"{Path(student.__file__).name} has no function {function}.")
+    try:
+        inspect.signature(getattr(student, function)).bind(**args)
+    except TypeError as error:
+        names = ", ".join(f"{name}=..." for name in args)
+        raise Wrong(f"Keep the parameters' names. The check calls {function}({names}); yours: {error}.") from None
     given = deepcopy(args)
     try:
         with np.errstate(all="ignore"):

@@ -130,3 +130,25 @@ def test_ctrl_c_names_the_line_of_an_endless_loop(arguments, tmp_path):
 def test_a_reader_that_leaves():
     done = subprocess.run(f"{sys.executable} -m exercises | head -1", shell=True, cwd=HERE.parent, capture_output=True)
     assert done.stdout.startswith(b"1  conv_forward") and not done.stderr
+
+
+@pytest.mark.parametrize(
+    "text, said",
+    {
+        HEADS["conv_forward"].replace(
+            "stride", "s"
+        ): "names. The check calls conv_forward(x=..., w=..., b=..., stride=..., padding=...)",
+        f"{HEADS['conv_forward']}return x[len(x) / 2]": "are whole numbers",
+        f"{HEADS['conv_forward']}return range(len(x) / 2)": "are whole numbers",
+        f"{HEADS['conv_forward']}return x + None": "TypeError: unsupported operand type",
+        f"{HEADS['conv_forward']}return x[7]": "Think of the first and of the last window",
+    }.items(),
+)
+def test_the_hint_fits_the_exception(text, said, tmp_path, capsys):
+    message = said_of("conv_forward", f"{text}\n    pass\n", tmp_path, capsys)
+    assert said in message and ("are whole numbers" in message) == ("whole" in said)
+
+
+def test_a_void_label_that_is_looked_up(tmp_path, capsys):
+    text = changed("softmax_cross_entropy", ("labelled = labels != ignore", "labelled = labels != -1"))
+    assert "255 is the label of void pixels" in said_of("softmax_cross_entropy", text, tmp_path, capsys)
