@@ -192,14 +192,15 @@ def close(a, b) -> bool:
     return a.shape == b.shape and np.allclose(a, b, rtol=1e-9, atol=1e-9 * np.abs(b).max(initial=1e-3))
 
 
-def shown(name: str, a: np.ndarray, b: np.ndarray) -> str:
-    """Two arrays that differ: whole if they are small, else where they first do."""
-    if 1 < b.size <= SMALL:
+def shown(name: str, a: np.ndarray, b: np.ndarray, rtol=1e-9) -> str:
+    """Two arrays that differ: whole if they are small and it can be seen, else where they first do."""
+    if 1 < b.size <= SMALL and whole(a) != whole(b):
         return f"{name} expected\n{whole(b)}\nbut yours is\n{whole(a)}"
-    wrong = ~np.isclose(a, b, rtol=1e-9, atol=1e-9 * np.abs(b).max())
+    wrong = ~np.isclose(a, b, rtol=rtol, atol=rtol * np.abs(b).max())
     at = tuple(map(int, np.argwhere(wrong)[0]))
     place = f"{name}[{', '.join(map(str, at))}]" if at else name
-    text = f"{place} expected {b[at]:.6g}, but yours is {a[at]:.6g}"
+    digits = next(n for n in (6, 9, 12, 17) if n == 17 or f"{a[at]:.{n}g}" != f"{b[at]:.{n}g}")
+    text = f"{place} expected {b[at]:.{digits}g}, but yours is {a[at]:.{digits}g}"
     return text + (f"; {int(wrong.sum())} of {b.size} numbers differ" if at else "")
 
 

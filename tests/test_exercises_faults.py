@@ -132,6 +132,14 @@ def test_a_reader_that_leaves():
     assert done.stdout.startswith(b"1  conv_forward") and not done.stderr
 
 
+def test_numbers_that_hardly_differ_are_told_apart(tmp_path, capsys):
+    for old, new, said in (
+        ("return loss, dscores", "return loss + 1e-8, dscores", "loss expected 1.38629436, but yours is 1.38629437"),
+        ("= ds / n", "= ds / n + 1e-7", "dscores[0, 0, 0, 0] expected 0.125, but yours is 0.1250001; 3 of 3 numbers"),
+    ):
+        assert said in said_of("softmax_cross_entropy", changed("softmax_cross_entropy", (old, new)), tmp_path, capsys)
+
+
 @pytest.mark.parametrize(
     "text, said",
     {

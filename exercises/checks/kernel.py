@@ -185,7 +185,7 @@ def check_result(score, x, w, bias, order, seed) -> None:
     if not near(y, expected):
         found = [text for text, wrong in slips(x, w, bias).items() if near(y, wrong)]
         sentence = LOST if np.isnan(y).any() else next(iter(found), NO_SLIP)
-        raise Wrong(f"{given}\n\n{shown('y', y, expected)}\n\n{sentence}".rstrip())
+        raise Wrong(f"{given}\n\n{shown('y', y, expected, 1e-5)}\n\n{sentence}".rstrip())
 
 
 def near(y, expected) -> bool:
