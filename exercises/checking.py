@@ -91,9 +91,13 @@ def load(path: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location(f"answer_{path.stem}", path)
     module = importlib.util.module_from_spec(spec)
     try:
-        exec(compile(path.read_text(encoding="utf-8"), str(path), "exec"), vars(module))
-    except SyntaxError as error:
-        raise Wrong(f"Python cannot read {path.name}, line {error.lineno}: {error.msg}.") from None
+        code = compile(path.read_bytes(), str(path), "exec")
+    except (SyntaxError, ValueError) as error:  # ValueError: a zero byte, in older Pythons
+        line = getattr(error, "lineno", None)
+        place = f"{path.name}, line {line}" if line else path.name
+        raise Wrong(f"Python cannot read {place}: {getattr(error, 'msg', error)}.") from None
+    try:
+        exec(code, vars(module))
     except (Exception, SystemExit) as error:
         raise Wrong(failure(error, path)) from error
     return module

@@ -132,6 +132,17 @@ def test_a_reader_that_leaves():
     assert done.stdout.startswith(b"1  conv_forward") and not done.stderr
 
 
+def test_an_answer_in_another_encoding(tmp_path, capsys):
+    file, text = file_of("sgd_momentum", tmp_path), changed("sgd_momentum").encode()
+    file.write_bytes(b"\xef\xbb\xbf" + text)  # Notepad's mark
+    assert state("sgd_momentum", tmp_path) == "done"
+    for more, said in ((b"x = '\xe9'\n", "'utf-8' codec can't decode"), (b"\0", "null bytes")):
+        file.write_bytes(text + more)
+        assert check("sgd_momentum", tmp_path) == 1
+        out = capsys.readouterr().out
+        assert "Python cannot read sgd_momentum.py" in out and said in out and "None" not in out
+
+
 def test_numbers_that_hardly_differ_are_told_apart(tmp_path, capsys):
     for old, new, said in (
         ("return loss, dscores", "return loss + 1e-8, dscores", "loss expected 1.38629436, but yours is 1.38629437"),
