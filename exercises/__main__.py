@@ -5,11 +5,13 @@ An answer is written into exercises/NAME.py, where a stub waits. The exit status
 
 import argparse
 import sys
+import traceback
 from importlib import import_module
 from pathlib import Path
 from textwrap import fill, indent
 
 from exercises.checking import NotBegun, Wrong
+from minifcn.command import outlive_readers
 
 WIDTH = 96
 HERE = Path(__file__).resolve().parent
@@ -31,7 +33,18 @@ def main(argv=None) -> int:
     parser.add_argument("--solutions", action="store_true", help="check the worked solutions instead of your files")
     args = parser.parse_args(argv)
     folder = HERE / "solutions" if args.solutions else HERE
-    return check(args.name, folder) if args.name else show_all(folder)
+    try:
+        return check(args.name, folder) if args.name else show_all(folder)
+    except KeyboardInterrupt as stop:
+        print(f"\nstopped{place(stop, folder)}")
+        return 130  # what shells give for Ctrl-C
+
+
+def place(stop: KeyboardInterrupt, folder: Path) -> str:
+    """Where in an answer Ctrl-C came, if it came in one."""
+    files = {str(file_of(name, folder)): name for name in CHAPTERS}
+    lines = [frame for frame in traceback.extract_tb(stop.__traceback__) if frame.filename in files]
+    return f" in {files[lines[-1].filename]}.py, line {lines[-1].lineno}: an endless loop?" if lines else ""
 
 
 def file_of(name: str, folder: Path) -> Path:
@@ -89,4 +102,5 @@ def shown(path: Path) -> str:
 
 
 if __name__ == "__main__":
+    outlive_readers()
     sys.exit(main())

@@ -6,6 +6,8 @@ If one of them returns what the student's function returned, its sentence says w
 """
 
 import importlib.util
+import inspect
+import re
 import traceback
 from collections.abc import Callable, Iterator
 from copy import deepcopy
@@ -22,12 +24,14 @@ SMALL = 40  # numbers of an array that is shown whole
 NO_SLIP = (
     "None of the usual slips gives this. Take paper, work out one number of it, and print what your code has for it."
 )
-HINTS = {  # what most often lies behind an exception
-    "ValueError": "Two shapes do not fit. Print the .shape of both sides just before this line.",
+HINTS = {  # how an exception begins -> what most often lies behind it
+    "(Type|Index)Error: .*integer": "Sizes and indices are whole numbers: // divides them, / makes a fraction of them.",
+    "IndexError: index 255 ": "255 is the label of void pixels, and no index. Leave them out, or replace it, first.",
     "IndexError": "That is outside the array. Think of the first and of the last window, or pixel.",
-    "TypeError": "Sizes and indices are whole numbers: // divides them, / makes a fraction of them.",
+    "ValueError": "Two shapes do not fit. Print the .shape of both sides just before this line.",
     "UnboundLocalError": "Not every way through the function gives this name a value.",
     "NameError": "This name has no value here. A letter from the glossary that you have not unpacked from a .shape?",
+    "SystemExit": "That ends the check as well, with nothing checked. Take it out.",
 }
 
 
@@ -87,34 +91,43 @@ def load(path: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location(f"answer_{path.stem}", path)
     module = importlib.util.module_from_spec(spec)
     try:
-        exec(compile(path.read_text(encoding="utf-8"), str(path), "exec"), vars(module))
-    except SyntaxError as error:
-        raise Wrong(f"Python cannot read {path.name}, line {error.lineno}: {error.msg}.") from None
-    except Exception as error:
+        code = compile(path.read_bytes(), str(path), "exec")
+    except (SyntaxError, ValueError) as error:  # ValueError: a zero byte, in older Pythons
+        line = getattr(error, "lineno", None)
+        place = f"{path.name}, line {line}" if line else path.name
+        raise Wrong(f"Python cannot read {place}: {getattr(error, 'msg', error)}.") from None
+    try:
+        exec(code, vars(module))
+    except (Exception, SystemExit) as error:
         raise Wrong(failure(error, path)) from error
     return module
 
 
-def failure(error: Exception, path: Path) -> str:
+def failure(error: BaseException, path: Path) -> str:
     """What an exception of the student's code says, with its line, and what most often lies behind it."""
     lines = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
     place = f"{path.name}, line {lines[-1].lineno}" if lines else path.name
-    code = path.read_text(encoding="utf-8").splitlines()[lines[-1].lineno - 1].strip() if lines else ""
-    hint = HINTS.get(type(error).__name__, "")
-    return f"Your code stops in {place}: {code}\n{type(error).__name__}: {error}" + f"\n{hint}" * bool(hint)
+    said = f"{type(error).__name__}: {error}"
+    hint = next((f"\n{text}" for pattern, text in HINTS.items() if re.match(pattern, said)), "")
+    return f"Your code stops in {place}: {lines[-1].line if lines else ''}\n{said}{hint}"
 
 
 def call(student: ModuleType, function: str, args: dict):
     """Call the student's function with copies of the arguments, and see that it leaves them as they are."""
     if not callable(getattr(student, function, None)):
         raise Wrong(f"{Path(student.__file__).name} has no function {function}.")
+    try:
+        inspect.signature(getattr(student, function)).bind(**args)
+    except TypeError as error:
+        names = ", ".join(f"{name}=..." for name in args)
+        raise Wrong(f"Keep the parameters' names. The check calls {function}({names}); yours: {error}.") from None
     given = deepcopy(args)
     try:
         with np.errstate(all="ignore"):
             returned = getattr(student, function)(**given)
     except NotImplementedError:
         raise NotBegun(f"{function} is yours to write, in {student.__file__}") from None
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise Wrong(f"{described(args)}\n\n{failure(error, Path(student.__file__))}") from error
     for name, value in args.items():
         if not np.array_equal(given[name], value, equal_nan=isinstance(value, np.ndarray) and value.dtype.kind == "f"):
@@ -129,20 +142,23 @@ def values(student: ModuleType, part: Part) -> Iterator[str]:
     """Call the student's function for all cases of a part; yield the title of each that is right."""
     for case in part.cases:
         try:
-            wrong = difference(part, case, call(student, part.function, case.args))
+            returned, expected = call(student, part.function, case.args), part.expected(case)
         except Wrong as error:
             error.step = case.title
             raise
+        wrong = fault(part, returned, expected)
+        if not wrong and (wrong := difference(part, returned, expected)):
+            wrong += f"\n\n{slip(student, part, case) or NO_SLIP}"
         if wrong:
-            raise Wrong(f"{described(case.args)}\n\n{wrong}\n\n{slip(student, part, case) or NO_SLIP}", case.title)
+            raise Wrong(f"{described(case.args)}\n\n{wrong}", case.title)
         yield case.title
 
 
-def difference(part: Part, case: Case, returned) -> str:
-    """What is wrong with what was returned, or nothing."""
+def fault(part: Part, returned, expected: tuple) -> str:
+    """What is wrong with the type of what was returned, or nothing. No slip of the formulas explains it."""
     if returned is None:
         return f"{part.function} returns None. Is there no `return` at its end?"
-    found, expected = results_of(returned, len(part.results)), part.expected(case)
+    found = results_of(returned, len(part.results))
     if len(found) != len(expected):
         return f"{part.function} returns {len(found)} things, expected {len(expected)}: {', '.join(part.results)}."
     for name, a, b in zip(part.results, found, expected, strict=True):
@@ -151,12 +167,26 @@ def difference(part: Part, case: Case, returned) -> str:
             what = f"an array of shape {b.shape}" if b.shape else "a number"
             return f"{name} is of type {type(a).__name__}, expected {what}."
         a = np.asarray(a)
-        if a.shape != b.shape:
-            return f"{name} has shape {a.shape}, expected {b.shape}."
-        if a.dtype.kind not in "fiu" or (b.shape and a.dtype != b.dtype):
+        if a.shape == b.shape and (a.dtype.kind not in "fiu" or (b.shape and a.dtype != b.dtype)):
             return f"{name} is an array of {a.dtype}, expected {b.dtype}, as the input is."
+    return ""
+
+
+def misshapen(part: Part, returned, expected: tuple) -> str:
+    """Which shape is wrong in what was returned, or nothing."""
+    for name, a, b in zip(part.results, results_of(returned, len(expected)), expected, strict=True):
+        if np.shape(a) != np.shape(b):
+            return f"{name} has shape {np.shape(a)}, expected {np.shape(b)}."
+    return ""
+
+
+def difference(part: Part, returned, expected: tuple) -> str:
+    """Which shape or number is wrong in what was returned, or nothing."""
+    if wrong := misshapen(part, returned, expected):
+        return wrong
+    for name, a, b in zip(part.results, results_of(returned, len(expected)), expected, strict=True):
         if not close(a, b):
-            return shown(name, a, b)
+            return shown(name, np.asarray(a), np.asarray(b))
     return ""
 
 
@@ -166,14 +196,15 @@ def close(a, b) -> bool:
     return a.shape == b.shape and np.allclose(a, b, rtol=1e-9, atol=1e-9 * np.abs(b).max(initial=1e-3))
 
 
-def shown(name: str, a: np.ndarray, b: np.ndarray) -> str:
-    """Two arrays that differ: whole if they are small, else where they first do."""
-    if 1 < b.size <= SMALL:
+def shown(name: str, a: np.ndarray, b: np.ndarray, rtol=1e-9) -> str:
+    """Two arrays that differ: whole if they are small and it can be seen, else where they first do."""
+    if 1 < b.size <= SMALL and whole(a) != whole(b):
         return f"{name} expected\n{whole(b)}\nbut yours is\n{whole(a)}"
-    wrong = ~np.isclose(a, b, rtol=1e-9, atol=1e-9 * np.abs(b).max())
+    wrong = ~np.isclose(a, b, rtol=rtol, atol=rtol * np.abs(b).max())
     at = tuple(map(int, np.argwhere(wrong)[0]))
     place = f"{name}[{', '.join(map(str, at))}]" if at else name
-    text = f"{place} expected {b[at]:.6g}, but yours is {a[at]:.6g}"
+    digits = next(n for n in (6, 9, 12, 17) if n == 17 or f"{a[at]:.{n}g}" != f"{b[at]:.{n}g}")
+    text = f"{place} expected {b[at]:.{digits}g}, but yours is {a[at]:.{digits}g}"
     return text + (f"; {int(wrong.sum())} of {b.size} numbers differ" if at else "")
 
 
@@ -226,6 +257,15 @@ def alike(a, b) -> bool:
 # --- its gradients ---
 
 
+def answer(student: ModuleType, part: Part, **args) -> tuple:
+    """What the student's function returns; Wrong where that is not of the right type and shape."""
+    returned, expected = call(student, part.function, args), results_of(part.truth(**args))
+    wrong = fault(part, returned, expected) or misshapen(part, returned, expected)
+    if wrong:
+        raise Wrong(f"{described(args)}\n\n{wrong}")
+    return results_of(returned, len(expected))
+
+
 def gradients(forward: Callable, backward: Callable, inputs: list, linear=False) -> str:
     """Compare the student's backward(x, dy) with finite differences of forward(x), by minifcn's gradient check."""
 
@@ -239,6 +279,9 @@ def gradients(forward: Callable, backward: Callable, inputs: list, linear=False)
 
     try:
         worst = mf.gradcheck(lambda x: Answer()(x), inputs, linear=linear, name="your gradient")
+    except Wrong as wrong:
+        wrong.step = "gradient check"
+        raise
     except GradientError as error:
         text = f"{error}\n\n`numeric` is what happens to the output when that input is moved a little, `analytic` what "
         raise Wrong(text + "your gradient says will happen.") from None

@@ -11,8 +11,14 @@ WINNER = "ky, kx = divmod(np.argmax(window), k)"
 ADD = "dx[n, top + ky, left + kx, c] += dy[n, oy, ox, c]"
 WINDOW = "dx[n, top : top + k, left : left + k, c] += "
 SUM = "np.exp(s).sum(axis=1, keepdims=True)"
+SHIFT = "    s = s - s.max(axis=1, keepdims=True)\n"
 MASK = "labelled = labels != ignore"
+LOSS = "loss = -log_p[np.arange(n), label].sum() / n"
+P = "(np.exp(scores) / np.exp(scores).sum(3, keepdims=True))"
+VOID_LOGS = f"np.append(log_p[np.arange(n), label], np.log({P}[~labelled][:, 0]))"
+VOID_PULLS = f"dscores[~labelled] = ({P}[~labelled] - np.eye(scores.shape[3])[0]) / n"
 SCATTERED = "dpadded[:, top : top + KH, left : left + KW, :] += dpatch"
+CUT = "padding : padding + H, padding : padding + W"
 PAD = "((0, 0), (padding, padding), (padding, padding), (0, 0))"
 V, W = "v = momentum * v + (g + weight_decay * w)", "return w - lr * v, v"
 TENT = "1 - abs(np.arange(2 * s) - (s - 0.5)) / s"
@@ -25,7 +31,7 @@ TRANSPOSED = "start - stride * ((k - 1) / 2 - p), stride"
 def over_axis(axis):
     """Softmax with a sum over another axis of the scores."""
     p = f"np.exp(scores) / np.exp(scores).sum(axis={axis}, keepdims=True)"
-    return [("    s = s - s.max(axis=1, keepdims=True)\n", ""), (f"s - np.log({SUM})", f"np.log({p})[labelled]")]
+    return [(SHIFT, ""), (f"s - np.log({SUM})", f"np.log({p})[labelled]")]
 
 
 WRONG = {
@@ -40,7 +46,8 @@ WRONG = {
         "repeats the picture's edge": [(PAD + ")", PAD + ', mode="edge")')],
         "above and to the left only": [(PAD, "((0, 0), (2 * padding, 0), (2 * padding, 0), (0, 0))")],
         "below and to the right only": [(PAD, "((0, 0), (0, 2 * padding), (0, 2 * padding), (0, 0))")],
-        "The padding is forgotten": [("H + 2 * padding", "H"), ("W + 2 * padding", "W"), (PAD, "((0, 0),) * 4")],
+        "cut out: it is one of the padded": [("padded[:, top", "x[:, top")],
+        "The padding is forgotten.": [("H + 2 * padding", "H"), ("W + 2 * padding", "W"), (PAD, "((0, 0),) * 4")],
         "The last row and column": [("stride + 1\n", "stride\n"), ("stride + 1\n", "stride\n")],
     },
     "conv_dx": {
@@ -54,7 +61,9 @@ WRONG = {
             ("return dpadded", "return (dpadded / np.maximum(seen, 1))"),
         ],
         "The stride is forgotten": [("oy * stride, ox * stride", "oy, ox")],
-        "cut off at the wrong end": [("padding : padding + H, padding : padding + W", ":H, :W")],
+        "cut off at the wrong end": [(CUT, ":H, :W")],
+        "nothing is left": [(CUT, "padding : -padding, padding : -padding")],
+        "The gradient has the wrong sign": [("+= dpatch", "-= dpatch")],
         "The padding is still there": [("[:, padding : padding + H, padding : padding + W, :]", "")],
     },
     "pool_backward": {
@@ -71,6 +80,7 @@ WRONG = {
         "the later one replaces": [("] += dy", "] = dy")],
         "All channels have the same": [("argmax(window)", "argmax(x[n, top : top + k, left : left + k].max(axis=2))")],
         "The stride is forgotten": [("oy * stride, ox * stride", "oy, ox")],
+        "The gradient has the wrong sign": [("] += dy", "] -= dy")],
         "multiplied by the winner's value": [(ADD, f"{ADD} * window.max()")],
     },
     "softmax_cross_entropy": {
@@ -86,12 +96,17 @@ WRONG = {
         "the wrong axis, the rows": over_axis(1),
         "the wrong axis, the pictures": over_axis(0),
         "over all axes at once": over_axis(None),
-        "exp(1000) is infinite": [
-            ("    s = s - s.max(axis=1, keepdims=True)\n", ""),
+        "the log of a sum that it is in": [(SHIFT, "")],
+        "infinite by infinite": [
+            (SHIFT, ""),
             (f"s - np.log({SUM})", f"np.log(np.exp(s) / {SUM})"),
             ("ds = np.exp(log_p)", f"ds = np.exp(s) / {SUM}"),
         ],
-        "the largest score of all pixels": [("s.max(axis=1, keepdims=True)", "s.max()")],
+        "each exp is 0, and so": [("s.max(axis=1, keepdims=True)", "s.max()")],
+        "p is 0 / 0": [
+            ("s.max(axis=1, keepdims=True)", "s.max()"),
+            (f"s - np.log({SUM})", f"np.log(np.exp(s) / {SUM})"),
+        ],
         "p[np.arange(n), label].": [("log_p[np.arange(n), label]", "log_p[:, label]")],
         "label], before the mean": [("log_p[np.arange(n), label].sum() / n", "log_p[:, label].mean()")],
         "label], in loss and gradient": [
@@ -107,9 +122,18 @@ WRONG = {
             )
         ],
         "count as class 0": [(MASK, f"labels = np.where(labels == ignore, 0, labels)\n    {MASK}")],
+        "in the sum of the loss": [(LOSS, f"log_all = {VOID_LOGS}\n    loss = -log_all.sum() / n")],
+        "have a gradient, that of label 0": [
+            ("    return loss, dscores", f"    {VOID_PULLS}\n    return loss, dscores")
+        ],
+        "out of the divisor alone": [
+            (LOSS, f"log_all = {VOID_LOGS}\n    loss = -log_all.sum() / n"),
+            ("    return loss, dscores", f"    {VOID_PULLS}\n    return loss, dscores"),
+        ],
         "count as the last class": [
             (MASK, f"labels = np.where(labels == ignore, scores.shape[3] - 1, labels)\n    {MASK}")
         ],
+        "255 is written": [(MASK, "labelled = labels != 255")],
         "The loss has the wrong sign": [("loss = -", "loss = ")],
         "base 10": [("return loss", "return loss / np.log(10)")],
         "you divide 0 by 0": [("return 0.0, dscores", "return np.float64(0) / 0, dscores")],

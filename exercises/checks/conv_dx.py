@@ -3,7 +3,7 @@
 import numpy as np
 
 import minifcn as mf
-from exercises.checking import Case, Part, changed, gradients, load, values
+from exercises.checking import Case, Part, answer, changed, gradients, load, values
 from exercises.checks.conv_forward import exchanged, transposed, turned
 
 
@@ -30,6 +30,11 @@ def replaced(dy, w, x_shape, stride, padding):
 
 def first_rows(dy, w, x_shape, stride, padding):
     return scattered(dy, w, x_shape, stride, padding, from_row=0)
+
+
+def emptied(dy, w, x_shape, stride, padding):
+    dx = truth(dy, w, x_shape, stride, padding)
+    return dx if padding else dx[:, :0, :0]
 
 
 def averaged(dy, w, x_shape, stride, padding):
@@ -87,6 +92,10 @@ PART = Part(
         "The stride is forgotten: output (oy, ox) has seen the patch that begins at row oy s and column ox s.": dense,
         "The padding is cut off at the wrong end: the picture begins at row p and column p of the padded "
         "one.": first_rows,
+        "Without padding nothing is left: [p:-p] with p = 0 is [0:0]. Say where it ends: [p : p + H].": emptied,
+        "The gradient has the wrong sign: what an output asks for is added, += and not -=.": (
+            lambda **args: -truth(**args)
+        ),
         "The padding is still there. dx is as large as x: cut p rows and columns off each side.": uncut,
     },
 )
@@ -99,5 +108,8 @@ def steps(folder):
     rule = {name: args[name] for name in ("w", "x_shape", "stride", "padding")}
     x = np.random.default_rng(5).standard_normal(args["x_shape"])
     yield gradients(
-        lambda x: mf.conv2d(x, args["w"], None, 2, 1).data, lambda x, dy: student.conv_dx(dy, **rule), [x], linear=True
+        lambda x: mf.conv2d(x, args["w"], None, 2, 1).data,
+        lambda x, dy: answer(student, PART, dy=dy, **rule)[0],
+        [x],
+        linear=True,
     )

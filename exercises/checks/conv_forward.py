@@ -62,6 +62,15 @@ def unpadded(x, w, b, stride, padding):
     return truth(x, w, b, stride, 0)
 
 
+def unpadded_patches(x, w, b, stride, padding):
+    """Right in size. At the end a patch has one row, or none; NumPy repeats the one for all rows of the kernel."""
+    y = np.zeros_like(truth(x, w, b, stride, padding))
+    for oy, ox in np.ndindex(y.shape[1:3]):
+        top, left = oy * stride, ox * stride
+        y[:, oy, ox] = np.einsum("nyxc,yxck->nk", x[:, top : top + len(w), left : left + w.shape[1]], w) + b
+    return y
+
+
 def one_less(x, w, b, stride, padding):
     return truth(x, w, b, stride, padding)[:, :-1, :-1]
 
@@ -117,6 +126,7 @@ PART = Part(
             below_only
         ),
         "The padding is forgotten.": unpadded,
+        "The padding is forgotten where the patch is cut out: it is one of the padded picture.": unpadded_patches,
         "The last row and column are missing: with room for n steps there are n + 1 windows, which is the + 1 in "
         "OH = (H + 2 p - KH) // s + 1.": one_less,
     },

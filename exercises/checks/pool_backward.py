@@ -3,7 +3,7 @@
 import numpy as np
 
 import minifcn as mf
-from exercises.checking import Case, Part, gradients, load, values
+from exercises.checking import Case, Part, answer, gradients, load, values
 
 
 def truth(dy, x, k, stride):
@@ -92,8 +92,8 @@ def plane(*rows):
 PLAIN = dict(k=2, stride=2)
 ONE = PLAIN | {"x": plane([1, 3, 2, 0], [5, 4, 1, 2]), "dy": plane([10, 20])}
 ONE_BACK = plane([0, 0, 20, 0], [10, 0, 0, 0])  # 5 wins the left window, 2 the right one: the upper 2, which is first
-NEGATIVE = PLAIN | {"x": plane([-3, -1], [-2, -5]), "dy": plane([7])}
-NEGATIVE_BACK = plane([0, 7], [0, 0])  # -1 is the largest
+NEGATIVE = PLAIN | {"x": plane([-3, -2], [-4, -5]), "dy": plane([7])}
+NEGATIVE_BACK = plane([0, 7], [0, 0])  # -2 is the largest
 TIES = PLAIN | {"x": plane([0, 6], [6, 6]), "dy": plane([1])}
 TIES_BACK = plane([0, 1], [0, 0])  # the upper 6: rows before columns
 OVERLAP = dict(k=2, stride=1, x=plane([1, 9, 2], [0, 3, 4]), dy=plane([10, 1]))
@@ -134,6 +134,9 @@ PART = Part(
             shared(over_channels)
         ),
         "The stride is forgotten: window (oy, ox) begins at row oy s and column ox s.": dense,
+        "The gradient has the wrong sign: dy is added to the winner, += and not -=.": (
+            lambda dy, x, k, stride: -truth(dy, x, k, stride)
+        ),
         "The gradient is multiplied by the winner's value. Where y = x[winner], the derivative is 1.": times_value,
     },
 )
@@ -144,5 +147,5 @@ def steps(folder):
     yield from values(student, PART)
     x = random(1, 5, 7, 2, 3, 2)["x"]
     yield gradients(
-        lambda x: mf.max_pool2d(x, 3, 2).data, lambda x, dy: student.pool_backward(dy=dy, x=x, k=3, stride=2), [x]
+        lambda x: mf.max_pool2d(x, 3, 2).data, lambda x, dy: answer(student, PART, dy=dy, x=x, k=3, stride=2)[0], [x]
     )

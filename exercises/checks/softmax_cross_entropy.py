@@ -3,7 +3,7 @@
 import numpy as np
 
 import minifcn as mf
-from exercises.checking import Case, Part, gradients, load, values
+from exercises.checking import Case, Part, answer, gradients, load, values
 
 
 def truth(scores, labels, ignore):
@@ -66,21 +66,19 @@ def over(axis):
     return wrong
 
 
-def overflowing(scores, labels, ignore):
-    e = np.exp(scores)
-    p = e / e.sum(axis=3, keepdims=True)
-    _, right, labelled = pieces(scores, labels, ignore)
-    n = labelled.sum()
-    return -np.log(p[right == 1]).sum() / n, np.where(labelled, p - right, 0) / n
+def shifted(by, log_of_p=False):
+    """by: scores -> what is subtracted from them. log_of_p: the loss is the log of p, as it stands."""
 
+    def wrong(scores, labels, ignore):
+        s = scores - by(scores)
+        total = np.exp(s).sum(axis=3, keepdims=True)
+        p = np.exp(s) / total if log_of_p else np.exp(s - np.log(total))
+        log_p = np.log(p) if log_of_p else s - np.log(total)
+        _, right, labelled = pieces(scores, labels, ignore)
+        n = labelled.sum()
+        return -log_p[right == 1].sum() / n, np.where(labelled, p - right, 0) / n
 
-def one_largest(scores, labels, ignore):
-    """The largest score of all pixels is subtracted."""
-    s = scores - scores.max()
-    log_p = s - np.log(np.exp(s).sum(axis=3, keepdims=True))
-    _, right, labelled = pieces(scores, labels, ignore)
-    n = labelled.sum()
-    return -log_p[right == 1].sum() / n, np.where(labelled, np.exp(log_p) - right, 0) / n
+    return wrong
 
 
 def crossed(loss_by, gradient=False):
@@ -111,6 +109,18 @@ def void_pulled(scores, labels, ignore):
     """At void pixels the gradient is p."""
     log_p, right, labelled = pieces(scores, labels, ignore)
     return truth(scores, labels, ignore)[0], (np.exp(log_p) - right) / labelled.sum()
+
+
+def void_as_zero(loss=False, gradient=False):
+    """In the loss, or in the gradient, void pixels count as class 0. The divisor is right."""
+
+    def wrong(scores, labels, ignore):
+        n = (labels != ignore).sum()
+        right, counted = truth(scores, labels, ignore), void_as(0)(scores, labels, ignore)
+        counted = [mean * labels.size / n for mean in counted]
+        return counted[0] if loss else right[0], counted[1] if gradient else right[1]
+
+    return wrong
 
 
 def void_as(index):
@@ -146,11 +156,11 @@ def without_label_at_all(scores, labels, ignore):
 # --- cases ---
 
 
-def random(N, H, W, L, void):
+def random(N, H, W, L, void, ignore=255):
     rng = np.random.default_rng(N * H + W)
     labels = rng.integers(0, L, (N, H, W))
-    labels.ravel()[rng.permutation(labels.size)[:void]] = 255
-    return dict(scores=rng.standard_normal((N, H, W, L)), labels=labels, ignore=255)
+    labels.ravel()[rng.permutation(labels.size)[:void]] = ignore
+    return dict(scores=rng.standard_normal((N, H, W, L)), labels=labels, ignore=ignore)
 
 
 LOG = np.log([1.0, 2, 5])
@@ -189,6 +199,7 @@ PART = Part(
         Case("no pixel has a label", EMPTY, EMPTY_BACK),
         Case("two pictures, five classes, void pixels", random(2, 3, 4, 5, 6)),
         Case("as many classes as columns", random(2, 3, 3, 3, 2)),
+        Case("void pixels labelled -1", random(1, 2, 3, 4, 2, ignore=-1)),
     ),
     slips={
         "The mean is missing, in loss and gradient: divide both by the number of labelled pixels.": scaled(one, one),
@@ -216,9 +227,13 @@ PART = Part(
         "The sum of softmax is over all axes at once: each pixel has a sum of its own, over the last axis "
         "(keepdims=True keeps it ready to divide by).": over(None),
         "exp(1000) is infinite, and infinite by infinite is not a number. Subtract each pixel's largest score before "
-        "you take exp: the probabilities stay the same.": overflowing,
+        "you take exp: the probabilities stay the same.": shifted(lambda scores: 0, log_of_p=True),
+        "exp(1000) is infinite, and so is the log of a sum that it is in. Subtract each pixel's largest score before "
+        "you take exp: the probabilities stay the same.": shifted(lambda scores: 0),
         "You subtract the largest score of all pixels. Where all scores of a pixel are far below it, each exp is 0, "
-        "and so is their sum. Subtract each pixel's own largest.": one_largest,
+        "and so is their sum. Subtract each pixel's own largest.": shifted(np.max),
+        "You subtract the largest score of all pixels. Where all scores of a pixel are far below it, p is 0 / 0. "
+        "Subtract each pixel's own largest.": shifted(np.max, log_of_p=True),
         f"{PAIRED}.": crossed(lambda n: n),
         f"{PAIRED}, before the mean.": crossed(lambda n: n * n),
         f"{PAIRED}, in loss and gradient.": crossed(lambda n: n, gradient=True),
@@ -228,8 +243,18 @@ PART = Part(
         "The 1 at the label is missing: your gradient is p alone, it should be p - [l = label].": probabilities,
         "Void pixels get a gradient. Nothing is known about them: it is 0 there.": void_pulled,
         "Void pixels count as class 0. Leave them out of the sum, of its divisor and of the gradient.": void_as(0),
+        "Void pixels are in the sum of the loss, with label 0. Leave them out.": void_as_zero(loss=True),
+        "Void pixels have a gradient, that of label 0. Nothing is known about them: it is 0 there.": (
+            void_as_zero(gradient=True)
+        ),
+        "Void pixels are left out of the divisor alone. Leave them out of the loss and the gradient as well.": (
+            void_as_zero(loss=True, gradient=True)
+        ),
         "Void pixels count as the last class (has the label become -1?). Leave them out of the sum, of its divisor and "
         "of the gradient.": void_as(-1),
+        "255 is written into your code. Void is what the argument `ignore` says.": (
+            lambda scores, labels, ignore: truth(scores, np.where(labels == 255, 255, labels % scores.shape[3]), 255)
+        ),
         "The loss has the wrong sign: log of a probability is negative, and the loss is -log p[label].": positive,
         "The logarithm has base 10. It is the natural one, np.log.": decimal,
         "Without a labelled pixel you divide 0 by 0. Then the loss is 0, and so is the gradient.": without_label,
@@ -246,7 +271,7 @@ def steps(folder):
     args = random(1, 3, 4, 3, 2)
     scores, rest = args.pop("scores"), args
     yield gradients(
-        lambda x: student.softmax_cross_entropy(scores=x, **rest)[0],
-        lambda x, dy: student.softmax_cross_entropy(scores=x, **rest)[1] * dy,
+        lambda x: answer(student, PART, scores=x, **rest)[0],
+        lambda x, dy: answer(student, PART, scores=x, **rest)[1] * dy,
         [scores],
     )

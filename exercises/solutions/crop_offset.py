@@ -1,4 +1,4 @@
-"""Where feature maps lie, and where to crop: three lines, from which 19 comes."""
+"""Where feature maps lie, and where to crop: three formulas, from which 19 comes."""
 
 
 def conv_grid(start, stride, k, s, p):
