@@ -225,7 +225,7 @@ def expectation(file: str, kernel: str, parameters: list[Parameter], values: dic
     copies = {name: known[name].copy() for name in wanted}
     try:
         result = function(**copies)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise InputError(f"{file}: {kernel}() raised {type(error).__name__}: {error}") from error
     outputs = [p.name for p in parameters if p.array and not p.const]
     results = result if isinstance(result, tuple | list) else (result,)
@@ -245,7 +245,7 @@ def load(file: str, kernel: str) -> Callable:
     source = Path(file).read_text(encoding="utf-8")
     try:
         exec(compile(source, file, "exec"), namespace)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise InputError(f"{file}: {type(error).__name__}: {error}") from error
     function = namespace.get(kernel)
     if not callable(function):

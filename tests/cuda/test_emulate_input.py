@@ -56,6 +56,8 @@ FUNCTIONS = {
     "def softmax(scores): return scores, scores": "softmax() returned 2 arrays; the kernel writes p",
     "def softmax(scores): return scores[99]": "my.py: softmax() raised IndexError",
     "1 / 0": "my.py: ZeroDivisionError",
+    "import sys; sys.exit(0)": "my.py: SystemExit: 0",
+    "def softmax(scores): raise SystemExit(0)": "my.py: softmax() raised SystemExit: 0",
 }
 
 
