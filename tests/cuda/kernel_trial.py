@@ -4,6 +4,7 @@ Whatever is wrong with the kernel is printed in one line, and the status is 1; w
 """
 
 import inspect
+import math
 import re
 import shutil
 import signal
@@ -20,6 +21,7 @@ from kernel_values import Parameter, is_blank, make, parameters_of, parse_assign
 from minifcn.errors import InputError, printable, say
 
 ORDERS = ("forward", 0), ("reverse", 0), ("random", 1)
+MOST_THREADS = 1 << 24  # of a launch: some seconds
 TOLERANCE = {4: 1e-5, 8: 1e-12}  # by the bytes of a number; of the largest number that is expected
 
 
@@ -69,6 +71,10 @@ def run(args) -> int:
     path = Path(args.file)
     source = path.read_text(encoding="utf-8", errors="replace")
     grid, block = size("--grid", args.grid), size("--block", args.block)
+    threads = math.prod(grid + block)
+    if threads > MOST_THREADS:
+        told = f"{threads:,} threads, at most {MOST_THREADS:,}; fewer, and smaller arrays, show the same faults"
+        raise InputError(f"--grid {args.grid} --block {args.block}: {told}")
     assignments = parse_assignments(args.values)
     try:
         module = emulator.Module(source, re.sub(r"[^\w.-]", "_", path.name), {"REAL": args.real})

@@ -18,6 +18,8 @@ pytestmark = [needs_compiler, pytest.mark.usefixtures("folder")]
 BAD = {  # what the command line has after my.cu -> what the error says
     "--grid 0 --block 64 P=7 L=40 scores=P,L p=P,L": "invalid launch, grid (0, 1, 1)",
     "--grid 1 --block 64,64 P=7 L=40 scores=P,L p=P,L": "more than 1024 threads",
+    "--grid 16777216 --block 64 P=7 L=40 scores=P,L p=P,L": "--block 64: 1,073,741,824 threads, at most",
+    "--grid 9,65535,65535 --block 1,1,2 P=7 L=40 scores=P,L p=P,L": "--block 1,1,2: 77,307,052,050 threads, at most",
     "--grid 1 --block 64x2 P=7 L=40 scores=P,L p=P,L": "--block: expected 1 to 3 whole numbers such as 32,8, received",
     "--grid 1 --block 64 --kernel other P=7 L=40 scores=P,L p=P,L": "has no kernel other, but softmax",
     "--grid 1 --block 64 P=7 L=40 scores=P,L": "no value for p; the kernel takes const float* scores, float* p",
