@@ -222,7 +222,10 @@ def compiler_message(text: str, name: str) -> str:
 def expectation(file: str, kernel: str, parameters: list[Parameter], values: dict) -> dict[str, np.ndarray]:
     """What the user's NumPy function says must stand in the arrays that the kernel writes, by name."""
     function = load(file, kernel)
-    wanted = inspect.signature(function).parameters
+    try:
+        wanted = inspect.signature(function).parameters
+    except ValueError:  # a function in C, such as max
+        raise InputError(f"{file}: {kernel} does not tell its parameters; expected def {kernel}(...)") from None
     known = {name: value for name, value in values.items() if not is_blank(value)}
     for name in wanted:
         if name not in known:
@@ -248,7 +251,7 @@ def expectation(file: str, kernel: str, parameters: list[Parameter], values: dic
 def load(file: str, kernel: str) -> Callable:
     """The function of the kernel's name in a Python file."""
     namespace: dict = {"__name__": Path(file).stem}
-    source = Path(file).read_text(encoding="utf-8")
+    source = Path(file).read_bytes()  # compile() knows encodings
     try:
         exec(compile(source, file, "exec"), namespace)
     except (Exception, SystemExit) as error:

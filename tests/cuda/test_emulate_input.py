@@ -57,6 +57,9 @@ FUNCTIONS = {
     "def softmax(scores): return None": "wrong p: expected numbers of shape (7, 40), received object of shape ()",
     "def softmax(scores): return scores, scores": "softmax() returned 2 arrays; the kernel writes p",
     "def softmax(scores): return scores[99]": "my.py: softmax() raised IndexError",
+    "softmax = max": "my.py: softmax does not tell its parameters; expected def softmax(...)",
+    "word = 'd\xe9j\xe0'": "my.py: SyntaxError: (unicode error) 'utf-8' codec can't decode byte 0xe9",
+    "# coding: latin-1\nd\xe9j\xe0 = 1 / 0": "my.py: ZeroDivisionError",
     "1 / 0": "my.py: ZeroDivisionError",
     "import sys; sys.exit(0)": "my.py: SystemExit: 0",
     "def softmax(scores): raise SystemExit(0)": "my.py: softmax() raised SystemExit: 0",
@@ -66,7 +69,7 @@ FUNCTIONS = {
 @pytest.mark.parametrize("text", FUNCTIONS)
 def test_a_numpy_function_that_does_not_fit(text, capsys):
     Path("my.cu").write_text(SOFTMAX)
-    Path("my.py").write_text(text)
+    Path("my.py").write_text(text, encoding="latin-1")
     assert FUNCTIONS[text] in fails(capsys, emulate.main, "my.cu", *COMPARED)
 
 
