@@ -69,7 +69,7 @@ def run(args) -> int:
             "emulate needs the compiler g++, which is not installed; on Debian and Ubuntu: apt install g++"
         )
     path = Path(args.file)
-    source = path.read_text(encoding="utf-8", errors="replace")
+    source = path.read_text(encoding="utf-8-sig", errors="replace")
     grid, block = size("--grid", args.grid), size("--block", args.block)
     threads = math.prod(grid + block)
     if threads > MOST_THREADS:

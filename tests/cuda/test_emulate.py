@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from emulate_helpers import COMPARED, LAUNCH, SOFTMAX, emulated, folder, wrong  # noqa: F401
+from emulate_helpers import COMPARED, LAUNCH, NUMPY, SOFTMAX, emulated, folder, wrong  # noqa: F401
 from emulator_helpers import needs_compiler
 from kernel_values import Parameter, make
 from small_data import fails
@@ -46,6 +46,11 @@ def test_a_good_kernel(real, within, capsys):
     read, written = counted(lines, "read"), counted(lines, "written")
     assert read[:2] == [size, 3 * size] and written[:2] == [size, size]
     assert read[2] == 3 * written[2] >= 3 * size
+
+
+def test_files_that_begin_with_a_byte_order_mark(capsys):
+    Path("my.py").write_text(f"\ufeff{NUMPY}", encoding="utf-8")
+    assert emulated(capsys, f"\ufeff{SOFTMAX}", *COMPARED)[0] == 0
 
 
 SLIPS = {  # what is planted, and what the line says
