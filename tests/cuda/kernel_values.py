@@ -116,11 +116,14 @@ def shape_of(p: Parameter, text: str, numbers: dict[str, np.generic]) -> tuple[i
     """100,21 or P,L: each a number, or the name of one of the kernel's."""
     shape = []
     for part in text.split(","):
-        size = numbers.get(part, part if part.isascii() and part.isdigit() else None)
-        if size is None or np.dtype(type(size)).kind == "f" or int(size) < 0:
+        size = numbers.get(part, part if part.isascii() and re.fullmatch(r"-?\d{1,19}", part) else None)
+        if size is None or np.dtype(type(size)).kind == "f":
             known = ", ".join(numbers) or "none here"
             told = f"expected {EXAMPLES}; {printable(part)} is no size, and none of the kernel's numbers ({known})"
             raise InputError(f"{p.name}={printable(text)}: {told}")
+        if int(size) < 0:
+            told = f"{part} is {size}, which is negative" if part in numbers else f"{part} is negative"
+            raise InputError(f"{p.name}={text}: expected sizes of 0 or more; {told}")
         shape.append(int(size))
     if np.prod(shape, dtype=object) > LARGEST:
         raise InputError(f"{p.name}={text}: at most {LARGEST:,} numbers; smaller arrays show the same faults")
