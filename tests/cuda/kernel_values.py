@@ -84,10 +84,14 @@ def number(p: Parameter, text: str) -> np.generic:
         value = int(text) if whole else float(text)
         if whole and not np.iinfo(p.dtype).min <= value <= np.iinfo(p.dtype).max:
             raise ValueError
+        with np.errstate(over="ignore"):
+            value = p.dtype.type(value)
+        if np.isinf(value) and "inf" not in text.lower():
+            raise ValueError
     except ValueError:
-        kind = f"a whole number that fits {p.type}" if whole else "a number"
+        kind = f"a {'whole ' if whole else ''}number that fits {p.type}"
         raise InputError(f"{p.name}: expected {kind}, received {printable(text)}") from None
-    return p.dtype.type(value)
+    return value
 
 
 def array(p: Parameter, text: str, numbers: dict[str, np.generic], rng: np.random.Generator) -> np.ndarray:

@@ -5,12 +5,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from emulate_helpers import COMPARED, LAUNCH, SOFTMAX, folder  # noqa: F401
 from emulator_helpers import needs_compiler
+from kernel_values import Parameter, number
 from small_data import assert_one_error_line, exit_status, fails
 
 from minifcn import command, emulate
+from minifcn.errors import InputError
 
 pytestmark = [needs_compiler, pytest.mark.usefixtures("folder")]
 
@@ -48,6 +51,14 @@ def test_bad_input_is_one_line(argv, capsys):
     Path("my.cu").write_text(SOFTMAX)
     Path("text.npy").write_text("no array")
     assert BAD[argv] in fails(capsys, emulate.main, "my.cu", *argv.split(" "))
+
+
+def test_numbers_beyond_the_range_of_a_float():
+    wide, s = (Parameter("s", t, np.dtype(t)) for t in ("double", "float32"))
+    assert (number(s, "3.4028235e38"), number(s, "-INF"), number(wide, "1e99")) == (np.finfo("f4").max, -np.inf, 1e99)
+    for p, text in ((s, "1e99"), (s, "-3.5e38"), (wide, "1e999"), (s, "one")):
+        with pytest.raises(InputError, match=f"^s: expected a number that fits {p.type}, received {text}$"):
+            number(p, text)
 
 
 FUNCTIONS = {
