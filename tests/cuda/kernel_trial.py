@@ -16,7 +16,7 @@ from pathlib import Path
 
 import emulator
 import numpy as np
-from kernel_values import Parameter, is_blank, make, parameters_of, parse_assignments
+from kernel_values import Parameter, is_blank, make, parameters_of, parse_assignments, type_message
 
 from minifcn.errors import InputError, printable, say
 
@@ -79,7 +79,7 @@ def run(args) -> int:
     try:
         module = emulator.Module(source, re.sub(r"[^\w.-]", "_", path.name), {"REAL": args.real})
     except emulator.KernelError as error:
-        return wrong(compiler_message(str(error), path.name))
+        return wrong(type_message(str(error), source) or compiler_message(str(error), path.name))
     kernel = choose(list(module.signatures), args.kernel, path)
     parameters = parameters_of(source, kernel, module.signatures[kernel])
     values = make(parameters, assignments, args.seed)

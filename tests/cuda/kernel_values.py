@@ -39,14 +39,31 @@ def is_blank(value) -> bool:
     return isinstance(value, Blank)
 
 
-def parameters_of(source: str, kernel: str, types: Sequence[str]) -> list[Parameter]:
-    """Names as in the source, types as the compiler sees them."""
+def declared(source: str, kernel: str) -> list[str]:
+    """The kernel's parameters as they stand in the source."""
     code = re.sub(r"//[^\n]*|/\*.*?\*/", " ", source, flags=re.DOTALL)
     code = re.sub(r"__launch_bounds__\s*\((?:[^()]|\([^()]*\))*\)", " ", code)
     texts = next(given for name, given in KERNEL.findall(code) if name == kernel).split(",")
-    names = [re.search(r"(\w*)\s*(?:\[\s*\])?\s*$", text)[1] for text in texts if text.strip()]
+    return [" ".join(text.split()) for text in texts if text.strip()]
+
+
+def parameters_of(source: str, kernel: str, types: Sequence[str]) -> list[Parameter]:
+    """Names as in the source, types as the compiler sees them."""
+    names = [re.search(r"(\w*)\s*(?:\[\s*\])?$", text)[1] for text in declared(source, kernel)]
     dtypes = [emulator.DTYPES[t.removeprefix("const ").rstrip("*")] for t in types]
     return [Parameter(*one) for one in zip(names, types, dtypes, strict=True)]
+
+
+def type_message(text: str, source: str) -> str | None:
+    """What g++ says of a parameter's type that cuda_shim.h does not know, in the user's words."""
+    kernel = re.search(r"Caller<(\w+), void \(\*\)\((.*)\)>::types", text)
+    unknown = re.search(r"error: incomplete type 'emu::TypeName<(.*)>'", text)
+    if not kernel or not unknown:
+        return None
+    types, texts = kernel[2].split(", "), declared(source, kernel[1])
+    parameter = texts[types.index(unknown[1])] if len(types) == len(texts) else f"of type {unknown[1]}"
+    allowed = ", ".join(emulator.DTYPES)
+    return f"{kernel[1]}: the parameter {parameter} is none of {allowed}, nor a pointer to one, const or not"
 
 
 def parse_assignments(texts: Sequence[str]) -> dict[str, str]:

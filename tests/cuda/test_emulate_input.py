@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from emulate_helpers import COMPARED, LAUNCH, SOFTMAX, folder  # noqa: F401
+from emulate_helpers import COMPARED, LAUNCH, SOFTMAX, folder, wrong  # noqa: F401
 from emulator_helpers import needs_compiler
 from kernel_values import Parameter, number
 from small_data import assert_one_error_line, exit_status, fails
@@ -59,6 +59,14 @@ def test_numbers_beyond_the_range_of_a_float():
     for p, text in ((s, "1e99"), (s, "-3.5e38"), (wide, "1e999"), (s, "one")):
         with pytest.raises(InputError, match=f"^s: expected a number that fits {p.type}, received {text}$"):
             number(p, text)
+
+
+@pytest.mark.parametrize("parameter", ["const bool b", "size_t n", "short b[]", "volatile float* v", "Pair p"])
+def test_a_parameter_of_another_type(parameter, capsys):
+    source = f'struct Pair {{ int a, b; }};\nextern "C" __global__ void k(float* x, // flag\n {parameter}) {{}}'
+    line = wrong(capsys, source, *"--grid 1 --block 1 x=1".split())
+    assert line.startswith(f"k: the parameter {parameter} is none of float, double, int, unsigned int, long long, ")
+    assert line.endswith("unsigned char, nor a pointer to one, const or not")
 
 
 FUNCTIONS = {
