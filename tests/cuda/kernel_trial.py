@@ -227,11 +227,12 @@ def expectation(file: str, kernel: str, parameters: list[Parameter], values: dic
     except ValueError:  # a function in C, such as max
         raise InputError(f"{file}: {kernel} does not tell its parameters; expected def {kernel}(...)") from None
     known = {name: value for name, value in values.items() if not is_blank(value)}
-    for name in wanted:
-        if name not in known:
+    for name, wish in wanted.items():
+        optional = wish.default is not wish.empty or wish.kind in (wish.VAR_POSITIONAL, wish.VAR_KEYWORD)
+        if name not in known and not optional:
             way_out = f" ({name}=random:... gives {name} values before the launch)" if name in values else ""
             raise InputError(f"{file}: {kernel}() asks for {name}; it may ask for {', '.join(known)}{way_out}")
-    copies = {name: known[name].copy() for name in wanted}
+    copies = {name: known[name].copy() for name in wanted if name in known}
     try:
         result = function(**copies)
     except (Exception, SystemExit) as error:

@@ -48,6 +48,12 @@ def test_a_good_kernel(real, within, capsys):
     assert read[2] == 3 * written[2] >= 3 * size
 
 
+def test_what_a_numpy_function_may_leave_out(capsys):
+    text = NUMPY.replace("(scores)", "(scores, *a, eps=1e-3, p=None, L=1, **kw)")
+    Path("my.py").write_text(text.replace("e = ", "assert (a, eps, p, L, kw) == ((), 1e-3, None, 40, {})\n    e = "))
+    assert emulated(capsys, SOFTMAX, *COMPARED)[0] == 0
+
+
 def test_files_that_begin_with_a_byte_order_mark(capsys):
     Path("my.py").write_text(f"\ufeff{NUMPY}", encoding="utf-8")
     assert emulated(capsys, f"\ufeff{SOFTMAX}", *COMPARED)[0] == 0
