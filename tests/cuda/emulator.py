@@ -11,8 +11,8 @@ undefined arithmetic.
     module.launch("twice", (1,), (8,), (x,))
 
 Not found are: accesses beyond a static shared array into the next one, or beyond a local array (which can crash the
-process), unless the compiler sees the array's size where it is indexed; reads of local variables that nobody wrote;
-loops that never end and neither access memory nor wait (the launch hangs).
+process), unless the compiler sees the array's size where it is indexed; reads of local variables that nobody wrote. A
+loop that never ends is found after 8 million accesses and waits of its block, or BLOCK_SECONDS (emulator/watch.cpp).
 
 Importing this file needs no compiler; building a Module does, even one from the cache, which asks for its version.
 """
@@ -50,6 +50,7 @@ __all__ = [
 SHARED_LIMIT = 48 << 10  # bytes of shared memory a block gets without asking for more
 ORDERS = ("forward", "reverse", "random")
 MAX_THREADS = 1024
+BLOCK_SECONDS = 5  # of processor time, after which a block fails; those of the kernels here take less than a hundredth
 
 DTYPES = {
     "float": np.dtype(np.float32),
@@ -84,6 +85,7 @@ class _Launch(ctypes.Structure):  # Launch in launch.cpp
         ("blocks", ctypes.c_void_p),
         ("arguments", ctypes.c_void_p),
         ("count_sectors", ctypes.c_uint64),
+        ("block_seconds", ctypes.c_double),
         ("bytes_read", ctypes.c_uint64),
         ("bytes_written", ctypes.c_uint64),
         ("bytes_shared", ctypes.c_uint64),
@@ -210,6 +212,7 @@ class Module:
             blocks=None if chosen is None else address_of(chosen),
             arguments=ctypes.addressof(kernel.arguments),
             count_sectors=sectors,
+            block_seconds=BLOCK_SECONDS,
         )
         with _launching:
             kernel.fill(args)

@@ -99,7 +99,7 @@ def runtime() -> Path:
 
     def build(folder: Path) -> Path:
         sources = [str(path) for path in sorted(SOURCES.glob("*.cpp"))]
-        _run_compiler([*COMMON_FLAGS, *RUNTIME_FLAGS, "-shared", *sources, "-o", str(folder / "runtime.so")])
+        _run_compiler([*COMMON_FLAGS, *RUNTIME_FLAGS, "-shared", *sources, "-o", str(folder / "runtime.so"), "-lrt"])
         return folder / "runtime.so"
 
     return _cached(f"runtime-{_emulator_key()[:20]}.so", build)

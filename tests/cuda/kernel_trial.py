@@ -4,6 +4,7 @@ Whatever is wrong with the kernel is printed in one line, and the status is 1; w
 """
 
 import inspect
+import math
 import re
 import shutil
 import signal
@@ -15,11 +16,12 @@ from pathlib import Path
 
 import emulator
 import numpy as np
-from kernel_values import Parameter, is_blank, make, parameters_of, parse_assignments
+from kernel_values import Parameter, is_blank, make, parameters_of, parse_assignments, type_message
 
 from minifcn.errors import InputError, printable, say
 
 ORDERS = ("forward", 0), ("reverse", 0), ("random", 1)
+MOST_THREADS = 1 << 24  # of a launch: some seconds
 TOLERANCE = {4: 1e-5, 8: 1e-12}  # by the bytes of a number; of the largest number that is expected
 
 
@@ -67,13 +69,17 @@ def run(args) -> int:
             "emulate needs the compiler g++, which is not installed; on Debian and Ubuntu: apt install g++"
         )
     path = Path(args.file)
-    source = path.read_text(encoding="utf-8", errors="replace")
+    source = path.read_text(encoding="utf-8-sig", errors="replace")
     grid, block = size("--grid", args.grid), size("--block", args.block)
+    threads = math.prod(grid + block)
+    if threads > MOST_THREADS:
+        told = f"{threads:,} threads, at most {MOST_THREADS:,}; fewer, and smaller arrays, show the same faults"
+        raise InputError(f"--grid {args.grid} --block {args.block}: {told}")
     assignments = parse_assignments(args.values)
     try:
         module = emulator.Module(source, re.sub(r"[^\w.-]", "_", path.name), {"REAL": args.real})
     except emulator.KernelError as error:
-        return wrong(compiler_message(str(error), path.name))
+        return wrong(type_message(str(error), source) or compiler_message(str(error), path.name))
     kernel = choose(list(module.signatures), args.kernel, path)
     parameters = parameters_of(source, kernel, module.signatures[kernel])
     values = make(parameters, assignments, args.seed)
@@ -216,16 +222,20 @@ def compiler_message(text: str, name: str) -> str:
 def expectation(file: str, kernel: str, parameters: list[Parameter], values: dict) -> dict[str, np.ndarray]:
     """What the user's NumPy function says must stand in the arrays that the kernel writes, by name."""
     function = load(file, kernel)
-    wanted = inspect.signature(function).parameters
+    try:
+        wanted = inspect.signature(function).parameters
+    except ValueError:  # a function in C, such as max
+        raise InputError(f"{file}: {kernel} does not tell its parameters; expected def {kernel}(...)") from None
     known = {name: value for name, value in values.items() if not is_blank(value)}
-    for name in wanted:
-        if name not in known:
+    for name, wish in wanted.items():
+        optional = wish.default is not wish.empty or wish.kind in (wish.VAR_POSITIONAL, wish.VAR_KEYWORD)
+        if name not in known and not optional:
             way_out = f" ({name}=random:... gives {name} values before the launch)" if name in values else ""
             raise InputError(f"{file}: {kernel}() asks for {name}; it may ask for {', '.join(known)}{way_out}")
-    copies = {name: known[name].copy() for name in wanted}
+    copies = {name: known[name].copy() for name in wanted if name in known}
     try:
         result = function(**copies)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise InputError(f"{file}: {kernel}() raised {type(error).__name__}: {error}") from error
     outputs = [p.name for p in parameters if p.array and not p.const]
     results = result if isinstance(result, tuple | list) else (result,)
@@ -242,10 +252,10 @@ def expectation(file: str, kernel: str, parameters: list[Parameter], values: dic
 def load(file: str, kernel: str) -> Callable:
     """The function of the kernel's name in a Python file."""
     namespace: dict = {"__name__": Path(file).stem}
-    source = Path(file).read_text(encoding="utf-8")
+    source = Path(file).read_bytes()  # compile() knows encodings
     try:
         exec(compile(source, file, "exec"), namespace)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise InputError(f"{file}: {type(error).__name__}: {error}") from error
     function = namespace.get(kernel)
     if not callable(function):

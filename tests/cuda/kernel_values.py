@@ -39,14 +39,31 @@ def is_blank(value) -> bool:
     return isinstance(value, Blank)
 
 
-def parameters_of(source: str, kernel: str, types: Sequence[str]) -> list[Parameter]:
-    """Names as in the source, types as the compiler sees them."""
+def declared(source: str, kernel: str) -> list[str]:
+    """The kernel's parameters as they stand in the source."""
     code = re.sub(r"//[^\n]*|/\*.*?\*/", " ", source, flags=re.DOTALL)
     code = re.sub(r"__launch_bounds__\s*\((?:[^()]|\([^()]*\))*\)", " ", code)
     texts = next(given for name, given in KERNEL.findall(code) if name == kernel).split(",")
-    names = [re.search(r"(\w*)\s*(?:\[\s*\])?\s*$", text)[1] for text in texts if text.strip()]
+    return [" ".join(text.split()) for text in texts if text.strip()]
+
+
+def parameters_of(source: str, kernel: str, types: Sequence[str]) -> list[Parameter]:
+    """Names as in the source, types as the compiler sees them."""
+    names = [re.search(r"(\w*)\s*(?:\[\s*\])?$", text)[1] for text in declared(source, kernel)]
     dtypes = [emulator.DTYPES[t.removeprefix("const ").rstrip("*")] for t in types]
     return [Parameter(*one) for one in zip(names, types, dtypes, strict=True)]
+
+
+def type_message(text: str, source: str) -> str | None:
+    """What g++ says of a parameter's type that cuda_shim.h does not know, in the user's words."""
+    kernel = re.search(r"Caller<(\w+), void \(\*\)\((.*)\)>::types", text)
+    unknown = re.search(r"error: incomplete type 'emu::TypeName<(.*)>'", text)
+    if not kernel or not unknown:
+        return None
+    types, texts = kernel[2].split(", "), declared(source, kernel[1])
+    parameter = texts[types.index(unknown[1])] if len(types) == len(texts) else f"of type {unknown[1]}"
+    allowed = ", ".join(emulator.DTYPES)
+    return f"{kernel[1]}: the parameter {parameter} is none of {allowed}, nor a pointer to one, const or not"
 
 
 def parse_assignments(texts: Sequence[str]) -> dict[str, str]:
@@ -84,10 +101,14 @@ def number(p: Parameter, text: str) -> np.generic:
         value = int(text) if whole else float(text)
         if whole and not np.iinfo(p.dtype).min <= value <= np.iinfo(p.dtype).max:
             raise ValueError
+        with np.errstate(over="ignore"):
+            value = p.dtype.type(value)
+        if np.isinf(value) and "inf" not in text.lower():
+            raise ValueError
     except ValueError:
-        kind = f"a whole number that fits {p.type}" if whole else "a number"
+        kind = f"a {'whole ' if whole else ''}number that fits {p.type}"
         raise InputError(f"{p.name}: expected {kind}, received {printable(text)}") from None
-    return p.dtype.type(value)
+    return value
 
 
 def array(p: Parameter, text: str, numbers: dict[str, np.generic], rng: np.random.Generator) -> np.ndarray:
@@ -116,11 +137,14 @@ def shape_of(p: Parameter, text: str, numbers: dict[str, np.generic]) -> tuple[i
     """100,21 or P,L: each a number, or the name of one of the kernel's."""
     shape = []
     for part in text.split(","):
-        size = numbers.get(part, part if part.isascii() and part.isdigit() else None)
-        if size is None or np.dtype(type(size)).kind == "f" or int(size) < 0:
+        size = numbers.get(part, part if part.isascii() and re.fullmatch(r"-?\d{1,19}", part) else None)
+        if size is None or np.dtype(type(size)).kind == "f":
             known = ", ".join(numbers) or "none here"
             told = f"expected {EXAMPLES}; {printable(part)} is no size, and none of the kernel's numbers ({known})"
             raise InputError(f"{p.name}={printable(text)}: {told}")
+        if int(size) < 0:
+            told = f"{part} is {size}, which is negative" if part in numbers else f"{part} is negative"
+            raise InputError(f"{p.name}={text}: expected sizes of 0 or more; {told}")
         shape.append(int(size))
     if np.prod(shape, dtype=object) > LARGEST:
         raise InputError(f"{p.name}={text}: at most {LARGEST:,} numbers; smaller arrays show the same faults")

@@ -1,41 +1,20 @@
-"""python -m minifcn.emulate: a good kernel, each kind of wrong one, and bad input, each told in one line."""
+"""python -m minifcn.emulate: a good kernel, and each kind of wrong one, told in one line."""
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from emulate_helpers import COMPARED, LAUNCH, NUMPY, SOFTMAX, emulated, folder, wrong  # noqa: F401
 from emulator_helpers import needs_compiler
 from kernel_values import Parameter, make
-from small_data import assert_one_error_line, exit_status, fails
+from small_data import fails
 
-from minifcn import command, emulate
+from minifcn import emulate
 from minifcn.gpu import signatures
 
-pytestmark = needs_compiler
+pytestmark = [needs_compiler, pytest.mark.usefixtures("folder")]
 
-SOFTMAX = """typedef REAL real;
-// a warp a pixel; scores, p (P, L)
-extern "C" __global__ void softmax(const real* __restrict__ scores, real* __restrict__ p, int P, int L)
-{
-    int lane = threadIdx.x % 32, pixel = blockIdx.x * blockDim.x / 32 + threadIdx.x / 32;
-    if (pixel >= P) return;
-    real largest = -__int_as_float(0x7f800000);
-    for (int l = lane; l < L; l += 32) largest = max(largest, scores[pixel * L + l]);
-    for (int step = 16; step > 0; step /= 2) largest = max(largest, __shfl_xor_sync(0xffffffff, largest, step));
-    real total = 0;
-    for (int l = lane; l < L; l += 32) total += exp(scores[pixel * L + l] - largest);
-    for (int step = 16; step > 0; step /= 2) total += __shfl_xor_sync(0xffffffff, total, step);
-    for (int l = lane; l < L; l += 32) p[pixel * L + l] = exp(scores[pixel * L + l] - largest) / total;
-}
-"""
-NUMPY = """import numpy as np
-def softmax(scores):
-    e = np.exp(scores - scores.max(axis=1, keepdims=True))
-    return e / e.sum(axis=1, keepdims=True)
-"""
 SUM = """extern "C" __global__ void sum(const float* x, float* y)
 {
     __shared__ float part[64];
@@ -48,31 +27,6 @@ SUM = """extern "C" __global__ void sum(const float* x, float* y)
     if (t == 0) y[0] = part[0];
 }
 """
-LAUNCH = "--grid 4 --block 64 P=7 L=40 scores=P,L p=P,L".split()
-COMPARED = [*LAUNCH, "--numpy", "my.py"]
-
-
-@pytest.fixture(autouse=True)
-def folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    Path("my.py").write_text(NUMPY)
-
-
-def emulated(capsys, source, *argv, old="", new=""):
-    """(exit status, the printed lines) of the command for a kernel's source, with a bug planted."""
-    assert old in source
-    Path("my.cu").write_text(source.replace(old, new))
-    status = exit_status(emulate.main, "my.cu", *argv)
-    said = capsys.readouterr()
-    assert said.err == ""
-    return status, said.out.splitlines()
-
-
-def wrong(capsys, source, *argv, old="", new=""):
-    """The one line about a wrong kernel."""
-    status, lines = emulated(capsys, source, *argv, old=old, new=new)
-    assert status == 1 and len(lines) == 1 and lines[0].startswith("WRONG: "), lines
-    return lines[0].removeprefix("WRONG: ")
 
 
 def counted(lines, what):
@@ -92,6 +46,17 @@ def test_a_good_kernel(real, within, capsys):
     read, written = counted(lines, "read"), counted(lines, "written")
     assert read[:2] == [size, 3 * size] and written[:2] == [size, size]
     assert read[2] == 3 * written[2] >= 3 * size
+
+
+def test_what_a_numpy_function_may_leave_out(capsys):
+    text = NUMPY.replace("(scores)", "(scores, *a, eps=1e-3, p=None, L=1, **kw)")
+    Path("my.py").write_text(text.replace("e = ", "assert (a, eps, p, L, kw) == ((), 1e-3, None, 40, {})\n    e = "))
+    assert emulated(capsys, SOFTMAX, *COMPARED)[0] == 0
+
+
+def test_files_that_begin_with_a_byte_order_mark(capsys):
+    Path("my.py").write_text(f"\ufeff{NUMPY}", encoding="utf-8")
+    assert emulated(capsys, f"\ufeff{SOFTMAX}", *COMPARED)[0] == 0
 
 
 SLIPS = {  # what is planted, and what the line says
@@ -184,85 +149,12 @@ def test_nothing_to_compare_with(capsys):
     assert status == 0 and lines[1] == "p (7,40): all written, not compared (--numpy says with what)"
 
 
-BAD = {  # what the command line has after my.cu -> what the error says
-    "--grid 0 --block 64 P=7 L=40 scores=P,L p=P,L": "invalid launch, grid (0, 1, 1)",
-    "--grid 1 --block 64,64 P=7 L=40 scores=P,L p=P,L": "more than 1024 threads",
-    "--grid 1 --block 64x2 P=7 L=40 scores=P,L p=P,L": "--block: expected 1 to 3 whole numbers such as 32,8, received",
-    "--grid 1 --block 64 --kernel other P=7 L=40 scores=P,L p=P,L": "has no kernel other, but softmax",
-    "--grid 1 --block 64 P=7 L=40 scores=P,L": "no value for p; the kernel takes const float* scores, float* p",
-    "--grid 1 --block 64 P=7 L=40 scores=P,L p=P,L q=3": "q=3: the kernel has no q, but const float* scores",
-    "--grid 1 --block 64 P=7 L=40 scores=P,L p=P,L P=8": "P: given twice, 7 and 8",
-    "--grid 1 --block 64 P=7 L=40 scores=P,L p=P,L 8": "8: expected NAME=VALUE",
-    "--grid 1 --block 64 P=7.5 L=40 scores=P,L p=P,L": "P: expected a whole number that fits int, received 7.5",
-    "--grid 1 --block 64 P=3000000000 L=40 scores=P,L p=P,L": "P: expected a whole number that fits int",
-    "--grid 1 --block 64 P=7 L=40 scores=P,K p=P,L": "K is no size, and none of the kernel's numbers (P, L)",
-    "--grid 1 --block 64 P=-7 L=40 scores=P,L p=7,L": "P is no size",
-    "--grid 1 --block 64 P=7 L=40 scores= p=7,L": "is no size",
-    "--grid 1 --block 64 P=7 L=40 scores=ones:P,L p=7,L": "scores: expected an array: 100,21 or random:100,21 or zeros",
-    "--grid 1 --block 64 P=7 L=40 scores=9..0:P,L p=7,L": "scores: expected an array: 100,21",
-    "--grid 1 --block 64 P=7 L=40 scores=99999,99999 p=7,L": "at most 268,435,456 numbers",
-    "--grid 1 --block 64 P=7 L=40 scores=none.npy p=7,L": "none.npy: No such file",
-    "--grid 1 --block 64 P=7 L=40 scores=text.npy p=7,L": "text.npy: is no array",
-    "--grid 1 --block 64 P=7 L=40 scores=P,L p=P,L --numpy none.py": "none.py: No such file",
-    "--grid 1 --block 64 P=7 L=40 scores=P,L p=P,L --numpy text.npy": "text.npy: SyntaxError",
-    "--grid 1 --block 64 P=7 L=40 scores=P,L p=P,L --shared -1": "shared memory below 0",
-}
-
-
-@pytest.mark.parametrize("argv", BAD)
-def test_bad_input_is_one_line(argv, capsys):
-    Path("my.cu").write_text(SOFTMAX)
-    Path("text.npy").write_text("no array")
-    assert BAD[argv] in fails(capsys, emulate.main, "my.cu", *argv.split(" "))
-
-
-FUNCTIONS = {
-    "def other(scores): return scores": "my.py: has no function softmax()",
-    "softmax = 3": "my.py: has no function softmax()",
-    "def softmax(p): return p": "softmax() asks for p; it may ask for scores, P, L",
-    "def softmax(scores): return scores[0]": "wrong p: expected numbers of shape (7, 40), received float32 of shape",
-    "def softmax(scores): return None": "wrong p: expected numbers of shape (7, 40), received object of shape ()",
-    "def softmax(scores): return scores, scores": "softmax() returned 2 arrays; the kernel writes p",
-    "def softmax(scores): return scores[99]": "my.py: softmax() raised IndexError",
-    "1 / 0": "my.py: ZeroDivisionError",
-}
-
-
-@pytest.mark.parametrize("text", FUNCTIONS)
-def test_a_numpy_function_that_does_not_fit(text, capsys):
-    Path("my.cu").write_text(SOFTMAX)
-    Path("my.py").write_text(text)
-    assert FUNCTIONS[text] in fails(capsys, emulate.main, "my.cu", *COMPARED)
-
-
 def test_several_kernels(capsys):
     source = SUM + SUM.replace("void sum", "void total")
     argv = ["--grid", "1", "--block", "64", "x=64", "y=1"]
     status, lines = emulated(capsys, source, *argv, "--kernel", "total")
     assert status == 0 and lines[0].startswith("total, ")
     assert "has several kernels, choose one: --kernel sum or total" in fails(capsys, emulate.main, "my.cu", *argv)
-
-
-def test_no_file_no_checkout(capsys, monkeypatch, tmp_path):
-    assert "none.cu: No such file" in fails(capsys, emulate.main, "none.cu", *LAUNCH)
-    monkeypatch.setattr(command, "SOURCE", tmp_path)
-    assert "it is part of a source checkout" in fails(capsys, emulate.main, "none.cu", *LAUNCH)
-
-
-def test_no_compiler(tmp_path):
-    Path("my.cu").write_text(SOFTMAX)
-    bare = os.environ | {"PATH": "", "PYTHONPATH": str(command.SOURCE), "MINIFCN_EMULATOR_CACHE": str(tmp_path)}
-    line = [sys.executable, "-m", "minifcn.emulate", "my.cu", *LAUNCH]
-    done = subprocess.run(line, env=bare, capture_output=True, text=True, check=False)
-    assert done.returncode == 2 and "needs the compiler g++" in assert_one_error_line(done.stderr)
-
-
-def test_names_that_hide_things(capsys):
-    """A file's name goes into C++ and into messages."""
-    name = 'my "\\file\x1b.cu'
-    Path(name).write_text(SOFTMAX.replace("total = 0", "totl = 0"))
-    assert exit_status(emulate.main, name, *LAUNCH) == 1
-    assert capsys.readouterr().out.startswith("WRONG: my___file_.cu:11: does not compile")
 
 
 ACCESSES = {  # an access of 64 threads -> the sectors of 32 bytes that two warps touch

@@ -2,6 +2,7 @@
 
 import re
 
+import emulator
 import numpy as np
 import pytest
 from emulator import KernelError, Module, array, empty
@@ -103,6 +104,30 @@ def test_stack_overflow():
     source += 'extern "C" __global__ void k(float* y) { y[0] = deeper(1.0f); }'
     with pytest.raises(KernelError, match=r"k: block .* stack overflow: an endless recursion, .* at kernel.cu:1"):
         Module(source).launch("k", (1,), (1,), (empty(1, np.float32),))
+
+
+ENDLESS = {  # loops that g++ leaves no access in
+    "nothing": "while (true) {}",
+    "step of 0": "float x = 0; for (int i = 0; i < n; i += 0) x += i; y[0] = x;",
+    "mostly in the C library": "for (float x = 1; x > 0;) x = expf(sinf(x));",
+}
+
+
+@pytest.mark.parametrize("loop", ENDLESS)
+def test_endless_loops_without_accesses(loop, monkeypatch):
+    monkeypatch.setattr(emulator, "BLOCK_SECONDS", 0.2)
+    module, args = kernel(ENDLESS[loop]), (zeros(1, np.float32), np.int32(5))
+    with pytest.raises(KernelError, match=r"k: block .0,0,0. thread .*: an endless loop\? .* at k.cu:[12]"):
+        module.launch("k", (1,), (4,), args)
+    with pytest.raises(KernelError, match="out-of-bounds"):
+        kernel("y[1] = 1;").launch("k", (1,), (4,), args)
+
+
+def test_the_time_is_that_of_one_block(monkeypatch):
+    """Ten blocks of a fifth of a second each."""
+    monkeypatch.setattr(emulator, "BLOCK_SECONDS", 1)
+    module = kernel("unsigned a = n; for (unsigned i = 1; i < 80000000; i++) a = a * i + 1;\ny[blockIdx.x] = a;")
+    module.launch("k", (10,), (1,), (zeros(10, np.float32), np.int32(1)))
 
 
 def test_local_arrays_below_the_stack():

@@ -106,6 +106,7 @@ struct Launch { // same layout there
     const uint64_t* blocks; // linear numbers; null: all
     const Argument* arguments;
     uint64_t count_sectors;
+    double block_seconds;
     uint64_t bytes_read, bytes_written, bytes_shared, sectors_read, sectors_written; // results
 };
 
@@ -158,11 +159,13 @@ EMU_EXPORT int emu_launch(const Module* module, const Kernel* kernel, Launch* la
             std::swap(shuffled[i], shuffled[random_below(i + 1)]);
         }
     started.clear();
+    watch(launch->block_seconds);
     for (uint64_t i = 0; i < launch->n_blocks && !launch_failed(); i++) {
         uint64_t linear = block_at(launch, shuffled, i);
         started.push_back({now.phase + 1, linear});
         run_block(block_index_of(linear), launch->block);
     }
+    unwatch();
     now.thread = nullptr;
     if (launch_failed()) discard_fibers();
     launch->bytes_read = now.bytes_read;

@@ -72,8 +72,8 @@ void note_error(Site site, const char* format, ...) __attribute__((format(printf
 [[noreturn]] void fail(Site site, const char* format, ...) __attribute__((format(printf, 2, 3)));
 bool launch_failed(); // an error was noted
 
-// To be called with each step. Blocks of the kernels here make fewer than a hundred thousand; an endless loop makes
-// ENDLESS of them within a second.
+// To be called with each step. Blocks of the kernels here make fewer than a hundred thousand; an endless loop of
+// accesses makes ENDLESS of them within a second.
 constexpr unsigned long long ENDLESS = 1ull << 23;
 inline void count_step(Site site) {
     if (++now.steps > ENDLESS) fail(site, "%llu accesses and waits in this block: an endless loop?", ENDLESS);
@@ -102,6 +102,11 @@ void lane_exited(const Thread& thread); // completes operations that waited for 
 // Did a __syncwarp order these lanes' accesses, up to the stamp, before what the current thread does now?
 bool seen_by_current(unsigned lanes, unsigned stamp);
 const char* name_of(WarpOp op);
+
+// ------------------------------------------------------------------ time (watch.cpp)
+
+void watch(double block_seconds); // from here to unwatch(), a block that takes longer fails
+void unwatch();
 
 // ------------------------------------------------------------------ sectors (sectors.cpp)
 
