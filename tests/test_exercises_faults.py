@@ -1,6 +1,5 @@
 """What the exercises say of an answer whose formulas are not at fault: its types, its file, what it does to Python."""
 
-import os
 import shutil
 import signal
 import subprocess
@@ -10,8 +9,6 @@ import time
 import pytest
 
 from exercises.__main__ import HERE, check, file_of, main, state
-from exercises.checking import Wrong
-from exercises.checks import kernel
 
 HEADS = {
     "conv_forward": "def conv_forward(x, w, b, stride, padding):\n    ",
@@ -69,15 +66,9 @@ LOOPS = [("c += 32", "c += 0"), ("sum += x[p * C + c] * w[c]", "sum += 1")]  # i
 
 
 @needs_compiler
-def test_a_kernel_without_end(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(kernel, "LIMIT", 2)
+def test_a_kernel_without_end(tmp_path, capsys):
     message = said_of("kernel", changed("kernel", *LOOPS), tmp_path, capsys)
-    assert "After 2 seconds your kernel still runs. The loop has no end" in message
-
-
-def test_a_kernel_that_crashes():
-    with pytest.raises(Wrong, match="Your kernel has crashed"):
-        list(kernel.in_time(os._exit(1) for _ in range(1)))
+    assert "an endless loop?" in message and "The loop has no end" in message
 
 
 @needs_compiler
