@@ -9,6 +9,7 @@ import importlib.util
 import inspect
 import re
 import traceback
+import warnings
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass
@@ -123,7 +124,8 @@ def call(student: ModuleType, function: str, args: dict):
         raise Wrong(f"Keep the parameters' names. The check calls {function}({names}); yours: {error}.") from None
     given = deepcopy(args)
     try:
-        with np.errstate(all="ignore"):
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
             returned = getattr(student, function)(**given)
     except NotImplementedError:
         raise NotBegun(f"{function} is yours to write, in {student.__file__}") from None

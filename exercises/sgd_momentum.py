@@ -1,6 +1,7 @@
 """Exercise 7: one step of SGD with momentum and weight decay.         Check it: python -m exercises sgd_momentum
 
-The training chapter has the step with numbers, in its section "The step, by hand". Here you write it down yourself.
+The training chapter has the step with numbers, in its section "The step, by hand", and so has section 15 of "One
+picture, from the loss back". Here you write it down yourself.
 
 v is what a step remembers of the gradients so far, an array as large as w. Each step lets the old v fade to a fraction
 of itself, `momentum`. Then it adds the new gradient as it is. Weight decay adds a little of w to the gradient, before v

@@ -84,6 +84,9 @@ WRONG = {
         "multiplied by the winner's value": [(ADD, f"{ADD} * window.max()")],
     },
     "softmax_cross_entropy": {
+        "and 0 times that is not": [
+            (LOSS, "loss = -(np.log(np.exp(log_p)) * np.eye(scores.shape[3])[label]).sum() / n")
+        ],
         "The mean is missing, in loss and gradient": [(".sum() / n\n", ".sum()\n"), ("ds / n", "ds")],
         "The mean is missing in the gradient": [("ds / n", "ds")],
         "The mean is missing in the loss": [(".sum() / n\n", ".sum()\n")],
@@ -195,6 +198,7 @@ WRONG = {
         "AdamW": [(" + weight_decay * w", ""), ("lr * v, v", "lr * v - lr * weight_decay * w, v")],
     },
     "kernel": {
+        "Lanes take turns: c += 32": [("c += 32", "c++")],
         "A guard is missing": [("if (p >= P) return;", "")],
         "w has C numbers": [("c < C", "c <= C")],
         "A race": [(f"{SHUFFLES}\n    {END}", "if (lane == 0) y[p] = bias;\n    __syncwarp();\n    y[p] += sum;")],

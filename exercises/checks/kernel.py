@@ -172,6 +172,9 @@ def slips(x, w, bias) -> dict:
         "Every lane sums all channels, and the shuffles add up 32 times the sum. Begin at c = lane, in steps of 32.": (
             32 * whole + bias
         ),
+        "Each lane adds all channels from its own on. Lanes take turns: c += 32.": (
+            x @ (w * np.minimum(np.arange(len(w)) + 1, 32)) + bias
+        ),
         "That is the sum of x alone: each number is to be multiplied by w[c].": x.sum(axis=1) + bias,
         "Every pixel has the score of pixel 0: it begins at x[p * C].": np.repeat(whole[:1], len(x)) + bias,
     }

@@ -66,8 +66,9 @@ def over(axis):
     return wrong
 
 
-def shifted(by, log_of_p=False):
-    """by: scores -> what is subtracted from them. log_of_p: the loss is the log of p, as it stands."""
+def shifted(by, log_of_p=False, times_right=False):
+    """by: scores -> what is subtracted from them. log_of_p: the loss is the log of p, as it stands. times_right: log p
+    is multiplied by the one-hot labels."""
 
     def wrong(scores, labels, ignore):
         s = scores - by(scores)
@@ -76,9 +77,14 @@ def shifted(by, log_of_p=False):
         log_p = np.log(p) if log_of_p else s - np.log(total)
         _, right, labelled = pieces(scores, labels, ignore)
         n = labelled.sum()
-        return -log_p[right == 1].sum() / n, np.where(labelled, p - right, 0) / n
+        loss = -(log_p * right if times_right else log_p[right == 1]).sum() / n
+        return loss, np.where(labelled, p - right, 0) / n
 
     return wrong
+
+
+def largest(scores):
+    return scores.max(axis=3, keepdims=True)
 
 
 def crossed(loss_by, gradient=False):
@@ -234,6 +240,8 @@ PART = Part(
         "and so is their sum. Subtract each pixel's own largest.": shifted(np.max),
         "You subtract the largest score of all pixels. Where all scores of a pixel are far below it, p is 0 / 0. "
         "Subtract each pixel's own largest.": shifted(np.max, log_of_p=True),
+        "p of another class is 0, its log is minus infinity, and 0 times that is not a number. Take the log of p at "
+        "the label alone, or log p as s - max - log(sum).": shifted(largest, log_of_p=True, times_right=True),
         f"{PAIRED}.": crossed(lambda n: n),
         f"{PAIRED}, before the mean.": crossed(lambda n: n * n),
         f"{PAIRED}, in loss and gradient.": crossed(lambda n: n, gradient=True),

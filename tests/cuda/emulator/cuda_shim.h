@@ -5,6 +5,7 @@
 // out on purpose does not compile: float atomics (their sum depends on the order), __threadfence (blocks do not talk).
 #pragma once
 #include <math.h> // the C++ library's: exp, log, fmax, isnan ... for float and double, in the global namespace
+#include <stdio.h> // printf, which kernels have
 #include <stdlib.h>
 #include <string.h>
 
