@@ -47,7 +47,8 @@ notebooks: setup
 
 # build/site/index.html
 site: setup
-	$(PY) -m mkdocs --quiet build --strict
+	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs --quiet build --strict
+	@echo build/site/index.html
 
 # docs/results.md from the committed runs; `python -m experiments.results run` makes those anew (about half an hour)
 results: setup

@@ -22,7 +22,9 @@ paths: dict[str, Path] = {}  # of the pages: name in the site -> file
 
 def on_config(config):
     course = next(item["Course"] for item in config.nav if "Course" in item)
-    course += [chapter.relative_to(pages.DOCS).as_posix() for chapter in pages.chapters()]
+    for number, chapter in enumerate(pages.chapters(), 1):
+        title = chapter.read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ")
+        course.append({f"{number}. {title}": chapter.relative_to(pages.DOCS).as_posix()})
 
 
 def on_files(files, config):
