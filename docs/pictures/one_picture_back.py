@@ -29,9 +29,8 @@ def pictures() -> dict[str, str]:
     for (i, j), value in np.ndenumerate(tiles):
         picture.rect(left + SIDE * j, top + SIDE * i, SIDE, SIDE, None, fill(value, abs(tiles).max()))
     picture.rect(left, top, 16 * SIDE, 12 * SIDE, "faint")
-    picture.rect(
-        left + 6 * SIDE, top + 4.5 * SIDE, 6 * SIDE, 4 * SIDE, "ink", dashed=True
-    )  # columns 24 to 47, rows 18 to 33
+    pixel = SIDE / TILE
+    picture.rect(left + 24 * pixel, top + 18 * pixel, 24 * pixel, 16 * pixel, dashed=True)
     picture.arrow(200, top + 12 * SIDE + 6, 200, top + 12 * SIDE + 28, thick=2)
     picture.text(212, top + 12 * SIDE + 16, "gathered by six tents", "faint", "start")
     fills = {(i, j): fill(value, abs(dscore).max()) for (i, j), value in np.ndenumerate(dscore)}
