@@ -124,10 +124,10 @@ def test_endless_loops_without_accesses(loop, monkeypatch):
 
 
 def test_the_time_is_that_of_one_block(monkeypatch):
-    """Ten blocks of a fifth of a second each."""
+    """Forty blocks of a twentieth of a second each: a block may take twenty times as long as here."""
     monkeypatch.setattr(emulator, "BLOCK_SECONDS", 1)
-    module = kernel("unsigned a = n; for (unsigned i = 1; i < 80000000; i++) a = a * i + 1;\ny[blockIdx.x] = a;")
-    module.launch("k", (10,), (1,), (zeros(10, np.float32), np.int32(1)))
+    module = kernel("unsigned a = n; for (unsigned i = 1; i < 20000000; i++) a = a * i + 1;\ny[blockIdx.x] = a;")
+    module.launch("k", (40,), (1,), (zeros(40, np.float32), np.int32(1)))
 
 
 def test_local_arrays_below_the_stack():
