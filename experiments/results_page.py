@@ -244,8 +244,8 @@ def counted(names: list[str], scores: dict) -> list[str]:
 def run_section(name: str, record: dict) -> list[str]:
     settings, metrics = record["settings"], record["metrics"]
     last, said = metrics["validations"][-1], record.get("note", "")
-    if (init := Path(settings["init"] or "").stem) in shipped_files("models"):
-        said = f"`{init}` is the network of that name that was shipped at that commit. {said}"
+    if not said and (init := Path(settings["init"] or "").stem) in shipped_files("models"):
+        said = f"`{init}` is the network of that name that was shipped at that commit."
     lines = [
         f"## {name}",
         "",

@@ -1,6 +1,6 @@
 """Segment pictures with a checkpoint: python -m minifcn.predict CHECKPOINT PICTURE ... --out DIR
 
-Or with a network that comes with minifcn, before any training: python -m minifcn.predict --model camvid PICTURE ...
+Or with a network that comes with minifcn, before any training: python -m minifcn.predict --model voc PICTURE ...
 
 A PICTURE is a file of any size, a folder (all pictures in it and below it; DIR gets the same sub-folders) or a pattern
 such as "holiday/**/*.jpg". Preprocessing, classes, colours and label values come from the checkpoint. Written are

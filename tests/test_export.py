@@ -133,7 +133,7 @@ def test_a_write_that_fails_leaves_what_was_there(to, tmp_path, monkeypatch, cap
         (["last", "--to", "torch", "--labels"], "--labels: expected with --to onnx alone, received --to torch"),
         (["last", "--to", "torch", "--out", "missing/out"], "missing/"),
         (["last", "--to", "torch", "--out", "."], "not a regular file"),
-        (["--model", "voc", "--to", "torch"], "--model voc: shipped are camvid"),
+        (["--model", "coco", "--to", "torch"], "--model coco: shipped are camvid, voc"),
         (["trunk", "--to", "torch"], "describes no FCN with its classes"),
     ],
 )

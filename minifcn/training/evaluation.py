@@ -30,7 +30,7 @@ TILE, MARGIN = 1024, 320  # pixels, multiples of 32, the coarsest stride; FCN-8s
 
 
 def load(name, where: str = "cpu") -> Module:
-    """Return a network that is ready to predict: a shipped one, such as "camvid", or that of a checkpoint's path.
+    """Return a network that is ready to predict: a shipped one, such as "voc", or that of a checkpoint's path.
 
     Its `meta` is what the checkpoint says: "classes", "palette", "preprocessing" and more. where: "cpu", "gpu" or
     "gpu:1". Raises InputError where there is none, or it is damaged.

@@ -102,7 +102,7 @@ class SegmentationSettings(Settings):
     )
     data: str = usual("toytown, or a folder (default: toytown); with --resume: where it is now", TOYTOWN)
     steps: int = usual(f"updates a network (default: {TOYTOWN_STEPS}; your data: {EPOCHS} epochs)", within=POSITIVE)
-    init: str | None = usual("weights: a file, vgg (default where there), camvid, scratch", None, metavar="FILE")
+    init: str | None = usual("weights: a file, vgg (default where there), camvid, voc, scratch", None, metavar="FILE")
     reduction: str = option("of the pixels' losses", "mean", choices=("mean", "sum"))
     low_memory: bool = option("update while the gradient is computed; the same weights, no clipping", False)
     pad: str | int = option("as the reference: 100", "same", choices=("same", 100), type=int_or_text)

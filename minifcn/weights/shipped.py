@@ -1,6 +1,6 @@
 """What comes with minifcn: trunks, trained by minifcn.pretrain, and whole networks. Each folder's README.md is a card.
 
-data/weights/vgg_quarter.safetensors    --init vgg          data/models/camvid.safetensors    --model camvid
+data/weights/vgg_quarter.safetensors    --init vgg          data/models/camvid.safetensors    --model camvid or voc
 """
 
 from pathlib import Path
