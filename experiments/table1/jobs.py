@@ -127,11 +127,11 @@ def run_jobs(jobs: list[Job], root: Path, workers: int, stop) -> dict[str, dict]
 
 
 def choose(job: Job, root: Path, records: dict[str, dict]) -> dict:
-    """Let a job be the run that scored best on the held-out tenth: with its record and checkpoint.
+    """Let a job be the run that scored best on the held-out tenth, of equals the one of least loss there in the end.
 
-    The others' checkpoints go. InputError where all diverged.
+    It has that run's record and checkpoint; the others' checkpoints go. InputError where all diverged.
     """
-    best = max(job.after, key=lambda name: held_out_score(records[name]))
+    best = max(job.after, key=lambda name: (held_out_score(records[name]), -records[name].get("loss", math.inf)))
     if "diverged" in records[best]:
         raise InputError(f"{best} and its like: every learning rate diverged; give lower ones with --lr")
     (root / job.name).mkdir(parents=True, exist_ok=True)
@@ -198,8 +198,8 @@ def found(settings: SegmentationSettings, metrics: dict) -> dict:
     """What a finished run found: its scores on the reported split, the course to them, and what they cost."""
     course = [[v["step"], v["seconds"], v["jaccard"]] for v in metrics["validations"]]
     step, _, jaccard = max(course, key=lambda point: point[2] or 0.0)
-    record = {"steps": metrics["steps"], "seconds": metrics["train_seconds"]}
-    record |= {"peak_memory_bytes": metrics["peak_memory_bytes"], "chosen": {"step": step, "jaccard": jaccard}}
+    record = {name: metrics[name] for name in ("steps", "peak_memory_bytes")} | {"seconds": metrics["train_seconds"]}
+    record |= {"loss": metrics["validations"][-1]["loss"], "chosen": {"step": step, "jaccard": jaccard}}
     return record | {"course": course, "split": reported_split(settings.data), "scores": metrics["test"]}
 
 

@@ -77,11 +77,12 @@ def test_the_best_run_is_that_run_and_the_others_checkpoints_go(data, tmp_path, 
 
 def test_what_a_record_tells(data):
     metrics = {"steps": 5, "train_seconds": 12.0, "peak_memory_bytes": 1, "test": {"jaccard": 0.2}}
-    metrics["validations"] = [{"step": s, "seconds": s / 2, "jaccard": j} for s, j in ((2, 0.4), (4, 0.4), (5, None))]
+    points = ((2, 0.4), (4, 0.4), (5, None))
+    metrics["validations"] = [{"step": s, "seconds": s / 2, "jaccard": j, "loss": s / 4} for s, j in points]
     found = jobs.found(settings(data, batch=3), metrics)
     assert found["chosen"] == {"step": 2, "jaccard": 0.4}  # of equals the first, as the trainer keeps it
     assert found["course"] == [[2, 1.0, 0.4], [4, 2.0, 0.4], [5, 2.5, None]]
-    assert (found["steps"], found["seconds"], found["split"]) == (5, 12.0, "test")
+    assert (found["steps"], found["seconds"], found["loss"], found["split"]) == (5, 12.0, 1.25, "test")
     assert found["scores"] == {"jaccard": 0.2}
 
 

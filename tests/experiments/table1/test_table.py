@@ -71,10 +71,20 @@ def test_settings_of_a_run(jobs, options):
 
 
 @pytest.mark.parametrize(
-    "scores, best", [((0.2, 0.1), 0.01), ((0.1, 0.2), 0.03), ((None, 0.0), 0.03), ((0.2, 0.2), 0.01)]
+    "scores, losses, best",
+    [
+        ((0.2, 0.1), (2, 1), 0.01),
+        ((0.1, 0.2), (1, 2), 0.03),
+        ((None, 0.0), (1, 2), 0.03),
+        ((0.2, 0.2), (1, 2), 0.01),
+        ((0.2, 0.2), (2, 1), 0.03),  # both, say, see nothing but background
+    ],
 )
-def test_the_first_seed_is_the_best_of_its_learning_rates(jobs, scores, best, tmp_path):
-    found = [{"diverged": "x"} if score is None else {"chosen": {"jaccard": score}} for score in scores]
+def test_the_first_seed_is_the_best_of_its_learning_rates(jobs, scores, losses, best, tmp_path):
+    found = [
+        {"diverged": "x"} if score is None else {"chosen": {"jaccard": score}, "loss": loss}
+        for score, loss in zip(scores, losses, strict=True)
+    ]
     job = jobs["table/fcn8s_vgg/seed0"]
     records = dict(zip(job.after, found, strict=True))
     (tmp_path / "results").mkdir()
