@@ -86,17 +86,16 @@ def main() -> None:
     names = "model classes palette values entries colours preprocessing step seed seconds".split()
     FOLDER.mkdir(exist_ok=True)
     path = FOLDER / f"{args.name}.safetensors"
-    before = []
+    led = stages  # all that led here
     if stages[0]["init"] == path.name:  # it goes on from the network there, unless that is this one already
         before = checkpoint.load(path)[1]["stages"]
-        before = before[: -len(stages)] if before[-len(stages) :] == stages else before
-    all_stages = before + stages
+        led = before if before[-len(stages) :] == stages else before + stages
     kept = {name: meta[name] for name in names if name in meta}
     side = stages[-1]["side"] or meta["longest"]
-    checkpoint.save(path, tensors, kept | {"stages": all_stages, "side": side})
+    checkpoint.save(path, tensors, kept | {"stages": led, "side": side})
 
-    starts = [i for i, stage in enumerate(all_stages) if i == 0 or stage["init"] == path.name]
-    commands = [command(all_stages[i:j]).strip("`") for i, j in zip(starts, [*starts[1:], None], strict=True)]
+    starts = [i for i, stage in enumerate(led) if i == 0 or stage["init"] == path.name]
+    commands = [command(led[i:j]).strip("`") for i, j in zip(starts, [*starts[1:], None], strict=True)]
     facts = describe(path, open_dataset(data, reported_split(data))) | {
         "name": args.name,
         "side": side,
@@ -105,8 +104,8 @@ def main() -> None:
         "commit": f" --commit '{args.commit}'" if args.commit else "",
         "pictures": meta["pictures"],
         "commands": "\n".join(f"    {words}" for words in commands),
-        "on": ", and on from the network of the command before" if before else "",
-        "last": " (of the last command)" if before else "",
+        "on": ", and on from the network of the command before" if len(commands) > 1 else "",
+        "last": " (of the last command)" if len(commands) > 1 else "",
         "minutes": f"{sum(m['train_seconds'] for m in chain.values()) / 60:.0f}",
         "machine": machine_line([{"machine": config["machine"], "commit": args.commit or commit()}]),
     }

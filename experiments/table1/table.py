@@ -159,7 +159,7 @@ def rates(records: dict[str, dict], options: dict) -> str:
     chosen = {name: records[run_name(name, seeds[0])]["settings"]["lr"] for name in ROWS}
     edge = ", ".join(f"{ROWS[name].name} ({lr:g})" for name, lr in chosen.items() if lr in (min(lrs), max(lrs)))
     edge = edge and f" At an edge of that grid: {edge}."
-    short = f", in runs of {short} steps for each kind of start (of equals the one of least loss)" if short else ""
+    short = f", in runs of {short} steps, one for each kind of start" if short else ""
     return prose("rates", lrs=", ".join(f"{lr:g}" for lr in lrs), seed=seeds[0], short=short, edge=edge)
 
 
