@@ -73,7 +73,7 @@ def jobs(options: Options, root: Path) -> list[Job]:
         settings = options.settings(row.model, checkpoint_of(root, *parents) if parents else row.start, seed=seed)
         like = rates_name(leader(name)) if options.rate_steps else first
         if run == first and like in (run, rates_name(name)):
-            tried = replace(settings, steps=options.rate_steps or settings.steps)
+            tried = replace(settings, steps=options.rate_steps, val_every=0) if options.rate_steps else settings
             grid = {grid_name(name, lr): replace(tried, lr=lr) for lr in options.lrs}
             made += [Job(choice, at_rate, parents, may_diverge=True) for choice, at_rate in grid.items()]
             made.append(Job(like, after=tuple(grid)))

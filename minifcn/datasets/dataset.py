@@ -13,7 +13,7 @@ from .pictures import IGNORE_LABEL, Example
 from .survey import Survey
 from .transforms import rescale
 
-HELD_OUT = 10  # one picture in so many is held out
+HELD_OUT, MOST = 10, 100  # one picture in so many is held out, so many at most
 
 
 @dataclass(eq=False)
@@ -79,11 +79,11 @@ def sided(dataset: Dataset, side: int) -> Dataset:
 
 
 def hold_out(dataset: Dataset) -> tuple[Dataset, Dataset]:
-    """Divide a split into nine tenths and the last tenth, rounded up.
+    """Divide a split into nine tenths and the last tenth, rounded up; of more than a thousand, the last hundred.
 
     The last ones by name, not every tenth: neighbours in a film are so alike that they would say nothing new.
     """
-    kept = len(dataset) - math.ceil(len(dataset) / HELD_OUT)
+    kept = len(dataset) - min(math.ceil(len(dataset) / HELD_OUT), MOST)
     return part(dataset, range(kept)), part(dataset, range(kept, len(dataset)))
 
 

@@ -1,5 +1,6 @@
 """Parts of a data set, and a data set at another scale."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -26,6 +27,11 @@ def test_the_last_tenth_is_held_out(train_set):
     assert same(held_out[1], train_set[21]) and not same(held_out[1], train_set[1])
     assert (kept.name, kept.split, kept.classes) == (train_set.name, "train", train_set.classes)
     np.testing.assert_array_equal(kept.palette, train_set.palette)
+
+
+def test_of_more_than_a_thousand_the_last_hundred_are_held_out(train_set):
+    kept, held_out = hold_out(replace(train_set, names=[f"{i:04}" for i in range(1001)]))
+    assert (len(kept), len(held_out), held_out.names[0]) == (901, 100, "0901")
 
 
 @pytest.mark.parametrize(

@@ -200,7 +200,8 @@ def test_short_runs_choose_a_rate_for_each_kind_of_start(options):
     jobs = {job.name: job for job in table.jobs(short, Path("root"))}
     leaders = {"vgg": "fcn32s_vgg", "scratch": "fcn32s_scratch", "row": "fcn16s_fcn32s"}
     assert {name for name in jobs if "/lr" in name} == {f"table/{x}/lr{lr}" for x in leaders.values() for lr in LRS}
-    assert {jobs[f"table/{x}/lr0.01"].settings.steps for x in leaders.values()} == {3}
+    tried = [jobs[f"table/{x}/lr0.01"].settings for x in leaders.values()]
+    assert {(settings.steps, settings.val_every) for settings in tried} == {(3, 0)}  # validated once, at the end
     assert jobs["table/fcn32s_scratch/rates"].after == ("table/fcn32s_scratch/lr0.01", "table/fcn32s_scratch/lr0.03")
     kinds = {"fcn16s_scratch": "scratch", "fcn8s_vgg": "vgg", "fcn8s_fcn16s": "row", "fcn32s_on": "row"}
     for row, kind in kinds.items():
