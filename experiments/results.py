@@ -102,10 +102,10 @@ def add(run: Path, name: str, at: str | None = None, note: str | None = None) ->
 
 def take_over(folder: Path) -> None:
     """Copy a report's results and drawings; its scenes only where the pictures are this project's own."""
+    drawn = build.read(folder / "results")[build.OPTIONS]["data"] in DRAWN  # before anything goes
     target = RECORDS / folder.name
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
-    drawn = build.read(folder / "results")[build.OPTIONS]["data"] in DRAWN
     files = [path for path in (folder / "results").glob("*.json") if path.name != scenes.LIST]
     files += [path for path in folder.glob("*.png") if drawn or path.name not in SCENES]
     for path in files:

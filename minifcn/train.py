@@ -11,6 +11,7 @@ from .command import command_line, command_parser
 from .datasets import DRAWN, has_split, lasting_name, open_dataset, survey
 from .errors import InputError, say
 from .files import write_json
+from .models import TRUNKS
 from .training.evaluation import load
 from .training.folder import say_written
 from .training.recipes import of_stage, presets
@@ -55,16 +56,17 @@ def plan(opts: TrainOptions, given: dict) -> tuple[list[SegmentationSettings], t
 
 def stages_of(opts: TrainOptions, given: dict, train_set, file: WeightFile | None) -> list[SegmentationSettings]:
     """The settings of each network: as given, else as the recipe presets, else as fits the data, else the defaults."""
-    models, chosen = given.get("model", CHAIN), presets(opts.recipe, given)
+    built = file.meta.get("model", {}) if file else {}
+    models, chosen = given.get("model", CHAIN), {"fc": built.get("fc")} | presets(opts.recipe, given)
     first = SegmentationSettings(**chosen | {"model": models[0], "steps": 1})
     pictures = first.batch * first.accumulate
     height, width = first.crop or train_set.survey.shapes[0]
     pixels = 1 if first.reduction == "mean" else pictures * height * width  # a sum's gradient is so many times a mean's
     clip = 0.0 if first.low_memory else SegmentationSettings.clip * pixels
     # Where the score layers of the FCN in the file are taken over, so are the scales that they were trained with.
-    kept = file and any(x.name == "score_fr.bias" and x.shape == (len(train_set.classes),) for x in file.arrays)
-    built = file.meta.get("model", {}) if kept else {}
-    scale = tuple(built.get("skip_scale", SegmentationSettings.skip_scale))
+    score_fr = (1, 1, first.fc or TRUNKS[first.trunk].fc, len(train_set.classes))
+    kept = file and any(x.name == "score_fr.weight" and x.shape == score_fr for x in file.arrays)
+    scale = tuple((built if kept else {}).get("skip_scale", SegmentationSettings.skip_scale))
     preset = TOYTOWN_STEPS if given["data"] in DRAWN else None
     stages = []
     for i, model in enumerate(models):

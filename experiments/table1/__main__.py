@@ -19,7 +19,7 @@ from minifcn.files import LOCK, alone_in, write_json
 from minifcn.models import TRUNKS, fcn32s
 from minifcn.training.folder import stopping
 from minifcn.training.loop import Stopped
-from minifcn.training.settings import NAME, POSITIVE, flag
+from minifcn.training.settings import FC, NAME, POSITIVE, SCALES, flag
 from minifcn.weights.shipped import SHIPPED, find_weights
 
 from . import build, jobs, measurements, pretraining, table
@@ -28,7 +28,7 @@ from .jobs import Options
 STEPS, EPOCHS = 300, 10  # of a run: on toytown, and on other data
 PARTS = ("pretraining", "stride", "footprint", "realtime")  # beside the table
 DECIDING = "data steps batch lrs seeds scale trunk vgg pictures classes contents".split()  # all runs have them alike
-LATER = "rate_steps fc skip_scale mean_of".split()  # these, too, if given; older reports have none
+LATER = {"rate_steps": None, "fc": None, "skip_scale": [1.0, 1.0], "mean_of": None}  # these, too; what older ones had
 
 
 def parser() -> argparse.ArgumentParser:
@@ -81,9 +81,9 @@ def main(argv=None) -> int | None:
 
 def plan(args: argparse.Namespace) -> Options:
     """The options of the report, checked before anything is written."""
-    above_zero = ("steps", "rate_steps", "batch", "seeds", "scale", "fc", "jobs")
-    given = [(name, getattr(args, name), POSITIVE) for name in above_zero]
-    given += [("lr", lr, POSITIVE) for lr in args.lr] + [("name", args.name, NAME)]
+    given = [(name, getattr(args, name), POSITIVE) for name in "steps rate_steps batch seeds scale jobs".split()]
+    given += [("lr", lr, POSITIVE) for lr in args.lr] + [("skip_scale", x, SCALES) for x in args.skip_scale]
+    given += [("fc", args.fc, FC), ("name", args.name, NAME)]
     for name, value, within in given:
         if value not in within:
             raise InputError(f"{flag(name)}: expected {within.text}, received {value}")
@@ -112,14 +112,14 @@ def plan(args: argparse.Namespace) -> Options:
 def begin(folder: Path, options: Options) -> None:
     """Write options.json, or see that the one which is there is of the same options and data."""
     path = folder / "results" / f"{build.OPTIONS}.json"
-    now = {name: getattr(options, name) for name in DECIDING + LATER}
+    now = {name: getattr(options, name) for name in (*DECIDING, *LATER)}
     now |= {"data": Path(options.data).name, "vgg": Path(options.vgg).name}
     others = sorted({x.name for x in folder.iterdir()} - {LOCK, path.parent.name})
     if others and not path.exists():
         raise InputError(f"{folder}: no report's folder, but with other files ({others[0]}); use another --name")
-    before = build.read(path.parent)[build.OPTIONS] if path.exists() else {}
+    before = build.read(path.parent)[build.OPTIONS] if path.exists() else now
     for name, value in now.items():
-        if (was := before.get(name, value)) != value:
+        if (was := before.get(name, LATER.get(name, value))) != value:
             raise InputError(f"{folder}: a report with other options ({name} {was}, now {value}); use another --name")
     now["without"] = [part for part in options.without if part in before.get("without", PARTS)]  # what is there stays
     now |= {"shipped": options.init == SHIPPED, "jobs": before.get("jobs", options.jobs)}

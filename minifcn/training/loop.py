@@ -89,10 +89,11 @@ class Run:
                     break
 
     def ended(self) -> bool:
-        """Whether all steps are done, or the last validation is --patience epochs after the best."""
+        """Whether all steps are done, or the last validation is --patience epochs after the best, of equals the one of
+        least loss."""
         s, name = self.settings, self.task.scores[0]
         if s.patience and self.validations:
-            best = max(self.validations, key=lambda found: found[name] or 0.0)["step"]
+            best = max(self.validations, key=lambda found: (found[name] or 0.0, -(found.get("loss") or 0.0)))["step"]
             if self.validations[-1]["step"] - best >= s.patience * self.steps_per_epoch:
                 return True
         return self.step == s.steps
@@ -153,7 +154,8 @@ class Run:
         """Score the validation set; keep the best network."""
         if self.task.val_set is None:
             return {}
-        scores = {name: x if abs(x or 0.0) < 2**53 else None for name, x in self.task.score().items()}  # not NaN
+        scores = self.task.score()
+        self.check_finite(abs(scores["loss"]) < 2**53, f"the validation loss is {scores['loss']:g}")
         score = scores[self.task.scores[0]] or 0.0
         self.validations.append({"step": self.step, "seconds": seconds, **scores})
         if self.best_score is None or score > self.best_score:

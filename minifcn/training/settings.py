@@ -67,13 +67,13 @@ class Settings:
     """What decides a run's result, for any network; each kind has data, steps and init, too."""
 
     trunk: str = usual("width of the network", "vgg_quarter", choices=TRUNKS)
-    fc: int | None = option("channels of fc6 and fc7 (default: by trunk, 4096 or 256)", None, FC, metavar="N")
+    fc: int | None = option("channels of fc6, fc7 (default: --init's, or by trunk, 4096 or 256)", None, FC, metavar="N")
     batch: int = usual("pictures at a time", 2, POSITIVE)
     accumulate: int = option("batches for each update", 1, POSITIVE)
     lr: float = usual("learning rate (default: 0.01; for a sum, divided by the pixels)", 0.01, NOT_NEGATIVE)
     reduction: str = "mean"
     schedule: str = option("of the learning rate", "poly", choices=("poly", "constant"))
-    pretrained_lr: float = option("learning rate of what came from --init, times F", 1.0, NOT_NEGATIVE, metavar="F")
+    pretrained_lr: float = option("learning rate of weights taken over, times F", 1.0, NOT_NEGATIVE, metavar="F")
     warmup: int = option("steps with a rising learning rate", 20, NOT_NEGATIVE)
     clip: float = option("largest gradient norm, 0: any (default: 5; for a sum, times the pixels)", 5.0, NOT_NEGATIVE)
     momentum: float = option("share of the last update that is kept", 0.9, BELOW_ONE)

@@ -72,7 +72,7 @@ class Task:
         last_layers = [name for name in report.loaded + report.reinitialised if name.startswith(("score", "fc8"))]
         if last_layers and report.classes != ours:
             count = "unknown" if report.classes is None else len(report.classes)
-            kept = "new last layers" if report.reinitialised else "kept its last layers all the same"
+            kept = "kept its last layers all the same" if {*last_layers} & {*report.loaded} else "new last layers"
             say(f"  NOTE: the file's classes ({count}) are not those of {self.train_set.name} ({len(ours)}): {kept}")
 
     def batches(self) -> loader.Loader:

@@ -69,9 +69,8 @@ def open_weights(path) -> WeightFile:
         data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)  # what is not read takes no memory
         if kind == "safetensors":
             stored, meta, ours = read_safetensors(name)
-            if not ours:  # in JSON, as minifcn.export writes it
-                meta = {key: json.loads(meta[key]) for key in meta.keys() & {"preprocessing", "classes"}}
-            meta = checked(meta)
+            exported = ("preprocessing", "classes", "model") if "preprocessing" in meta else ()  # in JSON
+            meta = checked(meta if ours else {key: json.loads(meta[key]) for key in exported if key in meta})
             preprocessing = Preprocessing.from_dict(meta["preprocessing"]) if "preprocessing" in meta else None
             if ours:
                 arrays = [Array(x, x.name.partition("model/")[2], x.shape, MOMENTUM, x.read) for x in stored]
@@ -83,7 +82,7 @@ def open_weights(path) -> WeightFile:
         else:
             stored = read_caffe(data) if kind == "caffemodel" else read_legacy(data)
         whose, usual, arrays = place(stored)
-        return WeightFile(f"{whose}, {kind}", arrays, preprocessing or usual, meta.get("classes"))
+        return WeightFile(f"{whose}, {kind}", arrays, preprocessing or usual, meta.get("classes"), meta)
 
 
 def recognise(head: bytes) -> str:
@@ -160,7 +159,7 @@ def compare(expected: dict[str, tuple], path, file: WeightFile, whole: bool) -> 
     for name in reshaped:
         if not name.startswith(REPLACEABLE):
             why = f"as {name} is {arrays[name].shape} there and {expected[name]} here"
-            raise InputError(f"{path}: none of its weights fit this trunk, {why}. Choose its --trunk, mostly vgg16")
+            raise InputError(f"{path}: none of its weights fit this trunk, {why}. Give the --trunk of its network")
     if not any(name.startswith("conv") for name in expected if name in arrays):
         raise InputError(f"{path}: holds none of the network's convolutions. Give weights of a VGG-16 or an FCN")
     if whole and missing + reshaped:

@@ -32,11 +32,9 @@ def find_model(name: str) -> Path:
 
 def find_weights(init: str, trunk: str) -> Path:
     """Return the file that `--init` means: the shipped one for "vgg", else the one of that name."""
-    files = shipped_files("weights")
-    if init in shipped_files("models"):
-        return find_model(init)
-    if init == SHIPPED and trunk not in files:
+    trunks = shipped_files("weights")
+    known = shipped_files("models") | ({SHIPPED: trunks[trunk]} if trunk in trunks else {})
+    if init == SHIPPED and init not in known:
         way_out = f"Give a file of them (data/README.md says where to get VGG-16's), or --init {SCRATCH}"
-        there = ", ".join(files) or "no trunk"
-        raise InputError(f"--init {SHIPPED}: weights are shipped for {there}, not for {trunk}. {way_out}")
-    return files[trunk] if init == SHIPPED else Path(init).resolve()
+        raise InputError(f"--init {SHIPPED}: weights are shipped for {', '.join(trunks)}, not for {trunk}. {way_out}")
+    return known.get(init, Path(init).resolve())

@@ -47,7 +47,7 @@ class WeightFile:
     """A weight file, recognised, and verified as far as its format allows.
 
     format: what it is, in words.  preprocessing, classes: what its network was trained with, None where that is not
-    known.  meta: what a checkpoint of minifcn says; {} for others.
+    known.  meta: what a checkpoint or an export of minifcn says; {} for others.
     """
 
     format: str

@@ -5,8 +5,11 @@ import re
 import shutil
 from pathlib import Path
 
-from experiments import results_page
+import pytest
+
+from experiments import results, results_page
 from experiments.table1 import table
+from minifcn.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -42,6 +45,15 @@ def test_another_record_makes_another_page(tmp_path, monkeypatch):
         assert json.loads(path.read_text()) != json.loads(content), f"{path.name}: no fraction in it"
         assert results_page.report() != before, path.name
         path.write_text(content)
+
+
+def test_a_folder_without_results_takes_no_record_away(tmp_path, monkeypatch):
+    records = tmp_path / "results" / "table1_toytown"
+    shutil.copytree(ROOT / "docs" / "results" / "table1_toytown", records)
+    monkeypatch.setattr(results, "RECORDS", records.parent)
+    with pytest.raises(InputError, match="no results of a report"):
+        results.take_over(tmp_path / "runs" / "table1_toytown")
+    assert (records / "options.json").exists()
 
 
 def test_records_name_no_place_of_a_machine():

@@ -7,10 +7,10 @@ import pytest
 from helpers import randomise
 from small_data import NoStop, assert_same_run, fails, make_set, planned, train_run
 
-from minifcn import load, predict, train
+from minifcn import export, load, predict, train
 from minifcn.autograd import Tensor
 from minifcn.datasets.transforms import Preprocessing
-from minifcn.models import MODELS
+from minifcn.models import AT_ONCE, MODELS
 from minifcn.optim import SGD
 from minifcn.training.segmentation import Segmentation
 from minifcn.training.settings import SegmentationSettings
@@ -188,6 +188,18 @@ def test_weights_of_another_width_are_begun_anew_aloud(data, tmp_path, capsys):
     assert "REINITIALISED (other shape in the file)  6 arrays: fc6, fc7, score_fr\n" in said
     assert not (parameters["fc6.weight"].data == 1).any() and not parameters["score_fr.bias"].data.any()
     assert (parameters["conv5_3.weight"].data == 1).all() and "fc6.weight" not in run.task.pretrained
+
+
+def test_a_run_from_a_run_has_its_width_unless_another_is_given(data, trunk, tmp_path):
+    options = f"--data {data} --out {tmp_path} --trunk tiny --model fcn8s --init {trunk} --steps 1 --fc 5 --name run"
+    assert train.main([*options.split(), "--skip-scale", "0.5", "0.25"]) == 0
+    last, torch = tmp_path / "run" / "last.safetensors", tmp_path / "run_torch.safetensors"
+    assert export.main([str(last), "--to", "torch", "--out", str(torch)]) in (None, 0)
+    for file in (last, torch):
+        again = ["--data", data, "--trunk", "tiny", "--model", "fcn8s", "--init", str(file)]
+        assert [(s.fc, s.skip_scale) for s in planned(again)] == [(5, (0.5, 0.25))]
+        [wider] = planned([*again, "--fc", "6", "--recipe", "paper", "--batch", "2", "--accumulate", "1"])
+        assert (wider.fc, wider.skip_scale, wider.lr) == (6, AT_ONCE, 1e-4)  # its score layers are new
 
 
 @pytest.mark.parametrize("fc", ["0", "-3", "16385"])

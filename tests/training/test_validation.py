@@ -1,6 +1,7 @@
 """What validation measures beside the score, the loss; and when a run that no longer gets better ends."""
 
 import json
+import re
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,7 +13,7 @@ from minifcn.autograd import Tensor
 from minifcn.datasets import open_dataset
 from minifcn.datasets.dataset import sided
 from minifcn.training import evaluation
-from minifcn.training.loop import Run, Stopped
+from minifcn.training.loop import Diverged, Run, Stopped
 from minifcn.training.segmentation import Segmentation
 from minifcn.training.task import open_run
 from minifcn.weights import checkpoint
@@ -84,12 +85,19 @@ def test_windows_count_every_pixel_once(data, monkeypatch):
     np.testing.assert_array_equal(found[1][1], found[0][1])
 
 
-def test_a_loss_that_is_no_number_leaves_a_gap(data, tmp_path, monkeypatch):
-    monkeypatch.setattr(Segmentation, "score", lambda self: {"jaccard": 0.5, "pixel_accuracy": None,
-        "loss": np.nan})  # fmt: skip
+@pytest.mark.parametrize("loss", [np.nan, np.inf, 1e16])
+def test_a_run_whose_validation_is_no_number_has_diverged(loss, data, tmp_path, monkeypatch):
+    monkeypatch.setattr(Segmentation, "score", lambda self: {"jaccard": 0.5, "pixel_accuracy": 0.5, "loss": loss})
+    with pytest.raises(Diverged, match=f"the validation loss is {re.escape(f'{loss:g}')} at step 1, with lr "):
+        train_run(tmp_path / "run", data, steps=1)
+    assert not list((tmp_path / "run").glob("*.safetensors"))
+
+
+def test_scores_that_there_are_not_leave_a_gap(data, tmp_path, monkeypatch):
+    monkeypatch.setattr(Segmentation, "score", lambda self: {"jaccard": None, "pixel_accuracy": 0.5, "loss": 0.0})
     run = train_run(tmp_path / "run", data, steps=1)
-    assert run.log[-1].keys() & {"val_loss", "val_pixel_accuracy", "val_jaccard"} == {"val_jaccard"}
-    assert checkpoint.load(run.best)[1]["validations"][0]["loss"] is None
+    assert run.log[-1].keys() & {"val_loss", "val_pixel_accuracy", "val_jaccard"} == {"val_loss", "val_pixel_accuracy"}
+    assert checkpoint.load(run.best)[1]["validations"][0]["jaccard"] is None
 
 
 # --- patience ---
@@ -125,6 +133,15 @@ def test_a_run_ends_so_many_epochs_after_the_best(scores, patience, val_every, s
     best = int(np.argmax([score or 0 for score in scores]))
     assert checkpoint.load(run.best)[1]["step"] == run.validations[best]["step"]
     assert checkpoint.load(run.last)[1]["step"] == steps
+
+
+@pytest.mark.parametrize("losses, steps", [((3, 2, 1, 1, 1), 15), ((3, 3, 3), 9), ((1, 2, 3), 9)])
+def test_of_equal_scores_the_one_of_less_loss_is_the_best(losses, steps, data, tmp_path, monkeypatch):
+    """As long as a network sees one class alone its score stands still, and its loss falls."""
+    following = iter(losses)
+    monkeypatch.setattr(Segmentation, "score", lambda self: {"jaccard": 0.5, "pixel_accuracy": 0.5,
+        "loss": float(next(following))})  # fmt: skip
+    assert train_run(tmp_path / "run", data, steps=24, patience=2, val_every=1).step == steps
 
 
 def arguments(data, out, *more):

@@ -10,6 +10,7 @@ from small_data import exit_status, fails, make_set
 
 from experiments.table1 import __main__ as table1
 from experiments.table1 import jobs, measurements
+from experiments.table1.__main__ import LATER
 
 
 @pytest.mark.parametrize(
@@ -24,7 +25,10 @@ from experiments.table1 import jobs, measurements
         ("--lr 0.1 0", "--lr: expected more than 0, received 0.0"),
         ("--batch 0", "--batch: expected more than 0"),
         ("--batch 2", "--batch 2: some runs have 1 pictures of"),
-        ("--fc 0", "--fc: expected more than 0"),
+        ("--fc 0", "--fc: expected 1 to 16384, received 0"),
+        ("--fc 16385", "--fc: expected 1 to 16384, received 16385"),
+        ("--skip-scale nan 1", "--skip-scale: expected -1e6 to 1e6, received nan"),
+        ("--skip-scale 1 2e6", "--skip-scale: expected -1e6 to 1e6, received 2000000.0"),
         ("--rate-steps 0", "--rate-steps: expected more than 0"),
         ("--batch 1 --rate-steps 1", "--rate-steps: parts of the pictures need all rates in full; add --without pre"),
         ("--batch 1 --mean-of square sky", "--mean-of sky: no class of"),
@@ -78,6 +82,16 @@ def test_a_report_from_before_contents_were_kept_goes_on(data, tmp_path, idle):
     path.write_text(json.dumps({name: value for name, value in before.items() if name not in ("contents", "without")}))
     assert exit_status(table1.main, *options) == 0
     assert json.loads(path.read_text()) == before
+
+
+def test_a_report_from_before_an_option_was_made_without_it(data, tmp_path, idle, capsys):
+    options = ["--data", data, "--out", tmp_path, "--batch", 1]
+    assert exit_status(table1.main, *options) == 0
+    path = tmp_path / "table1_shapes" / "results" / "options.json"
+    path.write_text(json.dumps({name: x for name, x in json.loads(path.read_text()).items() if name not in LATER}))
+    for more, said in (("--fc 24", "fc None, now 24"), ("--skip-scale 1 0.5", "skip_scale [1.0, 1.0], now [1.0, 0.5]")):
+        assert f"a report with other options ({said})" in fails(capsys, table1.main, *options, *more.split())
+    assert exit_status(table1.main, *options) == 0
 
 
 def test_parts_can_be_left_out(data, tmp_path, monkeypatch):
