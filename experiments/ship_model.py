@@ -37,6 +37,8 @@ SEEN = (
     " `predict` shows it pictures with a longer side of {side} pixels, which it was trained on (`--side 0`: as they "
     "are). The training pictures belong to their owners and are not in this project."
 )
+SOME = ", the mean of {} (of all classes there, as evaluate prints it: {:.1f} %)"
+ON = ", and on from the network of the command before, shipped under this name meanwhile"
 CARD = """# {name}: a network that works before any training
 
 Written by `python -m experiments.ship_model runs/{run} {name}{commit}`; not to be edited.
@@ -104,7 +106,7 @@ def main() -> None:
         "commit": f" --commit '{args.commit}'" if args.commit else "",
         "pictures": meta["pictures"],
         "commands": "\n".join(f"    {words}" for words in commands),
-        "on": ", and on from the network of the command before" if len(commands) > 1 else "",
+        "on": ON if len(commands) > 1 else "",
         "last": " (of the last command)" if len(commands) > 1 else "",
         "minutes": f"{sum(m['train_seconds'] for m in chain.values()) / 60:.0f}",
         "machine": machine_line([{"machine": config["machine"], "commit": args.commit or commit()}]),
@@ -130,7 +132,7 @@ def describe(path: Path, dataset: Dataset) -> dict:
         "classes": ", ".join(dataset.classes),
         "scored": len(dataset),
         "jaccard": f"{100 * mean(by_class[name] for name in some):.1f}",
-        "counted": f", the mean of {', '.join(some)}" if dataset.name in COUNTED else "",
+        "counted": SOME.format(", ".join(some), 100 * counts.jaccard()) if dataset.name in COUNTED else "",
         "pixel": f"{100 * counts.pixel_accuracy():.1f}",
         "table": "\n".join(
             f"| {name} | {'absent' if math.isnan(j) else f'{100 * j:.1f}'} |" for name, j in by_class.items()
