@@ -49,8 +49,8 @@ def plan(opts: TrainOptions, given: dict) -> tuple[list[SegmentationSettings], t
     if s.low_memory and (s.accumulate > 1 or s.clip):
         other = f"--accumulate {s.accumulate}" if s.accumulate > 1 else f"--clip {s.clip:g}"
         raise InputError(f"--low-memory and {other}: no gradient is kept to add up or to clip; leave one of them out")
-    if s.freeze and not path:
-        raise InputError(f"--freeze {s.freeze}: weights from scratch would stay random; give --init, or leave it out")
+    if not path and (s.freeze or s.pretrained_lr != 1):
+        raise InputError(f"--freeze {s.freeze}, --pretrained-lr {s.pretrained_lr:g}: need weights; give --init FILE")
     return stages, splits, file
 
 

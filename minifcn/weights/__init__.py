@@ -69,7 +69,7 @@ def open_weights(path) -> WeightFile:
         data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)  # what is not read takes no memory
         if kind == "safetensors":
             stored, meta, ours = read_safetensors(name)
-            exported = ("preprocessing", "classes", "model") if "preprocessing" in meta else ()  # in JSON
+            exported = ("classes", "preprocessing", "model")[: 3 if "preprocessing" in meta else 1]  # in JSON
             meta = checked(meta if ours else {key: json.loads(meta[key]) for key in exported if key in meta})
             preprocessing = Preprocessing.from_dict(meta["preprocessing"]) if "preprocessing" in meta else None
             if ours:
@@ -159,7 +159,7 @@ def compare(expected: dict[str, tuple], path, file: WeightFile, whole: bool) -> 
     for name in reshaped:
         if not name.startswith(REPLACEABLE):
             why = f"as {name} is {arrays[name].shape} there and {expected[name]} here"
-            raise InputError(f"{path}: none of its weights fit this trunk, {why}. Give the --trunk of its network")
+            raise InputError(f"{path}: none of its weights fit this trunk, {why}. Choose its --trunk")
     if not any(name.startswith("conv") for name in expected if name in arrays):
         raise InputError(f"{path}: holds none of the network's convolutions. Give weights of a VGG-16 or an FCN")
     if whole and missing + reshaped:
@@ -185,8 +185,8 @@ def load_model(path, where: str = "cpu") -> tuple[Module, dict]:
         expected = shapes_of(network, spec)
         [file.meta[name] for name in ("classes", "palette", "preprocessing")]
     except (KeyError, TypeError, ValueError) as error:
-        why, of = f"describes no FCN with its classes ({error!r})", "it (of a classifier: of trunk.safetensors)"
-        way_out = f"Make a checkpoint of {of}: python -m minifcn.train --init FILE --steps 1 --lr 0, on its data"
+        why, of = "describes no FCN with its classes and colours", "it (of a classifier: of trunk.safetensors)"
+        way_out = f"Make a checkpoint of {of}, on its data: minifcn.train --init FILE --model ITS --steps 1 --lr 0"
         raise InputError(f"{path}: {file.format}, which {why}. {way_out}") from error
     compare(expected, path, file, whole=True)  # before any memory is taken for them
     model = network(**spec).to(where)

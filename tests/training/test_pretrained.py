@@ -220,9 +220,11 @@ def test_a_chain_takes_over_the_width(data, trunk):
     assert [(s.model, s.fc, s.freeze) for s in stages] == [("fcn32s", 7, 2), ("fcn16s", 7, 2)]
 
 
-def test_what_starts_at_random_is_not_frozen(data, capsys):
-    line = fails(capsys, train.main, "--data", data, "--freeze", "2", "--init", "scratch")
-    assert line.startswith("error: --freeze 2: weights from scratch") and line.endswith("leave it out")
+@pytest.mark.parametrize("given, said", [("--freeze 2", "--freeze 2, --pretrained-lr 1"),
+    ("--pretrained-lr 0.5", "--freeze 0, --pretrained-lr 0.5")])  # fmt: skip
+def test_what_starts_at_random_is_neither_frozen_nor_slowed(given, said, data, capsys):
+    line = fails(capsys, train.main, "--data", data, *given.split(), "--init", "scratch")
+    assert line.startswith(f"error: {said}: need weights; give --init")
 
 
 def test_a_run_says_what_it_does_otherwise(data, trunk, tmp_path, capsys):

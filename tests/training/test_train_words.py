@@ -22,11 +22,11 @@ def data(tmp_path_factory):
 
 def test_the_lines_before_the_first_step(data, tmp_path, undrawn, capsys):
     arguments = (
-        f"--data {data} --out {tmp_path} --model fcn32s --trunk tiny --steps 6 --lr 0.02 --reduction sum --batch 2"
+        f"--data {data} --out {tmp_path} --model fcn32s --trunk tiny --steps 6 --lr 2e-5 --reduction sum --batch 2"
     )
     assert exit_status(train.main, *arguments.split(), "--accumulate", "2", "--clip", "0") == 0
     out = capsys.readouterr().out
-    assert "lr 0.02 (poly) on the sum of the losses" in out
+    assert "lr 2e-05 (poly) on the sum of the losses" in out
     assert "memory, estimated: 0.0" in out and "for batches of 2 x 32 x 40" in out
     assert "12 training pictures, 3 classes; 6 steps of 4 = 2.0 epochs" in out
     assert "fcn32s on the test split of shapes, 3 pictures" in out and "mean accuracy" in out
