@@ -29,7 +29,7 @@ def report() -> str:
     toytown = {name: r for name, r in records.items() if name.startswith("toytown_fcn")}
     others = {name: r for name, r in records.items() if name not in toytown and "settings" in r}
     lines = ["# Results", "", "Written by `python -m experiments.results report` from docs/results/*.json.", ""]
-    for folder in sorted(RECORDS.glob("table1_*"), reverse=True):  # toytown first
+    for folder in sorted(RECORDS.glob("table1_*"), reverse=True):  # voc, toytown, camvid
         lines += table1_section(folder)
     lines += toytown_section(toytown)
     if CHAIN in records:
