@@ -37,7 +37,7 @@ def test_another_record_makes_another_page(tmp_path, monkeypatch):
     monkeypatch.setattr(results_page, "RECORDS", tmp_path / "results")
     before = results_page.report()
     paths = sorted((tmp_path / "results").rglob("*.json"))
-    in_part = r"table__.*__lr|stride__|options|colour"  # of these the page tells little
+    in_part = r"table__.*__(lr|rates)|stride__|options|colour"  # of these the page tells little
     paths = [path for path in paths if not re.search(in_part, path.name)]
     for path in paths[:: max(1, len(paths) // 8)]:
         content = path.read_text()
