@@ -254,7 +254,7 @@ def run_section(name: str, record: dict) -> list[str]:
         machine_line([record]),
         "",
         f"Trained {metrics['steps']} steps in {metrics['train_seconds'] / 60:.1f} minutes (validation included; other "
-        "work was on the machine for most of the time); peak memory "
+        "work may have been on the machine); peak memory "
         f"{metrics['peak_memory_bytes'] / 1e9:.2f} GB. Scores of the last checkpoint, in per cent:",
         "",
         "| split | Jaccard | pixel accuracy | mean accuracy | f.w. IU |",

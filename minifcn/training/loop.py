@@ -155,7 +155,7 @@ class Run:
         if self.task.val_set is None:
             return {}
         scores = self.task.score()
-        self.check_finite(abs(scores["loss"]) < 2**53, f"the validation loss is {scores['loss']:g}")
+        self.check_finite(abs(scores["loss"]) < 2**53, f"the validation loss is {scores['loss']:g}")  # NaN fails, too
         score = scores[self.task.scores[0]] or 0.0
         self.validations.append({"step": self.step, "seconds": seconds, **scores})
         if self.best_score is None or score > self.best_score:

@@ -69,7 +69,7 @@ def open_weights(path) -> WeightFile:
         data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)  # what is not read takes no memory
         if kind == "safetensors":
             stored, meta, ours = read_safetensors(name)
-            exported = ("classes", "preprocessing", "model")[: 3 if "preprocessing" in meta else 1]  # in JSON
+            exported = ("classes", "preprocessing", "model") if "preprocessing" in meta else ("classes",)  # in JSON
             meta = checked(meta if ours else {key: json.loads(meta[key]) for key in exported if key in meta})
             preprocessing = Preprocessing.from_dict(meta["preprocessing"]) if "preprocessing" in meta else None
             if ours:
