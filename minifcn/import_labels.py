@@ -38,6 +38,8 @@ def main(argv: list[str] | None = None) -> int:
     add("--classes", type=Path, metavar="FILE", help="a line each: NAME, or NAME R G B (default: SOURCE's own)")
     add("--snap", type=float, metavar="D", help="take pixels to the nearest listed colour, up to D away; void beyond")
     args = parser.parse_args(argv)
+    if args.snap is not None and not args.snap >= 0:
+        raise InputError(f"--snap {args.snap:g}: a distance in RGB is 0 or more; 60 takes in what JPEG blurs")
     out = args.out.resolve()
     if not args.source.is_dir():
         raise InputError(f"{args.source}: no folder; give a folder, unpacked")

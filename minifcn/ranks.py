@@ -139,8 +139,7 @@ def share_batches(model, batch: int, low_memory: bool) -> None:
 
 
 def tell(error: str, status: int) -> int:
-    """Print an error and return the exit status. What all ranks have is said once; else the rank is named, and the
-    others are ended."""
+    """Print an error, once if all ranks have it, else with the rank, and end the others; return the exit status."""
     if not world():
         say(error, file=sys.stderr)
         return status
@@ -153,6 +152,7 @@ def tell(error: str, status: int) -> int:
         whose = "error: " if all_have_it else f"error: rank {rank()}: "
         say(*[""] * (not all_have_it), *error.replace("error: ", whose, 1).splitlines(), file=sys.__stderr__)
     if not all_have_it:
+        time.sleep(1)  # what mpiexec has not passed on when it is told of the end, it drops
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # MPI would add words of its own
         COMM_WORLD.Abort(status)  # ends all, if not at once
     return status

@@ -22,8 +22,7 @@ def is_background(name: str) -> bool:
 
 def palette(classes: Sequence[str]) -> np.ndarray:
     """Return colours that can be told apart, uint8 (L, 3); black for a first class that is the background."""
-    black = [(0, 0, 0)] * is_background(classes[0])
-    colours = black + [tuple(bytes.fromhex(colour)) for colour in _COLOURS.split()]
+    colours = [(0, 0, 0)] * is_background(classes[0]) + [tuple(bytes.fromhex(colour)) for colour in _COLOURS.split()]
     for i in range(len(classes) - len(colours)):  # a golden angle on, and paler or darker, each time
         bright = colorsys.hsv_to_rgb(i * 0.618034 % 1, (0.9, 0.5)[i % 2], (0.95, 0.75, 0.55)[i % 3])
         colours.append(tuple(round(255 * x) for x in bright))

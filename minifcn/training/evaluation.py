@@ -44,9 +44,8 @@ def predict(model: Module, picture: np.ndarray | str | os.PathLike, side: int | 
     side: the network sees the longer side so long, 0: as it is. The default is that of its training; pictures longer
     than all that it was trained on are scaled down to those.
     """
-    if isinstance(picture, str | os.PathLike):
-        picture = read_picture(picture)
-    return device.asnumpy(segment(model, np.asarray(picture), side))
+    read = read_picture if isinstance(picture, str | os.PathLike) else np.asarray
+    return device.asnumpy(segment(model, read(picture), side))
 
 
 def segment(model: Module, picture: np.ndarray, side: int | None = None, look: Callable | None = None):

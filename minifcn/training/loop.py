@@ -77,8 +77,7 @@ class Run:
                 bar.set_postfix_str(f"loss {row['loss']:.3f}, {text(resident(self.model.loops))}", refresh=False)
                 self.watch(bar)
                 now, stopped = time.monotonic(), ranks.total(int(stop.requested))
-                epoch_ended = self.step % self.steps_per_epoch == 0
-                if epoch_ended or ended or stopped or now - saved > SAVE_SECONDS:
+                if self.step % self.steps_per_epoch == 0 or ended or stopped or now - saved > SAVE_SECONDS:
                     self.seconds, saved = self.seconds + now - saved, now
                     log.flush()
                     self.save(self.last)
