@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from resumed_runs import KILLER, signal_in_step, steps_logged
 from small_data import assert_same_run, assert_same_tensors, exit_status, fails, make_pictures, pretrain_planned, zipped
-from test_resume import KILLER, signal_in_step, steps_logged
 
 from minifcn import pretrain
 from minifcn.models.classifier import VGGClassifier
