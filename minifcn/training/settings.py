@@ -115,7 +115,7 @@ class SegmentationSettings(Settings):
     colour_jitter: float = option("brightness, contrast, saturation, each times 1-J..1+J", 0.0, BELOW_ONE, metavar="J")
     freeze: int = option("the first N of the trunk's 5 blocks do not learn", 0, BLOCKS, metavar="N")
     # The lab report's (experiments/table1), without options: all pictures at this scale; this share of the training
-    # pictures; and whether the last tenth of them is held out, to choose the checkpoint on, so that test (or val, where
+    # pictures; and whether the last of them are held out, to choose the checkpoint on, so that test (or val, where
     # there is none) is scored only once.
     scale: float = option(None, 1.0, Range(lambda x: 0 < x <= 16, "more than 0, up to 16"))
     fraction: float = option(None, 1.0, Range(lambda x: 0 < x <= 1, "more than 0, up to 1"))
