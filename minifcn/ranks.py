@@ -152,7 +152,7 @@ def tell(error: str, status: int) -> int:
         whose = "error: " if all_have_it else f"error: rank {rank()}: "
         say(*[""] * (not all_have_it), *error.replace("error: ", whose, 1).splitlines(), file=sys.__stderr__)
     if not all_have_it:
-        time.sleep(1)  # what mpiexec has not passed on when it is told of the end, it drops
+        time.sleep(0.5)  # what mpiexec has not passed on when it is told of the end, it drops
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # MPI would add words of its own
         COMM_WORLD.Abort(status)  # ends all, if not at once
     return status

@@ -1,4 +1,4 @@
-"""Values and places that cannot be, and what ends a command: exit status 2, one clear line, nothing lost."""
+"""Values and places that cannot be, and what ends a command: one clear line, nothing lost, status 2 (of Ctrl-C 130)."""
 
 import os
 import shutil
