@@ -210,4 +210,4 @@ def _mend(path: Path) -> str:
     there += sorted(path.parent.parent.glob(f"*/{glob.escape(path.stem)}.json"))
     names = " and ".join(str(p.relative_to(path.parent.parent)) for p in dict.fromkeys(there))
     known = f"there is {names}: rename it, or convert it (python -m minifcn.import_labels); else " if names else ""
-    return f"{known}add the file, or take its name out of the set"
+    return f"{known}add the file, or correct or remove its name where that is given"
