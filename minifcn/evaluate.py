@@ -57,7 +57,7 @@ def main(argv=None) -> None:
     targets = [out] * bool(args.out) + [worst, matrix] * bool(args.worst)
     check_replaceable(targets, chain([path], read), args.overwrite)
     model, data = load(path, args.device), open_dataset(args.data, args.split)
-    check_classes(path, model.meta, data.name, data.classes)
+    check_classes(path, model.meta, f"--data {args.data}", data.classes)
     scores: list[float] = []
     counts = evaluate(model, data, "evaluate", scores, args.side)
     of_step = f"{model.name} of step {model.meta.get('step', 'unknown')}"

@@ -1,11 +1,22 @@
 """Runs to stop or to kill, and to resume."""
 
 import os
+import signal
+import subprocess
+import sys
+import time
 
-from small_data import WITH_TINY
+import pytest
+from small_data import WITH_TINY, make_set
 
 from minifcn import train
 from minifcn.optim import SGD
+from minifcn.weights import checkpoint
+
+MARKS = [
+    pytest.mark.usefixtures("tiny_trunk", "no_drawing"),
+    pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL and no fork"),
+]
 
 # All that a resume could get wrong is on: momentum, dropout, augmentation, accumulation, schedule, class weights.
 OPTIONS = (
@@ -61,6 +72,10 @@ for left in [*kills, 0]:
 )
 
 
+def two_sizes(tmp_path_factory):
+    return make_set(tmp_path_factory.mktemp("sets") / "shapes", sizes=[(32, 40), (27, 45)])
+
+
 def arguments(data, out, *more):
     return ["--data", data, "--out", str(out), "--name", "run", *OPTIONS.split(), "--steps", "9", *more]
 
@@ -85,3 +100,21 @@ def signal_in_step(monkeypatch, number, at):
             os.kill(os.getpid(), number)
 
     monkeypatch.setattr(SGD, "step", step)
+
+
+def interrupt_from_outside(command, run):
+    """Start python -m minifcn.COMMAND, a training too long to end, in a new run; Ctrl-C it once it has saved.
+
+    It must stop in good order; returns what it said on stderr.
+    """
+    line = [sys.executable, "-m", *f"minifcn.{command} --out {run.parent} --name {run.name} --steps 1000000".split()]
+    child = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while not (run / "last.safetensors").exists() and child.poll() is None:
+        time.sleep(0.02)
+    child.send_signal(signal.SIGINT)
+    out, err = child.communicate(timeout=60)
+    assert child.returncode == 130, err
+    assert "Traceback" not in err and "stopping after this step" in err
+    assert out.rstrip().endswith(f"go on with: python -m minifcn.{command.split()[0]} --resume {run}")
+    assert checkpoint.load(run / "last.safetensors")[1]["step"] == steps_logged(run)
+    return err

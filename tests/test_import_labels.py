@@ -250,8 +250,7 @@ def test_jpeg_masks_are_snapped_to_the_colours_that_the_user_names(here, capfd):
     assert "mydata-colours.txt take out the colours that are no classes" in line
     (here / "mydata-colours.txt").write_text("ground 0 0 0\ncar 200 30 40\ntree 20 120 60\n")
     for wrong in ("-3", "nan"):
-        line = fails(capfd, main, "raw", "--out", "mydata", "--classes", "mydata-colours.txt", "--snap", wrong)
-        assert f"--snap {wrong}: a distance in RGB is 0 or more" in line
+        assert f"--snap {wrong}: a distance in" in fails(capfd, main, "raw", "--out", "mydata", "--snap", wrong)
     assert main(["raw", "--out", "mydata", "--classes", "mydata-colours.txt", "--snap", "60"]) == 0
     out = capfd.readouterr().out
     assert "of the pixels snapped to a listed colour, up to 60 away; " in out and " % are farther off: void" in out

@@ -140,4 +140,4 @@ def check_classes(path, meta: dict, other, classes: list[str]) -> None:
     """Raise InputError unless a checkpoint predicts these classes, which are those of `other`."""
     if meta["classes"] != classes:
         theirs, ours = (f"{len(names)} classes ({', '.join(names)})" for names in (meta["classes"], classes))
-        raise InputError(f"{path}: trained on {theirs}, but {other} has {ours}; give other --data, or another network")
+        raise InputError(f"{path}: trained on {theirs}, but {other} has {ours}; choose one with the same classes")

@@ -6,12 +6,11 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
-from resumed_runs import KILLER, signal_in_step, steps_logged
+from resumed_runs import KILLER, MARKS, interrupt_from_outside, signal_in_step, steps_logged
 from small_data import assert_same_run, assert_same_tensors, exit_status, fails, make_pictures, pretrain_planned, zipped
 
 from minifcn import pretrain
@@ -24,10 +23,7 @@ from minifcn.weights import checkpoint
 OPTIONS = "--trunk tiny --size 32 --crop 28 --batch 3 --accumulate 2 --lr 0.05 --warmup 3 --dropout 0.5 --seed 5"
 STEPS = 9  # three epochs
 
-pytestmark = [
-    pytest.mark.usefixtures("tiny_trunk", "no_drawing"),
-    pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL and no fork"),
-]
+pytestmark = MARKS
 
 
 @pytest.fixture(scope="module")
@@ -113,18 +109,8 @@ def test_killed_at_many_moments(save_seconds, data, undisturbed, tmp_path):
 
 
 def test_ctrl_c_from_outside(data, tmp_path):
-    command = f"-m minifcn.pretrain --data {data} --out {tmp_path} --name run --size 32 --batch 6 --steps 1000000"
-    child = subprocess.Popen(
-        [sys.executable, *command.split()], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    while not (tmp_path / "run" / "last.safetensors").exists() and child.poll() is None:
-        time.sleep(0.02)
-    child.send_signal(signal.SIGINT)
-    out, err = child.communicate(timeout=60)
-    assert child.returncode == 130, err
-    assert "Traceback" not in err and "stopping after this step" in err and "vgg_quarter:" in err  # the progress bar
-    assert out.rstrip().endswith(f"go on with: python -m minifcn.pretrain --resume {tmp_path / 'run'}")
-    assert checkpoint.load(tmp_path / "run" / "last.safetensors")[1]["step"] == steps_logged(tmp_path / "run")
+    said = interrupt_from_outside(f"pretrain --data {data} --size 32 --batch 6", tmp_path / "run")
+    assert "vgg_quarter:" in said  # the progress bar
 
 
 def test_resuming_a_finished_run_changes_nothing(undisturbed, capsys):

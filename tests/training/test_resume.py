@@ -3,10 +3,9 @@
 import json
 import shutil
 import signal
-import sys
 
 import pytest
-from resumed_runs import arguments, signal_in_step, train_all
+from resumed_runs import MARKS, arguments, signal_in_step, train_all, two_sizes
 from small_data import assert_same_run, fails, make_set, planned
 
 from minifcn import pretrain, train
@@ -18,15 +17,12 @@ from minifcn.training.settings import SegmentationSettings
 from minifcn.training.task import open_run
 from minifcn.weights import checkpoint
 
-pytestmark = [
-    pytest.mark.usefixtures("tiny_trunk", "no_drawing"),
-    pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL and no fork"),
-]
+pytestmark = MARKS
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    return make_set(tmp_path_factory.mktemp("sets") / "shapes", sizes=[(32, 40), (27, 45)])
+    return two_sizes(tmp_path_factory)
 
 
 @pytest.fixture

@@ -10,8 +10,17 @@ import sys
 import time
 
 import pytest
-from resumed_runs import KILLER, arguments, signal_in_step, steps_logged, train_all
-from small_data import assert_same_run, exit_status, make_set
+from resumed_runs import (
+    KILLER,
+    MARKS,
+    arguments,
+    interrupt_from_outside,
+    signal_in_step,
+    steps_logged,
+    train_all,
+    two_sizes,
+)
+from small_data import assert_same_run, exit_status
 
 from minifcn import train
 from minifcn.errors import InputError
@@ -19,15 +28,12 @@ from minifcn.training.folder import Log, read_log
 from minifcn.training.segmentation import Segmentation
 from minifcn.weights import checkpoint
 
-pytestmark = [
-    pytest.mark.usefixtures("tiny_trunk", "no_drawing"),
-    pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL and no fork"),
-]
+pytestmark = MARKS
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    return make_set(tmp_path_factory.mktemp("sets") / "shapes", sizes=[(32, 40), (27, 45)])
+    return two_sizes(tmp_path_factory)
 
 
 @pytest.fixture(scope="module")
@@ -129,18 +135,7 @@ def test_a_request_to_stop(number, at, data, undisturbed, tmp_path, monkeypatch,
 
 
 def test_ctrl_c_from_outside(data, tmp_path):
-    command = f"-m minifcn.train --data {data} --out {tmp_path} --name run --model fcn32s --steps 1000000"
-    child = subprocess.Popen(
-        [sys.executable, *command.split()], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    while not (tmp_path / "run" / "last.safetensors").exists() and child.poll() is None:
-        time.sleep(0.02)
-    child.send_signal(signal.SIGINT)
-    out, err = child.communicate(timeout=60)
-    assert child.returncode == 130, err
-    assert "Traceback" not in err and "stopping after this step" in err
-    assert out.rstrip().endswith(f"go on with: python -m minifcn.train --resume {tmp_path / 'run'}")
-    assert checkpoint.load(tmp_path / "run" / "last.safetensors")[1]["step"] == steps_logged(tmp_path / "run")
+    interrupt_from_outside(f"train --data {data} --model fcn32s", tmp_path / "run")
 
 
 # --- a finished run ---
